@@ -1,0 +1,16 @@
+/* Failing with a sentence: see SN_RESULTS in sonant.h for the codes. */
+#ifndef SN_BASE_ERROR_H
+#define SN_BASE_ERROR_H
+
+#include <sonant/sonant.h>
+
+/* Writes the formatted sentence to err (SN_ERRLEN bytes, may be NULL) and returns code, so that a function can
+ * `return sn_fail(err, SN_E_FORMAT, "...")`. Control characters in the text are replaced by '?', so that hostile file
+ * contents cannot forge log lines or terminal sequences. */
+int sn_fail(char *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same with strerror(errno) appended; ENOSPC and EDQUOT turn the code into SN_E_NO_SPACE, ENOMEM into SN_E_MEMORY,
+ * ENOENT into SN_E_NOT_FOUND; otherwise SN_E_IO. */
+int sn_fail_errno(char *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,85 @@
+#include "base/json.h"
+
+#include "base/map.h"
+
+int sn_json_text(json_t **out, const char *text, size_t size, const char *name, char *err) {
+	*out = NULL;
+	if (size > SN_JSON_MAX)
+		return sn_fail(err, SN_E_LIMIT, "%s has %zu bytes; at most %zu are read as JSON", name, size, SN_JSON_MAX);
+	json_error_t where;
+	*out = json_loadb(text ? text : "", size, 0, &where);
+	if (!*out)
+		return sn_fail(err, SN_E_FORMAT, "%s is not valid JSON: line %d: %s", name, where.line, where.text);
+	return SN_OK;
+}
+
+int sn_json_file(json_t **out, const char *path, char *err) {
+	*out = NULL;
+	sn_map map;
+	int result = sn_map_open(&map, path, err);
+	if (result != SN_OK)
+		return result;
+	result = sn_json_text(out, (const char *)map.data, map.size, path, err);
+	sn_map_close(&map);
+	return result;
+}
+
+static const json_t *present(const json_t *object, const char *key) {
+	const json_t *value = json_object_get(object, key);
+	return value && !json_is_null(value) ? value : NULL;
+}
+
+static int check_int(const json_t *value, const char *key, int64_t least, int64_t most, int64_t *out, const char *file, char *err) {
+	if (!json_is_integer(value))
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' must be an integer", file, key);
+	int64_t number = json_integer_value(value);
+	if (number < least || number > most)
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' is %lld; it must lie between %lld and %lld", file, key, (long long)number,
+		               (long long)least, (long long)most);
+	*out = number;
+	return SN_OK;
+}
+
+int sn_json_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, const char *file, char *err) {
+	const json_t *value = present(object, key);
+	return value ? check_int(value, key, least, most, out, file, err) : SN_OK;
+}
+
+int sn_json_double(const json_t *object, const char *key, double least, double most, double *out, const char *file, char *err) {
+	const json_t *value = present(object, key);
+	if (!value)
+		return SN_OK;
+	if (!json_is_number(value))
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' must be a number", file, key);
+	double number = json_number_value(value);
+	if (!(number >= least && number <= most))
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' is %g; it must lie between %g and %g", file, key, number, least, most);
+	*out = number;
+	return SN_OK;
+}
+
+int sn_json_bool(const json_t *object, const char *key, int *out, const char *file, char *err) {
+	const json_t *value = present(object, key);
+	if (!value)
+		return SN_OK;
+	if (!json_is_boolean(value))
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' must be true or false", file, key);
+	*out = json_is_true(value);
+	return SN_OK;
+}
+
+int sn_json_ints(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, int max, int *count, const char *file,
+                 char *err) {
+	const json_t *value = present(object, key);
+	if (!value)
+		return SN_OK;
+	if (!json_is_array(value) || json_array_size(value) > (size_t)max)
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' must be a list of at most %d integers", file, key, max);
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		int result = check_int(json_array_get(value, i), key, least, most, out + i, file, err);
+		if (result != SN_OK)
+			return result;
+	}
+	*count = (int)json_array_size(value);
+	return SN_OK;
+}

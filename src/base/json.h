@@ -1,0 +1,27 @@
+/* JSON files read as hostile data: jansson with a size limit and errors that name file, key, found and expected. */
+#ifndef SN_BASE_JSON_H
+#define SN_BASE_JSON_H
+
+#include "base/error.h"
+
+#include <jansson.h>
+
+#define SN_JSON_MAX ((size_t)64 << 20)
+
+/* Parses a file; json_decref() the result. Errors: SN_E_NOT_FOUND, SN_E_IO, SN_E_FORMAT, SN_E_LIMIT. */
+int sn_json_file(json_t **out, const char *path, char *err);
+
+/* Parses text of `size` bytes; `name` stands for the source in messages. */
+int sn_json_text(json_t **out, const char *text, size_t size, const char *name, char *err);
+
+/* Reads object[key] into *out. A missing or null key leaves *out as it is (the caller's default) and succeeds; a wrong
+ * type or a number outside [least, most] is SN_E_MODEL with file, key, value and range. */
+int sn_json_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, const char *file, char *err);
+int sn_json_double(const json_t *object, const char *key, double least, double most, double *out, const char *file, char *err);
+int sn_json_bool(const json_t *object, const char *key, int *out, const char *file, char *err);
+
+/* As sn_json_int for an array of integers of at most `max` elements; *count is left alone when the key is missing. */
+int sn_json_ints(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, int max, int *count, const char *file,
+                 char *err);
+
+#endif

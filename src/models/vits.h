@@ -1,0 +1,49 @@
+/* VITS (Kim et al. 2021): Piper voices (.onnx + .onnx.json) and the Hugging Face layout, one or many speakers, deterministic and
+ * stochastic duration predictor. Reference: transformers' VitsModel, piper. One engine thread drives a loaded model. */
+#ifndef SN_MODELS_VITS_H
+#define SN_MODELS_VITS_H
+
+#include "models/options.h"
+
+#define SN_VITS_MAX_TOKENS 1536   /* ids of one call, blanks counted */
+#define SN_VITS_MAX_FRAMES 6144   /* spectrogram frames of one call */
+#define SN_VITS_MAX_SPEAKERS 4096
+
+typedef struct sn_vits sn_vits;
+typedef struct sn_vits_stream sn_vits_stream;
+
+typedef struct sn_vits_config {
+	int sample_rate, hop;     /* samples a frame */
+	int vocab, speakers;      /* speakers 1: single */
+	float noise_scale, noise_duration, length_scale; /* defaults of the checkpoint */
+	int piper;                /* ids come from phonemes by phoneme_id_map, else from the character tokenizer */
+	char espeak_voice[32], language[16];
+} sn_vits_config;
+
+int sn_vits_open(sn_vits **out, const sn_model_load *load, char *err);
+void sn_vits_close(sn_vits **vits);
+const sn_vits_config *sn_vits_get_config(const sn_vits *vits);
+int64_t sn_vits_parameters(const sn_vits *vits);
+
+typedef struct sn_vits_options {
+	int speaker;
+	float noise_scale, noise_duration, length_scale; /* < 0: the checkpoint's default; length_scale 1/speed */
+	uint64_t seed;
+	const float *duration_noise, *prior_noise; /* tests: standard normal draws [2, tokens] and [channels, frames], else NULL */
+} sn_vits_options;
+
+/* A stream is one utterance's state between calls; many may be alive, each call runs one at a time. */
+int sn_vits_stream_new(sn_vits_stream **out, sn_vits *vits, char *err);
+void sn_vits_stream_free(sn_vits_stream **stream);
+/* Text encoder, durations, prior and flow. Errors: SN_E_ARGUMENT (an id outside the vocabulary, speaker out of range), SN_E_LIMIT
+ * (too many ids or frames: says how many and the maximum). *frames: spectrogram frames to come. */
+int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const sn_vits_options *options, int *frames, char *err);
+/* Decodes the next chunk of about `chunk_frames` frames (the first may be short) to pcm (room for (chunk_frames) * hop floats). Returns
+ * the samples written, 0 at the end. Chunks joined equal the whole decoded at once within 1e-5. */
+int64_t sn_vits_next(sn_vits_stream *stream, int chunk_frames, float *pcm);
+/* Frames per input id, after start. */
+const int32_t *sn_vits_durations(const sn_vits_stream *stream, int *count);
+/* Debug plans: copies a named tensor (or one of the last start: "durations", "z_prior", ...). */
+int sn_vits_tensor(sn_vits_stream *stream, const char *name, float **values, int *rank, int64_t *dims, char *err);
+
+#endif

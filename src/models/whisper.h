@@ -1,0 +1,58 @@
+/* Whisper (Radford et al. 2022): encoder, decoder and their ids, any size and version by its configuration.
+ * Reference: openai-whisper and transformers. Not thread safe: one engine thread drives a loaded model. */
+#ifndef SN_MODELS_WHISPER_H
+#define SN_MODELS_WHISPER_H
+
+#include "models/options.h"
+#include "text/bpe.h"
+
+#define SN_WHISPER_MAX_LANGUAGES 128
+#define SN_WHISPER_MAX_SUPPRESS 512
+#define SN_WHISPER_MAX_ALIGNMENT 256
+#define SN_WHISPER_WINDOW 480000  /* samples of a window at 16 kHz: 30 s */
+
+typedef struct sn_whisper sn_whisper;
+
+typedef struct sn_whisper_config {
+	int width, encoder_layers, decoder_layers, encoder_heads, decoder_heads, encoder_ffn, decoder_ffn;
+	int mels, vocab, source_positions, target_positions; /* 80 or 128; 51864..; 1500; 448 */
+	int multilingual;
+	int32_t eot, sot, translate, transcribe, sot_lm, sot_prev, no_speech, no_timestamps, timestamp_begin; /* -1: has none */
+	int languages;
+	struct { char code[8]; int32_t token; } language[SN_WHISPER_MAX_LANGUAGES];
+	int suppress_count, begin_suppress_count;
+	int32_t suppress[SN_WHISPER_MAX_SUPPRESS], begin_suppress[16];
+	int max_initial_timestamp; /* index, 50 = 1.0 s */
+	int alignment_count;
+	struct { int16_t layer, head; } alignment[SN_WHISPER_MAX_ALIGNMENT];
+} sn_whisper_config;
+
+/* Reads Hugging Face (config.json, generation_config.json, ...) and CTranslate2 directories. *out is the caller's. */
+int sn_whisper_open(sn_whisper **out, const sn_model_load *load, char *err);
+void sn_whisper_close(sn_whisper **whisper);
+const sn_whisper_config *sn_whisper_get_config(const sn_whisper *whisper);
+const sn_bpe *sn_whisper_bpe(const sn_whisper *whisper);
+int64_t sn_whisper_parameters(const sn_whisper *whisper);
+
+/* Encoding: fill the log-mel input [2 * source_positions frames, mels] (frame-major), then begin and next until SN_OK (SN_AGAIN: more).
+ * The keys and values of cross attention land in entry `window` (0 .. load->windows-1). */
+float *sn_whisper_mel_input(sn_whisper *whisper);
+void sn_whisper_encode_begin(sn_whisper *whisper, int window);
+int sn_whisper_encode_next(sn_whisper *whisper, int budget);
+
+/* One decoder row: `token` at `position` of a sequence whose own cache slot is `slot`; `table` [target_positions] tells the slot in
+ * which each earlier position's keys lie (table[position] must be `slot`); it listens to `window`. Several rows of one sequence in
+ * one call are a prompt. `logits`: where to write [vocab] floats, or NULL where they are not wanted. */
+typedef struct sn_whisper_row {
+	int32_t token, position, slot, window;
+	const int32_t *table;
+	float *logits;
+} sn_whisper_row;
+
+#define SN_WHISPER_MAX_ROWS 256 /* rows of one call */
+void sn_whisper_decode(sn_whisper *whisper, const sn_whisper_row *rows, int count);
+
+/* Debug plans: copies a named tensor, as nn_exec_tensor. */
+int sn_whisper_tensor(sn_whisper *whisper, const char *name, float **values, int *rank, int64_t *dims, char *err);
+
+#endif

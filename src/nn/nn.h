@@ -1,0 +1,235 @@
+/* Neural networks as recorded graphs.
+ *
+ * A model records a graph once: ops on shaped tensors, nothing is computed. nn_plan_compile() folds constants, fuses,
+ * places every tensor in one arena by liveness, and packs weights for the kernels of this CPU (the packed form is kept on
+ * disk, see nn_pack). An nn_exec is one runnable instance of a plan: arena, inputs, outputs and states.
+ *
+ * Layout. Activations are row-major with channels last: [time, channels], [batch, time, channels] or [rows, channels].
+ * Dimensions may be symbolic with a stated maximum (nn_symbol): a graph is planned once for the maxima and run with the
+ * extents of the moment. Values that ops read and write are float32 as far as a model can see; int32 for ids and indices.
+ *
+ * Errors while recording are sticky: a failed op returns NN_NONE, later ops on NN_NONE do nothing, and nn_plan_compile()
+ * reports the first sentence. So model code records without checks.
+ *
+ * Determinism: the order of every reduction is fixed by the shape of one row, never by batch, rows or threads; the same
+ * row gives the same bytes whatever else runs beside it.
+ */
+#ifndef SN_NN_NN_H
+#define SN_NN_NN_H
+
+#include "base/error.h"
+#include "weights/weights.h"
+
+#define NN_MAX_RANK 4
+#define NN_MAX_SYMBOLS 8
+#define NN_NAME 64
+
+typedef int nn_t; /* a tensor of a graph */
+#define NN_NONE (-1)
+
+typedef struct nn_graph nn_graph;
+
+/* An extent: (mul * symbol + add) / div, rounded down; symbol -1: the constant `add`. */
+typedef struct nn_dim {
+	int16_t symbol;
+	int32_t mul, div;
+	int64_t add;
+} nn_dim;
+
+static inline nn_dim nn_fix(int64_t extent) { return (nn_dim){ -1, 0, 1, extent }; }
+
+typedef enum nn_type { NN_F32, NN_I32 } nn_type;
+
+/* ---- recording ---- */
+
+/* NULL when out of memory. `name` (model and graph, e.g. "whisper.encoder") prefixes packed weights and messages. */
+nn_graph *nn_graph_new(const char *name);
+void nn_graph_free(nn_graph **graph); /* a plan does not need its graph any more once compiled */
+const char *nn_graph_error(const nn_graph *graph); /* "" or the first error */
+
+/* Declares a symbolic extent between 1 and most; the same name gives the same symbol. */
+nn_dim nn_symbol(nn_graph *g, const char *name, int64_t most);
+nn_dim nn_dim_add(nn_dim d, int64_t n);
+nn_dim nn_dim_mul(nn_dim d, int32_t n);          /* only where d.div == 1 */
+nn_dim nn_dim_div(nn_dim d, int32_t n);          /* rounds down */
+
+nn_t nn_input(nn_graph *g, const char *name, nn_type type, int rank, const nn_dim *dims);
+/* A checkpoint tensor as it is; the weights must stay open until the plan is compiled, and as long as any exec of a plan
+ * lives that gathers rows from it (embedding tables are read where they lie). NULL weight: sticky error naming `what`. */
+nn_t nn_weight(nn_graph *g, const sn_weight *weight, const char *what);
+/* As above but checked: rank and dims must equal those given (-1 matches any). */
+nn_t nn_weight_shaped(nn_graph *g, const sn_weights *w, const char *name, int rank, const int64_t *dims);
+/* A constant, copied. */
+nn_t nn_const(nn_graph *g, const char *name, int rank, const int64_t *dims, const float *values);
+/* Memory that outlives a run, zero at first, owned by the exec or shared between execs (nn_exec_share). Float32 as seen by
+ * ops; its storage is the plan's business. Dimensions are fixed. */
+nn_t nn_state(nn_graph *g, const char *name, int rank, const int64_t *dims);
+
+/* Names a tensor, so that a debug plan exposes it and messages can say it. Returns t. printf-like. */
+nn_t nn_name(nn_graph *g, nn_t t, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Makes t an output under that name (float32, contiguous, readable after a run until the next). */
+void nn_output(nn_graph *g, nn_t t, const char *name);
+
+int nn_rank(const nn_graph *g, nn_t t);
+nn_dim nn_extent(const nn_graph *g, nn_t t, int axis); /* axis may be negative: from the end */
+
+/* ---- ops ---- (x: activation, w/b/gamma/...: constants; b may be NN_NONE) */
+
+typedef enum nn_act {
+	NN_IDENTITY, NN_RELU, NN_LEAKY_RELU /* param: slope */, NN_GELU /* erf form */, NN_GELU_TANH, NN_SILU, NN_TANH, NN_SIGMOID,
+	NN_EXP, NN_LOG, NN_SQRT, NN_SOFTPLUS, NN_NEG, NN_ABS, NN_CLAMP_MIN /* param: least */
+} nn_act;
+
+nn_t nn_unary(nn_graph *g, nn_act act, nn_t x, float param);
+typedef enum nn_binary_op { NN_ADD, NN_SUB, NN_MUL, NN_DIV } nn_binary_op;
+/* y has x's shape, or is a row [C] or [1, C] applied to every row of x, or a single value [1]. */
+nn_t nn_binary(nn_graph *g, nn_binary_op op, nn_t x, nn_t y);
+nn_t nn_affine(nn_graph *g, nn_t x, float scale, float shift); /* x * scale + shift */
+
+/* [.., K] x w[N, K]^T + b[N] -> [.., N] */
+nn_t nn_linear(nn_graph *g, nn_t x, nn_t w, nn_t b);
+
+typedef struct nn_conv {
+	int stride, dilation, pad_left, pad_right, groups; /* zero stride, dilation or groups read as 1; zero padding values */
+} nn_conv;
+/* x[T, Cin] (or [B, T, Cin]), w[Cout, Cin/groups, k], b[Cout] -> [(T + pads - dilation*(k-1) - 1) / stride + 1, Cout] */
+nn_t nn_conv1d(nn_graph *g, nn_t x, nn_t w, nn_t b, nn_conv c);
+/* x[T, Cin], w[Cin, Cout, k], b[Cout] -> [(T-1)*stride - 2*pad + k, Cout]   (torch's ConvTranspose1d, groups 1) */
+nn_t nn_conv_transpose1d(nn_graph *g, nn_t x, nn_t w, nn_t b, int stride, int pad);
+
+nn_t nn_layer_norm(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps); /* over the last axis */
+nn_t nn_softmax(nn_graph *g, nn_t x);                                      /* over the last axis */
+nn_t nn_gated_tanh(nn_graph *g, nn_t x); /* [T, 2C] -> tanh(first half) * sigmoid(second half) -> [T, C] */
+
+nn_t nn_slice_cols(nn_graph *g, nn_t x, int64_t first, int64_t count);
+nn_t nn_concat_cols(nn_graph *g, nn_t a, nn_t b);
+nn_t nn_flip_cols(nn_graph *g, nn_t x); /* column c becomes column C-1-c */
+nn_t nn_slice_rows(nn_graph *g, nn_t x, int64_t first, nn_dim count); /* [T, C] -> rows first .. first+count-1 */
+nn_t nn_reshape(nn_graph *g, nn_t x, int rank, const nn_dim *dims);    /* same element order */
+nn_t nn_mean_rows(nn_graph *g, nn_t x);                               /* [T, C] -> [1, C] */
+nn_t nn_reflect_rows(nn_graph *g, nn_t x, int64_t left, int64_t right); /* torch's "reflect" padding along time */
+
+/* out[i] = table[ids[i]] : table [V, C] constant, state or activation; ids int32 [N]. Ids outside read as row 0 in the debug
+ * plan's report and are the caller's duty to check before a run. */
+nn_t nn_gather_rows(nn_graph *g, nn_t table, nn_t ids);
+
+typedef struct nn_attn {
+	int heads;
+	float scale;          /* applied to q.k */
+	int causal;           /* row t sees keys 0..t */
+	int window;           /* with rel_k/rel_v: relative positions -window..window (VITS, Shaw et al. 2018) */
+	nn_t rel_k, rel_v;    /* [2*window+1, head size] constants or NN_NONE (set both to NN_NONE when unused!) */
+} nn_attn;
+/* softmax(scale * q k^T (+ relative)) v per head. q[T, D], k[S, D], v[S, D] -> [T, D]; head h is columns h*D/heads...
+ * probs (may be NULL) receives the tensor [heads, T, S]; asking for it makes the plan compute and store it. */
+nn_t nn_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_attn a, nn_t *probs);
+
+/* Keys and values of a finished sequence, packed for many queries (cross attention).
+ * nn_kv_write stores k[S, D], v[S, D] (S fixed) at entry slot[0] (int32 [1]) of a kv state made by nn_kv_state.
+ * nn_kv_attention: row r of q[R, D] attends to all S keys of entry slot[r] (int32 [R]) -> [R, D]; probs [heads, R, S].
+ * Rows with equal slots should be neighbours: they are computed together. */
+nn_t nn_kv_state(nn_graph *g, const char *name, int64_t slots, int64_t length, int64_t width, int heads);
+nn_t nn_kv_write(nn_graph *g, nn_t state, nn_t k, nn_t v, nn_t slot);
+nn_t nn_kv_attention(nn_graph *g, nn_t q, nn_t state, nn_t slot, float scale, nn_t *probs);
+
+/* A cache that grows by rows (self attention of a decoder). State made by nn_cache_state: [slots, length, width] for k and v.
+ * Each run: row r's k, v are first written at (slot[r], position[r]); then row r attends to positions 0..position[r], where the
+ * entry of position p is read from slot table[r * length + p]: int32 table [R, length]. Beams share history by their tables;
+ * several rows of one sequence in one run (a prompt) see each other's new entries. -> [R, D]; probs [heads, R, length]. */
+nn_t nn_cache_state(nn_graph *g, const char *name, int64_t slots, int64_t length, int64_t width, int heads);
+nn_t nn_cache_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_t state, nn_t slot, nn_t position, nn_t table, float scale, nn_t *probs);
+
+/* torch's LSTMCell over rows in sequence: x[T, I], h0[1, H], c0[1, H], w_ih[4H, I], w_hh[4H, H], b_ih[4H], b_hh[4H], gates i f g o.
+ * -> h of every step [T, H]; *last_h, *last_c (may be NULL) [1, H]. */
+nn_t nn_lstm(nn_graph *g, nn_t x, nn_t h0, nn_t c0, nn_t w_ih, nn_t w_hh, nn_t b_ih, nn_t b_hh, nn_t *last_h, nn_t *last_c);
+
+/* Inverse of the piecewise rational quadratic spline (Durkan et al. 2019, as VITS's stochastic duration predictor uses it):
+ * x[T, 1], params[T, 3*bins-1] = widths, heights (already divided by sqrt(filter channels) by the caller's nn_affine where the
+ * reference does so), derivatives; linear tails outside [-bound, bound]. -> [T, 1] */
+nn_t nn_spline_inverse(nn_graph *g, nn_t x, nn_t params, int bins, float bound);
+
+/* Runs of a model's own small step in plain C, row by row where nothing above fits. Inputs and outputs float32.
+ * fn(inputs, rows, cols, output, payload): inputs[i] -> rows[i] x cols[i]; single-threaded; must not allocate. */
+typedef void (*nn_custom_fn)(const float *const *inputs, const int64_t *rows, const int64_t *cols, float *output, const void *payload);
+nn_t nn_custom(nn_graph *g, const char *name, int count, const nn_t *inputs, int rank, const nn_dim *dims, nn_custom_fn fn,
+               const void *payload, size_t payload_size);
+
+/* Constant expressions: the ops above on constants are folded at compile time. Two that only make sense there: */
+nn_t nn_fold_weight_norm(nn_graph *g, nn_t weight_g, nn_t weight_v); /* g * v / |v|, norm over all but axis 0 */
+nn_t nn_fold_rows(nn_graph *g, nn_t w, int64_t first, int64_t count); /* rows of axis 0: cuts a fused QKV matrix */
+
+/* ---- plans ---- */
+
+typedef enum nn_dtype { NN_DTYPE_F32, NN_DTYPE_BF16, NN_DTYPE_INT8 } nn_dtype;
+
+struct nn_kernels; /* cpu/kernels.h */
+typedef struct nn_pack nn_pack;
+typedef struct nn_plan nn_plan;
+typedef struct nn_exec nn_exec;
+typedef struct nn_pool nn_pool;
+
+/* Packed weights on disk: one file per checkpoint, dtype and instruction set. `path` NULL keeps them in memory only. The file
+ * is mapped when it fits `key`; otherwise weights are packed while plans compile and nn_pack_save writes it (atomically). A
+ * failed save is no error for the caller: everything works from memory, and *note says why it was not kept. */
+int nn_pack_open(nn_pack **out, const char *path, uint64_t key, char *err);
+int nn_pack_save(nn_pack *pack, char *note);
+void nn_pack_close(nn_pack **pack);
+/* Other bytes that are slow to make (a parsed tokenizer): find returns NULL when absent; add copies. */
+const void *nn_pack_find(nn_pack *pack, const char *name, size_t *size);
+int nn_pack_add(nn_pack *pack, const char *name, const void *data, size_t size, char *err);
+
+typedef struct nn_plan_options {
+	nn_dtype dtype;
+	int debug;                        /* fuse nothing, keep every tensor readable, f32 only */
+	const struct nn_kernels *kernels; /* NULL: the best of this CPU (nn_kernels_best) */
+	nn_pack *pack;                    /* NULL: in memory. Must outlive the plan */
+} nn_plan_options;
+
+int nn_plan_compile(nn_plan **out, const nn_graph *graph, const nn_plan_options *options, char *err);
+void nn_plan_release(nn_plan **plan); /* execs hold a reference */
+
+/* Threads that run steps, the caller's thread not among them: `threads` >= 1 workers. Workers flush denormals. */
+int nn_pool_open(nn_pool **out, int threads, char *err);
+void nn_pool_close(nn_pool **pool);
+int nn_pool_threads(const nn_pool *pool);
+/* Calls fn(payload, task, worker) for task 0..tasks-1 on the pool's workers, in any order; returns when all are done. */
+void nn_pool_run(nn_pool *pool, void (*fn)(void *payload, int64_t task, int worker), void *payload, int64_t tasks);
+/* Runs fn(payload) on worker 0 and waits: for code that itself calls nn_exec_run. Such code runs with worker 0 as leader. */
+void nn_pool_call(nn_pool *pool, void (*fn)(void *payload), void *payload);
+
+int nn_exec_new(nn_exec **out, nn_plan *plan, nn_pool *pool, char *err);
+void nn_exec_free(nn_exec **exec);
+/* Makes every state of `exec` that has a namesake of equal shape in `owner` use owner's memory. `owner` must outlive exec. */
+int nn_exec_share(nn_exec *exec, nn_exec *owner, char *err);
+
+void nn_exec_set(nn_exec *exec, const char *symbol, int64_t extent);
+/* The input's memory, sized for the maxima, contiguous for the extents of the run: fill it before each run. */
+float *nn_exec_input(nn_exec *exec, const char *name);
+int32_t *nn_exec_input_ids(nn_exec *exec, const char *name);
+/* Memory of a plain state as float32 (copied in and out). */
+void nn_exec_state_set(nn_exec *exec, const char *name, const float *values);
+void nn_exec_state_get(nn_exec *exec, const char *name, float *values);
+
+/* Runs the whole graph. Never allocates. */
+void nn_exec_run(nn_exec *exec);
+/* Or in pieces: begin, then next until it returns SN_OK; SN_AGAIN means more is left. A piece is about `budget` parts in 100
+ * of the graph's arithmetic (1..100). Between pieces other execs may run on the pool. */
+void nn_exec_begin(nn_exec *exec);
+int nn_exec_next(nn_exec *exec, int budget);
+
+/* An output after a run; dims (NN_MAX_RANK entries, may be NULL) receives the extents. Borrowed until the next run. */
+const float *nn_exec_output(nn_exec *exec, const char *name, int64_t *dims);
+/* Debug plans: any named tensor as float32, copied to malloc'ed *values (free() it). SN_E_NOT_FOUND when no tensor has the name. */
+int nn_exec_tensor(nn_exec *exec, const char *name, float **values, int *rank, int64_t *dims, char *err);
+
+/* Facts for `bench` and `info`: bytes of arena and packed weights, floating-point operations of a run at present extents. */
+typedef struct nn_facts {
+	size_t arena_bytes, state_bytes, packed_bytes;
+	int steps, fused;
+	double flops;
+} nn_facts;
+nn_facts nn_exec_facts(const nn_exec *exec);
+/* Seconds of each step of the last nn_exec_run when SONANT_PROFILE is set: printed to the log by nn_exec_profile. */
+void nn_exec_profile(const nn_exec *exec);
+
+#endif

@@ -1,0 +1,53 @@
+/* Decoding one window's tokens: greedy, sampled or beam search with Whisper's timestamp rules, one step at a time, so that
+ * the engine can run the rows of many searches in one decoder step. Reference: openai-whisper decoding.py.
+ * A search never allocates after sn_search_new. */
+#ifndef SN_SPEECH_SEARCH_H
+#define SN_SPEECH_SEARCH_H
+
+#include "models/whisper.h"
+
+#define SN_SEARCH_MAX_TOKENS 448
+#define SN_SEARCH_MAX_BEAM 16
+
+typedef struct sn_search_options {
+	int beam;              /* 1: greedy (or sampling where temperature > 0), else beam width */
+	float patience;        /* 1 */
+	float length_penalty;  /* < 0: openai's ranking sum/length; else Google NMT alpha */
+	float temperature;     /* > 0: sampling with best_of sequences */
+	int best_of;
+	uint64_t seed;
+	int timestamps;        /* apply the timestamp rules; 0: the prompt ends with <|notimestamps|> */
+	int max_tokens;        /* sampled tokens, 0: target_positions / 2 */
+} sn_search_options;
+
+typedef struct sn_search_result {
+	int count;
+	int32_t tokens[SN_SEARCH_MAX_TOKENS];      /* sampled ones, without prompt and <|endoftext|> */
+	float logprobs[SN_SEARCH_MAX_TOKENS];      /* of each token under the masked, temperature-1 distribution */
+	float sum_logprob, avg_logprob;            /* avg: sum / (count + 1), as the reference */
+	float no_speech_prob;
+	float temperature;
+	int reached_limit;                         /* ended by max_tokens, not by <|endoftext|> */
+} sn_search_result;
+
+typedef struct sn_search sn_search;
+
+/* Buffers for a search on `whisper`. slots: cache slots that this search may use, `slot_count` >= max(beam, best_of). */
+int sn_search_new(sn_search **out, sn_whisper *whisper, char *err);
+void sn_search_free(sn_search **search);
+
+/* Starts on an encoded window with a prompt that ends in the sequence's start tokens (sot, language, task[, notimestamps]).
+ * sot_index: where <|startoftranscript|> stands in the prompt: no_speech_prob is read from the logits after it. */
+int sn_search_start(sn_search *search, int window, const int32_t *slots, int slot_count, const int32_t *prompt, int prompt_count, int sot_index,
+                    const sn_search_options *options, char *err);
+/* Rows wanted next (at most SN_WHISPER_MAX_ROWS; 0 when finished). Row logits point into the search's own memory. */
+int sn_search_rows(sn_search *search, sn_whisper_row *rows);
+/* After these rows were decoded. Returns 1 when the search is finished. */
+int sn_search_advance(sn_search *search);
+const sn_search_result *sn_search_get(const sn_search *search);
+
+/* The language whose token follows <|startoftranscript|> most likely: give a search prompt {sot} and call after its first rows were
+ * decoded (instead of advance). Returns the index in config->language; *probability its softmax over language tokens. */
+int sn_search_language(const sn_search *search, float *probability);
+
+#endif

@@ -4,13 +4,13 @@
 
 #include "nn/nn.h"
 
-typedef struct sn_model_load {
+typedef struct sn_load_options {
 	const char *dir;        /* directory with the checkpoint (or the .onnx file of a Piper voice) */
 	nn_dtype dtype;         /* precision of the plans; a model keeps parts in f32 where results would change */
 	int debug;              /* debug plans: every named tensor can be read, see nn_exec_tensor */
 	nn_pool *pool;          /* runs the plans; outlives the model */
 	const char *pack_path;  /* packed weights on disk, NULL: memory only */
 	int rows, windows;      /* Whisper: most sequences and most audio windows alive at once (0: 40 and 8) */
-} sn_model_load;
+} sn_load_options;
 
 #endif

@@ -10,7 +10,7 @@ typedef struct sn_silero_stream {
 	int rate; /* 16000: chunks of 512 with 64 of context; 8000: 256 with 32 */
 } sn_silero_stream;
 
-int sn_silero_open(sn_silero **out, const sn_model_load *load, char *err);
+int sn_silero_open(sn_silero **out, const sn_load_options *load, char *err);
 void sn_silero_close(sn_silero **silero);
 void sn_silero_reset(sn_silero_stream *stream, int rate);
 /* Speech probability of each of `chunks` whole chunks of pcm; runs chunks in blocks (the front end of many at once). */

@@ -20,7 +20,7 @@ typedef struct sn_vits_config {
 	char espeak_voice[32], language[16];
 } sn_vits_config;
 
-int sn_vits_open(sn_vits **out, const sn_model_load *load, char *err);
+int sn_vits_open(sn_vits **out, const sn_load_options *load, char *err);
 void sn_vits_close(sn_vits **vits);
 const sn_vits_config *sn_vits_get_config(const sn_vits *vits);
 int64_t sn_vits_parameters(const sn_vits *vits);

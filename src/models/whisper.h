@@ -28,10 +28,10 @@ typedef struct sn_whisper_config {
 } sn_whisper_config;
 
 /* Reads Hugging Face (config.json, generation_config.json, ...) and CTranslate2 directories. *out is the caller's. */
-int sn_whisper_open(sn_whisper **out, const sn_model_load *load, char *err);
+int sn_whisper_open(sn_whisper **out, const sn_load_options *load, char *err);
 void sn_whisper_close(sn_whisper **whisper);
 const sn_whisper_config *sn_whisper_get_config(const sn_whisper *whisper);
-const sn_bpe *sn_whisper_bpe(const sn_whisper *whisper);
+sn_bpe *sn_whisper_bpe(sn_whisper *whisper);
 int64_t sn_whisper_parameters(const sn_whisper *whisper);
 
 /* Encoding: fill the log-mel input [2 * source_positions frames, mels] (frame-major), then begin and next until SN_OK (SN_AGAIN: more).

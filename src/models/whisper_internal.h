@@ -1,0 +1,57 @@
+/* Shared by the files of Whisper: reading the configuration, binding weights, recording graphs, running them. */
+#ifndef SN_MODELS_WHISPER_INTERNAL_H
+#define SN_MODELS_WHISPER_INTERNAL_H
+
+#include "models/whisper.h"
+
+#define WHISPER_MAX_WANTED 64 /* rows of one decoder step whose logits are computed */
+
+enum { WHISPER_ENCODER, WHISPER_DECODER };
+
+/* whisper_config.c: hyper-parameters, special ids, languages and suppression lists from the directory's JSON files, the shapes of
+ * the weights (CTranslate2 stores no sizes) and the vocabulary. SN_E_MODEL names the file or tensor, what was found and expected. */
+int whisper_config_read(sn_whisper_config *c, nn_act *act, const char *dir, const sn_weights *weights, const sn_bpe *bpe, char *err);
+
+/* whisper_weights.c: the one place that knows both layouts' tensor names. */
+typedef enum whisper_matrix {
+	WHISPER_SELF_Q, WHISPER_SELF_K, WHISPER_SELF_V, WHISPER_SELF_OUT, WHISPER_CROSS_Q, WHISPER_CROSS_K, WHISPER_CROSS_V,
+	WHISPER_CROSS_OUT, WHISPER_FC1, WHISPER_FC2
+} whisper_matrix;
+typedef enum whisper_norm { WHISPER_SELF_NORM, WHISPER_CROSS_NORM, WHISPER_FFN_NORM, WHISPER_FINAL_NORM } whisper_norm;
+
+typedef struct whisper_names {
+	const sn_weights *weights;
+	int ctranslate2;
+	const char *prefix; /* "model." or "" before Hugging Face names */
+} whisper_names;
+
+whisper_names whisper_names_of(const sn_weights *weights);
+/* Layers of a side that the file holds, by its first self-attention matrices. */
+int whisper_layers(const whisper_names *names, int side);
+const char *whisper_conv_name(const whisper_names *names, int conv, char name[NN_NAME]);
+const char *whisper_positions_name(const whisper_names *names, int side, char name[NN_NAME]);
+const char *whisper_embedding_name(const whisper_names *names, char name[NN_NAME]);
+/* The stored tensor of a layer's matrix; CTranslate2 stores q, k, v (or k, v) as one. */
+const char *whisper_matrix_name(const whisper_names *names, whisper_matrix which, int side, int layer, char name[NN_NAME]);
+
+/* Checked against the configuration's sizes while recording. */
+typedef struct whisper_recorder {
+	nn_graph *g;
+	whisper_names names;
+	const sn_whisper_config *c;
+	nn_act act;
+	int side, probs, outputs; /* probs: attention probabilities as named tensors; outputs: each stage's result readable */
+	int64_t slots, windows;
+} whisper_recorder;
+
+nn_t whisper_linear(whisper_recorder *r, nn_t x, whisper_matrix which, int layer);
+nn_t whisper_layer_norm(whisper_recorder *r, nn_t x, whisper_norm which, int layer);
+nn_t whisper_conv(whisper_recorder *r, nn_t x, int conv);
+nn_t whisper_positions(whisper_recorder *r); /* [positions, width] */
+nn_t whisper_embedding(whisper_recorder *r); /* [vocab, width] */
+
+/* whisper_graph.c */
+void whisper_record_encoder(whisper_recorder *r);
+void whisper_record_decoder(whisper_recorder *r);
+
+#endif

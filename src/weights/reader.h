@@ -1,0 +1,64 @@
+/* What the readers of the file formats share: each adds tensors to one sn_weights. Private to this room. */
+#ifndef SN_WEIGHTS_READER_H
+#define SN_WEIGHTS_READER_H
+
+#include "base/map.h"
+#include "weights/onnx.h"
+#include "weights/weights.h"
+
+#define SN_WEIGHTS_MAX_NAME 1024
+
+/* Hash table from names to indices of an array that the owner keeps: slots hold index + 1. */
+typedef struct sn_names {
+	uint32_t *slots;
+	size_t capacity; /* a power of two */
+} sn_names;
+
+struct sn_weights {
+	sn_layout layout;
+	char *path;
+	uint64_t key;
+	sn_map *maps;
+	int map_count;
+	sn_weight *items;
+	size_t count, capacity;
+	sn_names names;
+	struct sn_block *owned;
+	sn_onnx_node *nodes; /* ONNX only */
+	size_t node_count, node_capacity;
+	sn_names node_names;
+};
+
+/* Maps a file for the lifetime of `weights` and mixes it into the key. An empty file is SN_E_MODEL. */
+int sn_weights_map(sn_weights *weights, const char *path, sn_map *map, char *err);
+
+/* Memory freed with `weights`, aligned to 16 bytes; NULL when there is none. */
+void *sn_weights_own(sn_weights *weights, size_t size);
+/* A NUL-terminated copy of `size` bytes, which must hold no NUL. */
+const char *sn_weights_own_text(sn_weights *weights, const void *text, size_t size);
+
+/* The number of elements, or -1 when a dimension is negative or their product overflows. */
+int64_t sn_weights_elements(int rank, const int64_t *dims);
+
+/* Adds a tensor whose bytes lie inside a map or in owned memory. Refuses a name taken, empty or too long, a rank or
+ * dimension out of range, and a size that is not the product of the dimensions. `file` is for messages. */
+int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *file, char *err);
+
+/* The index stored under `name`, or -1. `text` gives the name of an index. */
+typedef const char *(*sn_names_text)(const sn_weights *weights, size_t index);
+int64_t sn_names_find(const sn_names *names, const sn_weights *weights, sn_names_text text, const char *name);
+int sn_names_add(sn_names *names, const sn_weights *weights, sn_names_text text, size_t index);
+
+/* One reader per format. */
+int sn_read_safetensors(sn_weights *weights, const char *path, char *err);
+int sn_read_safetensors_shards(sn_weights *weights, const char *index_path, char *err);
+int sn_read_ctranslate2(sn_weights *weights, const char *path, char *err);
+int sn_read_onnx(sn_weights *weights, const char *path, char *err);
+
+/* Reads the list of shard files in an index ("weight_map") and calls `read` for each; then every name in it must exist. */
+int sn_read_shards(sn_weights *weights, const char *index_path, int (*read)(sn_weights *, const char *, char *), char *err);
+
+static inline uint32_t sn_le32(const uint8_t *p) { return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static inline uint64_t sn_le64(const uint8_t *p) { return sn_le32(p) | (uint64_t)sn_le32(p + 4) << 32; }
+
+#endif

@@ -1,0 +1,195 @@
+/* safetensors: u64 header size, JSON header { name: { dtype, shape, data_offsets } }, then the bytes. Offsets count from the
+ * end of the header. As the reference reader demands, the tensors cover the rest of the file without gap or overlap. */
+#include "weights/reader.h"
+
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADER_MAX ((size_t)100 << 20)
+
+typedef struct span {
+	sn_weight weight;
+	uint64_t begin, end;
+} span;
+
+static const struct {
+	const char *name;
+	sn_dtype dtype;
+} names[] = {
+	{ "F32", SN_F32 }, { "F16", SN_F16 }, { "BF16", SN_BF16 }, { "F64", SN_F64 }, { "I8", SN_I8 },
+	{ "U8", SN_U8 },   { "I16", SN_I16 }, { "I32", SN_I32 },   { "I64", SN_I64 }, { "BOOL", SN_BOOL },
+};
+
+static int read_dtype(const char *file, const char *name, const json_t *entry, sn_dtype *dtype, char *err) {
+	const char *text = json_string_value(json_object_get(entry, "dtype"));
+	for (size_t i = 0; text && i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(text, names[i].name) == 0) {
+			*dtype = names[i].dtype;
+			return SN_OK;
+		}
+	return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has the dtype '%s'; F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL are read", file,
+	               name, text ? text : "(none)");
+}
+
+static int read_shape(const char *file, const char *name, const json_t *entry, sn_weight *weight, char *err) {
+	const json_t *shape = json_object_get(entry, "shape");
+	size_t rank = json_array_size(shape);
+	if (!json_is_array(shape) || rank > SN_WEIGHTS_MAX_RANK)
+		return sn_fail(err, SN_E_MODEL, "%s: the shape of tensor '%s' must be a list of at most %d integers", file, name, SN_WEIGHTS_MAX_RANK);
+	weight->rank = (int)rank;
+	for (size_t i = 0; i < rank; i++) {
+		const json_t *dim = json_array_get(shape, i);
+		weight->dims[i] = json_integer_value(dim);
+		if (!json_is_integer(dim) || weight->dims[i] < 0)
+			return sn_fail(err, SN_E_MODEL, "%s: dimension %zu of tensor '%s' is not a non-negative integer", file, i, name);
+	}
+	return SN_OK;
+}
+
+static int read_offsets(const char *file, const char *name, const json_t *entry, uint64_t size, span *span, char *err) {
+	const json_t *offsets = json_object_get(entry, "data_offsets");
+	const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
+	json_int_t from = json_integer_value(begin), to = json_integer_value(end);
+	if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) || from < 0 || to < from)
+		return sn_fail(err, SN_E_MODEL, "%s: data_offsets of tensor '%s' must be two integers, begin <= end", file, name);
+	if ((uint64_t)to > size)
+		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' ends at byte %lld of the data; there are %llu (is the file cut short?)", file, name,
+		               (long long)to, (unsigned long long)size);
+	span->begin = (uint64_t)from;
+	span->end = (uint64_t)to;
+	return SN_OK;
+}
+
+static int by_offset(const void *a, const void *b) {
+	const span *x = a, *y = b;
+	if (x->begin != y->begin)
+		return x->begin < y->begin ? -1 : 1;
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+static int add_all(sn_weights *weights, const char *file, const sn_map *map, size_t header, span *spans, size_t count, char *err) {
+	uint64_t at = 0, size = map->size - header;
+	qsort(spans, count, sizeof *spans, by_offset);
+	for (size_t i = 0; i < count; i++) {
+		sn_weight *weight = &spans[i].weight;
+		if (spans[i].begin != at)
+			return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' begins at byte %llu of the data; the one before ends at %llu", file, weight->name,
+			               (unsigned long long)spans[i].begin, (unsigned long long)at);
+		at = spans[i].end;
+		weight->data = map->data + header + spans[i].begin;
+		weight->bytes = (size_t)(spans[i].end - spans[i].begin);
+		weight->name = sn_weights_own_text(weights, weight->name, strlen(weight->name));
+		if (!weight->name)
+			return sn_fail(err, SN_E_MEMORY, "%s: out of memory for the names of tensors", file);
+		int result = sn_weights_add(weights, weight, file, err);
+		if (result != SN_OK)
+			return result;
+	}
+	if (at != size)
+		return sn_fail(err, SN_E_MODEL, "%s: the tensors cover %llu bytes of data; there are %llu", file, (unsigned long long)at,
+		               (unsigned long long)size);
+	return SN_OK;
+}
+
+/* Names of the spans stay borrowed from `object` until they are added. */
+static int read_entries(const char *file, json_t *object, uint64_t size, span *spans, size_t *count, char *err) {
+	const char *name;
+	json_t *entry;
+	json_object_foreach(object, name, entry) {
+		if (strcmp(name, "__metadata__") == 0)
+			continue;
+		span *span = spans + (*count)++;
+		span->weight.name = name;
+		int result = read_dtype(file, name, entry, &span->weight.dtype, err);
+		if (result == SN_OK)
+			result = read_shape(file, name, entry, &span->weight, err);
+		if (result == SN_OK)
+			result = read_offsets(file, name, entry, size, span, err);
+		if (result != SN_OK)
+			return result;
+	}
+	return SN_OK;
+}
+
+int sn_read_safetensors(sn_weights *weights, const char *path, char *err) {
+	sn_map map;
+	int result = sn_weights_map(weights, path, &map, err);
+	if (result != SN_OK)
+		return result;
+	uint64_t length = map.size >= 8 ? sn_le64(map.data) : 0;
+	if (map.size < 8 || length > map.size - 8)
+		return sn_fail(err, SN_E_MODEL, "%s: the header claims %llu bytes, the file has %zu (cut short, or no safetensors file)", path,
+		               (unsigned long long)length, map.size);
+	if (length > HEADER_MAX)
+		return sn_fail(err, SN_E_LIMIT, "%s: the header has %llu bytes; at most %zu are read", path, (unsigned long long)length, HEADER_MAX);
+	json_error_t where;
+	json_t *object = json_loadb((const char *)map.data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &where);
+	if (!json_is_object(object)) {
+		json_decref(object);
+		return sn_fail(err, SN_E_MODEL, "%s: the header is not a JSON object: %s", path, object ? "another type" : where.text);
+	}
+	size_t entries = json_object_size(object), count = 0;
+	span *spans = entries <= SN_WEIGHTS_MAX_TENSORS + 1 ? calloc(entries + 1, sizeof *spans) : NULL;
+	if (!spans)
+		result = sn_fail(err, SN_E_LIMIT, "%s: %zu tensors are more than %d", path, entries, SN_WEIGHTS_MAX_TENSORS);
+	if (result == SN_OK)
+		result = read_entries(path, object, map.size - 8 - length, spans, &count, err);
+	if (result == SN_OK)
+		result = add_all(weights, path, &map, 8 + (size_t)length, spans, count, err);
+	free(spans);
+	json_decref(object);
+	return result;
+}
+
+/* ---- shards ---- */
+
+static int read_shard(sn_weights *weights, const char *index_path, const char *name, int (*read)(sn_weights *, const char *, char *), char *err) {
+	if (!name || !*name || strchr(name, '/') || strcmp(name, "..") == 0)
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' is no name of a shard; it must be a file beside the index", index_path, name ? name : "(no text)");
+	const char *slash = strrchr(index_path, '/');
+	size_t dir = slash ? (size_t)(slash - index_path) + 1 : 0;
+	char *path = malloc(dir + strlen(name) + 1);
+	if (!path)
+		return sn_fail(err, SN_E_MEMORY, "%s: out of memory", index_path);
+	memcpy(path, index_path, dir);
+	strcpy(path + dir, name);
+	int result = read(weights, path, err);
+	free(path);
+	return result;
+}
+
+int sn_read_shards(sn_weights *weights, const char *index_path, int (*read)(sn_weights *, const char *, char *), char *err) {
+	json_t *index;
+	int result = sn_json_file(&index, index_path, err);
+	if (result != SN_OK)
+		return result == SN_E_FORMAT ? SN_E_MODEL : result;
+	const json_t *list = json_object_get(index, "weight_map");
+	if (!json_is_object(list))
+		result = sn_fail(err, SN_E_MODEL, "%s: 'weight_map' must be an object of tensor names and files", index_path);
+	json_t *seen = json_object();
+	const char *name;
+	json_t *file;
+	json_object_foreach((json_t *)list, name, file) {
+		const char *shard = json_string_value(file);
+		if (result != SN_OK || (shard && json_object_get(seen, shard)))
+			continue;
+		if (json_object_size(seen) == SN_WEIGHTS_MAX_SHARDS)
+			result = sn_fail(err, SN_E_LIMIT, "%s: more than %d shards", index_path, SN_WEIGHTS_MAX_SHARDS);
+		else
+			result = read_shard(weights, index_path, shard, read, err);
+		if (result == SN_OK)
+			json_object_set_new(seen, shard, json_true());
+	}
+	json_object_foreach((json_t *)list, name, file)
+		if (result == SN_OK && !sn_weights_find(weights, name))
+			result = sn_fail(err, SN_E_MODEL, "%s: tensor '%s' is not in '%s'", index_path, name, json_string_value(file));
+	json_decref(seen);
+	json_decref(index);
+	return result;
+}
+
+int sn_read_safetensors_shards(sn_weights *weights, const char *index_path, char *err) {
+	return sn_read_shards(weights, index_path, sn_read_safetensors, err);
+}

@@ -1,0 +1,299 @@
+#include "weights/reader.h"
+
+#include "base/hash.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define PATH_MAX_BYTES 4096
+#define KEY_HEADER 16384 /* bytes at the front of each file that enter the key */
+#define BLOCK_SIZE 65536
+
+static const struct {
+	const char *name;
+	size_t size;
+} dtypes[] = {
+	[SN_F32] = { "float32", 4 }, [SN_F16] = { "float16", 2 }, [SN_BF16] = { "bfloat16", 2 }, [SN_F64] = { "float64", 8 },
+	[SN_I8] = { "int8", 1 }, [SN_U8] = { "uint8", 1 }, [SN_I16] = { "int16", 2 }, [SN_I32] = { "int32", 4 },
+	[SN_I64] = { "int64", 8 }, [SN_BOOL] = { "bool", 1 },
+};
+
+size_t sn_dtype_size(sn_dtype dtype) { return dtypes[dtype].size; }
+const char *sn_dtype_name(sn_dtype dtype) { return dtypes[dtype].name; }
+
+/* ---- owned memory ---- */
+
+struct sn_block {
+	struct sn_block *next;
+	size_t used, size;
+	_Alignas(16) unsigned char data[];
+};
+
+void *sn_weights_own(sn_weights *weights, size_t size) {
+	struct sn_block *block = weights->owned;
+	if (size > SIZE_MAX / 2)
+		return NULL;
+	size = (size + 15) & ~(size_t)15;
+	if (!block || size > block->size - block->used) {
+		size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+		block = malloc(sizeof *block + room);
+		if (!block)
+			return NULL;
+		*block = (struct sn_block){ .next = weights->owned, .size = room };
+		weights->owned = block;
+	}
+	void *data = block->data + block->used;
+	block->used += size;
+	return data;
+}
+
+const char *sn_weights_own_text(sn_weights *weights, const void *text, size_t size) {
+	char *copy = sn_weights_own(weights, size + 1);
+	if (!copy)
+		return NULL;
+	if (size)
+		memcpy(copy, text, size);
+	copy[size] = 0;
+	return copy;
+}
+
+/* ---- names ---- */
+
+static size_t slot_of(const sn_names *names, const sn_weights *weights, sn_names_text text, const char *name) {
+	size_t at = sn_hash_text(SN_HASH_INIT, name) & (names->capacity - 1);
+	while (names->slots[at] && strcmp(text(weights, names->slots[at] - 1), name) != 0)
+		at = (at + 1) & (names->capacity - 1);
+	return at;
+}
+
+int64_t sn_names_find(const sn_names *names, const sn_weights *weights, sn_names_text text, const char *name) {
+	return names->capacity ? (int64_t)names->slots[slot_of(names, weights, text, name)] - 1 : -1;
+}
+
+/* `index` is one more than every index added before, so index + 1 bounds the entries. */
+int sn_names_add(sn_names *names, const sn_weights *weights, sn_names_text text, size_t index) {
+	if (2 * (index + 1) > names->capacity) {
+		sn_names old = *names;
+		size_t capacity = old.capacity ? old.capacity * 4 : 1024;
+		while (2 * (index + 1) > capacity)
+			capacity *= 2;
+		names->slots = calloc(capacity, sizeof *names->slots);
+		if (!names->slots) {
+			*names = old;
+			return SN_E_MEMORY;
+		}
+		names->capacity = capacity;
+		for (size_t i = 0; i < old.capacity; i++)
+			if (old.slots[i])
+				names->slots[slot_of(names, weights, text, text(weights, old.slots[i] - 1))] = old.slots[i];
+		free(old.slots);
+	}
+	names->slots[slot_of(names, weights, text, text(weights, index))] = (uint32_t)index + 1;
+	return SN_OK;
+}
+
+static const char *weight_name(const sn_weights *weights, size_t index) { return weights->items[index].name; }
+
+/* ---- tensors ---- */
+
+int64_t sn_weights_elements(int rank, const int64_t *dims) {
+	int64_t elements = 1;
+	for (int i = 0; i < rank; i++)
+		if (dims[i] < 0 || __builtin_mul_overflow(elements, dims[i], &elements))
+			return -1;
+	return elements;
+}
+
+static int check(const sn_weights *weights, const sn_weight *weight, const char *file, char *err) {
+	size_t length = strlen(weight->name);
+	if (length == 0 || length > SN_WEIGHTS_MAX_NAME)
+		return sn_fail(err, SN_E_MODEL, "%s: a tensor's name has %zu bytes; 1 to %d are allowed", file, length, SN_WEIGHTS_MAX_NAME);
+	if (sn_weights_find(weights, weight->name))
+		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' occurs twice", file, weight->name);
+	int64_t elements = sn_weights_elements(weight->rank, weight->dims), bytes;
+	if (elements < 0 || __builtin_mul_overflow(elements, (int64_t)sn_dtype_size(weight->dtype), &bytes))
+		return sn_fail(err, SN_E_MODEL, "%s: the dimensions of tensor '%s' are negative or too large", file, weight->name);
+	if ((uint64_t)bytes != weight->bytes)
+		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has %zu bytes; its shape and type (%s) need %lld", file, weight->name,
+		               weight->bytes, sn_dtype_name(weight->dtype), (long long)bytes);
+	return SN_OK;
+}
+
+int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *file, char *err) {
+	int result = check(weights, weight, file, err);
+	if (result != SN_OK)
+		return result;
+	if (weights->count == SN_WEIGHTS_MAX_TENSORS)
+		return sn_fail(err, SN_E_LIMIT, "%s: more than %d tensors", file, SN_WEIGHTS_MAX_TENSORS);
+	if (weights->count == weights->capacity) {
+		size_t capacity = weights->capacity ? weights->capacity * 2 : 256;
+		sn_weight *items = realloc(weights->items, capacity * sizeof *items);
+		if (!items)
+			return sn_fail(err, SN_E_MEMORY, "%s: out of memory for %zu tensors", file, capacity);
+		weights->items = items;
+		weights->capacity = capacity;
+	}
+	weights->items[weights->count] = *weight;
+	if (sn_names_add(&weights->names, weights, weight_name, weights->count) != SN_OK)
+		return sn_fail(err, SN_E_MEMORY, "%s: out of memory for the names of tensors", file);
+	weights->count++;
+	return SN_OK;
+}
+
+const sn_weight *sn_weights_find(const sn_weights *weights, const char *name) {
+	int64_t index = sn_names_find(&weights->names, weights, weight_name, name);
+	return index < 0 ? NULL : weights->items + index;
+}
+
+size_t sn_weights_count(const sn_weights *weights) { return weights->count; }
+const sn_weight *sn_weights_at(const sn_weights *weights, size_t index) { return weights->items + index; }
+sn_layout sn_weights_layout(const sn_weights *weights) { return weights->layout; }
+uint64_t sn_weights_key(const sn_weights *weights) { return weights->key; }
+const char *sn_weights_path(const sn_weights *weights) { return weights->path; }
+
+/* ---- opening ---- */
+
+static uint64_t mix_file(uint64_t key, const char *path, const sn_map *map) {
+	char *real = realpath(path, NULL);
+	key = sn_hash_text(key, real ? real : path);
+	free(real);
+	struct stat st;
+	if (stat(path, &st) == 0)
+		key = sn_hash(key, &st.st_mtim, sizeof st.st_mtim);
+	key = sn_hash(key, &map->size, sizeof map->size);
+	return sn_hash(key, map->data, map->size < KEY_HEADER ? map->size : KEY_HEADER);
+}
+
+int sn_weights_map(sn_weights *weights, const char *path, sn_map *map, char *err) {
+	int result = sn_map_open(map, path, err);
+	if (result != SN_OK)
+		return result == SN_E_FORMAT ? SN_E_MODEL : result;
+	sn_map *maps = map->size ? realloc(weights->maps, (size_t)(weights->map_count + 1) * sizeof *maps) : NULL;
+	if (!maps) {
+		result = map->size ? sn_fail(err, SN_E_MEMORY, "out of memory for '%s'", path) : sn_fail(err, SN_E_MODEL, "'%s' is empty", path);
+		sn_map_close(map);
+		return result;
+	}
+	weights->maps = maps;
+	weights->maps[weights->map_count++] = *map;
+	weights->key = mix_file(weights->key, path, map);
+	return SN_OK;
+}
+
+static int ends_with(const char *text, const char *end) {
+	size_t length = strlen(text), tail = strlen(end);
+	return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* The formats by file name. `whole` entries are looked for in a directory under that very name, in this order; of the others
+ * a directory must hold exactly one. */
+static const struct format {
+	const char *name;
+	int whole;
+	sn_layout layout;
+	int (*read)(sn_weights *, const char *, char *);
+} formats[] = {
+	{ "model.safetensors", 1, SN_LAYOUT_SAFETENSORS, sn_read_safetensors },
+	{ "model.safetensors.index.json", 1, SN_LAYOUT_SAFETENSORS, sn_read_safetensors_shards },
+	{ "model.bin", 1, SN_LAYOUT_CTRANSLATE2, sn_read_ctranslate2 },
+	{ ".safetensors", 0, SN_LAYOUT_SAFETENSORS, sn_read_safetensors },
+	{ ".safetensors.index.json", 0, SN_LAYOUT_SAFETENSORS, sn_read_safetensors_shards },
+	{ ".onnx", 0, SN_LAYOUT_ONNX, sn_read_onnx },
+};
+#define FORMATS (sizeof formats / sizeof formats[0])
+
+/* Looks in directory `dir` for files named `*suffix`; returns how many and the first in file[PATH_MAX_BYTES]. */
+static int count_files(const char *dir, const char *suffix, char *file) {
+	DIR *list = opendir(dir);
+	int count = 0;
+	for (struct dirent *entry; list && (entry = readdir(list));)
+		if (entry->d_name[0] != '.' && ends_with(entry->d_name, suffix) && ++count == 1 &&
+		    snprintf(file, PATH_MAX_BYTES, "%s/%s", dir, entry->d_name) >= PATH_MAX_BYTES)
+			count--;
+	if (list)
+		closedir(list);
+	return count;
+}
+
+static int choose_in_directory(const char *dir, char *file, const struct format **format, char *err) {
+	for (size_t i = 0; i < FORMATS; i++) {
+		struct stat st;
+		*format = formats + i;
+		if (formats[i].whole) {
+			int length = snprintf(file, PATH_MAX_BYTES, "%s/%s", dir, formats[i].name);
+			if (length < PATH_MAX_BYTES && stat(file, &st) == 0)
+				return SN_OK;
+			continue;
+		}
+		int count = count_files(dir, formats[i].name, file);
+		if (count == 1)
+			return SN_OK;
+		if (count > 1)
+			return sn_fail(err, SN_E_MODEL, "'%s' holds %d files *%s; name one of them", dir, count, formats[i].name);
+	}
+	return sn_fail(err, SN_E_NOT_FOUND,
+	               "'%s' holds no weights: looked for model.safetensors, model.safetensors.index.json, model.bin, *.safetensors and *.onnx", dir);
+}
+
+static int choose(const char *path, char *file, const struct format **format, char *err) {
+	struct stat st;
+	if (stat(path, &st) != 0)
+		return sn_fail_errno(err, "cannot open '%s'", path);
+	if (S_ISDIR(st.st_mode))
+		return choose_in_directory(path, file, format, err);
+	if (snprintf(file, PATH_MAX_BYTES, "%s", path) >= PATH_MAX_BYTES)
+		return sn_fail(err, SN_E_ARGUMENT, "a path of %zu bytes is too long", strlen(path));
+	for (size_t i = 0; i < FORMATS; i++)
+		if (ends_with(path, formats[i].name)) {
+			*format = formats + i;
+			return SN_OK;
+		}
+	return sn_fail(err, SN_E_MODEL, "'%s' is no known kind of weights: *.safetensors, *.safetensors.index.json, model.bin and *.onnx are read", path);
+}
+
+int sn_weights_open(sn_weights **out, const char *path, char *err) {
+	char file[PATH_MAX_BYTES];
+	const struct format *format = NULL;
+	*out = NULL;
+	int result = choose(path, file, &format, err);
+	if (result != SN_OK)
+		return result;
+	sn_weights *weights = calloc(1, sizeof *weights);
+	if (!weights || !(weights->path = strdup(file)))
+		result = sn_fail(err, SN_E_MEMORY, "out of memory for '%s'", file);
+	if (result == SN_OK) {
+		weights->layout = format->layout;
+		weights->key = SN_HASH_INIT;
+		result = format->read(weights, file, err);
+	}
+	if (result != SN_OK) {
+		sn_weights_close(&weights);
+		return result;
+	}
+	*out = weights;
+	return SN_OK;
+}
+
+void sn_weights_close(sn_weights **out) {
+	sn_weights *weights = *out;
+	*out = NULL;
+	if (!weights)
+		return;
+	for (int i = 0; i < weights->map_count; i++)
+		sn_map_close(weights->maps + i);
+	for (struct sn_block *block = weights->owned, *next; block; block = next) {
+		next = block->next;
+		free(block);
+	}
+	free(weights->maps);
+	free(weights->items);
+	free(weights->names.slots);
+	free(weights->nodes);
+	free(weights->node_names.slots);
+	free(weights->path);
+	free(weights);
+}

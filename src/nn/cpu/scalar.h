@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-static inline float nn_bf16_get(nn_bf16 h)
-{
+static inline float nn_bf16_get(nn_bf16 h) {
 	uint32_t bits = (uint32_t)h << 16;
 	float x;
 	memcpy(&x, &bits, sizeof x);
@@ -16,31 +15,30 @@ static inline float nn_bf16_get(nn_bf16 h)
 }
 
 /* Round to nearest even; a NaN stays a (quiet) NaN. */
-static inline nn_bf16 nn_bf16_put(float x)
-{
+static inline nn_bf16 nn_bf16_put(float x) {
 	uint32_t bits;
 	memcpy(&bits, &x, sizeof bits);
-	if ((bits & 0x7fffffff) > 0x7f800000) return (nn_bf16)(bits >> 16 | 0x40);
+	if ((bits & 0x7fffffff) > 0x7f800000)
+		return (nn_bf16)(bits >> 16 | 0x40);
 	return (nn_bf16)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
 /* Element i of a row stored as F32 or BF16. */
-static inline float nn_load(const void *x, nn_store store, int64_t i)
-{
+static inline float nn_load(const void *x, nn_store store, int64_t i) {
 	return store == NN_STORE_F32 ? ((const float *)x)[i] : nn_bf16_get(((const nn_bf16 *)x)[i]);
 }
 
-static inline void nn_save(void *y, nn_store store, int64_t i, float v)
-{
-	if (store == NN_STORE_F32) ((float *)y)[i] = v;
-	else ((nn_bf16 *)y)[i] = nn_bf16_put(v);
+static inline void nn_save(void *y, nn_store store, int64_t i, float v) {
+	if (store == NN_STORE_F32)
+		((float *)y)[i] = v;
+	else
+		((nn_bf16 *)y)[i] = nn_bf16_put(v);
 }
 
 static inline float nn_sigmoid(float x) { return 1 / (1 + expf(-x)); }
 
 /* A NaN comes out as a NaN of every activation. */
-static inline float nn_act_apply(nn_act act, float param, float x)
-{
+static inline float nn_act_apply(nn_act act, float param, float x) {
 	switch (act) {
 	case NN_IDENTITY: return x;
 	case NN_RELU: return x < 0 ? 0 : x;

@@ -18,8 +18,7 @@
 
 #define CASE(name) case name: EACH(nn16_act(name, slope, v)); return
 
-static void unary(nn_act act, float param, const void *x, nn_store xs, void *y, nn_store ys, int64_t n)
-{
+static void unary(nn_act act, float param, const void *x, nn_store xs, void *y, nn_store ys, int64_t n) {
 	const __m512 slope = _mm512_set1_ps(param);
 	switch (act) {
 		CASE(NN_IDENTITY);
@@ -40,20 +39,17 @@ static void unary(nn_act act, float param, const void *x, nn_store xs, void *y, 
 	}
 }
 
-static void affine(const float *x, float scale, float shift, void *y, nn_store ys, int64_t n)
-{
+static void affine(const float *x, float scale, float shift, void *y, nn_store ys, int64_t n) {
 	const nn_store xs = NN_STORE_F32;
 	const __m512 factor = _mm512_set1_ps(scale), term = _mm512_set1_ps(shift);
 	EACH(_mm512_fmadd_ps(v, factor, term));
 }
 
-static void convert(const void *x, nn_store xs, void *y, nn_store ys, int64_t n)
-{
+static void convert(const void *x, nn_store xs, void *y, nn_store ys, int64_t n) {
 	EACH(v);
 }
 
-NN16_INLINE __m512 apply(nn_binary_op op, __m512 a, __m512 b)
-{
+NN16_INLINE __m512 apply(nn_binary_op op, __m512 a, __m512 b) {
 	switch (op) {
 	case NN_ADD: return _mm512_add_ps(a, b);
 	case NN_SUB: return _mm512_sub_ps(a, b);
@@ -63,8 +59,7 @@ NN16_INLINE __m512 apply(nn_binary_op op, __m512 a, __m512 b)
 	return a;
 }
 
-NN16_INLINE void binary_as(const nn_binary_op op, const float *x, const float *b, int64_t period, void *y, nn_store ys, int64_t n)
-{
+NN16_INLINE void binary_as(const nn_binary_op op, const float *x, const float *b, int64_t period, void *y, nn_store ys, int64_t n) {
 	const nn_store xs = NN_STORE_F32;
 	if (period == 1) {
 		const __m512 one = _mm512_set1_ps(*b);
@@ -73,15 +68,16 @@ NN16_INLINE void binary_as(const nn_binary_op op, const float *x, const float *b
 	}
 	for (int64_t row = 0; row < n; row += period) {
 		int64_t end = period < n - row ? row + period : n, i = row;
-		for (; i + 16 <= end; i += 16) row_save(y, ys, i, apply(op, _mm512_loadu_ps(x + i), _mm512_loadu_ps(b + i - row)));
-		if (i == end) continue;
+		for (; i + 16 <= end; i += 16)
+			row_save(y, ys, i, apply(op, _mm512_loadu_ps(x + i), _mm512_loadu_ps(b + i - row)));
+		if (i == end)
+			continue;
 		__mmask16 m = nn16_mask(end - i);
 		row_mask_save(m, y, ys, i, apply(op, _mm512_maskz_loadu_ps(m, x + i), _mm512_maskz_loadu_ps(m, b + i - row)));
 	}
 }
 
-static void binary(nn_binary_op op, const float *a, const float *b, int64_t b_period, void *y, nn_store ys, int64_t n)
-{
+static void binary(nn_binary_op op, const float *a, const float *b, int64_t b_period, void *y, nn_store ys, int64_t n) {
 	switch (op) {
 	case NN_ADD: binary_as(NN_ADD, a, b, b_period, y, ys, n); return;
 	case NN_SUB: binary_as(NN_SUB, a, b, b_period, y, ys, n); return;
@@ -90,25 +86,26 @@ static void binary(nn_binary_op op, const float *a, const float *b, int64_t b_pe
 	}
 }
 
-static void gated_tanh(const float *x, void *y, nn_store ys, int64_t n)
-{
+static void gated_tanh(const float *x, void *y, nn_store ys, int64_t n) {
 	int64_t i = 0;
-	for (; i + 16 <= n; i += 16) row_save(y, ys, i, nn16_gated_tanh(_mm512_loadu_ps(x + i), _mm512_loadu_ps(x + n + i)));
-	if (i == n) return;
+	for (; i + 16 <= n; i += 16)
+		row_save(y, ys, i, nn16_gated_tanh(_mm512_loadu_ps(x + i), _mm512_loadu_ps(x + n + i)));
+	if (i == n)
+		return;
 	__mmask16 m = nn16_mask(n - i);
 	row_mask_save(m, y, ys, i, nn16_gated_tanh(_mm512_maskz_loadu_ps(m, x + i), _mm512_maskz_loadu_ps(m, x + n + i)));
 }
 
 static void depthwise(const float *x, int64_t time, int64_t channels, const float *w, const float *bias, int k, int stride, int dilation,
-                      int pad, float *y, int64_t t0, int64_t t1)
-{
+                      int pad, float *y, int64_t t0, int64_t t1) {
 	for (int64_t t = t0; t < t1; t++)
 		for (int64_t c = 0; c < channels; c += 16) {
 			__mmask16 m = nn16_mask(channels - c);
 			__m512 sum = bias ? _mm512_maskz_loadu_ps(m, bias + c) : _mm512_setzero_ps();
 			for (int j = 0; j < k; j++) {
 				int64_t row = t * stride + (int64_t)j * dilation - pad;
-				if (row < 0 || row >= time) continue;
+				if (row < 0 || row >= time)
+					continue;
 				__m512 weight = _mm512_maskz_loadu_ps(m, w + j * channels + c);
 				sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(m, x + row * channels + c), weight, sum);
 			}
@@ -116,8 +113,7 @@ static void depthwise(const float *x, int64_t time, int64_t channels, const floa
 		}
 }
 
-static void lstm_gates(const float *gates, float *c, float *h, int64_t hidden)
-{
+static void lstm_gates(const float *gates, float *c, float *h, int64_t hidden) {
 	for (int64_t i = 0; i < hidden; i += 16) {
 		__mmask16 m = nn16_mask(hidden - i);
 		__m512 in = nn16_sigmoid(_mm512_maskz_loadu_ps(m, gates + i));
@@ -130,8 +126,7 @@ static void lstm_gates(const float *gates, float *c, float *h, int64_t hidden)
 	}
 }
 
-void nn_elements_fill_avx512(nn_kernels *k)
-{
+void nn_elements_fill_avx512(nn_kernels *k) {
 	k->unary = unary;
 	k->binary = binary;
 	k->affine = affine;

@@ -8,8 +8,7 @@
 /* Below this a row counts as zero when it is quantised: 127 / max would overflow. */
 #define QUANT_ZERO 1e-30f
 
-static float quantize_row(const void *x, nn_store xs, uint8_t *bytes, int64_t n)
-{
+static float quantize_row(const void *x, nn_store xs, uint8_t *bytes, int64_t n) {
 	/* Absolute values compare as integers; a NaN is above all of them and so becomes the scale. */
 	__m512i most = _mm512_setzero_si512();
 	const __m512i sign = _mm512_set1_epi32(0x7fffffff);
@@ -18,8 +17,10 @@ static float quantize_row(const void *x, nn_store xs, uint8_t *bytes, int64_t n)
 	int32_t bits = _mm512_reduce_max_epi32(most);
 	float max, s = 1, inverse = 0;
 	memcpy(&max, &bits, sizeof max);
-	if (!(max < QUANT_ZERO)) s = max / 127;
-	if (isfinite(max) && max >= QUANT_ZERO) inverse = 1 / s;
+	if (!(max < QUANT_ZERO))
+		s = max / 127;
+	if (isfinite(max) && max >= QUANT_ZERO)
+		inverse = 1 / s;
 	if (inverse == 0) {
 		memset(bytes, 128, (size_t)(n + 3) & ~(size_t)3);
 		return s;
@@ -38,15 +39,15 @@ static float quantize_row(const void *x, nn_store xs, uint8_t *bytes, int64_t n)
 	return s;
 }
 
-static float layer_norm(const float *x, const float *gamma, const float *beta, float eps, void *y, nn_store ys, float *scratch, int64_t n)
-{
+static float layer_norm(const float *x, const float *gamma, const float *beta, float eps, void *y, nn_store ys, float *scratch, int64_t n) {
 	__m512 s0 = _mm512_setzero_ps(), s1 = s0, q0 = s0, q1 = s0;
 	int64_t i = 0;
 	for (; i + 32 <= n; i += 32) {
 		s0 = _mm512_add_ps(s0, _mm512_loadu_ps(x + i));
 		s1 = _mm512_add_ps(s1, _mm512_loadu_ps(x + i + 16));
 	}
-	for (; i < n; i += 16) s0 = _mm512_add_ps(s0, _mm512_maskz_loadu_ps(nn16_mask(n - i), x + i));
+	for (; i < n; i += 16)
+		s0 = _mm512_add_ps(s0, _mm512_maskz_loadu_ps(nn16_mask(n - i), x + i));
 	const __m512 mean = _mm512_set1_ps(_mm512_reduce_add_ps(_mm512_add_ps(s0, s1)) / (float)n);
 	for (i = 0; i + 32 <= n; i += 32) {
 		__m512 d0 = _mm512_sub_ps(_mm512_loadu_ps(x + i), mean), d1 = _mm512_sub_ps(_mm512_loadu_ps(x + i + 16), mean);
@@ -72,8 +73,7 @@ static float layer_norm(const float *x, const float *gamma, const float *beta, f
 
 /* exp(d) for d <= 0, relative error below 3e-7 + 6e-8 |d|: the product with log2(e) is not split, for what lies far below the
  * maximum counts for little. 2^t = 2^floor(t) * p(t - floor(t)); -infinity gives 0, 0 gives 1 exactly. */
-static inline __m512 exp_below(__m512 d)
-{
+static inline __m512 exp_below(__m512 d) {
 	__m512 t = _mm512_mul_ps(d, _mm512_set1_ps(1.44269504f));
 	__m512 f = _mm512_reduce_ps(t, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 	__m512 p = _mm512_set1_ps(0.001867130081f);
@@ -85,8 +85,7 @@ static inline __m512 exp_below(__m512 d)
 	return _mm512_scalef_ps(p, t);
 }
 
-static inline float row_max(const float *x, int64_t n)
-{
+static inline float row_max(const float *x, int64_t n) {
 	__m512 m0 = _mm512_set1_ps(-INFINITY), m1 = m0, m2 = m0, m3 = m0;
 	int64_t i = 0;
 	for (; i + 64 <= n; i += 64) {
@@ -102,8 +101,7 @@ static inline float row_max(const float *x, int64_t n)
 	return _mm512_reduce_max_ps(_mm512_max_ps(_mm512_max_ps(m0, m1), _mm512_max_ps(m2, m3)));
 }
 
-NN16_INLINE float softmax_as(const float *x, int64_t n, int64_t padded, void *p, const nn_store ps)
-{
+NN16_INLINE float softmax_as(const float *x, int64_t n, int64_t padded, void *p, const nn_store ps) {
 	float top = row_max(x, n);
 	const __m512 max = _mm512_set1_ps(top == -INFINITY ? 0 : top);
 	__m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
@@ -129,20 +127,20 @@ NN16_INLINE float softmax_as(const float *x, int64_t n, int64_t padded, void *p,
 		row_mask_save(m, p, ps, i, e);
 	}
 	size_t element = ps == NN_STORE_F32 ? sizeof(float) : sizeof(nn_bf16);
-	if (padded > n) memset((char *)p + (size_t)n * element, 0, (size_t)(padded - n) * element);
+	if (padded > n)
+		memset((char *)p + (size_t)n * element, 0, (size_t)(padded - n) * element);
 	float sum = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
 	return sum == 0 ? 0 : 1 / sum;
 }
 
-static float softmax_row(const float *x, int64_t n, int64_t padded, void *p, nn_store ps)
-{
-	if (ps == NN_STORE_F32) return softmax_as(x, n, padded, p, NN_STORE_F32);
+static float softmax_row(const float *x, int64_t n, int64_t padded, void *p, nn_store ps) {
+	if (ps == NN_STORE_F32)
+		return softmax_as(x, n, padded, p, NN_STORE_F32);
 	return softmax_as(x, n, padded, p, NN_STORE_BF16);
 }
 
 /* The sums of four vectors. */
-static inline __m128 sum_four(__m512 a, __m512 b, __m512 c, __m512 d)
-{
+static inline __m128 sum_four(__m512 a, __m512 b, __m512 c, __m512 d) {
 	__m256 a8 = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
 	__m256 b8 = _mm256_add_ps(_mm512_castps512_ps256(b), _mm512_extractf32x8_ps(b, 1));
 	__m256 c8 = _mm256_add_ps(_mm512_castps512_ps256(c), _mm512_extractf32x8_ps(c, 1));
@@ -168,11 +166,11 @@ static inline __mmask16 lanes(int64_t left) { return left > 0 ? nn16_mask(left) 
 
 /* s[p] = scale * sum_c q[c] key(p)[c]; past the end the last position is computed again and not stored. */
 NN16_INLINE void cache_scores(const float *q, view k, const nn_store store, int64_t size, int64_t length,
-                                                               float scale, float *s)
-{
+                                                               float scale, float *s) {
 	for (int64_t p = 0; p < length; p += 4) {
 		int64_t at[4];
-		for (int j = 0; j < 4; j++) at[j] = view_at(&k, p + j < length ? p + j : length - 1);
+		for (int j = 0; j < 4; j++)
+			at[j] = view_at(&k, p + j < length ? p + j : length - 1);
 		__m512 a = _mm512_setzero_ps(), b = a, c = a, d = a;
 		for (int64_t i = 0; i < size; i += 16) {
 			__mmask16 m = nn16_mask(size - i);
@@ -183,15 +181,16 @@ NN16_INLINE void cache_scores(const float *q, view k, const nn_store store, int6
 			d = _mm512_fmadd_ps(x, row_mask_load(m, k.base, store, at[3] + i), d);
 		}
 		__m128 sums = _mm_mul_ps(sum_four(a, b, c, d), _mm_set1_ps(scale));
-		if (p + 4 <= length) _mm_storeu_ps(s + p, sums);
-		else _mm_mask_storeu_ps(s + p, (__mmask8)nn16_mask(length - p), sums);
+		if (p + 4 <= length)
+			_mm_storeu_ps(s + p, sums);
+		else
+			_mm_mask_storeu_ps(s + p, (__mmask8)nn16_mask(length - p), sums);
 	}
 }
 
 /* out[c] = inverse * sum_p s[p] value(p)[c] */
 NN16_INLINE void cache_values(const float *s, view v, const nn_store store, int64_t size, int64_t length,
-                                                               float inverse, void *out, nn_store out_store, int64_t first)
-{
+                                                               float inverse, void *out, nn_store out_store, int64_t first) {
 	const __m512 factor = _mm512_set1_ps(inverse);
 	for (int64_t i = 0; i < size; i += 64) {
 		__mmask16 m0 = lanes(size - i), m1 = lanes(size - i - 16), m2 = lanes(size - i - 32), m3 = lanes(size - i - 48);
@@ -211,27 +210,32 @@ NN16_INLINE void cache_values(const float *s, view v, const nn_store store, int6
 	}
 }
 
-static inline const void *element(const void *x, nn_store store, int64_t i)
-{
+static inline const void *element(const void *x, nn_store store, int64_t i) {
 	return (const char *)x + i * (int64_t)(store == NN_STORE_F32 ? sizeof(float) : sizeof(nn_bf16));
 }
 
 static void cache_attention(const float *q, const void *k_cache, const void *v_cache, nn_store store, const int32_t *table,
                             int64_t stride_slot, int64_t width, int heads, int64_t length, float scale, float *scratch, float *probs,
-                            int64_t probs_stride, void *out, nn_store out_store)
-{
+                            int64_t probs_stride, void *out, nn_store out_store) {
 	int64_t size = width / heads;
 	for (int64_t first = 0; first < size * heads; first += size) {
 		view k = { element(k_cache, store, first), table, stride_slot, width };
 		view v = { element(v_cache, store, first), table, stride_slot, width };
-		if (store == NN_STORE_F32) cache_scores(q + first, k, NN_STORE_F32, size, length, scale, scratch);
-		else if (size == 64) cache_scores(q + first, k, NN_STORE_BF16, 64, length, scale, scratch);
-		else cache_scores(q + first, k, NN_STORE_BF16, size, length, scale, scratch);
+		if (store == NN_STORE_F32)
+			cache_scores(q + first, k, NN_STORE_F32, size, length, scale, scratch);
+		else if (size == 64)
+			cache_scores(q + first, k, NN_STORE_BF16, 64, length, scale, scratch);
+		else
+			cache_scores(q + first, k, NN_STORE_BF16, size, length, scale, scratch);
 		float inverse = softmax_as(scratch, length, length, scratch, NN_STORE_F32);
-		if (store == NN_STORE_F32) cache_values(scratch, v, NN_STORE_F32, size, length, inverse, out, out_store, first);
-		else if (size == 64) cache_values(scratch, v, NN_STORE_BF16, 64, length, inverse, out, out_store, first);
-		else cache_values(scratch, v, NN_STORE_BF16, size, length, inverse, out, out_store, first);
-		if (!probs) continue;
+		if (store == NN_STORE_F32)
+			cache_values(scratch, v, NN_STORE_F32, size, length, inverse, out, out_store, first);
+		else if (size == 64)
+			cache_values(scratch, v, NN_STORE_BF16, 64, length, inverse, out, out_store, first);
+		else
+			cache_values(scratch, v, NN_STORE_BF16, size, length, inverse, out, out_store, first);
+		if (!probs)
+			continue;
 		for (int64_t p = 0; p < length; p += 16) {
 			__mmask16 m = nn16_mask(length - p);
 			__m512 e = _mm512_maskz_loadu_ps(m, scratch + p);
@@ -241,8 +245,7 @@ static void cache_attention(const float *q, const void *k_cache, const void *v_c
 	}
 }
 
-void nn_rows_fill_avx512(nn_kernels *k)
-{
+void nn_rows_fill_avx512(nn_kernels *k) {
 	nn_elements_fill_avx512(k);
 	k->quantize_row = quantize_row;
 	k->layer_norm = layer_norm;

@@ -5,26 +5,26 @@
 #include "nn/cpu/fills.h"
 #include "nn/cpu/x86/math_avx512.h"
 
-NN16_INLINE __m512 row_load(const void *x, nn_store store, int64_t i)
-{
+NN16_INLINE __m512 row_load(const void *x, nn_store store, int64_t i) {
 	return store == NN_STORE_F32 ? _mm512_loadu_ps((const float *)x + i) : nn16_load_bf16((const nn_bf16 *)x + i);
 }
 
-NN16_INLINE __m512 row_mask_load(__mmask16 m, const void *x, nn_store store, int64_t i)
-{
+NN16_INLINE __m512 row_mask_load(__mmask16 m, const void *x, nn_store store, int64_t i) {
 	return store == NN_STORE_F32 ? _mm512_maskz_loadu_ps(m, (const float *)x + i) : nn16_mask_load_bf16(m, (const nn_bf16 *)x + i);
 }
 
-NN16_INLINE void row_save(void *y, nn_store store, int64_t i, __m512 v)
-{
-	if (store == NN_STORE_F32) _mm512_storeu_ps((float *)y + i, v);
-	else nn16_store_bf16((nn_bf16 *)y + i, v);
+NN16_INLINE void row_save(void *y, nn_store store, int64_t i, __m512 v) {
+	if (store == NN_STORE_F32)
+		_mm512_storeu_ps((float *)y + i, v);
+	else
+		nn16_store_bf16((nn_bf16 *)y + i, v);
 }
 
-NN16_INLINE void row_mask_save(__mmask16 m, void *y, nn_store store, int64_t i, __m512 v)
-{
-	if (store == NN_STORE_F32) _mm512_mask_storeu_ps((float *)y + i, m, v);
-	else nn16_mask_store_bf16((nn_bf16 *)y + i, m, v);
+NN16_INLINE void row_mask_save(__mmask16 m, void *y, nn_store store, int64_t i, __m512 v) {
+	if (store == NN_STORE_F32)
+		_mm512_mask_storeu_ps((float *)y + i, m, v);
+	else
+		nn16_mask_store_bf16((nn_bf16 *)y + i, m, v);
 }
 
 /* elements_avx512.c: what has no sums. */

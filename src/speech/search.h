@@ -13,6 +13,8 @@ typedef struct sn_search_options {
 	int beam;              /* 1: greedy (or sampling where temperature > 0), else beam width */
 	float patience;        /* 1 */
 	float length_penalty;  /* < 0: openai's ranking sum/length; else Google NMT alpha */
+	int transformers;      /* beams scored and finished as transformers' generate does: log-probabilities of the unmasked distribution,
+	                        * ranked by sum / length^length_penalty with <|endoftext|> counted, stopped when none can get better */
 	float temperature;     /* > 0: sampling with best_of sequences */
 	int best_of;
 	uint64_t seed;

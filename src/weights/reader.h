@@ -53,6 +53,8 @@ int sn_names_add(sn_names *names, const sn_weights *weights, sn_names_text text,
 int sn_read_safetensors(sn_weights *weights, const char *path, char *err);
 int sn_read_safetensors_shards(sn_weights *weights, const char *index_path, char *err);
 int sn_read_ctranslate2(sn_weights *weights, const char *path, char *err);
+int sn_read_torch(sn_weights *weights, const char *path, char *err);
+int sn_read_torch_shards(sn_weights *weights, const char *index_path, char *err);
 int sn_read_onnx(sn_weights *weights, const char *path, char *err);
 
 /* Reads the list of shard files in an index ("weight_map") and calls `read` for each; then every name in it must exist. */

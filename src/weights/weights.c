@@ -200,9 +200,14 @@ static const struct format {
 	{ "model.safetensors", 1, SN_LAYOUT_SAFETENSORS, sn_read_safetensors },
 	{ "model.safetensors.index.json", 1, SN_LAYOUT_SAFETENSORS, sn_read_safetensors_shards },
 	{ "model.bin", 1, SN_LAYOUT_CTRANSLATE2, sn_read_ctranslate2 },
+	{ "pytorch_model.bin", 1, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "pytorch_model.bin.index.json", 1, SN_LAYOUT_TORCH, sn_read_torch_shards },
 	{ ".safetensors", 0, SN_LAYOUT_SAFETENSORS, sn_read_safetensors },
 	{ ".safetensors.index.json", 0, SN_LAYOUT_SAFETENSORS, sn_read_safetensors_shards },
 	{ ".onnx", 0, SN_LAYOUT_ONNX, sn_read_onnx },
+	{ ".pt", 0, SN_LAYOUT_TORCH, sn_read_torch },
+	{ ".pth", 0, SN_LAYOUT_TORCH, sn_read_torch },
+	{ ".bin", 0, SN_LAYOUT_TORCH, sn_read_torch },
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
@@ -236,7 +241,8 @@ static int choose_in_directory(const char *dir, char *file, const struct format 
 			return sn_fail(err, SN_E_MODEL, "'%s' holds %d files *%s; name one of them", dir, count, formats[i].name);
 	}
 	return sn_fail(err, SN_E_NOT_FOUND,
-	               "'%s' holds no weights: looked for model.safetensors, model.safetensors.index.json, model.bin, *.safetensors and *.onnx", dir);
+	               "'%s' holds no weights: looked for model.safetensors, pytorch_model.bin (or their .index.json), model.bin, *.safetensors, "
+	               "*.onnx, *.pt, *.pth and *.bin", dir);
 }
 
 static int choose(const char *path, char *file, const struct format **format, char *err) {
@@ -247,12 +253,14 @@ static int choose(const char *path, char *file, const struct format **format, ch
 		return choose_in_directory(path, file, format, err);
 	if (snprintf(file, PATH_MAX_BYTES, "%s", path) >= PATH_MAX_BYTES)
 		return sn_fail(err, SN_E_ARGUMENT, "a path of %zu bytes is too long", strlen(path));
+	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	for (size_t i = 0; i < FORMATS; i++)
-		if (ends_with(path, formats[i].name)) {
+		if (formats[i].whole ? strcmp(base, formats[i].name) == 0 : ends_with(base, formats[i].name)) {
 			*format = formats + i;
 			return SN_OK;
 		}
-	return sn_fail(err, SN_E_MODEL, "'%s' is no known kind of weights: *.safetensors, *.safetensors.index.json, model.bin and *.onnx are read", path);
+	return sn_fail(err, SN_E_MODEL, "'%s' is no known kind of weights: *.safetensors and *.bin (or their .index.json), *.pt, *.pth, *.onnx and CTranslate2's model.bin "
+	               "are read", path);
 }
 
 int sn_weights_open(sn_weights **out, const char *path, char *err) {

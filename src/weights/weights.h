@@ -30,8 +30,10 @@ typedef struct sn_weights sn_weights;
 /* Opens a checkpoint. `path` is a file or a directory:
  *   *.safetensors | directory with model.safetensors, or model.safetensors.index.json and its shards
  *   directory with CTranslate2's model.bin | such a model.bin
+ *   directory with pytorch_model.bin, or pytorch_model.bin.index.json and its shards | *.bin, *.pt, *.pth of torch.save
  *   *.onnx (initialisers, Constant nodes' values, and those inside If/Loop bodies, by their ONNX names)
- * A directory that holds several is read in the order of this list.
+ * A directory that holds several is read in the order of this list; files of other names count when they are the only ones
+ * of their kind, after those named here.
  * On success *out is the caller's (sn_weights_close); on failure *out is NULL.
  * Errors: SN_E_NOT_FOUND, SN_E_IO, SN_E_MODEL (malformed: names the file, the tensor, what was found and expected),
  * SN_E_LIMIT, SN_E_MEMORY. */
@@ -45,7 +47,7 @@ const sn_weight *sn_weights_find(const sn_weights *weights, const char *name);
 size_t sn_weights_count(const sn_weights *weights);
 const sn_weight *sn_weights_at(const sn_weights *weights, size_t index);
 
-typedef enum sn_layout { SN_LAYOUT_SAFETENSORS, SN_LAYOUT_CTRANSLATE2, SN_LAYOUT_ONNX } sn_layout;
+typedef enum sn_layout { SN_LAYOUT_SAFETENSORS, SN_LAYOUT_CTRANSLATE2, SN_LAYOUT_ONNX, SN_LAYOUT_TORCH } sn_layout;
 sn_layout sn_weights_layout(const sn_weights *weights);
 
 /* A 64-bit key of what the checkpoint is: paths, sizes, modification times and headers of its files. For cache file names. */

@@ -1,0 +1,388 @@
+#include "store/models.h"
+
+#include "base/json.h"
+#include "store/catalogue.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct sn_store {
+	char home[SN_STORE_PATH], hub[SN_STORE_PATH]; /* hub "": none */
+	sn_catalogue catalogue;
+};
+
+/* ---- paths ---- */
+
+/* 0 when it does not fit; then *path is "". */
+static int join(char *path, const char *dir, const char *name) {
+	int good = snprintf(path, SN_STORE_PATH, "%s/%s", dir, name) < SN_STORE_PATH;
+	if (!good)
+		*path = 0;
+	return good;
+}
+
+static int exists(const char *path) {
+	struct stat st;
+	return *path && stat(path, &st) == 0;
+}
+
+static int is_directory(const char *path) {
+	struct stat st;
+	return *path && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int ends_with(const char *text, const char *end) {
+	size_t length = strlen(text), tail = strlen(end);
+	return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+static const char *base_name(const char *path) {
+	const char *slash = strrchr(path, '/');
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+/* $name, or "" when it is unset. */
+static const char *variable(const char *name) {
+	const char *value = getenv(name);
+	return value ? value : "";
+}
+
+static int cache_directory(char *path) {
+	const struct passwd *user;
+	if (*variable("XDG_CACHE_HOME") == '/')
+		return snprintf(path, SN_STORE_PATH, "%s", variable("XDG_CACHE_HOME")) < SN_STORE_PATH;
+	if (*variable("HOME"))
+		return join(path, variable("HOME"), ".cache");
+	user = getpwuid(getuid());
+	return user && user->pw_dir && join(path, user->pw_dir, ".cache");
+}
+
+/* The first name of a directory in `dir` in the order of bytes, in path[SN_STORE_PATH]. */
+static int first_directory(const char *dir, char *path) {
+	struct dirent **list;
+	int count = scandir(dir, &list, NULL, alphasort), found = 0;
+	for (int i = 0; i < count; i++) {
+		if (!found && list[i]->d_name[0] != '.')
+			found = join(path, dir, list[i]->d_name) && is_directory(path);
+		free(list[i]);
+	}
+	if (count >= 0)
+		free(list);
+	return found;
+}
+
+/* ---- the hub's cache: HUB/models--ORG--NAME/{refs/main, snapshots/COMMIT/} ---- */
+
+static int hub_snapshot(const char *repository, char *path) {
+	char refs[SN_STORE_PATH], commit[128] = "", snapshots[SN_STORE_PATH];
+	if (!join(refs, repository, "refs/main") || !join(snapshots, repository, "snapshots"))
+		return 0;
+	FILE *file = fopen(refs, "re");
+	if (file) {
+		if (fscanf(file, "%100[0-9a-zA-Z]", commit) != 1)
+			commit[0] = 0;
+		fclose(file);
+	}
+	if (*commit && join(path, snapshots, commit) && is_directory(path))
+		return 1;
+	return first_directory(snapshots, path);
+}
+
+static int hub_find(const sn_store *store, const char *name, char *path) {
+	char directory[SN_STORE_NAME], repository[SN_STORE_PATH];
+	const char *slash = strchr(name, '/');
+	if (!*store->hub || !slash || strchr(slash + 1, '/') || strlen(name) > SN_STORE_NAME - 16)
+		return 0;
+	snprintf(directory, sizeof directory, "models--%.*s--%s", (int)(slash - name), name, slash + 1);
+	return join(repository, store->hub, directory) && hub_snapshot(repository, path);
+}
+
+/* ---- what the files are ---- */
+
+/* CTranslate2's model.bin: u32 version, u16 length, name of the specification. */
+static int is_ctranslate2_whisper(const char *dir) {
+	char path[SN_STORE_PATH], head[64] = { 0 };
+	FILE *file = join(path, dir, "model.bin") ? fopen(path, "rbe") : NULL;
+	if (!file)
+		return 0;
+	size_t size = fread(head, 1, sizeof head - 1, file);
+	fclose(file);
+	return size > 18 && memcmp(head + 6, "WhisperSpec", 12) == 0;
+}
+
+static void architecture_of_directory(const char *dir, char *out) {
+	char path[SN_STORE_PATH];
+	json_t *config = NULL;
+	if (is_ctranslate2_whisper(dir)) {
+		strcpy(out, "whisper");
+		return;
+	}
+	if (join(path, dir, "config.json") && sn_json_file(&config, path, NULL) == SN_OK) {
+		const char *type = json_string_value(json_object_get(config, "model_type"));
+		snprintf(out, 32, "%s", type ? type : "");
+	}
+	json_decref(config);
+	DIR *list = *out ? NULL : opendir(dir);
+	for (struct dirent *entry; list && (entry = readdir(list));) {
+		if (ends_with(entry->d_name, ".onnx.json"))
+			strcpy(out, "vits");
+		else if (strncmp(entry->d_name, "silero_vad", 10) == 0)
+			strcpy(out, "silero-vad");
+	}
+	if (list)
+		closedir(list);
+}
+
+void sn_store_architecture(const char *path, char out[32]) {
+	char beside[SN_STORE_PATH];
+	*out = 0;
+	if (is_directory(path)) {
+		architecture_of_directory(path, out);
+	} else if (strncmp(base_name(path), "silero_vad", 10) == 0) {
+		strcpy(out, "silero-vad");
+	} else if (ends_with(path, ".onnx")) {
+		if (snprintf(beside, sizeof beside, "%s.json", path) < (int)sizeof beside && exists(beside))
+			strcpy(out, "vits");
+	} else if (snprintf(beside, sizeof beside, "%s", path) < (int)sizeof beside && strrchr(beside, '/')) {
+		*strrchr(beside, '/') = 0;
+		architecture_of_directory(beside, out);
+	}
+}
+
+/* ---- the store ---- */
+
+int sn_store_open(sn_store **out, const char *home, char *err) {
+	*out = NULL;
+	sn_store *store = calloc(1, sizeof *store);
+	if (!store)
+		return sn_fail(err, SN_E_MEMORY, "out of memory for the model store");
+	char cache[SN_STORE_PATH];
+	int good = 1, has_cache = cache_directory(cache);
+	home = home ? home : variable("SONANT_HOME");
+	if (*home)
+		good = snprintf(store->home, sizeof store->home, "%s", home) < (int)sizeof store->home;
+	else
+		good = has_cache && join(store->home, cache, "sonant");
+	if (*variable("HF_HUB_CACHE"))
+		snprintf(store->hub, sizeof store->hub, "%s", variable("HF_HUB_CACHE"));
+	else if (*variable("HF_HOME"))
+		join(store->hub, variable("HF_HOME"), "hub");
+	else if (has_cache)
+		join(store->hub, cache, "huggingface/hub");
+	int result = good ? sn_catalogue_open(&store->catalogue, sn_catalogue_text, sn_catalogue_size, err)
+	                  : sn_fail(err, SN_E_ARGUMENT, "no home for models: set SONANT_HOME to a directory");
+	if (result != SN_OK) {
+		free(store);
+		return result;
+	}
+	*out = store;
+	return SN_OK;
+}
+
+void sn_store_close(sn_store **store) {
+	if (!*store)
+		return;
+	sn_catalogue_close(&(*store)->catalogue);
+	free(*store);
+	*store = NULL;
+}
+
+const char *sn_store_home(const sn_store *store) { return store->home; }
+int sn_store_count(const sn_store *store) { return store->catalogue.count; }
+const sn_catalogue_entry *sn_store_at(const sn_store *store, int index) { return store->catalogue.entries + index; }
+const sn_catalogue_entry *sn_store_find(const sn_store *store, const char *name) { return sn_catalogue_find(&store->catalogue, name); }
+
+const char *sn_store_default(const sn_store *store, const char *task, int index) {
+	return sn_catalogue_default(&store->catalogue, task, index);
+}
+
+static void place(sn_model_place *out, const char *name, const sn_catalogue_entry *entry) {
+	snprintf(out->name, sizeof out->name, "%s", entry ? entry->name : name);
+	out->entry = entry;
+	sn_store_architecture(out->path, out->architecture);
+	if (entry && !*out->architecture)
+		snprintf(out->architecture, sizeof out->architecture, "%s", entry->architecture);
+}
+
+/* In HOME/models under the entry's directory with all its files, or in the hub's cache under its name. */
+static int find_entry(const sn_store *store, const sn_catalogue_entry *entry, char *path) {
+	char models[SN_STORE_PATH], file[SN_STORE_PATH];
+	int whole = join(models, store->home, "models") && join(path, models, entry->directory) && is_directory(path);
+	for (int i = 0; i < entry->file_count && whole; i++)
+		whole = join(file, path, entry->files[i].name) && exists(file);
+	return whole || hub_find(store, entry->name, path);
+}
+
+static int find_other(const sn_store *store, const char *model, char *path) {
+	char models[SN_STORE_PATH];
+	if (snprintf(path, SN_STORE_PATH, "%s", model) < SN_STORE_PATH && exists(path))
+		return 1;
+	if (!strchr(model, '/') && model[0] != '.' && join(models, store->home, "models") && join(path, models, model) && exists(path))
+		return 1;
+	return hub_find(store, model, path);
+}
+
+/* The entry whose directory in HOME/models `path` is, by whatever way it was named. */
+static const sn_catalogue_entry *entry_at(const sn_store *store, const char *path) {
+	const sn_catalogue_entry *found = NULL;
+	char models[SN_STORE_PATH], own[SN_STORE_PATH];
+	struct stat st, other;
+	if (stat(path, &st) != 0 || !join(models, store->home, "models"))
+		return NULL;
+	for (int i = 0; i < store->catalogue.count && !found; i++)
+		if (join(own, models, store->catalogue.entries[i].directory) && stat(own, &other) == 0 && st.st_dev == other.st_dev &&
+		    st.st_ino == other.st_ino)
+			found = store->catalogue.entries + i;
+	return found;
+}
+
+int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *out, char *err) {
+	*out = (sn_model_place){ 0 };
+	const sn_catalogue_entry *entry = sn_store_find(store, model);
+	if (entry && find_entry(store, entry, out->path)) {
+		place(out, entry->name, entry);
+		return SN_OK;
+	}
+	if (*model && find_other(store, model, out->path)) {
+		place(out, base_name(model), entry_at(store, out->path));
+		return SN_OK;
+	}
+	*out = (sn_model_place){ 0 };
+	if (entry)
+		return sn_fail(err, SN_E_NOT_FOUND, "model '%s' is not installed in '%s': run 'make models', or set SONANT_HOME to where it is", entry->name,
+		               store->home);
+	char near[256];
+	sn_catalogue_near(&store->catalogue, model, near, sizeof near);
+	return sn_fail(err, SN_E_NOT_FOUND, "no model '%s': known are %s ('make models' installs them), or give the path of a checkpoint", model, near);
+}
+
+/* ---- listing ---- */
+
+typedef struct listing {
+	const sn_store *store;
+	sn_model_place *places;
+	int count, capacity, failed;
+} listing;
+
+static void add_place(listing *l, const char *path, const char *name, const sn_catalogue_entry *entry) {
+	if (l->failed || l->count == SN_STORE_MAX_MODELS)
+		return;
+	if (l->count == l->capacity) {
+		int capacity = l->capacity ? 2 * l->capacity : 16;
+		sn_model_place *places = realloc(l->places, (size_t)capacity * sizeof *places);
+		if (!places) {
+			l->failed = 1;
+			return;
+		}
+		l->places = places;
+		l->capacity = capacity;
+	}
+	sn_model_place *added = l->places + l->count++;
+	*added = (sn_model_place){ 0 };
+	snprintf(added->path, sizeof added->path, "%s", path);
+	place(added, name, entry);
+}
+
+static const sn_catalogue_entry *entry_of_directory(const sn_store *store, const char *name) {
+	for (int i = 0; i < store->catalogue.count; i++)
+		if (strcmp(store->catalogue.entries[i].directory, name) == 0)
+			return store->catalogue.entries + i;
+	return NULL;
+}
+
+static void list_home(listing *l) {
+	char models[SN_STORE_PATH], path[SN_STORE_PATH];
+	DIR *dir = join(models, l->store->home, "models") ? opendir(models) : NULL;
+	for (struct dirent *item; dir && (item = readdir(dir));) {
+		if (item->d_name[0] == '.' || !join(path, models, item->d_name))
+			continue;
+		const sn_catalogue_entry *entry = entry_of_directory(l->store, item->d_name);
+		char found[SN_STORE_PATH];
+		if (entry ? find_entry(l->store, entry, found) && strcmp(found, path) == 0 : is_directory(path))
+			add_place(l, path, item->d_name, entry);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* "models--ORG--NAME" to "ORG/NAME". 0 for anything else. */
+static int repository_name(const char *directory, char *name) {
+	const char *org = directory + 8, *dashes = strncmp(directory, "models--", 8) == 0 ? strstr(org, "--") : NULL;
+	return dashes && snprintf(name, SN_STORE_NAME, "%.*s/%s", (int)(dashes - org), org, dashes + 2) < SN_STORE_NAME;
+}
+
+/* Only what an architecture is known for: the cache holds data sets and models of all kinds. */
+static void list_hub(listing *l) {
+	char name[SN_STORE_NAME], repository[SN_STORE_PATH], path[SN_STORE_PATH], architecture[32];
+	DIR *dir = *l->store->hub ? opendir(l->store->hub) : NULL;
+	for (struct dirent *item; dir && (item = readdir(dir));) {
+		if (!repository_name(item->d_name, name) || !join(repository, l->store->hub, item->d_name) || !hub_snapshot(repository, path))
+			continue;
+		sn_store_architecture(path, architecture);
+		if (strcmp(architecture, "whisper") == 0 || strcmp(architecture, "vits") == 0)
+			add_place(l, path, name, sn_store_find(l->store, name));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(((const sn_model_place *)a)->name, ((const sn_model_place *)b)->name); }
+
+int sn_store_list(const sn_store *store, sn_model_place **out, int *count, char *err) {
+	listing l = { .store = store };
+	list_home(&l);
+	list_hub(&l);
+	*out = NULL;
+	*count = 0;
+	if (l.failed) {
+		free(l.places);
+		return sn_fail(err, SN_E_MEMORY, "out of memory for a list of %d models", l.count);
+	}
+	if (l.count > 1)
+		qsort(l.places, (size_t)l.count, sizeof *l.places, by_name);
+	*out = l.places;
+	*count = l.count;
+	return SN_OK;
+}
+
+/* ---- packed weights ---- */
+
+/* Makes a directory and those above it. */
+static int make_directories(const char *path) {
+	char part[SN_STORE_PATH];
+	snprintf(part, sizeof part, "%s", path);
+	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		if (mkdir(part, 0777) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
+			return -1;
+		*slash = '/';
+	}
+	return mkdir(part, 0777) == 0 || errno == EEXIST ? 0 : -1;
+}
+
+void sn_store_packed_path(const sn_store *store, const char *name, uint64_t key, const char *variant, char *path, char *note) {
+	char packed[SN_STORE_PATH], file[SN_STORE_NAME + 64];
+	int length = snprintf(file, sizeof file, "%.128s-%016llx-%.64s.pack", base_name(name), (unsigned long long)key, variant);
+	for (int i = 0; i < length; i++)
+		if (!isalnum((unsigned char)file[i]) && !strchr(".-_", file[i]))
+			file[i] = '_';
+	*path = 0;
+	if (note)
+		*note = 0;
+	if (!join(packed, store->home, "packed") || !join(path, packed, file)) {
+		sn_fail(note, SN_E_LIMIT, "packed weights are not kept: the path of '%s' is too long", store->home);
+		return;
+	}
+	if (exists(path) || make_directories(packed) == 0)
+		return;
+	sn_fail_errno(note, "packed weights are not kept: cannot make '%s'", packed);
+	*path = 0;
+}

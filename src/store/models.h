@@ -1,0 +1,79 @@
+/* The catalogue of known models and the directories where checkpoints lie.
+ *
+ * The catalogue (data/catalogue.json, compiled in) knows names, aliases, licences, hashes and what passed the accuracy gate.
+ * Checkpoints are found in HOME/models/DIRECTORY, in the cache of the Hugging Face hub, and at any path. HOME is
+ * $SONANT_HOME, else ~/.cache/sonant. Nothing here writes, but sn_store_packed_path, which makes its directory. */
+#ifndef SN_STORE_MODELS_H
+#define SN_STORE_MODELS_H
+
+#include "base/error.h"
+
+#define SN_STORE_PATH 4096
+#define SN_STORE_NAME 256
+#define SN_STORE_MAX_MODELS 4096 /* listed at once */
+
+typedef struct sn_store sn_store;
+
+typedef struct sn_catalogue_file {
+	const char *name, *sha256; /* name inside the model's directory; lower-case hexadecimal */
+	int64_t size;
+} sn_catalogue_file;
+
+typedef struct sn_catalogue_package {
+	const char *name, *version; /* on PyPI */
+} sn_catalogue_package;
+
+/* Everything is borrowed from the store. */
+typedef struct sn_catalogue_entry {
+	const char *name, *directory;
+	const char *task;         /* "transcribe", "speak", "vad" */
+	const char *architecture; /* "whisper", "vits", "silero-vad" */
+	const char *description, *licence, *origin;
+	int alias_count, language_count, dtype_count, package_count, file_count;
+	const char *const *aliases;
+	const char *const *languages; /* "multilingual" where the model says which itself */
+	const char *const *dtypes;    /* that passed the accuracy gate, of "f32", "bf16", "int8" */
+	const sn_catalogue_package *packages;
+	const sn_catalogue_file *files;
+	int64_t size; /* bytes of all files */
+} sn_catalogue_entry;
+
+/* A checkpoint on this machine. */
+typedef struct sn_model_place {
+	char name[SN_STORE_NAME];      /* the catalogue's, else the repository's or directory's */
+	char path[SN_STORE_PATH];      /* directory or file to load */
+	char architecture[32];         /* "" when its files do not tell */
+	const sn_catalogue_entry *entry; /* NULL when the catalogue does not know it */
+} sn_model_place;
+
+/* `home` NULL: the default. A home that does not exist is no error. *out is the caller's. */
+int sn_store_open(sn_store **out, const char *home, char *err);
+void sn_store_close(sn_store **store);
+const char *sn_store_home(const sn_store *store);
+
+/* The catalogue, in its order. */
+int sn_store_count(const sn_store *store);
+const sn_catalogue_entry *sn_store_at(const sn_store *store, int index);
+/* By name or alias, in any case of letters; NULL when there is none. */
+const sn_catalogue_entry *sn_store_find(const sn_store *store, const char *name);
+/* Whether dtype ("int8", ...) passed the accuracy gate for the entry. */
+int sn_catalogue_allows(const sn_catalogue_entry *entry, const char *dtype);
+/* The models that "auto" tries for a task, best first: their names; NULL after the last. */
+const char *sn_store_default(const sn_store *store, const char *task, int index);
+
+/* Where a model lies. `model` is a catalogue name or alias, the path of a directory or file, the name of a directory in
+ * HOME/models, or a repository ("org/name") in the hub's cache; looked for in this order.
+ * SN_E_NOT_FOUND: no such model (lists near names), or known and not installed (says how to install it). */
+int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *out, char *err);
+
+/* All checkpoints in HOME/models and the hub's cache, by name. free() *out; the entries are borrowed from the store. */
+int sn_store_list(const sn_store *store, sn_model_place **out, int *count, char *err);
+
+/* The architecture that the files at `path` are of, or "". */
+void sn_store_architecture(const char *path, char architecture[32]);
+
+/* Where packed weights of a checkpoint are kept: HOME/packed/NAME-KEY-VARIANT.pack, in path[SN_STORE_PATH]. Makes the
+ * directory. When that fails and no such file exists, path is "" and note[SN_ERRLEN] says why: go on without it. */
+void sn_store_packed_path(const sn_store *store, const char *name, uint64_t key, const char *variant, char *path, char *note);
+
+#endif

@@ -25,9 +25,9 @@ typedef struct sn_clauses {
 int sn_phonemizer_open(sn_phonemizer **out, char *err);
 void sn_phonemizer_close(sn_phonemizer **phonemizer);
 
-/* Starts the helper and returns without waiting for it, so that it gets ready (10 to 20 ms) while a model loads. Errors:
- * SN_E_DEPENDENCY with the places looked at. A later call of run starts it anyway. */
-int sn_phonemizer_prestart(sn_phonemizer *phonemizer, char *err);
+/* Starts the helper and returns without waiting for it, so that it gets ready (30 ms with its voice, which may be NULL) while a model
+ * loads. Errors: SN_E_DEPENDENCY with the places looked at. Not needed: run starts it too. */
+int sn_phonemizer_prestart(sn_phonemizer *phonemizer, const char *voice, char *err);
 
 /* Phonemes of `text` (UTF-8; control characters count as spaces) by an espeak voice ("en-us"). A helper that died is started again.
  * On success free *out with sn_clauses_free. Errors: SN_E_LIMIT (text too long), SN_E_UNSUPPORTED (unknown voice), SN_E_DEPENDENCY

@@ -1,0 +1,175 @@
+/* Attention: packed keys and values, then for blocks of query rows scores = q k^T, their softmax, and the weighted values.
+ * Per head the packed form is keys [S x head] as columns, then values [head x S], as the product family wants its right sides. */
+#include "nn/exec.h"
+
+#include <string.h>
+
+static size_t head_bytes(const nn_gemm_family *f, int64_t length, int64_t head) {
+	return nn_packed_size(f, length, head, 1) + nn_packed_size(f, head, length, 1) + NN_OVERREAD;
+}
+
+void nn_run_pack(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_gemm_family *f = s->family;
+	const nn_value *k = nn_val(p, s->in[0]), *v = nn_val(p, s->in[1]), *state = nn_val(p, s->out);
+	int kv = s->kind == STEP_KV_WRITE;
+	int64_t heads = kv ? nn_plan_node(p->exec->plan, state->node)->first : s->attn.heads;
+	int64_t head = k->cols / heads, length = nn_now(p, s->in[0], 0);
+	size_t bytes = head_bytes(f, length, head);
+	char *base = nn_row(p, s->out, 0);
+	if (kv)
+		base += (size_t)*(const int32_t *)nn_row(p, s->in[2], 0) * (size_t)heads * bytes;
+	size_t size = nn_store_size(k->store);
+	for (int64_t h = p->n0; h < p->n1; h++) {
+		char *at = base + (size_t)h * bytes;
+		nn_kern(p)->pack_keys(f, nn_row(p, s->in[0], 0) + (size_t)(h * head) * size, k->store, length, head, k->stride, at);
+		at += nn_packed_size(f, length, head, 1);
+		nn_kern(p)->pack_values(f, nn_row(p, s->in[1], 0) + (size_t)(h * head) * size, v->store, length, head, v->stride, at);
+	}
+}
+
+typedef struct block {
+	int64_t r, m, h, head, length; /* query rows, head, its width, keys */
+	const char *packed;
+	float *scores; /* [m][ld] */
+	char *weights; /* [m][ld] of the family's elements; the scores themselves in f32 */
+	int64_t ld;
+	float inverse[NN_ATTN_ROWS];
+} block;
+
+/* scores[i, j] += scale * q[i] . rel_k[j - i + window] for |j - i| <= window */
+static void add_relative_keys(const nn_part *p, const block *b) {
+	const nn_step *s = p->step;
+	const nn_value *q = nn_val(p, s->in[0]);
+	int64_t w = s->attn.window;
+	for (int64_t i = 0; i < b->m; i++) {
+		const float *row = (const float *)nn_row(p, s->in[0], b->r + i) + b->h * b->head;
+		for (int64_t o = -w; o <= w; o++) {
+			int64_t j = b->r + i + o;
+			if (j < 0 || j >= b->length || q->store != NN_STORE_F32)
+				continue;
+			const float *rel = (const float *)nn_row(p, s->in[3], 0) + (o + w) * b->head;
+			float sum = 0;
+			for (int64_t c = 0; c < b->head; c++)
+				sum += row[c] * rel[c];
+			b->scores[i * b->ld + j] += s->attn.scale * sum;
+		}
+	}
+}
+
+/* out[i] += sum over |j - i| <= window of weight[i, j] * rel_v[j - i + window] */
+static void add_relative_values(const nn_part *p, const block *b) {
+	const nn_step *s = p->step;
+	int64_t w = s->attn.window;
+	for (int64_t i = 0; i < b->m; i++) {
+		float *row = (float *)nn_row(p, s->out, b->r + i) + b->h * b->head;
+		for (int64_t o = -w; o <= w; o++) {
+			int64_t j = b->r + i + o;
+			if (j < 0 || j >= b->length)
+				continue;
+			const float *rel = (const float *)nn_row(p, s->in[4], 0) + (o + w) * b->head;
+			float weight = b->scores[i * b->ld + j] * b->inverse[i];
+			for (int64_t c = 0; c < b->head; c++)
+				row[c] += weight * rel[c];
+		}
+	}
+}
+
+static void store_probs(const nn_part *p, const block *b) {
+	const nn_step *s = p->step;
+	int64_t rows = p->exec->rows[s->out];
+	nn_store store = s->family->element == 4 ? NN_STORE_F32 : NN_STORE_BF16;
+	for (int64_t i = 0; i < b->m; i++) {
+		float *to = (float *)nn_row(p, s->out2, 0) + (b->h * rows + b->r + i) * b->length;
+		nn_kern(p)->convert(b->weights + (size_t)(i * b->ld) * nn_store_size(store), store, to, NN_STORE_F32, b->length);
+		nn_kern(p)->affine(to, b->inverse[i], 0, to, NN_STORE_F32, b->length);
+	}
+}
+
+static void attend(const nn_part *p, block *b) {
+	const nn_step *s = p->step;
+	const nn_gemm_family *f = s->family;
+	const nn_value *q = nn_val(p, s->in[0]), *out = nn_val(p, s->out);
+	int64_t size = (int64_t)nn_store_size(q->store);
+	nn_store store = f->element == 4 ? NN_STORE_F32 : NN_STORE_BF16;
+	nn_gemm score = { .m = b->m, .n = b->length, .k = b->head, .taps = 1, .a = nn_row(p, s->in[0], b->r) + b->h * b->head * size,
+			  .row_bytes = q->stride * size, .b = b->packed, .out_scale = s->attn.scale, .c = b->scores, .c_store = NN_STORE_F32,
+			  .c_stride = b->ld };
+	f->run(&score);
+	int relative = s->kind == STEP_ATTENTION && s->in[3] >= 0;
+	if (relative)
+		add_relative_keys(p, b);
+	for (int64_t i = 0; i < b->m; i++) {
+		int64_t n = s->attn.causal && b->r + i + 1 < b->length ? b->r + i + 1 : b->length;
+		b->inverse[i] = nn_kern(p)->softmax_row(b->scores + i * b->ld, n, b->ld, b->weights + (size_t)(i * b->ld) * nn_store_size(store), store);
+	}
+	nn_gemm weigh = { .m = b->m, .n = b->head, .k = b->length, .taps = 1, .a = b->weights, .row_bytes = b->ld * (int64_t)nn_store_size(store),
+			  .b = b->packed + nn_packed_size(f, b->length, b->head, 1), .row_scale = b->inverse, .out_scale = 1,
+			  .c = nn_row(p, s->out, b->r) + (size_t)(b->h * b->head) * nn_store_size(out->store), .c_store = out->store,
+			  .c_stride = out->stride };
+	f->run(&weigh);
+	if (relative)
+		add_relative_values(p, b);
+	if (s->out2 >= 0)
+		store_probs(p, b);
+}
+
+/* Rows from r on that listen to the same entry. */
+static int64_t same_slot(const int32_t *slot, int64_t r, int64_t end) {
+	int64_t m = 1;
+	while (r + m < end && m < NN_ATTN_ROWS && slot[r + m] == slot[r])
+		m++;
+	return m;
+}
+
+void nn_run_attention(const nn_part *p) {
+	const nn_step *s = p->step;
+	int kv = s->kind == STEP_KV_ATTENTION;
+	block b = { .head = nn_val(p, s->out)->cols / s->attn.heads };
+	b.length = kv ? nn_now(p, s->in[1], 1) : nn_now(p, s->in[2], 0);
+	b.ld = (b.length + 31) / 32 * 32 + 16; /* not a multiple of a page: rows of a block fall on different cache sets */
+	b.scores = (float *)nn_scratch(p);
+	b.weights = s->family->element == 4 ? (char *)b.scores : (char *)(b.scores + NN_ATTN_ROWS * b.ld);
+	size_t bytes = head_bytes(s->family, b.length, b.head);
+	const int32_t *slot = kv ? (const int32_t *)nn_row(p, s->in[2], 0) : NULL;
+	for (b.r = p->r0; b.r < p->r1; b.r += b.m) {
+		b.m = kv ? same_slot(slot, b.r, p->r1) : p->r1 - b.r < NN_ATTN_ROWS ? p->r1 - b.r : NN_ATTN_ROWS;
+		const char *base = nn_row(p, s->in[1], 0) + (kv ? (size_t)slot[b.r] * (size_t)s->attn.heads * bytes : 0);
+		for (b.h = p->n0; b.h < p->n1; b.h++) {
+			b.packed = base + (size_t)b.h * bytes;
+			attend(p, &b);
+		}
+	}
+}
+
+/* ---- growing caches ---- */
+
+void nn_run_cache_write(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *state = nn_val(p, s->out);
+	int64_t slots = state->dims[0].add, length = state->dims[1].add, width = state->cols, rows = p->exec->rows[s->in[0]];
+	const int32_t *slot = (const int32_t *)nn_row(p, s->in[2], 0), *position = (const int32_t *)nn_row(p, s->in[3], 0);
+	size_t size = nn_store_size(state->store);
+	char *keys = nn_row(p, s->out, 0), *values = keys + (size_t)(slots * length * width) * size;
+	for (int64_t r = 0; r < rows; r++) {
+		size_t at = (size_t)((slot[r] * length + position[r]) * width) * size;
+		nn_kern(p)->convert(nn_row(p, s->in[0], r), NN_STORE_F32, keys + at, state->store, width);
+		nn_kern(p)->convert(nn_row(p, s->in[1], r), NN_STORE_F32, values + at, state->store, width);
+	}
+}
+
+void nn_run_cache_attention(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *state = nn_val(p, s->in[1]), *out = nn_val(p, s->out);
+	int64_t slots = state->dims[0].add, length = state->dims[1].add, width = state->cols, rows = p->exec->rows[s->out];
+	const int32_t *position = (const int32_t *)nn_row(p, s->in[2], 0);
+	const char *keys = nn_row(p, s->in[1], 0), *values = keys + (size_t)(slots * length * width) * nn_store_size(state->store);
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		float *probs = s->out2 >= 0 ? (float *)nn_row(p, s->out2, 0) + r * length : NULL;
+		for (int64_t h = 0; probs && h < s->attn.heads; h++)
+			memset(probs + h * rows * length, 0, (size_t)length * sizeof(float));
+		nn_kern(p)->cache_attention((const float *)nn_row(p, s->in[0], r), keys, values, state->store,
+		                            (const int32_t *)nn_row(p, s->in[3], r), length * width, width, s->attn.heads, position[r] + 1,
+		                            s->attn.scale, (float *)nn_scratch(p), probs, rows * length, nn_row(p, s->out, r), out->store);
+	}
+}

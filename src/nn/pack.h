@@ -1,0 +1,10 @@
+/* The store of packed weights behind nn_pack. */
+#ifndef SN_NN_PACK_H
+#define SN_NN_PACK_H
+
+#include "nn/nn.h"
+
+/* A new entry of `size` bytes (64-byte aligned, zeroed) that the caller fills. Owned by the pack. NULL when out of memory. */
+void *nn_pack_new(nn_pack *pack, const char *name, size_t size);
+
+#endif

@@ -1,0 +1,220 @@
+/* The steps that are neither products nor attention, and the switch over all of them. */
+#include "nn/exec.h"
+
+#include "nn/cpu/spline.h"
+
+#include <string.h>
+
+static void run_unary(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *x = nn_val(p, s->in[0]), *y = nn_val(p, s->out);
+	for (int64_t r = p->r0; r < p->r1; r++)
+		nn_kern(p)->unary(s->act, s->param, nn_row(p, s->in[0], r), x->store, nn_row(p, s->out, r), y->store, y->cols);
+}
+
+/* first: 0 same shape, 1 one row for all, 2 one value for all. */
+static void run_binary(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *y = nn_val(p, s->out);
+	nn_binary_op op = nn_plan_node(p->exec->plan, s->node)->binary;
+	for (int64_t r = p->r0; r < p->r1; r++)
+		nn_kern(p)->binary(op, (const float *)nn_row(p, s->in[0], r), (const float *)nn_row(p, s->in[1], s->first ? 0 : r),
+		                   s->first == 2 ? 1 : y->cols, nn_row(p, s->out, r), y->store, y->cols);
+}
+
+static void run_affine(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *y = nn_val(p, s->out);
+	for (int64_t r = p->r0; r < p->r1; r++)
+		nn_kern(p)->affine((const float *)nn_row(p, s->in[0], r), s->param, s->out_scale, nn_row(p, s->out, r), y->store, y->cols);
+}
+
+static void run_convert(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *x = nn_val(p, s->in[0]), *y = nn_val(p, s->out);
+	for (int64_t r = p->r0; r < p->r1; r++)
+		nn_kern(p)->convert(nn_row(p, s->in[0], r), x->store, nn_row(p, s->out, r), y->store, y->cols);
+}
+
+static void run_quantize(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *x = nn_val(p, s->in[0]), *y = nn_val(p, s->out);
+	float *scales = nn_scales(p, s->out, p->r0);
+	for (int64_t r = p->r0; r < p->r1; r++)
+		scales[r - p->r0] = nn_kern(p)->quantize_row(nn_row(p, s->in[0], r), x->store, (uint8_t *)nn_row(p, s->out, r), y->cols);
+}
+
+static void run_norm(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *y = nn_val(p, s->out);
+	const float *gamma = (const float *)nn_row(p, s->in[1], 0), *beta = (const float *)nn_row(p, s->in[2], 0);
+	float *scales = y->store == NN_STORE_U8 ? nn_scales(p, s->out, p->r0) : NULL;
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		float scale = nn_kern(p)->layer_norm((const float *)nn_row(p, s->in[0], r), gamma, beta, s->param, nn_row(p, s->out, r), y->store,
+		                                     (float *)nn_scratch(p), y->cols);
+		if (scales)
+			scales[r - p->r0] = scale;
+	}
+}
+
+static void run_softmax(const nn_part *p) {
+	const nn_step *s = p->step;
+	int64_t n = nn_val(p, s->out)->cols;
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		float *y = (float *)nn_row(p, s->out, r);
+		memcpy(y, nn_row(p, s->in[0], r), (size_t)n * sizeof *y);
+		float inverse = nn_kern(p)->softmax_row(y, n, n, y, NN_STORE_F32);
+		nn_kern(p)->affine(y, inverse, 0, y, NN_STORE_F32, n);
+	}
+}
+
+static void run_gated(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *y = nn_val(p, s->out);
+	for (int64_t r = p->r0; r < p->r1; r++)
+		nn_kern(p)->gated_tanh((const float *)nn_row(p, s->in[0], r), nn_row(p, s->out, r), y->store, y->cols);
+}
+
+static void run_concat(const nn_part *p) {
+	const nn_step *s = p->step;
+	size_t a = (size_t)nn_val(p, s->in[0])->cols * sizeof(float), b = (size_t)nn_val(p, s->in[1])->cols * sizeof(float);
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		memcpy(nn_row(p, s->out, r), nn_row(p, s->in[0], r), a);
+		memcpy(nn_row(p, s->out, r) + a, nn_row(p, s->in[1], r), b);
+	}
+}
+
+static void run_flip(const nn_part *p) {
+	const nn_step *s = p->step;
+	int64_t n = nn_val(p, s->out)->cols;
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		const float *x = (const float *)nn_row(p, s->in[0], r);
+		float *y = (float *)nn_row(p, s->out, r);
+		for (int64_t c = 0; c < n; c++)
+			y[c] = x[n - 1 - c];
+	}
+}
+
+static void run_copy(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *y = nn_val(p, s->out);
+	for (int64_t r = p->r0; r < p->r1; r++)
+		memcpy(nn_row(p, s->out, r), nn_row(p, s->in[0], r), (size_t)y->cols * nn_store_size(y->store));
+}
+
+static void run_gather(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_node *table = nn_plan_node(p->exec->plan, nn_plan_node(p->exec->plan, s->node)->inputs[0]);
+	const int32_t *ids = (const int32_t *)nn_row(p, s->in[1], 0);
+	int64_t n = nn_val(p, s->out)->cols;
+	int64_t rows = s->in[0] >= 0 ? p->exec->rows[s->in[0]] : table->dims[0].add;
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		float *y = (float *)nn_row(p, s->out, r);
+		int64_t id = ids[r] < 0 || ids[r] >= rows ? 0 : ids[r]; /* callers check; memory stays safe all the same */
+		if (s->in[0] >= 0)
+			memcpy(y, nn_row(p, s->in[0], id), (size_t)n * sizeof *y);
+		else if (table->op == OP_WEIGHT)
+			sn_weight_floats(table->weight, id * n, n, y);
+		else
+			memcpy(y, table->values + id * n, (size_t)n * sizeof *y);
+	}
+}
+
+static void run_reflect(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *x = nn_val(p, s->in[0]);
+	int64_t in = nn_now(p, s->in[0], x->rank - 2), out = in + s->first + nn_plan_node(p->exec->plan, s->node)->second;
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		int64_t t = r % out - s->first;
+		t = t < 0 ? -t : t;
+		t = t >= in ? 2 * (in - 1) - t : t;
+		memcpy(nn_row(p, s->out, r), nn_row(p, s->in[0], r / out * in + t), (size_t)x->cols * sizeof(float));
+	}
+}
+
+static void run_spline(const nn_part *p) {
+	const nn_step *s = p->step;
+	for (int64_t r = p->r0; r < p->r1; r++)
+		nn_spline_inverse_row((const float *)nn_row(p, s->in[1], r), (int)s->first, s->param, *(const float *)nn_row(p, s->in[0], r),
+		                      (float *)nn_row(p, s->out, r));
+}
+
+static void run_depthwise(const nn_part *p) {
+	const nn_step *s = p->step;
+	nn_kern(p)->depthwise((const float *)nn_row(p, s->in[0], 0), nn_now(p, s->in[0], 0), s->n, s->packed, s->bias, s->taps, s->stride,
+	                      s->dilation, s->pad, (float *)nn_row(p, s->out, 0), p->r0, p->r1);
+}
+
+/* ---- steps that are a region of their own ---- */
+
+static void run_mean(const nn_part *p) {
+	const nn_step *s = p->step;
+	int64_t rows = p->exec->rows[s->in[0]], n = nn_val(p, s->out)->cols;
+	float *y = (float *)nn_row(p, s->out, 0);
+	memset(y, 0, (size_t)n * sizeof *y);
+	for (int64_t r = 0; r < rows; r++)
+		nn_kern(p)->binary(NN_ADD, y, (const float *)nn_row(p, s->in[0], r), n, y, NN_STORE_F32, n);
+	nn_kern(p)->affine(y, 1.0f / (float)rows, 0, y, NN_STORE_F32, n);
+}
+
+/* in: gates of the input [T, 4H], h0, c0; packed: w_hh [4H, H]. */
+static void run_lstm(const nn_part *p) {
+	const nn_step *s = p->step;
+	int64_t rows = p->exec->rows[s->in[0]], hidden = s->k;
+	float *gates = (float *)nn_scratch(p), *h = gates + s->n, *c = h + hidden;
+	memcpy(h, nn_row(p, s->in[1], 0), (size_t)hidden * sizeof *h);
+	memcpy(c, nn_row(p, s->in[2], 0), (size_t)hidden * sizeof *c);
+	for (int64_t t = 0; t < rows; t++) {
+		nn_gemm step = { .m = 1, .n = s->n, .k = hidden, .taps = 1, .a = h, .row_bytes = hidden * 4, .b = s->packed, .bias = s->bias,
+				 .residual = (const float *)nn_row(p, s->in[0], t), .residual_stride = s->n, .out_scale = 1, .c = gates,
+				 .c_store = NN_STORE_F32, .c_stride = s->n };
+		s->family->run(&step);
+		nn_kern(p)->lstm_gates(gates, c, h, hidden);
+		memcpy(nn_row(p, s->out, t), h, (size_t)hidden * sizeof *h);
+	}
+	if (s->out2 >= 0)
+		memcpy(nn_row(p, s->out2, 0), h, (size_t)hidden * sizeof *h);
+	if (s->out3 >= 0)
+		memcpy(nn_row(p, s->out3, 0), c, (size_t)hidden * sizeof *c);
+}
+
+static void run_custom(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_node *n = nn_plan_node(p->exec->plan, s->node);
+	const float *inputs[NN_MAX_INPUTS];
+	int64_t rows[NN_MAX_INPUTS], cols[NN_MAX_INPUTS];
+	for (int k = 0; k < s->count; k++) {
+		inputs[k] = (const float *)nn_row(p, s->in[k], 0);
+		rows[k] = p->exec->rows[s->in[k]];
+		cols[k] = nn_val(p, s->in[k])->cols;
+	}
+	n->custom(inputs, rows, cols, (float *)nn_row(p, s->out, 0), n->payload);
+}
+
+void nn_run_step(const nn_part *p) {
+	switch (p->step->kind) {
+	case STEP_GEMM: nn_run_product(p); break;
+	case STEP_DEPTHWISE: run_depthwise(p); break;
+	case STEP_UNARY: run_unary(p); break;
+	case STEP_BINARY: run_binary(p); break;
+	case STEP_AFFINE: run_affine(p); break;
+	case STEP_CONVERT: run_convert(p); break;
+	case STEP_QUANTIZE: run_quantize(p); break;
+	case STEP_NORM: run_norm(p); break;
+	case STEP_SOFTMAX: run_softmax(p); break;
+	case STEP_GATED: run_gated(p); break;
+	case STEP_CONCAT: run_concat(p); break;
+	case STEP_FLIP: run_flip(p); break;
+	case STEP_COPY: run_copy(p); break;
+	case STEP_GATHER: run_gather(p); break;
+	case STEP_REFLECT: run_reflect(p); break;
+	case STEP_SPLINE: run_spline(p); break;
+	case STEP_ATTENTION: case STEP_KV_ATTENTION: nn_run_attention(p); break;
+	case STEP_CACHE_ATTENTION: nn_run_cache_attention(p); break;
+	case STEP_ATTENTION_PACK: case STEP_KV_WRITE: nn_run_pack(p); break;
+	case STEP_CACHE_WRITE: nn_run_cache_write(p); break;
+	case STEP_MEAN: run_mean(p); break;
+	case STEP_LSTM: run_lstm(p); break;
+	case STEP_CUSTOM: run_custom(p); break;
+	}
+}

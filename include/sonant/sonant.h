@@ -1,4 +1,29 @@
-/* Sonant: a speech engine. This header is the whole public C API, and its specification. */
+/* Sonant: a speech engine. This header is the whole public C API, and its specification.
+ *
+ * An engine owns threads and loaded models; it is shared by any number of caller threads. A session (sn_stt, sn_tts) is one
+ * mutable timeline: push input, pull results, finish, close. All computing happens on the engine's threads: a push hands data
+ * over, a pull fetches what is ready.
+ *
+ *	sn_engine *engine; sn_model *model; sn_stt *stt; sn_event event; char err[SN_ERRLEN];
+ *	if (sn_engine_open(&engine, NULL, err) != SN_OK) ...;                (NULL: defaults; every option has one)
+ *	if (sn_model_load(&model, engine, "openai/whisper-base", NULL, err) != SN_OK) ...;
+ *	if (sn_stt_open(&stt, model, NULL, err) != SN_OK) ...;
+ *	while ((n = next_pcm(pcm)) > 0) {                                    (mono float32, 16 kHz, any chunk size)
+ *		while ((code = sn_stt_push(stt, pcm, n, err)) == SN_AGAIN)       (full: take some results out first)
+ *			while (sn_stt_pull(stt, &event, err) == SN_OK) show(&event);
+ *		while (sn_stt_pull(stt, &event, err) == SN_OK) show(&event);     (SN_AGAIN: push more)
+ *	}
+ *	sn_stt_finish(stt, err);                                             (no more input; now a pull waits)
+ *	while (sn_stt_pull(stt, &event, err) == SN_OK) show(&event);         (until SN_END or an error)
+ *	sn_stt_close(&stt); sn_model_release(&model); sn_engine_close(&engine);
+ *
+ * Conventions. `T **out` comes first and is the caller's on success and NULL on failure. `x_close(T **)` sets the pointer to
+ * NULL; closing NULL is a no-op. Pointers inside an event are borrowed and live until the next call on the same session.
+ * Functions that can fail return an sn_result and describe the failure in `char *err` (SN_ERRLEN bytes, may be NULL).
+ * Options are structs in which zero means the default, so `{0}` and NULL are valid; `reserved` must stay zero.
+ * Strings are UTF-8. Times are in seconds, audio is float32 between -1 and 1. Each function may be called from any thread; the
+ * calls on one session must not overlap, except sn_stt_cancel and sn_tts_cancel.
+ */
 #ifndef SONANT_SONANT_H
 #define SONANT_SONANT_H
 
@@ -14,6 +39,8 @@ extern "C" {
 #else
 #define SN_API
 #endif
+
+/* ---- results ---- */
 
 /* Bytes of a message buffer. Every `char *err` parameter points to SN_ERRLEN bytes or is NULL; on failure it
  * holds one sentence that says what was wrong, with which value, and what would be right. */
@@ -49,6 +76,307 @@ SN_API const char *sn_result_name(int code);
 SN_API const char *sn_result_text(int code);
 SN_API int sn_result_http(int code);
 SN_API int sn_result_exit(int code);
+
+/* "0.1.0". Static. */
+SN_API const char *sn_version(void);
+
+/* ---- engine ---- */
+
+typedef struct sn_engine sn_engine;
+typedef struct sn_model sn_model;
+
+/* Precision of the weights and products. SN_AUTO: int8 where the catalogue lists the model as accurate in it, else bf16
+ * where this CPU multiplies it, else f32. Parts where precision would change results stay in f32 whatever is chosen. */
+typedef enum sn_precision { SN_AUTO, SN_PRECISION_F32, SN_PRECISION_BF16, SN_PRECISION_INT8 } sn_precision;
+
+typedef struct sn_engine_options {
+	int threads;            /* threads that compute; 0: the CPUs this process may use; at most SN_MAX_THREADS */
+	const char *home;       /* models and caches; NULL: $SONANT_HOME, else $XDG_CACHE_HOME/sonant, else ~/.cache/sonant */
+	sn_precision precision; /* for models loaded without one of their own */
+	int no_cache;           /* 1: keep packed weights in memory only, write nothing below home */
+	int64_t reserved[8];
+} sn_engine_options;
+
+#define SN_MAX_THREADS 256
+
+/* Starts an engine. options may be NULL. The home directory need not exist or be writable.
+ * Returns SN_OK, SN_E_ARGUMENT (threads or precision out of range), SN_E_MEMORY. */
+SN_API int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err);
+
+/* Stops the threads. Close sessions and release models first; models still held keep the engine alive until they are released. */
+SN_API void sn_engine_close(sn_engine **engine);
+
+/* What the engine runs on. Borrowed from the engine. */
+typedef struct sn_engine_info {
+	int threads;
+	const char *home;   /* resolved */
+	const char *cpu;    /* instruction sets in use, e.g. "avx512 vnni bf16" */
+} sn_engine_info;
+SN_API void sn_engine_describe(const sn_engine *engine, sn_engine_info *info);
+
+/* ---- models ---- */
+
+typedef enum sn_task { SN_TASK_TRANSCRIBE = 1, SN_TASK_SPEAK = 2, SN_TASK_VAD = 3 } sn_task;
+
+typedef struct sn_model_options {
+	sn_precision precision; /* SN_AUTO: the engine's */
+	int task;               /* an sn_task that name "auto" is for; else, when not 0, the model must have it */
+	int windows;            /* Whisper: audio windows of 30 s decoded together, 1..32; 0: 8 */
+	int64_t reserved[8];
+} sn_model_options;
+
+/* Loads a model, or takes another reference to one loaded with the same options. `name` is a catalogue name or alias
+ * ("openai/whisper-base", "base", "joe"), a directory, or a .onnx file of a Piper voice. NULL or "auto" (with options->task): the
+ * default model of the task. Loading is atomic: on failure nothing changes for models that are in use.
+ * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files: names file and
+ * tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_IO, SN_E_LIMIT, SN_E_MEMORY. */
+SN_API int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err);
+
+/* Gives a reference back; the last one frees the model. Sessions hold a reference of their own. */
+SN_API void sn_model_release(sn_model **model);
+
+/* What a model is and can do. Borrowed from the model. */
+typedef struct sn_model_info {
+	const char *name;          /* catalogue name, else the path it was loaded from */
+	const char *path;
+	const char *architecture;  /* "whisper", "vits", "silero-vad" */
+	const char *precision;     /* "f32", "bf16", "int8" */
+	int task;                  /* sn_task */
+	int64_t parameters;
+	int sample_rate;           /* of audio in (transcribe) or out (speak) */
+	const char *const *languages; /* codes ("en", "de"); detection and translation need more than one */
+	int language_count;
+	int speakers;              /* speak: voices in the model */
+	int detects_language, translates, streams, has_speed; /* 0 or 1 */
+	int windows;               /* most windows decoded together */
+	size_t packed_bytes;       /* packed weights and working memory */
+	double load_time;
+	int from_cache;            /* packed weights came from disk */
+} sn_model_info;
+SN_API void sn_model_describe(const sn_model *model, sn_model_info *info);
+
+/* An entry of the catalogue, or of a model directory found in home. */
+typedef struct sn_model_entry {
+	const char *name, *architecture, *licence, *source;
+	const char *aliases;       /* separated by one space; may be "" */
+	int task;                  /* sn_task */
+	uint64_t bytes;            /* on disk when installed; 0: unknown */
+	int installed;
+	const char *path;          /* where it is or would be */
+} sn_model_entry;
+typedef struct sn_model_list { sn_model_entry *entries; size_t count; } sn_model_list;
+
+/* Lists what the catalogue knows and what is installed. Reads the disk, loads nothing. Free with sn_model_list_free.
+ * Returns SN_OK, SN_E_MODEL (a damaged catalogue), SN_E_IO, SN_E_MEMORY. */
+SN_API int sn_model_list_read(sn_model_list **out, sn_engine *engine, char *err);
+SN_API void sn_model_list_free(sn_model_list **list);
+
+/* One figure of a measurement: the median of `runs` runs in `unit` ("s", "ms", "Gflop/s", "MB"). */
+typedef struct sn_measure { char name[40], unit[16]; double median, best; int runs; } sn_measure;
+
+/* Times the parts of a loaded model on the engine's threads, each `runs` times (1..1000; 0: 5): Whisper: one encoder window and one decoder step; VITS:
+ * nothing beyond what sn_tts_result says. Writes at most `max` figures and *count. Sessions of the engine wait meanwhile.
+ * Returns SN_OK, SN_E_ARGUMENT, SN_E_MEMORY. */
+SN_API int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max, size_t *count, char *err);
+
+/* ---- speech to text ---- */
+
+typedef struct sn_stt sn_stt;
+
+typedef enum sn_switch { SN_DEFAULT, SN_OFF, SN_ON } sn_switch;
+
+/* Which of several sessions is computed first. Inside a class all get equal shares of time. */
+typedef enum sn_priority { SN_PRIORITY_INTERACTIVE, SN_PRIORITY_REALTIME, SN_PRIORITY_BATCH } sn_priority;
+
+typedef struct sn_segment {
+	int id;                    /* 0, 1, ... */
+	double start, end;         /* seconds from the start of the audio */
+	const char *text;          /* as the model wrote it: words begin with a space where the language uses them */
+	const int32_t *tokens;     /* with timestamp tokens */
+	int token_count;
+	float temperature;         /* that gave the text: 0, or the fallback's */
+	float avg_logprob, compression_ratio, no_speech_prob; /* of the window it came from */
+	float confidence;          /* 0..1: exp of the mean log probability of the segment's own tokens */
+} sn_segment;
+
+/* Something that the caller should know: a stage skipped, retried or limited. */
+typedef struct sn_note {
+	const char *code;          /* "no_speech", "too_short", "truncated", "decoder_fallback", "language_uncertain", ... */
+	const char *message;
+} sn_note;
+
+/* Called by the one-call helpers on the caller's thread; a value other than 0 cancels (SN_E_CANCELLED). total 0: unknown. */
+typedef int (*sn_progress)(void *payload, double seconds, double total);
+/* Called for each finished segment, in order. */
+typedef void (*sn_segment_ready)(void *payload, const sn_segment *segment);
+
+typedef struct sn_stt_options {
+	const char *language;      /* code or English name; NULL or "auto": detect on the first window */
+	const char *task;          /* NULL or "transcribe"; "translate": into English */
+	const char *prompt;        /* text that the first window (with vad: every window) is taken to follow: names, style */
+	int beam;                  /* 1..SN_MAX_BEAM; 0: 5. 1: greedy */
+	float temperature;         /* first temperature, 0..1 */
+	sn_switch fallback;        /* default on: repeat a failed window at 0.2 steps up to 1.0 */
+	sn_switch vad;             /* decode only speech, windows in batches; default: on where the silero-vad model is installed */
+	sn_switch condition;       /* without vad: give each window the text before it; default on */
+	int previous_tokens;       /* most tokens of that text; 0: half the model's context less one (223); at most that */
+	sn_switch timestamps;      /* default on; off: one segment a window, slightly faster */
+	sn_switch words;           /* times of words; on: SN_E_UNSUPPORTED in this version */
+	int batch;                 /* windows decoded together with vad; 0: the model's `windows` */
+	uint64_t seed;             /* of sampling at temperatures above 0 */
+	sn_priority priority;
+	sn_progress progress;      /* one-call helpers only, as are the next two */
+	sn_segment_ready segment;
+	void *payload;             /* of both */
+	int64_t reserved[8];
+} sn_stt_options;
+
+#define SN_MAX_BEAM 16
+#define SN_STT_RATE 16000
+#define SN_STT_MAX_PUSH ((size_t)1 << 20)      /* samples of one push */
+#define SN_STT_MAX_QUEUE ((size_t)480000)      /* samples waiting beyond which a push waits */
+#define SN_STT_MAX_EVENTS 512                  /* events waiting to be pulled beyond which a session rests */
+#define SN_MAX_PROMPT ((size_t)4096)           /* bytes */
+
+/* Opens a session on a model that transcribes. The session holds a reference to the model.
+ * Returns SN_OK, SN_E_ARGUMENT (an option out of range, unknown language or task), SN_E_UNSUPPORTED (the model cannot do it: language, translation,
+ * words; or is no speech-to-text model), SN_E_NOT_FOUND (vad on and no silero-vad installed), SN_E_BUSY (too many sessions), SN_E_MEMORY. */
+SN_API int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, char *err);
+
+/* Hands over `count` samples (0 is fine), mono float32 at 16 kHz, copied. All or none are taken. Waits while the queue is full.
+ * Returns SN_OK; SN_AGAIN (none taken: the session rests until events are pulled; pull, then push the same again); SN_E_FORMAT (NaN or
+ * infinity: says where; none taken); SN_E_LIMIT (more than SN_STT_MAX_PUSH); SN_E_CLOSED (after finish); SN_E_CANCELLED; or the error that
+ * ended the session. */
+SN_API int sn_stt_push(sn_stt *stt, const float *pcm, size_t count, char *err);
+
+/* No more input will come. Returns SN_OK, SN_E_CLOSED (finished before), SN_E_CANCELLED. */
+SN_API int sn_stt_finish(sn_stt *stt, char *err);
+
+typedef enum sn_event_kind {
+	SN_EVENT_LANGUAGE = 1, /* language and language_confidence are known */
+	SN_EVENT_SEGMENT,      /* a final segment */
+	SN_EVENT_NOTE
+} sn_event_kind;
+
+typedef struct sn_event {
+	sn_event_kind kind;
+	const char *language;  /* LANGUAGE */
+	float language_confidence; /* 0..1; 1 where the language was given */
+	sn_segment segment;    /* SEGMENT */
+	sn_note note;          /* NOTE */
+	double position;       /* seconds of audio that are done */
+} sn_event;
+
+/* Fetches the next event. Before sn_stt_finish it never waits (SN_AGAIN: nothing ready); after it, it waits for the next one.
+ * Returns SN_OK (*event is filled, its pointers live until the next call on the session), SN_AGAIN, SN_END (all was pulled),
+ * SN_E_CANCELLED, or the error that ended the session. */
+SN_API int sn_stt_pull(sn_stt *stt, sn_event *event, char *err);
+
+/* Ends the session within one step of the engine: a waiting push or pull returns SN_E_CANCELLED. From any thread. */
+SN_API void sn_stt_cancel(sn_stt *stt);
+SN_API void sn_stt_close(sn_stt **stt);
+
+/* A whole transcription. */
+typedef struct sn_transcript {
+	const char *text;          /* all segments, without the leading space */
+	const char *language;      /* code; "" where there was nothing to tell it from */
+	const char *task;          /* "transcribe" or "translate" */
+	float language_confidence; /* 0..1 */
+	float avg_confidence;      /* of the segments, weighted by duration; 0 without segments */
+	double duration;           /* of the audio */
+	double processing_time;    /* from the call to its end */
+	const char *model, *dtype;
+	sn_segment *segments;
+	size_t segment_count;
+	sn_note *notes;            /* an empty text always has one that says why */
+	size_t note_count;
+} sn_transcript;
+
+/* Transcribes a file in any format that is read in process (wav, flac, ogg, opus, mp3) or that FFmpeg reads; path "-": standard input.
+ * Any rate and channel count. Memory does not grow with the length of the audio. Free *out with sn_transcript_free.
+ * Returns SN_OK, SN_E_NOT_FOUND, SN_E_FORMAT (not audio, empty, truncated header, not a number: says where), SN_E_DEPENDENCY (the sonant-decode helper is needed
+ * and missing), SN_E_IO, and what sn_stt_open and sn_stt_pull return. */
+SN_API int sn_transcribe_file(sn_transcript **out, sn_model *model, const char *path, const sn_stt_options *options, char *err);
+
+/* The same for the bytes of a file, */
+SN_API int sn_transcribe_memory(sn_transcript **out, sn_model *model, const void *data, size_t size, const sn_stt_options *options, char *err);
+
+/* and for samples: mono float32 at 16 kHz. */
+SN_API int sn_transcribe_pcm(sn_transcript **out, sn_model *model, const float *pcm, size_t count, const sn_stt_options *options, char *err);
+
+SN_API void sn_transcript_free(sn_transcript **transcript);
+
+/* Writes a transcript as "text", "json" (one line), "verbose_json" (with segments), "srt", "vtt" or "tsv". *text is malloc'ed (free() it), ends with a newline and a NUL
+ * that *size does not count (size may be NULL). Returns SN_OK, SN_E_ARGUMENT (unknown format: lists them), SN_E_MEMORY. */
+SN_API int sn_transcript_format(const sn_transcript *transcript, const char *format, char **text, size_t *size, char *err);
+
+/* ---- text to speech ---- */
+
+typedef struct sn_tts sn_tts;
+
+typedef struct sn_tts_options {
+	const char *voice;         /* speaker of a model with several: its number; NULL or "default": the first */
+	const char *language;      /* NULL or "auto": the model's; another than the model's: SN_E_UNSUPPORTED */
+	float speed;               /* 0.25..4; 0: 1 */
+	uint64_t seed;             /* of the model's noise; the same seed gives the same samples. 0 is a seed like any other */
+	float noise, noise_duration; /* of the voice and of its rhythm, 0..2; 0: the voice's own, below 0: none */
+	float pause;               /* seconds of silence between sentences, 0..10; 0: none beyond what the voice makes itself */
+	sn_priority priority;
+	sn_progress progress;      /* one-call helpers only: seconds of speech made */
+	void *payload;
+	int64_t reserved[8];
+} sn_tts_options;
+
+#define SN_TTS_MAX_TEXT ((size_t)65536)        /* bytes of text waiting in a session, and of one push */
+#define SN_TTS_MAX_CHUNKS 8                    /* chunks waiting to be pulled beyond which a session rests */
+
+/* Opens a session on a model that speaks. Returns SN_OK, SN_E_ARGUMENT, SN_E_UNSUPPORTED (not a text-to-speech model, language), SN_E_NOT_FOUND (voice),
+ * SN_E_DEPENDENCY (the sonant-phonemize helper is needed and missing), SN_E_BUSY, SN_E_MEMORY. */
+SN_API int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, char *err);
+
+/* Hands over text: whole sentences are spoken as they come, the rest waits for more text or finish. Phonemes are made here, sentence by sentence.
+ * Returns SN_OK; SN_AGAIN (nothing taken: SN_TTS_MAX_TEXT bytes wait; pull, then push the same again); SN_E_FORMAT (invalid UTF-8 or a NUL: says where);
+ * SN_E_LIMIT (more than SN_TTS_MAX_TEXT bytes at once, or a sentence that is too long for the model); SN_E_CLOSED; SN_E_CANCELLED; or the error that
+ * ended the session. */
+SN_API int sn_tts_push(sn_tts *tts, const char *text, size_t size, char *err);
+
+/* No more text will come. Returns SN_OK, SN_E_CLOSED, SN_E_CANCELLED, SN_E_FORMAT (there was nothing to speak: empty, or without a letter or digit). */
+SN_API int sn_tts_finish(sn_tts *tts, char *err);
+
+typedef struct sn_audio {
+	const float *pcm;          /* mono, -1..1 (louder samples are clipped); borrowed until the next call on the session */
+	size_t count;
+	int sample_rate;           /* the model's */
+	int sentence;              /* which sentence it belongs to, from 0 */
+} sn_audio;
+
+/* Fetches the next chunk of speech; the first is short. Waiting as sn_stt_pull.
+ * Returns SN_OK, SN_AGAIN, SN_END, SN_E_CANCELLED, or the error that ended the session. */
+SN_API int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err);
+
+SN_API void sn_tts_cancel(sn_tts *tts);
+SN_API void sn_tts_close(sn_tts **tts);
+
+/* Facts of a synthesis, complete after SN_END. Borrowed from the session or result. */
+typedef struct sn_speech {
+	double duration;           /* of the speech */
+	double processing_time;    /* from opening the session (helpers: from the call) */
+	double first_audio;        /* until the first chunk was ready */
+	int sample_rate, sentences;
+	int64_t samples;
+	char model[256], dtype[8], voice[64];
+	char notes[512];           /* "" or sentences: what was changed in the text, what was clipped */
+} sn_speech;
+SN_API void sn_tts_result(const sn_tts *tts, sn_speech *speech);
+
+/* Speaks text to a file; path "-": standard output. format: "wav", "flac", "mp3", "opus", "pcm" (16-bit little endian), or NULL: by the path's ending (none: wav).
+ * A file that already exists is replaced; on failure no half-written file is left. speech may be NULL.
+ * Returns SN_OK, SN_E_ARGUMENT (format), SN_E_IO, SN_E_NO_SPACE, and what sn_tts_open, push, finish and pull return. */
+SN_API int sn_speak_file(sn_model *model, const char *text, size_t size, const char *path, const char *format, const sn_tts_options *options, sn_speech *speech, char *err);
+
+/* The same to memory: *data is malloc'ed (free() it). format NULL: "wav". */
+SN_API int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char *text, size_t size, const char *format, const sn_tts_options *options,
+                           sn_speech *speech, char *err);
 
 #ifdef __cplusplus
 }

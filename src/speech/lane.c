@@ -1,0 +1,190 @@
+#include "speech/lane.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE 0.03            /* seconds that a piece of the encoder should take */
+#define MEL_BLOCK (12 * SN_MEL_GROUP)
+#define MEL_BLOCKS 64         /* a window has at most 3000 / MEL_BLOCK + 1 */
+
+struct sn_lane {
+	sn_whisper *whisper;
+	const sn_whisper_config *config;
+	sn_sched *sched;
+	nn_pool *pool;
+	sn_mel *mel;
+	int windows, rows, first;     /* first: place whose rows go first in the next step */
+	sn_place places[SN_LANE_MAX_WINDOWS];
+	int32_t *free_slots;          /* [rows], a stack */
+	int free_count;
+	sn_place *encoding;           /* who holds the encoder */
+	int begun, budget;
+	sn_whisper_row batch[2 * SN_WHISPER_MAX_ROWS];
+	sn_mel_view view;             /* of the features being made */
+	int64_t frames;
+	float peaks[MEL_BLOCKS], peak;
+};
+
+int sn_lane_open(sn_lane **out, sn_whisper *whisper, int windows, int rows, sn_sched *sched, nn_pool *pool, char *err) {
+	*out = NULL;
+	sn_lane *lane = calloc(1, sizeof *lane);
+	int32_t *slots = calloc((size_t)rows, sizeof *slots);
+	if (!lane || !slots) {
+		free(lane);
+		free(slots);
+		return sn_fail(err, SN_E_MEMORY, "no memory for %d windows and %d sequences", windows, rows);
+	}
+	*lane = (sn_lane){ .whisper = whisper, .config = sn_whisper_get_config(whisper), .sched = sched, .pool = pool, .windows = windows,
+	                   .rows = rows, .free_slots = slots, .free_count = rows, .budget = 25 };
+	for (int i = 0; i < rows; i++)
+		slots[i] = rows - 1 - i;
+	int result = sn_mel_open(&lane->mel, lane->config->mels, err);
+	for (int i = 0; i < windows && result == SN_OK; i++) {
+		lane->places[i].entry = i;
+		result = sn_search_new(&lane->places[i].search, whisper, err);
+	}
+	if (result != SN_OK)
+		sn_lane_close(&lane);
+	*out = lane;
+	return result;
+}
+
+void sn_lane_close(sn_lane **held) {
+	sn_lane *lane = *held;
+	*held = NULL;
+	if (!lane)
+		return;
+	for (int i = 0; i < lane->windows; i++)
+		sn_search_free(&lane->places[i].search);
+	sn_mel_close(&lane->mel);
+	free(lane->free_slots);
+	free(lane);
+}
+
+sn_whisper *sn_lane_whisper(const sn_lane *lane) { return lane->whisper; }
+int sn_lane_windows(const sn_lane *lane) { return lane->windows; }
+
+sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots) {
+	if (lane->encoding || lane->free_count < slots)
+		return NULL;
+	sn_place *place = lane->places;
+	while (place < lane->places + lane->windows && place->job)
+		place++;
+	if (place == lane->places + lane->windows)
+		return NULL;
+	place->job = job;
+	place->slot_count = slots;
+	for (int i = 0; i < slots; i++)
+		place->slots[i] = lane->free_slots[--lane->free_count];
+	place->searching = place->detecting = 0;
+	lane->encoding = place;
+	lane->begun = 0;
+	return place;
+}
+
+void sn_lane_give(sn_lane *lane, sn_place *place) {
+	for (int i = place->slot_count; i-- > 0;)
+		lane->free_slots[lane->free_count++] = place->slots[i];
+	if (lane->encoding == place)
+		lane->encoding = NULL;
+	place->job = NULL;
+	place->slot_count = place->searching = place->detecting = 0;
+	sn_sched_wake_all(lane->sched);
+}
+
+static void mel_block(void *payload, int64_t task, int worker) {
+	sn_lane *lane = payload;
+	int64_t first = task * MEL_BLOCK, count = lane->frames - first < MEL_BLOCK ? lane->frames - first : MEL_BLOCK;
+	float *out = sn_whisper_mel_input(lane->whisper) + first * lane->config->mels;
+	lane->peaks[task] = sn_mel_block(lane->mel, &lane->view, first, count, out);
+}
+
+static void mel_scale(void *payload, int64_t task, int worker) {
+	sn_lane *lane = payload;
+	int64_t first = task * MEL_BLOCK, count = lane->frames - first < MEL_BLOCK ? lane->frames - first : MEL_BLOCK;
+	sn_mel_normalise(sn_whisper_mel_input(lane->whisper) + first * lane->config->mels, count * lane->config->mels, lane->peak);
+}
+
+void sn_lane_features(sn_lane *lane, sn_place *place, const sn_mel_view *view, int64_t frames) {
+	const int64_t blocks = (frames + MEL_BLOCK - 1) / MEL_BLOCK, whole = 2 * (int64_t)lane->config->source_positions;
+	lane->view = *view;
+	lane->frames = frames;
+	nn_pool_run(lane->pool, mel_block, lane, blocks);
+	lane->peak = lane->peaks[0];
+	for (int64_t i = 1; i < blocks; i++)
+		lane->peak = lane->peaks[i] > lane->peak ? lane->peaks[i] : lane->peak;
+	nn_pool_run(lane->pool, mel_scale, lane, blocks);
+	float *mel = sn_whisper_mel_input(lane->whisper);
+	memset(mel + frames * lane->config->mels, 0, (size_t)((whole - frames) * lane->config->mels) * sizeof *mel);
+}
+
+int sn_lane_encode(sn_lane *lane, sn_place *place) {
+	double start = sn_now();
+	if (!lane->begun)
+		sn_whisper_encode_begin(lane->whisper, place->entry);
+	lane->begun = 1;
+	int result = sn_whisper_encode_next(lane->whisper, lane->budget);
+	if (result == SN_AGAIN) {
+		double wanted = lane->budget * PIECE / (sn_now() - start + 1e-6);
+		lane->budget = wanted < 1 ? 1 : wanted > 100 ? 100 : (int)wanted;
+		return result;
+	}
+	lane->encoding = NULL;
+	sn_sched_wake_all(lane->sched);
+	return result;
+}
+
+int sn_lane_detect(sn_lane *lane, sn_place *place, char *err) {
+	const sn_search_options options = { .beam = 1 };
+	int result = sn_search_start(place->search, place->entry, place->slots, place->slot_count, &lane->config->sot, 1, 0, &options, err);
+	place->searching = place->detecting = result == SN_OK;
+	return result;
+}
+
+int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index, const sn_search_options *options,
+                   char *err) {
+	int result = sn_search_start(place->search, place->entry, place->slots, place->slot_count, prompt, count, sot_index, options, err);
+	place->searching = result == SN_OK;
+	return result;
+}
+
+static void after_step(sn_lane *lane, sn_place *place) {
+	if (place->detecting) {
+		place->language = sn_search_language(place->search, &place->language_probability);
+		place->detecting = place->searching = 0;
+	} else if (sn_search_advance(place->search)) {
+		place->searching = 0;
+	}
+	if (!place->searching) {
+		sn_sched_lock(lane->sched);
+		sn_sched_wake(lane->sched, place->job);
+		sn_sched_unlock(lane->sched);
+	}
+}
+
+void sn_lane_decode(sn_lane *lane, sn_job *self) {
+	sn_place *members[SN_LANE_MAX_WINDOWS];
+	int rows = 0, count = 0, first = lane->first;
+	double start = sn_now();
+	for (int i = 0; i < lane->windows; i++) {
+		sn_place *place = &lane->places[(first + i) % lane->windows];
+		if (!place->searching)
+			continue;
+		int more = sn_search_rows(place->search, lane->batch + rows);
+		if (rows + more > SN_WHISPER_MAX_ROWS) { /* long prompts: this one leads the next step */
+			lane->first = (int)(place - lane->places);
+			break;
+		}
+		rows += more;
+		members[count++] = place;
+	}
+	sn_whisper_decode(lane->whisper, lane->batch, rows);
+	double spent = sn_now() - start;
+	sn_sched_charge(lane->sched, self, -spent);
+	for (int i = 0; i < count; i++) {
+		sn_sched_charge(lane->sched, members[i]->job, spent / count);
+		after_step(lane, members[i]);
+	}
+}

@@ -1,0 +1,47 @@
+/* What the sessions of one loaded Whisper share: the encoder, the entries for encoded windows, the cache slots, and the decoder step
+ * that takes the rows of every search at once. Only the conductor calls it. */
+#ifndef SN_SPEECH_LANE_H
+#define SN_SPEECH_LANE_H
+
+#include "audio/mel.h"
+#include "speech/scheduler.h"
+#include "speech/search.h"
+
+#define SN_LANE_MAX_WINDOWS 32
+#define SN_LANE_BEST_OF 5 /* sequences sampled at temperatures above 0 */
+
+typedef struct sn_lane sn_lane;
+
+/* One window from its encoding to its text. */
+typedef struct sn_place {
+	sn_job *job;              /* whose it is; NULL: free */
+	int entry;                /* of the cross attention */
+	int slot_count;
+	int32_t slots[SN_SEARCH_MAX_BEAM];
+	sn_search *search;
+	int searching, detecting; /* rows are wanted; those of a language detection */
+	int language;             /* index in the configuration, found by a detection */
+	float language_probability;
+} sn_place;
+
+int sn_lane_open(sn_lane **out, sn_whisper *whisper, int windows, int rows, sn_sched *sched, nn_pool *pool, char *err);
+void sn_lane_close(sn_lane **lane);
+sn_whisper *sn_lane_whisper(const sn_lane *lane);
+int sn_lane_windows(const sn_lane *lane);
+
+/* A free place with `slots` cache slots for the job, and the encoder with it. NULL: not now, the job is woken when it may try again. */
+sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots);
+/* Gives the place back whatever it is doing. */
+void sn_lane_give(sn_lane *lane, sn_place *place);
+
+/* Log-mel of `frames` frames of the view, zeros (as the reference pads its features) up to the whole window. */
+void sn_lane_features(sn_lane *lane, sn_place *place, const sn_mel_view *view, int64_t frames);
+/* A piece of the encoder: SN_AGAIN more is left; SN_OK done, the encoder is free for others. */
+int sn_lane_encode(sn_lane *lane, sn_place *place);
+
+int sn_lane_detect(sn_lane *lane, sn_place *place, char *err);
+int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index, const sn_search_options *options, char *err);
+/* One decoder step for the rows of all searches; the time is shared among their jobs. self: whose step this is. */
+void sn_lane_decode(sn_lane *lane, sn_job *self);
+
+#endif

@@ -1,0 +1,18 @@
+/* Remarks on a result: see sn_note in sonant.h for what they are for. */
+#ifndef SN_SPEECH_NOTES_H
+#define SN_SPEECH_NOTES_H
+
+#include "base/error.h"
+
+#define SN_MAX_NOTES 16
+#define SN_NOTE_TEXT 256
+
+typedef struct sn_notes {
+	int count;
+	struct { char code[32], message[SN_NOTE_TEXT]; } note[SN_MAX_NOTES];
+} sn_notes;
+
+/* Adds a note; a second one with the same code and whatever is beyond SN_MAX_NOTES is dropped. */
+void sn_notes_add(sn_notes *notes, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,402 @@
+/* The steps of a transcribing session, each some milliseconds long. Two ways to cut the audio into windows of 30 s:
+ *   sequential (openai-whisper's transcribe): one window after another, each beginning where the last sentence of the one before ended;
+ *   with voice activity detection (as faster-whisper's batched pipeline): stretches of speech are joined to windows that need nothing of
+ *   each other, so that several are decoded at once. */
+#include "speech/stt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK 32768           /* samples taken from the queue at once */
+#define VAD_CHUNK 512
+#define RATIO_LIMIT 2.4f      /* the reference's thresholds */
+#define LOGPROB_LIMIT (-1.0f)
+#define SILENCE_LIMIT 0.6f
+#define TEMPERATURE_STEP 0.2f
+#define RESET_TEMPERATURE 0.5f
+#define SURE_LANGUAGE 0.5f
+
+static int64_t tape_end(const sn_stt *stt) { return stt->tape_first + stt->tape_count; }
+
+static stt_window *window_at(const sn_stt *stt, int i) { return &stt->windows[(stt->window_first + i) % stt->window_room]; }
+
+/* ---- samples ---- */
+
+static int tape_reserve(sn_stt *stt, size_t count) {
+	if (count <= stt->tape_capacity)
+		return SN_OK;
+	if (count > SN_STT_TAPE_MAX)
+		return sn_fail(stt->message, SN_E_INTERNAL, "%zu samples wait for a window; at most %zu ever should", count, SN_STT_TAPE_MAX);
+	size_t capacity = stt->tape_capacity ? stt->tape_capacity : 4 * BLOCK;
+	while (capacity < count)
+		capacity *= 2;
+	float *grown = realloc(stt->tape, capacity * sizeof *grown);
+	if (!grown)
+		return sn_fail(stt->message, SN_E_MEMORY, "no memory for %zu samples", capacity);
+	stt->tape = grown;
+	stt->tape_capacity = capacity;
+	return SN_OK;
+}
+
+/* Forgets samples before `sample`, when that makes room worth the move. */
+static void tape_trim(sn_stt *stt, int64_t sample) {
+	int64_t drop = sample - stt->tape_first;
+	if (drop > stt->tape_count)
+		drop = stt->tape_count;
+	if (drop < BLOCK)
+		return;
+	memmove(stt->tape, stt->tape + drop, (size_t)(stt->tape_count - drop) * sizeof *stt->tape);
+	stt->tape_first += drop;
+	stt->tape_count -= drop;
+}
+
+/* Moves samples from the queue to the tape. SN_AGAIN: there is nothing new, not even the end. */
+static int intake(sn_stt *stt) {
+	sn_sched *sched = stt->engine->sched;
+	int result = tape_reserve(stt, (size_t)stt->tape_count + BLOCK);
+	if (result != SN_OK)
+		return result;
+	sn_sched_lock(sched);
+	size_t count = stt->queued < BLOCK ? stt->queued : BLOCK;
+	if (count) {
+		memcpy(stt->tape + stt->tape_count, stt->queue, count * sizeof *stt->tape);
+		memmove(stt->queue, stt->queue + count, (stt->queued - count) * sizeof *stt->queue);
+		stt->queued -= count;
+		sn_sched_signal(sched, &stt->job);
+	}
+	int end = stt->finished && !stt->queued && !stt->at_end;
+	sn_sched_unlock(sched);
+	stt->tape_count += (int64_t)count;
+	stt->at_end |= end;
+	return count || end ? SN_OK : SN_AGAIN;
+}
+
+/* ---- voice activity ---- */
+
+/* Lets the detector hear what is new on the tape. SN_AGAIN: less than a chunk. */
+static int hear(sn_stt *stt) {
+	const float *pcm = stt->tape + (stt->heard - stt->tape_first);
+	int64_t fresh = tape_end(stt) - stt->heard, chunks = fresh / VAD_CHUNK;
+	float last[VAD_CHUNK] = { 0 };
+	if (chunks == 0 && stt->at_end && fresh > 0) {
+		memcpy(last, pcm, (size_t)fresh * sizeof *last);
+		pcm = last;
+		chunks = 1;
+	}
+	chunks = chunks < SN_STT_VAD_CHUNKS ? chunks : SN_STT_VAD_CHUNKS;
+	if (chunks == 0)
+		return SN_AGAIN;
+	stt->heard += pcm == last ? fresh : chunks * VAD_CHUNK;
+	stt->probability_count = (int)chunks;
+	stt->probability_next = 0;
+	return sn_silero_run(stt->vad_model->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->message);
+}
+
+/* Puts the speech that was found into the window being filled. Returns 0 when it does not fit. */
+static int stage_speech(sn_stt *stt) {
+	int64_t start = stt->speech.start, samples = stt->speech.end - start;
+	samples = samples < stt->window_samples ? samples : stt->window_samples;
+	stt_piece *last = stt->piece_count ? &stt->pieces[stt->piece_count - 1] : NULL;
+	int joins = last && last->source + last->samples == start;
+	if (stt->staged_count + samples > stt->window_samples || (!joins && stt->piece_count == SN_STT_MAX_PIECES))
+		return 0;
+	memcpy(stt->staged + stt->staged_count, stt->tape + (start - stt->tape_first), (size_t)samples * sizeof *stt->staged);
+	if (joins)
+		last->samples += samples;
+	else
+		stt->pieces[stt->piece_count++] = (stt_piece){ stt->staged_count, start, samples };
+	stt->staged_count += samples;
+	return 1;
+}
+
+/* Carries the detector's findings to the window until it is full or all is used up. */
+static void gather(sn_stt *stt) {
+	while (!stt->sealed) {
+		if (stt->has_speech) {
+			stt->sealed = !stage_speech(stt);
+			stt->has_speech = stt->sealed;
+		} else if (sn_vad_next(&stt->vad, &stt->speech)) {
+			stt->has_speech = 1;
+		} else if (stt->probability_next < stt->probability_count) {
+			sn_vad_push(&stt->vad, stt->probabilities[stt->probability_next++]);
+		} else if (stt->at_end && stt->heard == tape_end(stt) && !stt->vad_ended) {
+			sn_vad_finish(&stt->vad, tape_end(stt));
+			stt->vad_ended = 1;
+		} else {
+			stt->sealed = stt->vad_ended && stt->staged_count > 0;
+			return;
+		}
+	}
+}
+
+/* ---- preparing a window ---- */
+
+/* Is the next sequential window's audio there? It reads a little behind its end. */
+static int sequential_ready(const sn_stt *stt) {
+	return stt->at_end || tape_end(stt) >= stt->seek * SN_MEL_HOP + stt->window_samples + SN_MEL_CONTEXT;
+}
+
+static int64_t sequential_frames(const sn_stt *stt) {
+	int64_t frames = tape_end(stt) / SN_MEL_HOP - stt->seek;
+	return frames < stt->window_frames ? frames : stt->window_frames;
+}
+
+/* Brings the next window nearer by one step. SN_AGAIN: nothing to do before others have done something. */
+static int prepare(sn_stt *stt) {
+	if (!stt->vad_model) {
+		tape_trim(stt, stt->seek * SN_MEL_HOP - SN_MEL_CONTEXT);
+		return sequential_ready(stt) ? SN_AGAIN : intake(stt);
+	}
+	if (stt->sealed)
+		return SN_AGAIN;
+	int result = SN_AGAIN;
+	if (stt->probability_next == stt->probability_count) {
+		result = hear(stt);
+		if (result == SN_AGAIN)
+			result = intake(stt);
+	}
+	if (result != SN_OK && result != SN_AGAIN)
+		return result;
+	gather(stt);
+	int64_t needed = sn_vad_settled(&stt->vad);
+	tape_trim(stt, stt->has_speech && stt->speech.start < needed ? stt->speech.start : needed);
+	return stt->sealed ? SN_OK : result;
+}
+
+/* Takes the prepared window into the encoder. SN_AGAIN: none is ready, or no place for it. */
+static int begin_window(sn_stt *stt) {
+	int64_t frames = stt->vad_model ? stt->staged_count / SN_MEL_HOP : sequential_frames(stt);
+	int ready = stt->vad_model ? stt->sealed : stt->window_count == 0 && sequential_ready(stt) && frames > 0;
+	if (!ready || stt->places == stt->batch || stt->window_count == stt->window_room)
+		return SN_AGAIN;
+	int slots = stt->fallback && stt->beam < SN_LANE_BEST_OF ? SN_LANE_BEST_OF : stt->beam;
+	sn_place *place = frames > 0 ? sn_lane_take(stt->model->lane, &stt->job, slots) : NULL;
+	if (frames > 0 && !place)
+		return SN_AGAIN;
+	stt_window *w = window_at(stt, stt->window_count);
+	w->place = place;
+	w->index = stt->begun++;
+	w->stage = STT_ENCODING;
+	w->frames = frames;
+	w->tries = 0;
+	if (stt->vad_model) {
+		const sn_mel_view view = { stt->staged, stt->staged_count, 0 };
+		w->piece_count = stt->piece_count;
+		memcpy(w->pieces, stt->pieces, (size_t)stt->piece_count * sizeof *w->pieces);
+		if (frames > 0)
+			sn_lane_features(stt->model->lane, place, &view, frames);
+		stt->staged_count = stt->piece_count = stt->sealed = 0;
+	} else {
+		const sn_mel_view view = { stt->tape, stt->tape_count, stt->seek * SN_MEL_HOP - stt->tape_first };
+		w->piece_count = 1;
+		w->pieces[0] = (stt_piece){ 0, stt->seek * SN_MEL_HOP, frames * SN_MEL_HOP };
+		sn_lane_features(stt->model->lane, place, &view, frames);
+	}
+	if (frames > 0) {
+		stt->window_count++;
+		stt->places++;
+	}
+	return SN_OK;
+}
+
+/* ---- decoding ---- */
+
+static float temperature(const sn_stt *stt, int tries) { return stt->temperature + TEMPERATURE_STEP * (float)tries; }
+
+static int start_search(sn_stt *stt, stt_window *w) {
+	const sn_whisper_config *const c = stt->config;
+	int32_t prompt[SN_STT_MAX_HISTORY + 8];
+	int n = 0, keep = stt->history_count < stt->previous_tokens ? stt->history_count : stt->previous_tokens;
+	if (keep > 0) {
+		prompt[n++] = c->sot_prev;
+		memcpy(prompt + n, stt->history + stt->history_count - keep, (size_t)keep * sizeof *prompt);
+		n += keep;
+	}
+	const int sot = n;
+	prompt[n++] = c->sot;
+	if (c->multilingual) {
+		prompt[n++] = c->language[stt->language].token;
+		prompt[n++] = stt->translate ? c->translate : c->transcribe;
+	}
+	if (!stt->timestamps)
+		prompt[n++] = c->no_timestamps;
+	const float t = temperature(stt, w->tries);
+	const sn_search_options options = { .beam = t > 0 ? 1 : stt->beam, .patience = 1, .length_penalty = -1, .temperature = t,
+		.best_of = t > 0 ? w->place->slot_count < SN_LANE_BEST_OF ? w->place->slot_count : SN_LANE_BEST_OF : 1,
+		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps };
+	w->stage = STT_SEARCHING;
+	return sn_lane_search(stt->model->lane, w->place, prompt, n, sot, &options, stt->message);
+}
+
+static void give_place(sn_stt *stt, stt_window *w) {
+	if (!w->place)
+		return;
+	sn_lane_give(stt->model->lane, w->place);
+	w->place = NULL;
+	stt->places--;
+}
+
+static int is_silence(const sn_search_result *r) { return r->no_speech_prob > SILENCE_LIMIT && r->avg_logprob < LOGPROB_LIMIT; }
+
+/* Keeps the result of a search that has ended, or starts the next temperature. */
+static int judge(sn_stt *stt, stt_window *w) {
+	w->result = *sn_search_get(w->place->search);
+	int result = sn_stt_compression_ratio(stt, w->result.tokens, w->result.count, &w->compression_ratio);
+	if (result != SN_OK)
+		return result;
+	int bad = w->compression_ratio > RATIO_LIMIT || w->result.avg_logprob < LOGPROB_LIMIT;
+	if (bad && !is_silence(&w->result) && stt->fallback && temperature(stt, w->tries + 1) < 1 + TEMPERATURE_STEP / 2) {
+		stt->repeated += w->tries++ == 0;
+		return start_search(stt, w);
+	}
+	w->stage = STT_DONE;
+	give_place(stt, w);
+	return SN_OK;
+}
+
+static int note_language(sn_stt *stt, const sn_place *place) {
+	stt->language = place->language;
+	stt->language_confidence = place->language_probability;
+	const char *code = stt->config->language[stt->language].code;
+	if (stt->language_confidence < SURE_LANGUAGE)
+		sn_notes_add(&stt->notes, "language_uncertain", "the language was taken for \"%s\" with a probability of only %.2f", code,
+		             (double)stt->language_confidence);
+	return sn_stt_emit(stt, &(sn_event){ .kind = SN_EVENT_LANGUAGE, .language = code, .language_confidence = stt->language_confidence });
+}
+
+/* Moves a window on as far as it goes without computing. */
+static int advance(sn_stt *stt, stt_window *w, int is_first) {
+	if (w->stage == STT_DETECTING && !w->place->searching) {
+		w->stage = STT_ENCODED;
+		int result = note_language(stt, w->place);
+		if (result != SN_OK)
+			return result;
+	}
+	if (w->stage == STT_ENCODED && stt->language < 0 && is_first) {
+		w->stage = STT_DETECTING;
+		return sn_lane_detect(stt->model->lane, w->place, stt->message);
+	}
+	if (w->stage == STT_ENCODED && stt->language >= 0)
+		return start_search(stt, w);
+	if (w->stage == STT_SEARCHING && !w->place->searching)
+		return judge(stt, w);
+	return SN_OK;
+}
+
+/* Emits the segments of the oldest window and goes on behind it. */
+static void deliver(sn_stt *stt) {
+	stt_window *w = window_at(stt, 0);
+	/* the reference skips a silent window unless its text is likely all the same */
+	int silent = w->result.no_speech_prob > SILENCE_LIMIT && !(w->result.avg_logprob > LOGPROB_LIMIT);
+	int64_t frames = silent ? w->frames : sn_stt_segments(stt, w);
+	stt->silent += silent;
+	const stt_piece *last = &w->pieces[w->piece_count - 1];
+	if (!stt->vad_model) {
+		stt->seek += frames;
+		if (!silent && (!stt->condition || w->result.temperature > RESET_TEMPERATURE))
+			stt->history_count = 0;
+	}
+	sn_sched_lock(stt->engine->sched);
+	stt->position = (double)(stt->vad_model ? last->source + last->samples : stt->seek * SN_MEL_HOP) / SN_MEL_RATE;
+	sn_sched_unlock(stt->engine->sched);
+	w->stage = STT_FREE;
+	stt->window_first = (stt->window_first + 1) % stt->window_room;
+	stt->window_count--;
+}
+
+static int advance_all(sn_stt *stt) {
+	for (int i = 0; i < stt->window_count; i++) {
+		int result = advance(stt, window_at(stt, i), i == 0);
+		if (result != SN_OK)
+			return result;
+	}
+	while (stt->window_count && window_at(stt, 0)->stage == STT_DONE)
+		deliver(stt);
+	return SN_OK;
+}
+
+/* ---- the end ---- */
+
+static int at_rest(const sn_stt *stt) {
+	if (!stt->at_end || stt->window_count)
+		return 0;
+	return stt->vad_model ? stt->vad_ended && !stt->has_speech && !stt->sealed : sequential_frames(stt) <= 0;
+}
+
+static void conclude(sn_stt *stt) {
+	const double seconds = (double)tape_end(stt) / SN_MEL_RATE;
+	if (stt->repeated)
+		sn_notes_add(&stt->notes, "decoder_fallback", "%d of %d windows were decoded again at a higher temperature", stt->repeated, stt->begun);
+	if (tape_end(stt) == 0)
+		sn_notes_add(&stt->notes, "no_audio", "there are no samples in the audio");
+	else if (tape_end(stt) < SN_MEL_HOP)
+		sn_notes_add(&stt->notes, "too_short", "%.4f s are too short for a word", seconds);
+	else if (!stt->segments && stt->vad_model && !stt->begun)
+		sn_notes_add(&stt->notes, "no_speech", "no speech was found in %.2f s of audio", seconds);
+	else if (!stt->segments && stt->silent == stt->begun)
+		sn_notes_add(&stt->notes, "no_speech", "the model takes all %.2f s of the audio for silence or noise", seconds);
+	else if (!stt->segments)
+		sn_notes_add(&stt->notes, "no_text", "the model wrote no words for %.2f s of audio", seconds);
+	for (int i = 0; i < stt->notes.count; i++) {
+		const sn_note note = { stt->notes.note[i].code, stt->notes.note[i].message };
+		sn_stt_emit(stt, &(sn_event){ .kind = SN_EVENT_NOTE, .note = note, .position = seconds });
+	}
+	sn_sched_lock(stt->engine->sched);
+	stt->position = seconds;
+	stt->done = 1;
+	sn_sched_signal(stt->engine->sched, &stt->job);
+	sn_sched_unlock(stt->engine->sched);
+}
+
+/* One step's work: SN_OK more may follow at once, SN_AGAIN wait for the caller or for others, else an error. */
+static int work(sn_stt *stt) {
+	int result = advance_all(stt);
+	if (result != SN_OK)
+		return result;
+	int searching = 0;
+	for (int i = 0; i < stt->window_count; i++) {
+		stt_window *w = window_at(stt, i);
+		searching += w->place && w->place->searching;
+		if (w->stage != STT_ENCODING)
+			continue;
+		if (sn_lane_encode(stt->model->lane, w->place) == SN_OK)
+			w->stage = STT_ENCODED;
+		return SN_OK;
+	}
+	result = begin_window(stt);
+	if (result == SN_AGAIN)
+		result = prepare(stt);
+	if (result != SN_AGAIN)
+		return result;
+	if (searching) {
+		sn_lane_decode(stt->model->lane, &stt->job);
+		return SN_OK;
+	}
+	if (at_rest(stt))
+		conclude(stt);
+	return SN_AGAIN;
+}
+
+int sn_stt_step(sn_job *job) {
+	sn_stt *stt = (sn_stt *)job;
+	sn_sched *sched = stt->engine->sched;
+	sn_sched_lock(sched);
+	int rests = stt->cancelled || stt->error || stt->done || stt->events >= SN_STT_MAX_EVENTS;
+	sn_sched_unlock(sched);
+	if (rests)
+		return SN_AGAIN;
+	int result = work(stt);
+	if (result == SN_OK || result == SN_AGAIN)
+		return result;
+	sn_sched_lock(sched);
+	stt->error = result;
+	sn_sched_signal(sched, &stt->job);
+	sn_sched_unlock(sched);
+	return SN_AGAIN;
+}
+
+void sn_stt_leave(sn_job *job) {
+	sn_stt *stt = (sn_stt *)job;
+	for (int i = 0; i < stt->window_count; i++)
+		give_place(stt, window_at(stt, i));
+}

@@ -1,0 +1,133 @@
+/* From a window's tokens to segments in the time of the source. Reference: openai-whisper transcribe.py. */
+#include "speech/stt.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define TEXT_MAX ((size_t)1 << 20)
+#define FRAMES_PER_TOKEN 2        /* log-mel frames of one timestamp step, 0.02 s */
+#define SAMPLES_PER_STEP (FRAMES_PER_TOKEN * SN_MEL_HOP)
+
+int sn_stt_compression_ratio(const sn_stt *stt, const int32_t *tokens, int count, float *ratio) {
+	int32_t text_tokens[SN_SEARCH_MAX_TOKENS];
+	int n = 0;
+	for (int i = 0; i < count; i++)
+		if (tokens[i] < stt->config->eot)
+			text_tokens[n++] = tokens[i];
+	sn_buf text;
+	sn_buf_init(&text, TEXT_MAX);
+	int result = sn_bpe_decode(sn_whisper_bpe(stt->model->whisper), text_tokens, n, &text);
+	const char *start = text.data;
+	size_t size = text.size;
+	for (; size && isspace((unsigned char)*start); start++)
+		size--;
+	while (size && isspace((unsigned char)start[size - 1]))
+		size--;
+	*ratio = 0;
+	uLongf packed_size = compressBound(size);
+	Bytef *packed = malloc(packed_size);
+	if (!packed && result == SN_OK)
+		result = SN_E_MEMORY;
+	if (size && result == SN_OK && compress(packed, &packed_size, (const Bytef *)start, size) == Z_OK)
+		*ratio = (float)((double)size / (double)packed_size);
+	free(packed);
+	sn_buf_free(&text);
+	return result;
+}
+
+/* Seconds in the source of a sample of the window. A stretch's end is not the next one's beginning. */
+static double source_time(const stt_window *w, int64_t sample, int is_end) {
+	int i = 0;
+	while (i + 1 < w->piece_count && (is_end ? sample > w->pieces[i + 1].at : sample >= w->pieces[i + 1].at))
+		i++;
+	return (double)(w->pieces[i].source + sample - w->pieces[i].at) / SN_MEL_RATE;
+}
+
+static int is_blank(const sn_buf *text) {
+	for (size_t i = 0; i < text->size; i++)
+		if (!isspace((unsigned char)text->data[i]))
+			return 0;
+	return 1;
+}
+
+/* exp of the mean log probability of the text tokens. */
+static float confidence(const sn_stt *stt, const int32_t *tokens, const float *logprobs, int count) {
+	double sum = 0;
+	int n = 0;
+	for (int i = 0; i < count; i++)
+		if (tokens[i] < stt->config->eot) {
+			sum += (double)logprobs[i];
+			n++;
+		}
+	return n ? (float)exp(sum / n) : 0;
+}
+
+static void remember(sn_stt *stt, const int32_t *tokens, int count) {
+	int keep = SN_STT_MAX_HISTORY - count < stt->history_count ? SN_STT_MAX_HISTORY - count : stt->history_count;
+	memmove(stt->history, stt->history + stt->history_count - keep, (size_t)keep * sizeof *tokens);
+	memcpy(stt->history + keep, tokens, (size_t)count * sizeof *tokens);
+	stt->history_count = keep + count;
+}
+
+/* One segment of tokens [first, end) between two samples of the window; nothing when it has no length or no text. */
+static void add_segment(sn_stt *stt, const stt_window *w, const sn_search_result *r, int first, int end, int64_t from, int64_t to) {
+	int32_t text_tokens[SN_SEARCH_MAX_TOKENS];
+	int n = 0;
+	for (int i = first; i < end; i++)
+		if (r->tokens[i] < stt->config->eot)
+			text_tokens[n++] = r->tokens[i];
+	sn_buf text;
+	sn_buf_init(&text, TEXT_MAX);
+	sn_bpe_decode(sn_whisper_bpe(stt->model->whisper), text_tokens, n, &text);
+	const int64_t whole = w->frames * SN_MEL_HOP;
+	if (from < whole && to > whole)
+		to = whole; /* the model may hear the padding */
+	if (from != to && !is_blank(&text)) {
+		const double start = source_time(w, from, 0), stop = source_time(w, to, 1);
+		const sn_event event = { .kind = SN_EVENT_SEGMENT, .position = stop, .segment = {
+			.id = stt->segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first, .token_count = end - first,
+			.temperature = r->temperature, .avg_logprob = r->avg_logprob, .compression_ratio = w->compression_ratio,
+			.no_speech_prob = r->no_speech_prob, .confidence = confidence(stt, r->tokens + first, r->logprobs + first, end - first) } };
+		sn_stt_emit(stt, &event);
+		if (!stt->vad_model)
+			remember(stt, r->tokens + first, end - first);
+	}
+	sn_buf_free(&text);
+}
+
+int64_t sn_stt_segments(sn_stt *stt, const stt_window *w) {
+	const sn_search_result *r = &w->result;
+	const int32_t begin = stt->config->timestamp_begin;
+	const int64_t whole = w->frames * SN_MEL_HOP;
+	const int count = r->count, sequential = !stt->vad_model;
+	const int ends_single = count >= 2 && r->tokens[count - 1] >= begin && r->tokens[count - 2] < begin;
+	int first = 0;
+	for (int i = 1; i <= count; i++) {
+		/* cut between two neighbouring timestamps, and after a single one at the very end if there was such a cut before */
+		int pair = i < count && r->tokens[i - 1] >= begin && r->tokens[i] >= begin;
+		if (!pair && !(i == count && ends_single && first > 0))
+			continue;
+		int64_t from = (int64_t)(r->tokens[first] - begin) * SAMPLES_PER_STEP;
+		int64_t to = (int64_t)(r->tokens[i - 1] - begin) * SAMPLES_PER_STEP;
+		add_segment(stt, w, r, first, i, from < 0 ? 0 : from, to);
+		first = i;
+	}
+	if (first > 0 && first < count && sequential) {
+		/* an unfinished sentence: the next window begins with it */
+		int64_t step = (int64_t)(r->tokens[first - 1] - begin) * FRAMES_PER_TOKEN;
+		return step > 0 ? step : w->frames;
+	}
+	if (first < count) {
+		int64_t from = 0, to = whole;
+		if (first > 0 && r->tokens[first] >= begin)
+			from = (int64_t)(r->tokens[first] - begin) * SAMPLES_PER_STEP;
+		for (int i = first + (first > 0); i < count; i++)
+			if (r->tokens[i] > begin)
+				to = (int64_t)(r->tokens[i] - begin) * SAMPLES_PER_STEP;
+		add_segment(stt, w, r, first, count, from, to > from || from == 0 ? to : whole);
+	}
+	return w->frames;
+}

@@ -20,9 +20,8 @@ const char *sn_audio_format_mime(sn_audio_format format);
 
 typedef struct sn_encoder_options {
 	sn_audio_format format;
-	int rate, channels;  /* of the samples that are written to it */
-	int floats;          /* wav and pcm: 32-bit float instead of 16-bit integers */
-	int bitrate;         /* mp3, opus: bits a second; 0 lets the codec choose */
+	int rate, channels;  /* of the samples that are written to it; 1 to 8 channels, mp3 1 or 2 */
+	int floats;          /* wav and pcm in 32-bit float instead of 16-bit integers; others ignore it */
 } sn_encoder_options;
 
 typedef struct sn_encoder sn_encoder;
@@ -35,7 +34,7 @@ int sn_encoder_open_fd(sn_encoder **out, int fd, const char *name, const sn_enco
 /* Appends to buf, which has its own maximum and must stay until the encoder is closed. */
 int sn_encoder_open_memory(sn_encoder **out, sn_buf *buf, const sn_encoder_options *options, char *err);
 
-/* frames of interleaved samples; beyond -1..1 they are clipped. Errors: SN_E_ARGUMENT (a sample is not a number), SN_E_NO_SPACE,
+/* frames of interleaved samples; beyond -1..1 they are clipped where the format is of integers. Errors: SN_E_ARGUMENT (a sample is not a number), SN_E_NO_SPACE,
  * SN_E_IO, SN_E_LIMIT (memory). An error is final. */
 int sn_encoder_write(sn_encoder *encoder, const float *samples, size_t frames, char *err);
 

@@ -15,7 +15,7 @@ static int check_rate(int rate, char *err) {
 	return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", rate, SN_AUDIO_MIN_RATE, SN_AUDIO_MAX_RATE);
 }
 
-int sn_resampler_open(sn_resampler **out, int in_rate, int out_rate, char *err) {
+int sn_resampler_open(sn_resampler **out, int in_rate, int out_rate, int channels, char *err) {
 	*out = NULL;
 	int result = check_rate(in_rate, err);
 	if (result == SN_OK)
@@ -29,7 +29,7 @@ int sn_resampler_open(sn_resampler **out, int in_rate, int out_rate, char *err) 
 	soxr_io_spec_t io = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
 	soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
 	soxr_runtime_spec_t runtime = soxr_runtime_spec(1);
-	resampler->soxr = soxr_create(in_rate, out_rate, 1, &error, &io, &quality, &runtime);
+	resampler->soxr = soxr_create(in_rate, out_rate, (unsigned)channels, &error, &io, &quality, &runtime);
 	resampler->in_rate = in_rate;
 	resampler->out_rate = out_rate;
 	if (error || !resampler->soxr) {
@@ -68,7 +68,7 @@ int sn_resample(const float *in, size_t in_count, int in_rate, int out_rate, flo
 	*out = NULL;
 	*out_count = 0;
 	sn_resampler *resampler = NULL;
-	int result = sn_resampler_open(&resampler, in_rate, out_rate, err);
+	int result = sn_resampler_open(&resampler, in_rate, out_rate, 1, err);
 	if (result != SN_OK)
 		return result;
 	size_t count = (size_t)sn_resampled_count((int64_t)in_count, in_rate, out_rate), have = 0;

@@ -1,0 +1,158 @@
+/* libsndfile as a source, and what it does not tell: whether a file was cut off. */
+#include "audio/decode_source.h"
+
+#include <sndfile.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct state {
+	SNDFILE *file;
+	sn_input *input;
+	int64_t at;       /* of a memory input */
+	int64_t position; /* frames read */
+} state;
+
+static sf_count_t vio_size(void *user) { return ((state *)user)->input->size; }
+static sf_count_t vio_tell(void *user) { return ((state *)user)->at; }
+
+static sf_count_t vio_seek(sf_count_t offset, int whence, void *user) {
+	state *s = user;
+	int64_t base = whence == SEEK_SET ? 0 : whence == SEEK_CUR ? s->at : s->input->size;
+	if (offset < -base || offset > s->input->size - base)
+		return -1;
+	return s->at = base + offset;
+}
+
+static sf_count_t vio_read(void *out, sf_count_t size, void *user) {
+	state *s = user;
+	int64_t got = sn_input_read(s->input, s->at, out, (size_t)size);
+	s->at += got > 0 ? got : 0;
+	return got;
+}
+
+static sf_count_t vio_write(const void *data, sf_count_t size, void *user) { return 0; }
+
+static const SF_VIRTUAL_IO vio = { vio_size, vio_seek, vio_read, vio_write, vio_tell };
+
+static uint32_t get32(const unsigned char *p, int big) {
+	return big ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
+	           : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+/* In RIFF (wav) and FORM (aiff) files: bytes of audio that the header promises and that are there. 0: nothing to compare. */
+static int promised_bytes(const sn_input *input, int64_t *promised, int64_t *present) {
+	unsigned char head[12], chunk[8];
+	if (sn_input_read(input, 0, head, sizeof head) != sizeof head)
+		return 0;
+	int big = !memcmp(head, "FORM", 4);
+	if (!big && memcmp(head, "RIFF", 4) != 0)
+		return 0;
+	int64_t at = sizeof head;
+	for (int i = 0; i < 1000 && sn_input_read(input, at, chunk, sizeof chunk) == sizeof chunk; i++) {
+		uint32_t size = get32(chunk + 4, big);
+		if (!memcmp(chunk, big ? "SSND" : "data", 4)) {
+			*promised = size;
+			*present = input->size - at - (int64_t)sizeof chunk;
+			return size > 0 && size < 0x7ffff000; /* more means "until the end" in files that were piped */
+		}
+		at += (int64_t)sizeof chunk + size + (size & 1);
+	}
+	return 0;
+}
+
+static const struct { int format; const char *name; } names[] = {
+	{ SF_FORMAT_WAV, "wav" }, { SF_FORMAT_WAVEX, "wav" }, { SF_FORMAT_RF64, "rf64" }, { SF_FORMAT_W64, "w64" },
+	{ SF_FORMAT_AIFF, "aiff" }, { SF_FORMAT_FLAC, "flac" }, { SF_FORMAT_MPEG, "mp3" }, { SF_FORMAT_AU, "au" },
+	{ SF_FORMAT_CAF, "caf" }, { SF_FORMAT_NIST, "sphere" }, { SF_FORMAT_VOC, "voc" },
+};
+
+static void name_format(int format, char name[32]) {
+	int major = format & SF_FORMAT_TYPEMASK, codec = format & SF_FORMAT_SUBMASK;
+	const char *found = NULL;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (names[i].format == major)
+			found = names[i].name;
+	if (major == SF_FORMAT_OGG)
+		found = codec == SF_FORMAT_VORBIS ? "ogg/vorbis" : codec == SF_FORMAT_OPUS ? "ogg/opus" : "ogg";
+	SF_FORMAT_INFO info = { .format = major };
+	if (!found && sf_command(NULL, SFC_GET_FORMAT_INFO, &info, sizeof info) == 0)
+		found = info.name;
+	snprintf(name, 32, "%s", found ? found : "unknown");
+}
+
+static int source_read(void *opaque, float *out, size_t frames, size_t *got, sn_audio_info *info, char *err) {
+	state *s = opaque;
+	sf_count_t n = sf_readf_float(s->file, out, (sf_count_t)frames);
+	*got = n > 0 ? (size_t)n : 0;
+	s->position += (int64_t)*got;
+	if (*got)
+		return SN_OK;
+	/* The length of an mp3 without a table of contents is an estimate; of the others it is a promise. */
+	int64_t slack = !strcmp(info->format, "mp3") ? info->rate / 5 : 0, missing = info->frames - s->position;
+	if (info->frames > 0 && missing > slack) {
+		if (!s->position)
+			return sn_fail(err, SN_E_FORMAT, "'%s' (%s) holds no usable audio: its header promises %lld frames, none can be decoded",
+			               s->input->name, info->format, (long long)info->frames);
+		info->truncated = 1;
+		if (!*info->note)
+			snprintf(info->note, sizeof info->note, "cut off or damaged: the header promises %.3f s, %.3f s can be decoded",
+			         (double)info->frames / info->rate, (double)s->position / info->rate);
+	}
+	return SN_OK;
+}
+
+static void source_close(void *opaque) {
+	state *s = opaque;
+	if (s->file)
+		sf_close(s->file);
+	free(s);
+}
+
+static int check_promise(const sn_input *input, sn_audio_info *info, char *err) {
+	int64_t promised = 0, present = 0;
+	if (!promised_bytes(input, &promised, &present) || present >= promised)
+		return SN_OK;
+	if (!info->frames)
+		return sn_fail(err, SN_E_FORMAT, "'%s' (%s) holds no usable audio: it ends before its first sample, %lld bytes of audio are missing",
+		               input->name, info->format, (long long)(promised - present));
+	info->truncated = 1;
+	snprintf(info->note, sizeof info->note, "cut off: the header promises %lld bytes of audio, %lld are there", (long long)promised,
+	         (long long)present);
+	return SN_OK;
+}
+
+/* The kinds whose first bytes leave no doubt, so that libsndfile's complaint is worth more than the helper's. */
+static int is_known(const sn_input *input) {
+	char head[12] = { 0 };
+	sn_input_read(input, 0, head, sizeof head);
+	int riff = !memcmp(head, "RIFF", 4) && (!memcmp(head + 8, "WAVE", 4) || input->size < 12);
+	int form = !memcmp(head, "FORM", 4) && (!memcmp(head + 8, "AIF", 3) || input->size < 12);
+	return riff || form || !memcmp(head, "fLaC", 4);
+}
+
+int sn_source_open_sndfile(sn_source *source, sn_input *input, sn_audio_info *info, int *known, char *err) {
+	state *s = calloc(1, sizeof *s);
+	if (!s)
+		return sn_fail(err, SN_E_MEMORY, "no memory to read '%s'", input->name);
+	SF_INFO sf = { 0 };
+	s->input = input;
+	s->file = sf_open_virtual((SF_VIRTUAL_IO *)&vio, SFM_READ, &sf, s);
+	if (!s->file) {
+		*known = is_known(input);
+		sn_fail(err, SN_E_FORMAT, "'%s' cannot be read as audio: %s", input->name, sf_strerror(NULL));
+		source_close(s);
+		return SN_AGAIN;
+	}
+	info->rate = sf.samplerate;
+	info->channels = sf.channels;
+	info->frames = sf.frames >= 0 && sf.frames < SF_COUNT_MAX ? sf.frames : -1;
+	name_format(sf.format, info->format);
+	int result = check_promise(input, info, err);
+	if (result != SN_OK) {
+		source_close(s);
+		return result;
+	}
+	*source = (sn_source){ s, source_read, source_close };
+	return SN_OK;
+}

@@ -1,0 +1,41 @@
+/* Inside of decode: an input, and the two sources that read one. */
+#ifndef SN_AUDIO_DECODE_SOURCE_H
+#define SN_AUDIO_DECODE_SOURCE_H
+
+#include "audio/decode.h"
+
+#include <sys/types.h>
+
+typedef struct sn_input {
+	int fd;             /* a regular file or memory file, ours to close; -1: data holds it all */
+	const char *data;
+	int64_t size;
+	char name[256];     /* for messages */
+} sn_input;
+
+/* Path, caller's descriptor (pipes are copied to a memory or temporary file first), memory. Refuse folders, devices, emptiness and what
+ * exceeds SN_AUDIO_MAX_BYTES. */
+int sn_input_open_path(sn_input *input, const char *path, char *err);
+int sn_input_open_fd(sn_input *input, int fd, const char *name, char *err);
+int sn_input_open_memory(sn_input *input, const void *data, size_t size, const char *name, char *err);
+void sn_input_close(sn_input *input);
+
+/* Bytes at an offset; fewer at the end, -1 on errors. */
+int64_t sn_input_read(const sn_input *input, int64_t offset, void *out, size_t size);
+
+/* Makes input->fd valid and puts it at its beginning: memory is copied into a memory file. */
+int sn_input_need_fd(sn_input *input, char *err);
+
+/* A source fills info when it opens. read: up to `frames` frames of [frames, channels]; SN_OK with *got 0 is the end, at which info's
+ * `truncated` and `note` are complete. */
+typedef struct sn_source {
+	void *state;
+	int (*read)(void *state, float *out, size_t frames, size_t *got, sn_audio_info *info, char *err);
+	void (*close)(void *state);
+} sn_source;
+
+/* SN_AGAIN: not for libsndfile; err says what it said about the input, and *known whether it knows this kind of file. */
+int sn_source_open_sndfile(sn_source *source, sn_input *input, sn_audio_info *info, int *known, char *err);
+int sn_source_open_helper(sn_source *source, sn_input *input, sn_audio_info *info, char *err);
+
+#endif

@@ -1,0 +1,249 @@
+#include "audio/encode.h"
+
+#include "audio/encode_sink.h"
+#include "audio/validate.h"
+
+#include <sndfile.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define MAX_CHANNELS 8
+#define BLOCK 4096 /* frames of a resampled block */
+
+struct sn_encoder {
+	sn_encoder_options options;
+	sn_sink sink;
+	SNDFILE *file;
+	int rate;                /* in the file */
+	int64_t frames;          /* written */
+	sn_resampler *resampler; /* NULL: the format knows the rate */
+	float *block;            /* [BLOCK, channels] */
+	int failed, finished;    /* failed: the final error, with its message */
+	char failure[SN_ERRLEN];
+};
+
+static const struct {
+	const char *name, *mime, *endings[4];
+	int major, integers, floats, max_channels;
+	int rates[10]; /* ascending, ends with 0; empty: any */
+} formats[] = {
+	[SN_AUDIO_WAV] = { "wav", "audio/wav", { "wav", "wave" }, SF_FORMAT_WAV, SF_FORMAT_PCM_16, SF_FORMAT_FLOAT, MAX_CHANNELS, { 0 } },
+	[SN_AUDIO_FLAC] = { "flac", "audio/flac", { "flac" }, SF_FORMAT_FLAC, SF_FORMAT_PCM_16, SF_FORMAT_PCM_16, MAX_CHANNELS, { 0 } },
+	[SN_AUDIO_MP3] = { "mp3", "audio/mpeg", { "mp3" }, SF_FORMAT_MPEG, SF_FORMAT_MPEG_LAYER_III, SF_FORMAT_MPEG_LAYER_III, 2,
+	                   { 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000 } },
+	[SN_AUDIO_OPUS] = { "opus", "audio/ogg", { "opus", "ogg", "oga" }, SF_FORMAT_OGG, SF_FORMAT_OPUS, SF_FORMAT_OPUS, MAX_CHANNELS,
+	                    { 8000, 12000, 16000, 24000, 48000 } },
+	[SN_AUDIO_PCM] = { "pcm", "audio/pcm", { "pcm", "raw" }, SF_FORMAT_RAW, SF_FORMAT_PCM_16 | SF_ENDIAN_LITTLE,
+	                   SF_FORMAT_FLOAT | SF_ENDIAN_LITTLE, MAX_CHANNELS, { 0 } },
+};
+#define FORMATS (sizeof formats / sizeof formats[0])
+
+int sn_audio_format_parse(const char *name, sn_audio_format *format, char *err) {
+	for (size_t i = 0; i < FORMATS; i++)
+		if (!strcasecmp(name, formats[i].name)) {
+			*format = (sn_audio_format)i;
+			return SN_OK;
+		}
+	return sn_fail(err, SN_E_ARGUMENT, "unknown audio format '%.60s'; known are %s", name, SN_AUDIO_FORMATS);
+}
+
+int sn_audio_format_of_path(const char *path, sn_audio_format *format, char *err) {
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+	for (size_t i = 0; dot && i < FORMATS; i++)
+		for (int k = 0; k < 4 && formats[i].endings[k]; k++)
+			if (!strcasecmp(dot + 1, formats[i].endings[k])) {
+				*format = (sn_audio_format)i;
+				return SN_OK;
+			}
+	return sn_fail(err, SN_E_ARGUMENT, "the ending of '%.200s' names no audio format; known are %s", path, SN_AUDIO_FORMATS);
+}
+
+const char *sn_audio_format_name(sn_audio_format format) { return formats[format].name; }
+const char *sn_audio_format_mime(sn_audio_format format) { return formats[format].mime; }
+
+static sf_count_t vio_size(void *user) { return ((sn_sink *)user)->end; }
+static sf_count_t vio_tell(void *user) { return ((sn_sink *)user)->at; }
+static sf_count_t vio_read(void *out, sf_count_t size, void *user) { return 0; }
+
+static sf_count_t vio_seek(sf_count_t offset, int whence, void *user) {
+	sn_sink *sink = user;
+	int64_t at = offset + (whence == SEEK_SET ? 0 : whence == SEEK_CUR ? sink->at : sink->end);
+	return at < 0 || at > sink->end ? -1 : (sink->at = at);
+}
+
+static sf_count_t vio_write(const void *data, sf_count_t size, void *user) {
+	sn_sink *sink = user;
+	/* The header of a wav whose lengths cannot be filled in later: they become "until the end". */
+	unsigned char header[128];
+	if (!sink->seekable && !sink->end && size >= 44 && size <= (sf_count_t)sizeof header && !memcmp(data, "RIFF", 4)) {
+		memcpy(header, data, (size_t)size);
+		memset(header + 4, 0xff, 4);
+		memset(header + size - 4, 0xff, 4);
+		data = header;
+	}
+	return sn_sink_write(sink, data, size);
+}
+
+static const SF_VIRTUAL_IO vio = { vio_size, vio_seek, vio_read, vio_write, vio_tell };
+
+static int choose_rate(const sn_encoder_options *options) {
+	const int *rates = formats[options->format].rates;
+	int chosen = rates[0] ? 0 : options->rate;
+	for (int i = 0; rates[i] && chosen < options->rate; i++)
+		chosen = rates[i];
+	return chosen;
+}
+
+static int check_options(const sn_encoder_options *options, char *err) {
+	if ((size_t)options->format >= FORMATS)
+		return sn_fail(err, SN_E_ARGUMENT, "unknown audio format %d; known are %s", (int)options->format, SN_AUDIO_FORMATS);
+	if (options->rate < SN_AUDIO_MIN_RATE || options->rate > SN_AUDIO_MAX_RATE)
+		return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", options->rate, SN_AUDIO_MIN_RATE,
+		               SN_AUDIO_MAX_RATE);
+	int most = formats[options->format].max_channels;
+	if (options->channels < 1 || options->channels > most)
+		return sn_fail(err, SN_E_ARGUMENT, "%d channels are not possible in %s; 1 to %d are", options->channels, formats[options->format].name,
+		               most);
+	return SN_OK;
+}
+
+static int open_file(sn_encoder *e, char *err) {
+	const sn_encoder_options *o = &e->options;
+	e->rate = choose_rate(o);
+	SF_INFO info = { .samplerate = e->rate, .channels = o->channels };
+	info.format = formats[o->format].major | (o->floats ? formats[o->format].floats : formats[o->format].integers);
+	e->file = sf_open_virtual((SF_VIRTUAL_IO *)&vio, SFM_WRITE, &info, &e->sink);
+	if (e->sink.failed)
+		return sn_sink_error(&e->sink, err);
+	if (!e->file)
+		return sn_fail(err, SN_E_INTERNAL, "cannot write %s at %d Hz: %s", formats[o->format].name, e->rate, sf_strerror(NULL));
+	sf_command(e->file, SFC_SET_CLIPPING, NULL, SF_TRUE);
+	sf_command(e->file, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE);
+	if (e->rate == o->rate)
+		return SN_OK;
+	e->block = malloc(sizeof(float) * BLOCK * (size_t)o->channels);
+	if (!e->block)
+		return sn_fail(err, SN_E_MEMORY, "no memory to write '%s'", e->sink.name);
+	return sn_resampler_open(&e->resampler, o->rate, e->rate, o->channels, err);
+}
+
+/* The three ways to open differ in their sink only. */
+static int open_encoder(sn_encoder **out, const sn_encoder_options *options, const char *path, int fd, const char *name, sn_buf *buf, char *err) {
+	*out = NULL;
+	int result = check_options(options, err);
+	if (result != SN_OK)
+		return result;
+	sn_encoder *e = calloc(1, sizeof *e);
+	if (!e)
+		return sn_fail(err, SN_E_MEMORY, "no memory for an encoder");
+	e->options = *options;
+	if (path)
+		result = sn_sink_open_path(&e->sink, path, err);
+	else if (buf)
+		sn_sink_open_memory(&e->sink, buf);
+	else
+		result = sn_sink_open_fd(&e->sink, fd, name, err);
+	if (result == SN_OK)
+		result = open_file(e, err);
+	if (result != SN_OK)
+		sn_encoder_close(&e);
+	*out = e;
+	return result;
+}
+
+int sn_encoder_open_path(sn_encoder **out, const char *path, const sn_encoder_options *options, char *err) {
+	return open_encoder(out, options, path, -1, NULL, NULL, err);
+}
+
+int sn_encoder_open_fd(sn_encoder **out, int fd, const char *name, const sn_encoder_options *options, char *err) {
+	return open_encoder(out, options, NULL, fd, name, NULL, err);
+}
+
+int sn_encoder_open_memory(sn_encoder **out, sn_buf *buf, const sn_encoder_options *options, char *err) {
+	return open_encoder(out, options, NULL, -1, NULL, buf, err);
+}
+
+static int put(sn_encoder *e, const float *samples, size_t frames, char *err) {
+	sf_count_t n = sf_writef_float(e->file, samples, (sf_count_t)frames);
+	if (e->sink.failed)
+		return sn_sink_error(&e->sink, err);
+	if (n != (sf_count_t)frames)
+		return sn_fail(err, SN_E_IO, "cannot write '%s': %s", e->sink.name, sf_strerror(e->file));
+	return SN_OK;
+}
+
+/* samples NULL: the rest of what the resampler holds. */
+static int put_resampled(sn_encoder *e, const float *samples, size_t frames, char *err) {
+	size_t used = 0, got = 0;
+	do {
+		int result = sn_resampler_process(e->resampler, samples, frames, &used, e->block, BLOCK, &got, err);
+		if (result == SN_OK && got)
+			result = put(e, e->block, got, err);
+		if (result != SN_OK)
+			return result;
+		samples = samples ? samples + used * (size_t)e->options.channels : NULL;
+		frames -= used;
+	} while (samples ? frames > 0 : got > 0);
+	return SN_OK;
+}
+
+int sn_encoder_write(sn_encoder *encoder, const float *samples, size_t frames, char *err) {
+	sn_encoder *e = encoder;
+	if (e->failed)
+		return sn_fail(err, e->failed, "%s", e->failure);
+	if (e->finished)
+		return sn_fail(err, SN_E_CLOSED, "'%s' is already finished", e->sink.name);
+	size_t count = frames * (size_t)e->options.channels, bad = sn_audio_find_invalid(samples, count);
+	if (!frames)
+		return SN_OK;
+	if (bad < count)
+		e->failed = sn_fail(e->failure, SN_E_ARGUMENT, "sample %lld for '%s' is not a number within +-%g",
+		                    (long long)(e->frames + (int64_t)(bad / (size_t)e->options.channels)), e->sink.name, (double)SN_AUDIO_MAX_SAMPLE);
+	else
+		e->failed = e->resampler ? put_resampled(e, samples, frames, e->failure) : put(e, samples, frames, e->failure);
+	e->frames += (int64_t)frames;
+	return e->failed ? sn_fail(err, e->failed, "%s", e->failure) : SN_OK;
+}
+
+int sn_encoder_finish(sn_encoder *encoder, char *err) {
+	sn_encoder *e = encoder;
+	if (e->failed)
+		return sn_fail(err, e->failed, "%s", e->failure);
+	if (e->finished)
+		return SN_OK;
+	e->finished = 1;
+	if (e->resampler && e->frames)
+		e->failed = put_resampled(e, NULL, 0, e->failure);
+	sf_close(e->file);
+	e->file = NULL;
+	if (!e->failed)
+		e->failed = sn_sink_finish(&e->sink, e->failure);
+	return e->failed ? sn_fail(err, e->failed, "%s", e->failure) : SN_OK;
+}
+
+void sn_encoder_close(sn_encoder **encoder) {
+	if (!encoder || !*encoder)
+		return;
+	sn_encoder *e = *encoder;
+	if (e->file)
+		sf_close(e->file);
+	sn_sink_close(&e->sink);
+	sn_resampler_close(&e->resampler);
+	free(e->block);
+	free(e);
+	*encoder = NULL;
+}
+
+int sn_encoder_rate(const sn_encoder *encoder) { return encoder->rate; }
+
+int sn_encode_path(const char *path, const sn_encoder_options *options, const float *samples, size_t frames, char *err) {
+	sn_encoder *encoder = NULL;
+	int result = sn_encoder_open_path(&encoder, path, options, err);
+	if (result == SN_OK)
+		result = sn_encoder_write(encoder, samples, frames, err);
+	if (result == SN_OK)
+		result = sn_encoder_finish(encoder, err);
+	sn_encoder_close(&encoder);
+	return result;
+}

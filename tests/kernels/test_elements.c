@@ -12,9 +12,10 @@ static int64_t size_at(int i) { return i < 200 ? i + 1 : long_sizes[i - 200]; }
 static size_t bytes_of(nn_store store, int64_t n) { return (size_t)n * (store == NN_STORE_F32 ? 4 : 2); }
 static const char *store_name(nn_store store) { return store == NN_STORE_F32 ? "f32" : "bf16"; }
 
-/* A bf16 result may fall on the next value where the float result lies by the middle: one step of 2^-8, times 2. */
+/* A bf16 result may fall on the next value where the float result lies by the middle: one step of 2^-8, times 2. The conversion of
+ * AVX512-BF16 takes denormals for zero. */
 static double bound_of(nn_store store, double wanted, double bound) {
-	return isfinite(wanted) && store == NN_STORE_BF16 ? bound + fabs(wanted) / 128 : bound;
+	return isfinite(wanted) && store == NN_STORE_BF16 ? bound + fabs(wanted) / 128 + 0x1p-126 : bound;
 }
 
 static void fill(void *x, nn_store store, int64_t n, float spread) {
@@ -94,12 +95,13 @@ static void test_unary(const char *isa) {
 		}
 }
 
-/* ---- binary, affine, convert: exact ---- */
+/* ---- binary, affine, convert: exact but for denormals in bf16 ---- */
 
 static void check_same(result *r, const void *got, const void *wanted, nn_store store, int64_t n) {
 	for (int64_t i = 0; i < n; i++) {
 		float a = nn_load(got, store, i), b = nn_load(wanted, store, i);
-		if (!(isnan(a) && isnan(b)))
+		int tiny = store == NN_STORE_BF16 && fabsf(a) < 0x1p-126f && fabsf(b) <= 0x1p-126f;
+		if (!tiny && !(isnan(a) && isnan(b)))
 			check_that(r, !memcmp(&a, &b, sizeof a), "not the same bits", n);
 	}
 }
@@ -170,7 +172,8 @@ static void test_convert(const char *isa) {
 	k->convert(wide, NN_STORE_F32, back, NN_STORE_BF16, 65536);
 	for (int i = 0; i < 65536; i++) {
 		check_that(&r, isnan(nn_bf16_get(half[i])) ? isnan(wide[i]) : wide[i] == nn_bf16_get(half[i]), "bf16 to f32", i);
-		check_that(&r, isnan(wide[i]) ? isnan(nn_bf16_get(back[i])) : half[i] == back[i], "bf16 to f32 and back", i);
+		int tiny = fabsf(wide[i]) < 0x1p-126f && !(back[i] & 0x7fff);
+		check_that(&r, isnan(wide[i]) ? isnan(nn_bf16_get(back[i])) : tiny || half[i] == back[i], "bf16 to f32 and back", i);
 	}
 	for (int s = 0; s < 20 * SIZES; s++) {
 		int64_t n = size_at(s / 20);
@@ -178,8 +181,6 @@ static void test_convert(const char *isa) {
 		nn_bf16 *y = fence_output(&out_a, (size_t)n * 2, 2), *wanted = fence_output(&out_b, (size_t)n * 2, 0);
 		for (int64_t i = 0; i < n; i++) {
 			uint32_t bits = random_bits();
-			if (!(bits & 0x7f800000))
-				bits |= 0x00800000; /* the bf16 instruction reads denormals as zero */
 			memcpy(x + i, &bits, 4);
 		}
 		truth->convert(x, NN_STORE_F32, wanted, NN_STORE_BF16, n);

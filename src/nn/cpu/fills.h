@@ -14,5 +14,6 @@ void nn_gemm_fill_bf16(nn_kernels *k);
 /* Everything else: rows, elements, caches. */
 void nn_rows_fill_scalar(nn_kernels *k);
 void nn_rows_fill_avx512(nn_kernels *k);
+void nn_rows_fill_bf16(nn_kernels *k);
 
 #endif

@@ -126,7 +126,7 @@ static void lstm_gates(const float *gates, float *c, float *h, int64_t hidden) {
 	}
 }
 
-void nn_elements_fill_avx512(nn_kernels *k) {
+void FILL_ELEMENTS(nn_kernels *k) {
 	k->unary = unary;
 	k->binary = binary;
 	k->affine = affine;

@@ -1,4 +1,7 @@
-/* Loading and storing 16 elements of a row as it is stored. */
+/* Loading and storing 16 elements of a row as it is stored.
+ *
+ * elements_avx512.c and rows_avx512.c are compiled twice, without and with the instructions of AVX512-BF16; each build has its own
+ * function that fills the table. */
 #ifndef SN_NN_CPU_X86_ROWS_AVX512_H
 #define SN_NN_CPU_X86_ROWS_AVX512_H
 
@@ -27,7 +30,14 @@ NN16_INLINE void row_mask_save(__mmask16 m, void *y, nn_store store, int64_t i, 
 		nn16_mask_store_bf16((nn_bf16 *)y + i, m, v);
 }
 
-/* elements_avx512.c: what has no sums. */
-void nn_elements_fill_avx512(nn_kernels *k);
+#ifdef __AVX512BF16__
+#define FILL nn_rows_fill_bf16
+#define FILL_ELEMENTS nn_elements_fill_bf16
+#else
+#define FILL nn_rows_fill_avx512
+#define FILL_ELEMENTS nn_elements_fill_avx512
+#endif
+
+void FILL_ELEMENTS(nn_kernels *k); /* what has no sums */
 
 #endif

@@ -26,6 +26,7 @@ int golden_debug(const golden *g);         /* 1: this pass uses debug plans */
 const char *golden_dir(const golden *g);   /* the fixture: clips, expected.json and tokenizer cases lie here */
 const char *golden_model(const golden *g); /* the checkpoint's directory or file */
 nn_pool *golden_pool(const golden *g);
+int golden_new_tokens(const golden *g);    /* "at most N new tokens" of the fixture's README; 0 when it says none */
 
 /* ---- expected tensors ---- */
 size_t golden_count(const golden *g);
@@ -50,5 +51,11 @@ typedef enum golden_kind {
 /* `count` values in the expected tensor's own order (row-major); a count that differs from the expected size fails. */
 void golden_compare(golden *g, const char *name, const float *values, int64_t count, golden_kind kind);
 void golden_compare_ids(golden *g, const char *name, const int32_t *values, int64_t count); /* equal, or it fails */
+
+/* As golden_compare for names of the form base, base_rowsA_B (rows of the first axis but one), base_framesA_B (last axis), base_last_frame,
+ * base_row_norms (L2 over the last axis) and base_rowsum_firstN: takes the part out of values[dims] and compares it. */
+void golden_offer(golden *g, const char *base, const float *values, int rank, const int64_t *dims, golden_kind kind);
+/* A single figure of the reference that is no tensor (from expected.json): |value - expected| <= bound. */
+void golden_compare_value(golden *g, const char *name, double value, double expected, double bound);
 
 #endif

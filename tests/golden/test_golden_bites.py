@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""golden must fail on a wrong expectation and on a wrong weight: test_golden_bites.py GOLDEN FIXTURE"""
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+
+def edit(path, name, change):
+    """Applies change to the bytes of one float32 or float16 tensor of a safetensors file."""
+    with open(path, "r+b") as file:
+        size = struct.unpack("<Q", file.read(8))[0]
+        tensor = json.loads(file.read(size))[name]
+        kind = {"F32": "f", "F16": "e"}[tensor["dtype"]]
+        begin, end = tensor["data_offsets"]
+        file.seek(8 + size + begin)
+        data = file.read(end - begin)
+        values = struct.unpack(f"<{len(data) // struct.calcsize(kind)}{kind}", data)
+        file.seek(8 + size + begin)
+        file.write(struct.pack(f"<{len(values)}{kind}", *map(change, values)))
+
+
+def run(golden, fixture):
+    return subprocess.run([golden, fixture], capture_output=True, text=True)
+
+
+def main():
+    golden, fixture = sys.argv[1:]
+    with open(os.path.join(fixture, "expected.safetensors"), "rb") as file:
+        expected = [name for name in json.loads(file.read(struct.unpack("<Q", file.read(8))[0])) if name != "__metadata__"]
+    floats = [name for name in ("encoder_out", "text_encoder_out", "waveform") if name in expected]
+    scaled = floats[0] if floats else sys.exit(f"{fixture} has no tensor to scale")
+    with open(os.path.join(fixture, "model.safetensors"), "rb") as file:
+        weights = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
+    zeroed = next(name for name in sorted(weights) if name.endswith("fc1.weight") or name.endswith("k_proj.weight"))
+    changes = [("expected.safetensors", scaled, lambda value: value * 1.01), ("model.safetensors", zeroed, lambda value: 0.0)]
+    for file, name, change in changes:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = os.path.join(folder, "fixture")
+            shutil.copytree(fixture, copy)
+            edit(os.path.join(copy, file), name, change)
+            result = run(golden, copy)
+            if result.returncode == 0 or "FAIL" not in result.stdout:
+                sys.exit(f"golden passed although {name} of {file} was changed:\n{result.stdout}{result.stderr}")
+            print(f"{name} of {file} changed: golden failed, as it must")
+    result = run(golden, fixture)
+    if result.returncode != 0:
+        sys.exit(f"golden failed on the untouched fixture:\n{result.stdout}{result.stderr}")
+
+
+main()

@@ -1,0 +1,130 @@
+/* Shared by the files of VITS: the configuration, one struct of weights for both layouts, the recorded graphs, the noise. */
+#ifndef SN_MODELS_VITS_INTERNAL_H
+#define SN_MODELS_VITS_INTERNAL_H
+
+#include "models/vits.h"
+
+#define VITS_MAX_LAYERS 48   /* text encoder */
+#define VITS_MAX_WAVENET 16  /* layers of a coupling */
+#define VITS_MAX_FLOWS 16
+#define VITS_MAX_DEPTH 8     /* separable convolutions in a row; dilations of a residual block */
+#define VITS_MAX_STAGES 8    /* upsamplings */
+#define VITS_MAX_KERNELS 8   /* residual blocks of a stage */
+#define VITS_MAX_WIDTH 8192
+#define VITS_MAX_DILATION 4096
+#define VITS_MAX_HOP 8192    /* samples of a frame */
+
+/* What the JSON files say beyond sn_vits_config; a Piper voice says none of it, so those are the reference's constants. */
+typedef struct vits_settings {
+	sn_vits_config public;
+	int heads;                      /* 0: told by the relative embeddings */
+	nn_act act;                     /* of the feed-forward layers */
+	float norm_eps, slope, tail_bound;
+	int wavenet_dilation;           /* layer i of a coupling has dilation wavenet_dilation^i */
+	int stages, kernels;
+	int64_t rates[VITS_MAX_STAGES];
+	int dilation_count[VITS_MAX_KERNELS];
+	int64_t dilations[VITS_MAX_KERNELS][VITS_MAX_DEPTH];
+} vits_settings;
+
+/* vits_config.c: finds out what lies at `path` (a directory or a voice's .onnx), reads its JSON. weights_path (4096 bytes): what to
+ * open with sn_weights_open. */
+int vits_settings_read(vits_settings *s, const char *path, char *weights_path, char *err);
+
+/* ---- weights ---- */
+
+typedef struct vits_conv {
+	const sn_weight *weight;      /* [out, in, kernel] ([in, out, kernel] when transposed, [out, in] for kernel 1) or NULL: */
+	const sn_weight *norm_g, *norm_v; /* weight normalised */
+	const sn_weight *bias;        /* [out] or NULL */
+	int64_t out, in, kernel;
+	int stride, dilation, groups;
+} vits_conv;
+
+typedef struct vits_norm {
+	const sn_weight *gamma, *beta; /* [channels] */
+} vits_norm;
+
+typedef struct vits_layer {
+	vits_conv q, k, v, o, ffn1, ffn2;
+	const sn_weight *rel_k, *rel_v; /* [1, 2 * window + 1, head size] or NULL */
+	vits_norm norm1, norm2;
+} vits_layer;
+
+typedef struct vits_separable { /* dilated depthwise and pointwise convolutions */
+	int depth;
+	vits_conv dilated[VITS_MAX_DEPTH], pointwise[VITS_MAX_DEPTH];
+	vits_norm norm1[VITS_MAX_DEPTH], norm2[VITS_MAX_DEPTH];
+} vits_separable;
+
+typedef struct vits_spline {
+	vits_conv pre, proj; /* [width, 1], [3 * bins - 1, width] */
+	vits_separable separable;
+} vits_spline;
+
+typedef struct vits_coupling {
+	vits_conv pre, post, cond; /* [width, half], [half, width], [2 * width * depth, speaker width] */
+	int depth;
+	vits_conv in[VITS_MAX_WAVENET], skip[VITS_MAX_WAVENET]; /* [2 * width, width, kernel]; [2 * width, width], the last [width, width] */
+} vits_coupling;
+
+typedef struct vits_block { /* residual block of the decoder; `second` only in those of type 1 */
+	int depth, two;
+	vits_conv first[VITS_MAX_DEPTH], second[VITS_MAX_DEPTH];
+} vits_block;
+
+typedef struct vits_stage {
+	vits_conv up;
+	vits_block blocks[VITS_MAX_KERNELS];
+} vits_stage;
+
+typedef struct vits_weights {
+	int width, half, speaker_width; /* of the text encoder, half a latent frame, speaker embedding (0: none) */
+	int layer_count, flow_count, spline_count, stage_count, kernel_count, heads, window, stochastic;
+	const sn_weight *embedding, *speakers; /* [vocab, width], [speakers, speaker width] or NULL */
+	vits_layer layers[VITS_MAX_LAYERS];
+	vits_conv project;                     /* [4 * half, width]: means, log variances */
+	struct {
+		vits_conv pre, proj, cond;         /* stochastic: [width, width]; else proj [1, filter] */
+		vits_separable separable;
+		float translate, scale;            /* of the first affine flow's first channel: (x - translate) * scale */
+		vits_spline splines[VITS_MAX_FLOWS]; /* in the order of use */
+		vits_conv conv1, conv2;            /* deterministic */
+		vits_norm norm1, norm2;
+	} duration;
+	vits_coupling flows[VITS_MAX_FLOWS];   /* in the order of use */
+	vits_conv conv_pre, conv_post, decoder_cond;
+	vits_stage stages[VITS_MAX_STAGES];
+	int64_t parameters;
+} vits_weights;
+
+/* vits_weights.c: the one place that knows both layouts' tensor names. *w is zeroed first; everything is checked for shape. */
+int vits_weights_bind(vits_weights *w, vits_settings *s, const sn_weights *file, char *err);
+
+/* ---- graphs (vits_graph.c) ---- */
+
+typedef struct vits_recorder {
+	nn_graph *g;
+	const vits_settings *s;
+	const vits_weights *w;
+	int debug;
+} vits_recorder;
+
+/* ids [tokens], noise [tokens, 2] (stochastic), speaker [1] -> prior_means, prior_log_variances [tokens, 2 * half],
+ * log_duration [tokens, 1], text_encoder_out [tokens, width] */
+void vits_record_text(vits_recorder *r);
+/* z [frames, 2 * half], speaker [1] -> z */
+void vits_record_flow(vits_recorder *r);
+/* One upsampling with its residual blocks: x [rows, channels] (stage 0: a latent frame, and speaker [1]) -> y [rows * stride, channels];
+ * the last stage ends in samples [rows * stride, 1]. most: the largest `rows`. */
+void vits_record_stage(vits_recorder *r, int stage, int64_t most);
+
+/* Rows of a stage's input that its output rows first .. last - 1 depend on (not clipped to what exists). */
+void vits_stage_needs(const vits_weights *w, int stage, int64_t first, int64_t last, int64_t *in_first, int64_t *in_last);
+
+/* ---- noise (vits_noise.c) ---- */
+
+/* Standard normal draws number `first` .. of stream `stream` of a seed: a pure function of its arguments, the same on every machine. */
+void vits_noise(uint64_t seed, uint32_t stream, uint64_t first, int64_t count, float *out);
+
+#endif

@@ -1,0 +1,423 @@
+#include "models/vits_internal.h"
+
+#include "weights/onnx.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A voice's convolutions by the node that runs them: exporters fold weight normalisation into tensors without a name, and strides
+ * and dilations stand nowhere else. */
+typedef struct binder {
+	vits_weights *w;
+	const vits_settings *s;
+	const sn_weights *file;
+	const sn_onnx_node **convs; /* Conv and ConvTranspose nodes */
+	size_t conv_count;
+	int piper;
+	int code; /* the first failure; later calls do nothing */
+	char *err;
+} binder;
+
+#define PICK(b, hugging_face, voice) ((b)->piper ? (voice) : (hugging_face))
+#define ANY (-1)
+
+static void fail(binder *b, const char *name, const char *found, const char *expected) {
+	if (b->code == SN_OK)
+		b->code = sn_fail(b->err, SN_E_MODEL, "%s: tensor '%s' %s; expected %s", sn_weights_path(b->file), name, found, expected);
+}
+
+static const sn_weight *find(const binder *b, const char *base, const char *tail) {
+	char name[256];
+	return snprintf(name, sizeof name, "%s%s", base, tail) < (int)sizeof name ? sn_weights_find(b->file, name) : NULL;
+}
+
+static int is_float(sn_dtype dtype) { return dtype == SN_F32 || dtype == SN_F16 || dtype == SN_BF16 || dtype == SN_F64; }
+
+static int64_t elements(const sn_weight *weight) {
+	int64_t count = 1;
+	for (int i = 0; i < weight->rank; i++) count *= weight->dims[i];
+	return count;
+}
+
+/* Refuses a tensor that is missing, no float, empty, or of another shape than dims (ANY: 1 to VITS_MAX_WIDTH); counts its parameters. */
+static const sn_weight *expect(binder *b, const sn_weight *weight, const char *name, int rank, const int64_t *dims) {
+	char found[128], expected[128];
+	int n = snprintf(expected, sizeof expected, "floats ["), m, fits;
+	for (int i = 0; i < rank; i++)
+		n += snprintf(expected + n, sizeof expected - (size_t)n, dims[i] == ANY ? "%s%s" : "%s%s%lld", i ? ", " : "",
+		              dims[i] == ANY ? "any" : "", (long long)dims[i]);
+	snprintf(expected + n, sizeof expected - (size_t)n, "]");
+	if (!weight) {
+		fail(b, name, "is missing", expected);
+		return NULL;
+	}
+	fits = weight->rank == rank && is_float(weight->dtype);
+	m = snprintf(found, sizeof found, "is %s [", sn_dtype_name(weight->dtype));
+	for (int i = 0; i < weight->rank; i++) {
+		m += snprintf(found + m, sizeof found - (size_t)m, "%s%lld", i ? ", " : "", (long long)weight->dims[i]);
+		if (m >= (int)sizeof found - 24) break;
+		if (i < rank && (weight->dims[i] < 1 || (dims[i] == ANY ? weight->dims[i] > VITS_MAX_WIDTH : weight->dims[i] != dims[i]))) fits = 0;
+	}
+	snprintf(found + m, sizeof found - (size_t)m, "]");
+	if (!fits) {
+		fail(b, name, found, expected);
+		return NULL;
+	}
+	b->w->parameters += elements(weight);
+	return weight;
+}
+
+static const sn_weight *bind(binder *b, int rank, const int64_t *dims, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static const sn_weight *bind(binder *b, int rank, const int64_t *dims, const char *format, ...) {
+	char name[256];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(name, sizeof name, format, args);
+	va_end(args);
+	return b->code == SN_OK ? expect(b, sn_weights_find(b->file, name), name, rank, dims) : NULL;
+}
+
+static int exists(const binder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int exists(const binder *b, const char *format, ...) {
+	char name[256];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(name, sizeof name, format, args);
+	va_end(args);
+	return sn_weights_find(b->file, name) != NULL;
+}
+
+static const sn_onnx_node *node_using(const binder *b, int input, const char *tensor) {
+	for (size_t i = 0; tensor && i < b->conv_count; i++)
+		if (b->convs[i]->input_count > input && strcmp(b->convs[i]->inputs[input], tensor) == 0) return b->convs[i];
+	return NULL;
+}
+
+static int64_t attribute(const sn_onnx_node *node, const char *name, int64_t otherwise) {
+	const sn_onnx_attribute *const a = sn_onnx_attribute_find(node, name);
+	return !a ? otherwise : a->ints ? a->count > 0 ? a->ints[0] : otherwise : a->i;
+}
+
+/* The weight itself, its two factors, or in a voice what the node with this bias multiplies by. */
+static void find_conv(binder *b, vits_conv *c, const char *base) {
+	char bias_name[256];
+	snprintf(bias_name, sizeof bias_name, "%s.bias", base);
+	c->bias = sn_weights_find(b->file, bias_name);
+	c->weight = find(b, base, ".weight");
+	if (!c->weight && (c->norm_v = find(b, base, ".weight_v"))) c->norm_g = find(b, base, ".weight_g");
+	else if (!c->weight && (c->norm_v = find(b, base, ".parametrizations.weight.original1")))
+		c->norm_g = find(b, base, ".parametrizations.weight.original0");
+	const sn_onnx_node *node = c->bias ? node_using(b, 2, bias_name) : NULL;
+	if (!node && c->weight) node = node_using(b, 1, c->weight->name);
+	if (!b->piper) return;
+	if (!node) {
+		fail(b, base, "is used by no convolution", "one Conv or ConvTranspose node");
+		return;
+	}
+	if (!c->weight && !c->norm_v) c->weight = sn_onnx_input(b->file, node, 1);
+	const int64_t stride = attribute(node, "strides", 1), dilation = attribute(node, "dilations", 1);
+	if (stride < 1 || stride > 32 || dilation < 1 || dilation > VITS_MAX_DILATION) {
+		fail(b, base, "has a stride or dilation out of range", "strides of 1 to 32, dilations of 1 to 4096");
+		return;
+	}
+	c->stride = (int)stride;
+	c->dilation = (int)dilation;
+}
+
+typedef struct shape { int64_t out, in, kernel; int transposed, groups, dilation; } shape;
+
+/* out, in, kernel may be ANY. Without a bias in the file the convolution has none. `dilation` holds where no node tells it. */
+static void bind_conv(binder *b, vits_conv *c, shape want, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void bind_conv(binder *b, vits_conv *c, shape want, const char *format, ...) {
+	char base[192];
+	va_list args;
+	if (b->code != SN_OK) return;
+	va_start(args, format);
+	vsnprintf(base, sizeof base, format, args);
+	va_end(args);
+	*c = (vits_conv){ .stride = 1, .dilation = want.dilation ? want.dilation : 1, .groups = want.groups ? want.groups : 1 };
+	find_conv(b, c, base);
+	if (b->code != SN_OK) return;
+	const sn_weight *const main = c->weight ? c->weight : c->norm_v;
+	const int64_t in = want.in == ANY ? ANY : want.in / c->groups;
+	const int flat = main && main->rank == 2 && (want.kernel == 1 || want.kernel == ANY) && !want.transposed;
+	const int64_t dims[3] = { want.transposed ? want.in : want.out, want.transposed ? want.out : in, want.kernel };
+	if (!expect(b, main, main ? main->name : base, flat ? 2 : 3, dims)) return;
+	c->out = main->dims[want.transposed ? 1 : 0];
+	c->in = main->dims[want.transposed ? 0 : 1] * c->groups;
+	c->kernel = flat ? 1 : main->dims[2];
+	if (c->norm_v) expect(b, c->norm_g, base, main->rank, (int64_t[]){ main->dims[0], 1, 1 });
+	if (c->bias) expect(b, c->bias, c->bias->name, 1, &c->out);
+	if (!want.transposed && c->kernel * c->dilation > VITS_MAX_WIDTH) fail(b, base, "has a kernel too wide", "at most 8192 rows");
+}
+
+static void bind_norm(binder *b, vits_norm *n, int64_t channels, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void bind_norm(binder *b, vits_norm *n, int64_t channels, const char *format, ...) {
+	char base[192];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(base, sizeof base, format, args);
+	va_end(args);
+	n->gamma = bind(b, 1, &channels, "%s.%s", base, PICK(b, "weight", "gamma"));
+	n->beta = bind(b, 1, &channels, "%s.%s", base, PICK(b, "bias", "beta"));
+}
+
+/* An embedding by its name, or as the table that a Gather reads by the graph's input of that name: exporters rename it. */
+static const sn_weight *find_table(const binder *b, const char *name, const char *ids) {
+	const sn_weight *const table = sn_weights_find(b->file, name);
+	for (size_t i = 0; !table && b->piper && i < sn_onnx_node_count(b->file); i++) {
+		const sn_onnx_node *const node = sn_onnx_node_at(b->file, i);
+		if (strcmp(node->op, "Gather") != 0 || node->input_count < 2 || strcmp(node->inputs[1], ids) != 0) continue;
+		const sn_weight *const read = sn_onnx_input(b->file, node, 0);
+		if (read && read->rank == 2) return read;
+	}
+	return table;
+}
+
+static void bind_layer(binder *b, vits_layer *l, int i) {
+	const int64_t width = b->w->width, head = width / b->w->heads, ffn = ANY;
+	const char *const attention = PICK(b, "text_encoder.encoder.layers.%d.attention", "enc_p.encoder.attn_layers.%d");
+	const char *const feed = PICK(b, "text_encoder.encoder.layers.%d.feed_forward", "enc_p.encoder.ffn_layers.%d");
+	char base[96];
+	snprintf(base, sizeof base, attention, i);
+	bind_conv(b, &l->q, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", base, PICK(b, "q_proj", "conv_q"));
+	bind_conv(b, &l->k, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", base, PICK(b, "k_proj", "conv_k"));
+	bind_conv(b, &l->v, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", base, PICK(b, "v_proj", "conv_v"));
+	bind_conv(b, &l->o, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", base, PICK(b, "out_proj", "conv_o"));
+	if (b->w->window) {
+		const int64_t dims[] = { 1, 2 * b->w->window + 1, head };
+		l->rel_k = bind(b, 3, dims, "%s.emb_rel_k", base);
+		l->rel_v = bind(b, 3, dims, "%s.emb_rel_v", base);
+	}
+	snprintf(base, sizeof base, feed, i);
+	bind_conv(b, &l->ffn1, (shape){ .out = ffn, .in = width, .kernel = ANY }, "%s.conv_1", base);
+	bind_conv(b, &l->ffn2, (shape){ .out = width, .in = l->ffn1.out, .kernel = ANY }, "%s.conv_2", base);
+	bind_norm(b, &l->norm1, width, PICK(b, "text_encoder.encoder.layers.%d.layer_norm", "enc_p.encoder.norm_layers_1.%d"), i);
+	bind_norm(b, &l->norm2, width, PICK(b, "text_encoder.encoder.layers.%d.final_layer_norm", "enc_p.encoder.norm_layers_2.%d"), i);
+}
+
+static void bind_text(binder *b) {
+	vits_weights *const w = b->w;
+	w->embedding = find_table(b, PICK(b, "text_encoder.embed_tokens.weight", "enc_p.emb.weight"), "input");
+	const sn_weight *const table = w->embedding;
+	if (table && table->rank == 2 && table->dims[0] > VITS_MAX_WIDTH) fail(b, table->name, "has too many rows", "a vocabulary of at most 8192");
+	if (!expect(b, table, PICK(b, "text_encoder.embed_tokens.weight", "enc_p.emb.weight"), 2, (int64_t[]){ ANY, ANY })) return;
+	w->width = (int)table->dims[1];
+	const sn_weight *const rel =
+	    sn_weights_find(b->file, PICK(b, "text_encoder.encoder.layers.0.attention.emb_rel_k", "enc_p.encoder.attn_layers.0.emb_rel_k"));
+	if (rel && expect(b, rel, rel->name, 3, (int64_t[]){ 1, ANY, ANY })) {
+		w->window = (int)(rel->dims[1] / 2);
+		w->parameters -= elements(rel);
+	}
+	w->heads = b->s->heads ? b->s->heads : rel && b->code == SN_OK ? (int)(w->width / rel->dims[2]) : 2;
+	if (b->code == SN_OK && (w->heads < 1 || w->width % w->heads)) fail(b, table->name, "has a width that the heads do not divide", "a multiple");
+	while (b->code == SN_OK && w->layer_count < VITS_MAX_LAYERS &&
+	       exists(b, PICK(b, "text_encoder.encoder.layers.%d.layer_norm.weight", "enc_p.encoder.norm_layers_1.%d.gamma"), w->layer_count))
+		bind_layer(b, &w->layers[w->layer_count], w->layer_count), w->layer_count++;
+	bind_conv(b, &w->project, (shape){ .out = ANY, .in = w->width, .kernel = 1 }, "%s", PICK(b, "text_encoder.project", "enc_p.proj"));
+	if (b->code == SN_OK && (w->layer_count == 0 || w->project.out % 4))
+		fail(b, "text_encoder.project", "or the layers before it are not those of VITS", "at least one layer and a multiple of 4 rows");
+	w->half = (int)(w->project.out / 4);
+}
+
+static void bind_speakers(binder *b) {
+	vits_weights *const w = b->w;
+	const char *const name = PICK(b, "embed_speaker.weight", "emb_g.weight");
+	w->speakers = find_table(b, name, "sid");
+	if (!w->speakers) return;
+	if (w->speakers->rank == 2 && w->speakers->dims[0] > SN_VITS_MAX_SPEAKERS) fail(b, name, "has too many rows", "at most 4096 speakers");
+	if (expect(b, w->speakers, name, 2, (int64_t[]){ ANY, ANY })) w->speaker_width = (int)w->speakers->dims[1];
+}
+
+static void bind_separable(binder *b, vits_separable *s, int64_t width, const char *base) {
+	int64_t dilation = 1;
+	for (s->depth = 0; s->depth < VITS_MAX_DEPTH && b->code == SN_OK; s->depth++) {
+		const int i = s->depth;
+		vits_conv *const c = &s->dilated[i];
+		if (!exists(b, PICK(b, "%s.convs_dilated.%d.weight", "%s.convs_sep.%d.weight"), base, i)) break;
+		bind_conv(b, c, (shape){ .out = width, .in = width, .kernel = ANY, .groups = (int)width, .dilation = (int)dilation },
+		          PICK(b, "%s.convs_dilated.%d", "%s.convs_sep.%d"), base, i);
+		bind_conv(b, &s->pointwise[i], (shape){ .out = width, .in = width, .kernel = 1 }, PICK(b, "%s.convs_pointwise.%d", "%s.convs_1x1.%d"),
+		          base, i);
+		bind_norm(b, &s->norm1[i], width, "%s.norms_1.%d", base, i);
+		bind_norm(b, &s->norm2[i], width, "%s.norms_2.%d", base, i);
+		dilation = dilation * c->kernel > VITS_MAX_DILATION ? VITS_MAX_DILATION : dilation * c->kernel;
+	}
+	if (b->code == SN_OK && s->depth == 0) fail(b, base, "holds no convolutions", "at least one");
+}
+
+/* Flow 0 is affine: only its first channel reaches the durations. Voices keep exp(-log scale), already computed. */
+static void bind_affine(binder *b) {
+	float translate[2], scale[2];
+	const int64_t dims[] = { 2, 1 };
+	const sn_weight *const logs = sn_weights_find(b->file, PICK(b, "duration_predictor.flows.0.log_scale", "dp.flows.0.logs"));
+	const sn_weight *const m = bind(b, 2, dims, "%s", PICK(b, "duration_predictor.flows.0.translate", "dp.flows.0.m"));
+	const sn_weight *const s = logs ? logs : sn_weights_find(b->file, "/dp/flows.0/Exp_output_0");
+	if (!m || !expect(b, s, PICK(b, "duration_predictor.flows.0.log_scale", "dp.flows.0.logs"), 2, dims)) return;
+	sn_weight_floats(m, 0, 2, translate);
+	sn_weight_floats(s, 0, 2, scale);
+	b->w->duration.translate = translate[0];
+	b->w->duration.scale = logs ? expf(-scale[0]) : scale[0];
+}
+
+/* Run backwards, the first spline flow is skipped, as in the reference; voices number the flips between flows too. */
+static void bind_stochastic(binder *b) {
+	vits_weights *const w = b->w;
+	const int64_t width = w->width;
+	const char *const predictor = PICK(b, "duration_predictor", "dp");
+	int last = 1;
+	bind_conv(b, &w->duration.pre, (shape){ .out = width, .in = width, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), predictor);
+	bind_conv(b, &w->duration.proj, (shape){ .out = width, .in = width, .kernel = 1 }, PICK(b, "%s.conv_proj", "%s.proj"), predictor);
+	bind_separable(b, &w->duration.separable, width, PICK(b, "duration_predictor.conv_dds", "dp.convs"));
+	if (w->speaker_width)
+		bind_conv(b, &w->duration.cond, (shape){ .out = width, .in = w->speaker_width, .kernel = 1 }, "%s.cond", predictor);
+	bind_affine(b);
+	while (last < VITS_MAX_FLOWS && exists(b, PICK(b, "%s.flows.%d.conv_pre.weight", "%s.flows.%d.pre.weight"), predictor, b->piper ? 2 * last + 1 : last + 1))
+		last++;
+	for (int flow = last; flow >= 2 && b->code == SN_OK; flow--) {
+		vits_spline *const f = &w->duration.splines[w->spline_count++];
+		char base[96];
+		snprintf(base, sizeof base, "%s.flows.%d", predictor, b->piper ? 2 * flow - 1 : flow);
+		bind_conv(b, &f->pre, (shape){ .out = width, .in = 1, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), base);
+		bind_conv(b, &f->proj, (shape){ .out = ANY, .in = width, .kernel = 1 }, PICK(b, "%s.conv_proj", "%s.proj"), base);
+		if (b->code == SN_OK && ((f->proj.out + 1) % 3 || f->proj.out > 191)) fail(b, base, "has no spline of 1 to 64 bins", "3 * bins - 1 rows");
+		strncat(base, PICK(b, ".conv_dds", ".convs"), sizeof base - strlen(base) - 1);
+		bind_separable(b, &f->separable, width, base);
+	}
+}
+
+static void bind_deterministic(binder *b) {
+	vits_weights *const w = b->w;
+	const char *const predictor = PICK(b, "duration_predictor", "dp");
+	if (w->speaker_width)
+		bind_conv(b, &w->duration.cond, (shape){ .out = w->width, .in = w->speaker_width, .kernel = 1 }, "%s.cond", predictor);
+	bind_conv(b, &w->duration.conv1, (shape){ .out = ANY, .in = w->width, .kernel = ANY }, "%s.conv_1", predictor);
+	bind_norm(b, &w->duration.norm1, w->duration.conv1.out, "%s.norm_1", predictor);
+	bind_conv(b, &w->duration.conv2, (shape){ .out = w->duration.conv1.out, .in = w->duration.conv1.out, .kernel = ANY }, "%s.conv_2", predictor);
+	bind_norm(b, &w->duration.norm2, w->duration.conv1.out, "%s.norm_2", predictor);
+	bind_conv(b, &w->duration.proj, (shape){ .out = 1, .in = w->duration.conv1.out, .kernel = 1 }, "%s.proj", predictor);
+}
+
+static void bind_coupling(binder *b, vits_coupling *f, const char *base) {
+	const vits_weights *const w = b->w;
+	const char *const net = PICK(b, "wavenet", "enc");
+	int64_t dilation = 1;
+	bind_conv(b, &f->pre, (shape){ .out = ANY, .in = w->half, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), base);
+	const int64_t width = f->pre.out;
+	while (f->depth < VITS_MAX_WAVENET && exists(b, "%s.%s.in_layers.%d.bias", base, net, f->depth)) f->depth++;
+	for (int i = 0; i < f->depth; i++) {
+		bind_conv(b, &f->in[i], (shape){ .out = 2 * width, .in = width, .kernel = ANY, .dilation = (int)dilation }, "%s.%s.in_layers.%d", base, net, i);
+		bind_conv(b, &f->skip[i], (shape){ .out = i + 1 < f->depth ? 2 * width : width, .in = width, .kernel = 1 }, "%s.%s.res_skip_layers.%d", base,
+		          net, i);
+		dilation = dilation * b->s->wavenet_dilation > VITS_MAX_DILATION ? VITS_MAX_DILATION : dilation * b->s->wavenet_dilation;
+	}
+	if (b->code == SN_OK && f->depth == 0) fail(b, base, "holds no layers", "at least one");
+	if (w->speaker_width)
+		bind_conv(b, &f->cond, (shape){ .out = 2 * width * f->depth, .in = w->speaker_width, .kernel = 1 }, "%s.%s.cond_layer", base, net);
+	bind_conv(b, &f->post, (shape){ .out = w->half, .in = width, .kernel = 1 }, PICK(b, "%s.conv_post", "%s.post"), base);
+}
+
+static void bind_flow(binder *b) {
+	vits_weights *const w = b->w;
+	const int step = b->piper ? 2 : 1; /* voices number the flips between flows too */
+	while (w->flow_count < VITS_MAX_FLOWS && exists(b, PICK(b, "flow.flows.%d.conv_pre.weight", "flow.flows.%d.pre.weight"), w->flow_count * step))
+		w->flow_count++;
+	for (int i = 0; i < w->flow_count; i++) {
+		char base[64];
+		snprintf(base, sizeof base, "flow.flows.%d", (w->flow_count - 1 - i) * step);
+		bind_coupling(b, &w->flows[i], base);
+	}
+	if (b->code == SN_OK && w->flow_count == 0) fail(b, "flow.flows.0", "is missing", "at least one coupling");
+}
+
+/* Type 2 has one convolution for each dilation, type 1 two. */
+static void bind_block(binder *b, vits_block *k, int64_t channels, int index, int which) {
+	const char *const decoder = PICK(b, "decoder", "dec");
+	k->two = exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, index);
+	while (k->depth < VITS_MAX_DEPTH && exists(b, "%s.resblocks.%d.%s.%d.bias", decoder, index, k->two ? "convs1" : "convs", k->depth)) k->depth++;
+	for (int i = 0; i < k->depth && b->code == SN_OK; i++) {
+		const int told = !b->piper && which < b->s->kernels && i < b->s->dilation_count[which];
+		const shape want = { .out = channels, .in = channels, .kernel = ANY, .dilation = told ? (int)b->s->dilations[which][i] : 1 };
+		bind_conv(b, &k->first[i], want, "%s.resblocks.%d.%s.%d", decoder, index, k->two ? "convs1" : "convs", i);
+		if (k->two)
+			bind_conv(b, &k->second[i], (shape){ .out = channels, .in = channels, .kernel = ANY }, "%s.resblocks.%d.convs2.%d", decoder, index, i);
+		if (b->code == SN_OK && (k->first[i].kernel % 2 == 0 || (k->two && k->second[i].kernel % 2 == 0)))
+			fail(b, "resblocks", "have an even kernel", "odd kernels, which keep the length");
+	}
+	if (b->code == SN_OK && k->depth == 0) fail(b, "resblocks", "are missing or end too early", "the same number for each upsampling");
+}
+
+static void bind_decoder(binder *b) {
+	vits_weights *const w = b->w;
+	const char *const decoder = PICK(b, "decoder", "dec"), *const ups = PICK(b, "upsampler", "ups");
+	int blocks = 0;
+	bind_conv(b, &w->conv_pre, (shape){ .out = ANY, .in = 2 * w->half, .kernel = ANY }, "%s.conv_pre", decoder);
+	if (w->speaker_width) bind_conv(b, &w->decoder_cond, (shape){ .out = w->conv_pre.out, .in = w->speaker_width, .kernel = 1 }, "%s.cond", decoder);
+	while (w->stage_count < VITS_MAX_STAGES && exists(b, "%s.%s.%d.bias", decoder, ups, w->stage_count)) w->stage_count++;
+	while (blocks < VITS_MAX_STAGES * VITS_MAX_KERNELS && (exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, blocks) ||
+	                                                       exists(b, "%s.resblocks.%d.convs.0.bias", decoder, blocks)))
+		blocks++;
+	if (b->code != SN_OK) return;
+	if (w->stage_count == 0 || blocks == 0 || blocks % w->stage_count || blocks / w->stage_count > VITS_MAX_KERNELS) {
+		fail(b, "resblocks", "and upsamplings do not fit", "1 to 8 upsamplings with 1 to 8 residual blocks each");
+		return;
+	}
+	if (!b->piper && w->stage_count != b->s->stages) {
+		fail(b, "decoder.upsampler", "has another number of upsamplings than the configuration", "as many as 'upsample_rates'");
+		return;
+	}
+	w->kernel_count = blocks / w->stage_count;
+	int64_t channels = w->conv_pre.out;
+	for (int i = 0; i < w->stage_count && b->code == SN_OK; i++) {
+		vits_stage *const stage = &w->stages[i];
+		bind_conv(b, &stage->up, (shape){ .out = ANY, .in = channels, .kernel = ANY, .transposed = 1 }, "%s.%s.%d", decoder, ups, i);
+		if (b->code != SN_OK) return;
+		if (!b->piper) stage->up.stride = (int)b->s->rates[i];
+		if (stage->up.kernel < stage->up.stride || (stage->up.kernel - stage->up.stride) % 2)
+			fail(b, "upsampler", "has a kernel and stride that do not multiply the length", "a kernel of the stride plus an even number");
+		channels = stage->up.out;
+		for (int j = 0; j < w->kernel_count; j++) bind_block(b, &stage->blocks[j], channels, i * w->kernel_count + j, j);
+	}
+	bind_conv(b, &w->conv_post, (shape){ .out = 1, .in = channels, .kernel = ANY }, "%s.conv_post", decoder);
+	if (b->code == SN_OK && (w->conv_pre.kernel % 2 == 0 || w->conv_post.kernel % 2 == 0))
+		fail(b, "conv_pre or conv_post", "has an even kernel", "odd kernels, which keep the length");
+}
+
+static int collect_convs(binder *b) {
+	const size_t nodes = sn_onnx_node_count(b->file);
+	if (!b->piper) return SN_OK;
+	b->convs = malloc((nodes + 1) * sizeof *b->convs);
+	if (!b->convs) return sn_fail(b->err, SN_E_MEMORY, "out of memory while reading %s", sn_weights_path(b->file));
+	for (size_t i = 0; i < nodes; i++) {
+		const sn_onnx_node *const node = sn_onnx_node_at(b->file, i);
+		if (strcmp(node->op, "Conv") == 0 || strcmp(node->op, "ConvTranspose") == 0) b->convs[b->conv_count++] = node;
+	}
+	return SN_OK;
+}
+
+int vits_weights_bind(vits_weights *w, vits_settings *s, const sn_weights *file, char *err) {
+	binder b = { .w = w, .s = s, .file = file, .piper = s->public.piper, .err = err };
+	*w = (vits_weights){ 0 };
+	const int code = collect_convs(&b);
+	if (code != SN_OK) return code;
+	bind_text(&b);
+	bind_speakers(&b);
+	w->stochastic = exists(&b, "%s", PICK(&b, "duration_predictor.flows.0.translate", "dp.flows.0.m"));
+	if (w->stochastic) bind_stochastic(&b);
+	else bind_deterministic(&b);
+	bind_flow(&b);
+	bind_decoder(&b);
+	free(b.convs);
+	if (b.code != SN_OK) return b.code;
+	int64_t hop = 1;
+	for (int i = 0; i < w->stage_count; i++) hop *= w->stages[i].up.stride; /* at most 32^8 */
+	if (hop > VITS_MAX_HOP)
+		return sn_fail(err, SN_E_MODEL, "%s: a frame has %lld samples; at most %d are supported", sn_weights_path(file), (long long)hop, VITS_MAX_HOP);
+	s->public.hop = (int)hop;
+	s->public.vocab = (int)w->embedding->dims[0];
+	s->public.speakers = w->speakers ? (int)w->speakers->dims[0] : 1;
+	return SN_OK;
+}

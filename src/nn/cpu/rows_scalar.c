@@ -2,9 +2,6 @@
 #include "nn/cpu/fills.h"
 #include "nn/cpu/scalar.h"
 
-/* Below this a row counts as zero when it is quantised: 127 / max would overflow. */
-#define QUANT_ZERO 1e-30f
-
 static void unary(nn_act act, float param, const void *x, nn_store xs, void *y, nn_store ys, int64_t n) {
 	for (int64_t i = 0; i < n; i++)
 		nn_save(y, ys, i, nn_act_apply(act, param, nn_load(x, xs, i)));
@@ -46,9 +43,9 @@ static float quantize_row(const void *x, nn_store xs, uint8_t *bytes, int64_t n)
 		if (v > max || isnan(v))
 			max = v;
 	}
-	if (!(max < QUANT_ZERO))
+	if (!(max < NN_QUANT_ZERO))
 		s = max / 127;
-	if (isfinite(max) && max >= QUANT_ZERO)
+	if (isfinite(max) && max >= NN_QUANT_ZERO)
 		inverse = 1 / s;
 	for (int64_t i = 0; i < n; i++) {
 		float v = inverse == 0 ? 0 : rintf(nn_load(x, xs, i) * inverse);

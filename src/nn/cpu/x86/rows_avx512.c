@@ -1,12 +1,7 @@
-/* Norms, softmax, quantisation, and attention over a grown cache, 16 lanes at a time. A sum runs in lanes by index modulo 16 (or
- * 64), then across lanes: its order hangs on the row's length alone. */
+/* Norms, softmax, quantisation, and attention over a grown cache, 16 lanes at a time. A sum runs in lanes by index modulo 16, 32
+ * or 64, then across lanes: its order hangs on the row's length alone. */
+#include "nn/cpu/scalar.h"
 #include "nn/cpu/x86/rows_avx512.h"
-
-#include <math.h>
-#include <string.h>
-
-/* Below this a row counts as zero when it is quantised: 127 / max would overflow. */
-#define QUANT_ZERO 1e-30f
 
 static inline __m512i magnitude(__m512 v) { return _mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(0x7fffffff)); }
 
@@ -16,9 +11,9 @@ NN16_INLINE float quantize_by(__m512i most, const void *x, nn_store xs, uint8_t 
 	int32_t bits = _mm512_reduce_max_epi32(most);
 	float max, s = 1, inverse = 0;
 	memcpy(&max, &bits, sizeof max);
-	if (!(max < QUANT_ZERO))
+	if (!(max < NN_QUANT_ZERO))
 		s = max / 127;
-	if (isfinite(max) && max >= QUANT_ZERO)
+	if (isfinite(max) && max >= NN_QUANT_ZERO)
 		inverse = 1 / s;
 	if (inverse == 0) {
 		memset(bytes, 128, (size_t)(n + 3) & ~(size_t)3);

@@ -1,4 +1,5 @@
 /* Matrix products and their packing: every instruction set against scalar C, scalar C against the formula in double. */
+#include "bench_gemm.h"
 #include "fence.h"
 #include "nn/cpu/scalar.h"
 
@@ -379,9 +380,19 @@ static void test_table(const char *isa) {
 	test_scales(isa);
 }
 
+static int run_bench(int argc, char **argv) {
+	double peaks[3] = { 0 };
+	for (int i = 0; i < 3 && i + 2 < argc; i++)
+		peaks[i] = atof(argv[i + 2]);
+	bench_gemm(nn_kernels_best(), peaks, argc > 5 ? argv[5] : NULL);
+	return 0;
+}
+
 int main(int argc, char **argv) {
 	static const unsigned levels[] = { 0, NN_CPU_AVX512, NN_CPU_AVX512 | NN_CPU_VNNI | NN_CPU_BF16 };
 	static nn_kernels scalar, tested;
+	if (argc > 1 && !strcmp(argv[1], "--bench"))
+		return run_bench(argc, argv);
 	nn_kernels_fill(&scalar, 0);
 	nn_kernels_fill(&tested, 0);
 	truth = &scalar;

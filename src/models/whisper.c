@@ -12,6 +12,7 @@
 struct sn_whisper {
 	sn_whisper_config config;
 	nn_act act;
+	int debug, outputs; /* outputs: the encoder's result can be read, which reduced precisions need not keep in float32 */
 	sn_weights *weights;
 	sn_bpe *bpe;
 	nn_pack *pack;
@@ -24,7 +25,7 @@ struct sn_whisper {
 static int compile(sn_whisper *w, const sn_load_options *load, int side, nn_exec **out, char *err) {
 	whisper_recorder r = {
 		.g = nn_graph_new(side == WHISPER_ENCODER ? "whisper.encoder" : "whisper.decoder"), .names = whisper_names_of(w->weights),
-		.c = &w->config, .act = w->act, .probs = load->debug, .outputs = load->dtype == NN_DTYPE_F32,
+		.c = &w->config, .act = w->act, .probs = w->debug, .outputs = w->outputs,
 		.slots = load->rows > 0 ? load->rows : 40, .windows = load->windows > 0 ? load->windows : 8,
 	};
 	if (!r.g)
@@ -78,6 +79,8 @@ int sn_whisper_open(sn_whisper **out, const sn_load_options *load, char *err) {
 	sn_whisper *w = calloc(1, sizeof *w);
 	if (!w)
 		return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
+	w->debug = load->debug;
+	w->outputs = load->dtype == NN_DTYPE_F32;
 	int result = sn_weights_open(&w->weights, load->dir, err);
 	if (result == SN_OK)
 		result = sn_bpe_open(&w->bpe, load->dir, err);
@@ -163,6 +166,17 @@ void sn_whisper_decode(sn_whisper *w, const sn_whisper_row *rows, int count) {
 }
 
 int sn_whisper_tensor(sn_whisper *w, const char *name, float **values, int *rank, int64_t *dims, char *err) {
-	int result = nn_exec_tensor(w->encoder, name, values, rank, dims, err);
-	return result == SN_E_NOT_FOUND ? nn_exec_tensor(w->decoder, name, values, rank, dims, err) : result;
+	if (w->debug) {
+		int result = nn_exec_tensor(w->encoder, name, values, rank, dims, err);
+		return result == SN_E_NOT_FOUND ? nn_exec_tensor(w->decoder, name, values, rank, dims, err) : result;
+	}
+	if (!w->outputs || strcmp(name, "encoder_out"))
+		return sn_fail(err, SN_E_NOT_FOUND, "tensor '%s' can only be read from debug plans", name);
+	const float *from = nn_exec_output(w->encoder, name, dims);
+	size_t bytes = (size_t)(w->config.source_positions * w->config.width) * sizeof **values;
+	*rank = 2;
+	if (!(*values = malloc(bytes)))
+		return sn_fail(err, SN_E_MEMORY, "out of memory for a copy of tensor '%s'", name);
+	memcpy(*values, from, bytes);
+	return SN_OK;
 }

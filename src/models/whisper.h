@@ -52,7 +52,7 @@ typedef struct sn_whisper_row {
 #define SN_WHISPER_MAX_ROWS 256 /* rows of one call */
 void sn_whisper_decode(sn_whisper *whisper, const sn_whisper_row *rows, int count);
 
-/* Debug plans: copies a named tensor, as nn_exec_tensor. */
+/* Copies a named tensor, as nn_exec_tensor: any of debug plans, of others only "encoder_out" in f32. */
 int sn_whisper_tensor(sn_whisper *whisper, const char *name, float **values, int *rank, int64_t *dims, char *err);
 
 #endif

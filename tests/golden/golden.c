@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/map.h"
+#include "store/models.h"
 
 #include <limits.h>
 #include <math.h>
@@ -239,9 +240,15 @@ static void read_readme(golden *g) {
 }
 
 static int resolve(char *out, size_t size, const char *name, char *err) {
-	const char *home = getenv("SONANT_HOME"), *slash = strrchr(name, '/');
-	snprintf(out, size, "%s/models/%s", home ? home : "", slash ? slash + 1 : name);
-	return access(out, F_OK) == 0 ? SN_OK : sn_fail(err, SN_E_NOT_FOUND, "%s is not installed", name);
+	sn_store *store = NULL;
+	sn_model_place place;
+	int result = sn_store_open(&store, NULL, err);
+	if (result == SN_OK)
+		result = sn_store_resolve(store, name, &place, err);
+	if (result == SN_OK)
+		snprintf(out, size, "%s", place.path);
+	sn_store_close(&store);
+	return result;
 }
 
 /* Where the checkpoint is: --model, the fixture's model.json, or the fixture itself. */
@@ -260,8 +267,6 @@ static int locate(golden *g, const char *model, char *err) {
 		json_decref(json);
 		model = name;
 	}
-	if (access(model, F_OK) == 0)
-		return snprintf(g->model, sizeof g->model, "%s", model), SN_OK;
 	return resolve(g->model, sizeof g->model, model, err);
 }
 

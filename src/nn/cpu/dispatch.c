@@ -65,6 +65,7 @@ void nn_kernels_fill(nn_kernels *k, unsigned flags) {
 	if (flags & NN_CPU_BF16) {
 		k->name = "avx512_bf16";
 		nn_gemm_fill_bf16(k);
+		nn_rows_fill_bf16(k);
 	}
 #endif
 }

@@ -244,6 +244,10 @@ static void first_logits(run *r, const int32_t *prompt, int count) {
 	if (!logits || top > 256)
 		return free(logits);
 	float *last = logits + (count - 1) * vocab;
+	for (int i = 0; i < r->c->suppress_count; i++) /* the reference's are those of the first sampled token */
+		last[r->c->suppress[i]] = -1e30f;
+	for (int i = 0; i < r->c->begin_suppress_count; i++)
+		last[r->c->begin_suppress[i]] = -1e30f;
 	for (int i = 0; i < top; i++)
 		values[i] = ids[i] >= 0 && ids[i] < vocab ? last[ids[i]] : 0;
 	for (int i = 0; i < top; i++) {

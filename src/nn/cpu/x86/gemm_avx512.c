@@ -12,6 +12,7 @@
 #define ACC __m512
 #define ACC_ZERO _mm512_setzero_ps()
 #define DOT(c, a, b) _mm512_fmadd_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b), c)
+#define STORE(to, c, s) _mm512_storeu_ps(to, _mm512_mul_ps(c, _mm512_set1_ps(s)))
 #define MR 14
 #include "nn/cpu/x86/gemm_avx512.h"
 

@@ -3,6 +3,7 @@
  *   ELEMENT         bytes of an element: 4, 2 or 1
  *   ACC, ACC_ZERO   sixteen sums, float or int32
  *   DOT(c, a, b)    c + a . b; __m512i a holds one group of a row of A in every lane, __m512i b a group of sixteen columns of B
+ *   STORE(to, c, s) leaves sums at a float *: floats times s, integers as their bits
  *   MR              rows of the largest tile: 2 * MR sums and the operands of DOT must fit in 32 registers
  *
  * A tile is M rows by V vectors of sixteen columns. Its sums stay in registers over all of k, so that each is one chain in
@@ -31,6 +32,7 @@ typedef struct tile_args {
 	int taps;
 	float *c; /* [M, 16 V]: ACC's bits */
 	int64_t c_stride;
+	float scale; /* of what is stored, for float sums */
 } tile_args;
 
 NN16_INLINE __m512i group_at(const char *a) {
@@ -92,7 +94,7 @@ NN16_INLINE void tile(const int M, const int V, const tile_args *t) {
 	}
 	UNROLLED for (int i = 0; i < M; i++)
 		UNROLLED for (int v = 0; v < V; v++)
-			memcpy(t->c + i * t->c_stride + v * 16, &c[i][v], 64);
+			STORE(t->c + i * t->c_stride + v * 16, c[i][v], t->scale);
 }
 
 #define TILE(m, v) static void tile_##m##_##v(const tile_args *t) { tile(m, v, t); }
@@ -125,35 +127,74 @@ static const struct { tile_fn tile; int panels; } wide_tiles[FEW_ROWS + 1] = {
 	{ NULL, 0 }, { tile_1_8, 4 }, { tile_2_8, 4 }, { tile_3_8, 4 }, { tile_4_6, 3 }, { tile_5_4, 2 }, { tile_6_4, 2 },
 };
 
-/* Rows m .. m + rows - 1 by columns n .. n + cols - 1, with a tile of `width` columns. */
+/* The epilogue's lines are on their way while the sums are made. */
+static void prefetch_rows(const void *x, int64_t row_bytes, int64_t cols_bytes, int rows) {
+	for (int i = 0; x && i < rows; i++)
+		for (int64_t at = 0; at < cols_bytes; at += 64)
+			_mm_prefetch((const char *)x + i * row_bytes + at, _MM_HINT_T0);
+}
+
+/* Rows m .. m + rows - 1, which lie at t->a, by columns n .. n + cols - 1 at t->b, with a tile of `width` columns. */
 static void run_tile(const nn_gemm *g, tile_args *t, tile_fn fn, int64_t m, int rows, int64_t n, int64_t cols, int64_t width, int plain) {
-	float sums[(MR * 2 > FEW_ROWS * 4 ? MR * 2 : FEW_ROWS * 4) * 16] __attribute__((aligned(64)));
+	float sums[MR * 2 * 16] __attribute__((aligned(64)));
 	int direct = plain && cols == width;
-	t->a = (const char *)g->a + m * g->row_bytes;
 	t->c = direct ? (float *)g->c + m * g->c_stride + n : sums;
 	t->c_stride = direct ? g->c_stride : width;
+	t->scale = direct ? g->out_scale : 1;
+	if (!direct && rows > FEW_ROWS) {
+		prefetch_rows(g->residual ? g->residual + m * g->residual_stride + n : NULL, g->residual_stride * 4, cols * 4, rows);
+	}
 	fn(t);
 	if (!direct)
 		nn512_epilogue(g, m, rows, n, cols, sums, width);
 }
 
+static void run_panel(const nn_gemm *g, tile_args *t, int64_t m, int rows, int64_t n, int plain) {
+	int64_t cols = g->n - n < NR ? g->n - n : NR;
+	run_tile(g, t, cols > 16 ? tiles[rows] : half_tiles[rows], m, rows, n, cols, cols > 16 ? NR : NR / 2, plain);
+}
+
+/* Rows a multiple of 4096 bytes apart all fall into one set of the first-level cache, and a tile has more rows than a set has lines:
+ * they would push each other out at every step. Where there is enough to do, such rows are copied to a friendlier distance. */
+#define CROWDED 4096
+#define COPY_BYTES (2 * CROWDED + 64)
+
+static int is_crowded(const nn_gemm *g) {
+	return g->row_bytes % CROWDED == 0 && g->taps == 1 && g->k * ELEMENT <= 2 * CROWDED && g->m > FEW_ROWS && g->n > 4 * NR;
+}
+
+static void run_crowded(const nn_gemm *g, tile_args *t, int64_t parts, int plain) {
+	char copy[MR * COPY_BYTES + NN_OVERREAD] __attribute__((aligned(64)));
+	t->a = copy;
+	t->row_bytes = COPY_BYTES;
+	for (int64_t part = 0; part < parts; part++) {
+		int64_t m = g->m * part / parts, rows = g->m * (part + 1) / parts - m;
+		for (int64_t i = 0; i < rows; i++)
+			memcpy(copy + i * COPY_BYTES, (const char *)g->a + (m + i) * g->row_bytes, (size_t)(g->k * ELEMENT));
+		t->b = g->b;
+		for (int64_t n = 0; n < g->n; n += NR, t->b += t->panel_bytes)
+			run_panel(g, t, m, (int)rows, n, plain);
+	}
+}
+
 static void run(const nn_gemm *g) {
-	int64_t panel_bytes = g->taps * ((g->k + KR - 1) / KR) * GROUP_BYTES;
-	tile_args t = { .row_bytes = g->row_bytes, .tap_bytes = g->tap_bytes, .panel_bytes = panel_bytes, .k = g->k, .taps = g->taps };
+	tile_args t = { .row_bytes = g->row_bytes, .tap_bytes = g->tap_bytes, .k = g->k, .taps = g->taps, .a = g->a, .b = g->b };
+	int64_t n = 0, parts = (g->m + MR - 1) / MR; /* tiles of even height */
 	int plain = nn512_is_plain(g);
-	int64_t n = 0;
-	t.b = g->b;
+	t.panel_bytes = g->taps * ((g->k + KR - 1) / KR) * GROUP_BYTES;
+	if (is_crowded(g)) {
+		run_crowded(g, &t, parts, plain);
+		return;
+	}
 	if (g->m > 0 && g->m <= FEW_ROWS) {
 		int panels = wide_tiles[g->m].panels;
-		for (; n + panels * NR <= g->n; n += panels * NR, t.b += panels * panel_bytes)
+		for (; n + panels * NR <= g->n; n += panels * NR, t.b += panels * t.panel_bytes)
 			run_tile(g, &t, wide_tiles[g->m].tile, 0, (int)g->m, n, panels * NR, panels * NR, plain);
 	}
-	int64_t parts = (g->m + MR - 1) / MR;
-	for (; n < g->n; n += NR, t.b += panel_bytes) {
-		int64_t cols = g->n - n < NR ? g->n - n : NR;
-		for (int64_t part = 0; part < parts; part++) { /* tiles of even height */
+	for (; n < g->n; n += NR, t.b += t.panel_bytes)
+		for (int64_t part = 0; part < parts; part++) {
 			int64_t m = g->m * part / parts, rows = g->m * (part + 1) / parts - m;
-			run_tile(g, &t, cols > 16 ? tiles[rows] : half_tiles[rows], m, (int)rows, n, cols, cols > 16 ? 32 : 16, plain);
+			t.a = (const char *)g->a + m * g->row_bytes;
+			run_panel(g, &t, m, (int)rows, n, plain);
 		}
-	}
 }

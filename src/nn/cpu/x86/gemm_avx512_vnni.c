@@ -11,6 +11,7 @@
 #define ACC __m512i
 #define ACC_ZERO _mm512_setzero_si512()
 #define DOT(c, a, b) _mm512_dpbusd_epi32(c, a, b)
+#define STORE(to, c, s) _mm512_storeu_si512(to, c)
 #define MR 14
 #include "nn/cpu/x86/gemm_avx512.h"
 

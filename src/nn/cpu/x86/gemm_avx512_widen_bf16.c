@@ -13,6 +13,7 @@ static inline __attribute__((always_inline)) __m512 dot(__m512 c, __m512i a, __m
 #define ACC __m512
 #define ACC_ZERO _mm512_setzero_ps()
 #define DOT dot
+#define STORE(to, c, s) _mm512_storeu_ps(to, _mm512_mul_ps(c, _mm512_set1_ps(s)))
 #define MR NN512_WIDEN_MR
 #include "nn/cpu/x86/gemm_avx512.h"
 

@@ -14,6 +14,7 @@ static inline __attribute__((always_inline)) __m512i dot(__m512i c, __m512i a, _
 #define ACC __m512i
 #define ACC_ZERO _mm512_setzero_si512()
 #define DOT dot
+#define STORE(to, c, s) _mm512_storeu_si512(to, c)
 #define MR NN512_WIDEN_MR
 #include "nn/cpu/x86/gemm_avx512.h"
 

@@ -5,9 +5,9 @@
 #include "nn/cpu/kernels.h"
 #include "nn/cpu/x86/math_avx512.h"
 
-/* Whether the sums are the result: they may then be stored where they belong. */
+/* Whether the sums, times out_scale, are the result: they may then be stored where they belong. */
 static inline int nn512_is_plain(const nn_gemm *g) {
-	return !g->a_scale && !g->row_scale && !g->bias && g->act == NN_IDENTITY && !g->residual && g->out_scale == 1 && g->c &&
+	return !g->a_scale && !g->row_scale && !g->bias && g->act == NN_IDENTITY && !g->residual && g->c &&
 	       g->c_store == NN_STORE_F32 && !g->c2;
 }
 

@@ -1,0 +1,409 @@
+#include "text/chars.h"
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "text/validate.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unicode/uchar.h>
+#include <unicode/ustring.h>
+#include <unicode/utf8.h>
+
+#define MAX_VOCABULARY 65536
+#define MAX_SPECIALS 64
+#define MAX_TEXT ((size_t)16 << 20) /* bytes of phonemes of one text */
+
+typedef struct entry {
+	int32_t character, id;
+} entry;
+
+/* A token of several characters, or one that splits the text wherever it stands. */
+typedef struct special {
+	char text[32];
+	size_t size;
+	int32_t id; /* -1: not in the vocabulary */
+} special;
+
+struct sn_chars {
+	sn_chars_config config;
+	entry *entries; /* by character */
+	int count;
+	special specials[MAX_SPECIALS];
+	int special_count;
+	int32_t unknown; /* id for characters without one, or -1 */
+};
+
+/* ---- reading ---- */
+
+static int by_character(const void *a, const void *b) {
+	int32_t x = ((const entry *)a)->character, y = ((const entry *)b)->character;
+	return (x > y) - (x < y);
+}
+
+static int32_t find(const sn_chars *chars, int32_t character) {
+	entry wanted = { character, 0 };
+	const entry *found = bsearch(&wanted, chars->entries, (size_t)chars->count, sizeof wanted, by_character);
+	return found ? found->id : -1;
+}
+
+static int add_special(sn_chars *chars, const char *text, const json_t *vocabulary, const char *path, char *err) {
+	const json_t *id = json_object_get(vocabulary, text);
+	for (int i = 0; i < chars->special_count; i++)
+		if (strcmp(chars->specials[i].text, text) == 0)
+			return SN_OK;
+	if (chars->special_count == MAX_SPECIALS || strlen(text) >= sizeof chars->specials[0].text || !*text)
+		return sn_fail(err, SN_E_MODEL, "%s: the token '%.40s' is too long or one of more than %d special tokens", path, text, MAX_SPECIALS);
+	special *s = &chars->specials[chars->special_count++];
+	strcpy(s->text, text);
+	s->size = strlen(text);
+	s->id = id ? (int32_t)json_integer_value(id) : -1;
+	return SN_OK;
+}
+
+/* {character: id}; longer keys are special tokens. */
+static int read_vocabulary(sn_chars *chars, json_t *vocabulary, const char *path, char *err) {
+	const char *key;
+	json_t *value;
+	size_t count = json_object_size(vocabulary);
+	if (!count || count > MAX_VOCABULARY)
+		return sn_fail(err, SN_E_MODEL, "%s: an object of 1 to %d characters and ids is expected", path, MAX_VOCABULARY);
+	chars->entries = malloc(count * sizeof *chars->entries);
+	if (!chars->entries)
+		return sn_fail(err, SN_E_MEMORY, "out of memory for a vocabulary of %zu characters", count);
+	json_object_foreach(vocabulary, key, value) {
+		int64_t id = json_is_integer(value) ? json_integer_value(value) : -1;
+		int32_t at = 0, size = (int32_t)strlen(key), character = 0;
+		if (id < 0 || id >= MAX_VOCABULARY)
+			return sn_fail(err, SN_E_MODEL, "%s: the id of '%.40s' must lie between 0 and %d", path, key, MAX_VOCABULARY - 1);
+		if (id >= chars->config.size)
+			chars->config.size = (int)id + 1;
+		if (size)
+			U8_NEXT((const uint8_t *)key, at, size, character);
+		if (size && at == size) {
+			chars->entries[chars->count++] = (entry){ character, (int32_t)id };
+		} else if (size) {
+			int result = add_special(chars, key, vocabulary, path, err);
+			if (result != SN_OK)
+				return result;
+		}
+	}
+	qsort(chars->entries, (size_t)chars->count, sizeof *chars->entries, by_character);
+	return SN_OK;
+}
+
+/* A token is a text, or an object with its content. */
+static const char *token_text(const json_t *config, const char *key, const char *fallback) {
+	const json_t *token = json_object_get(config, key);
+	const char *text = json_string_value(json_is_object(token) ? json_object_get(token, "content") : token);
+	return text ? text : fallback;
+}
+
+static int read_config(sn_chars *chars, json_t *config, const json_t *vocabulary, const char *path, char *err) {
+	const char *unknown = token_text(config, "unk_token", "<unk>");
+	const json_t *unknown_id = json_object_get(vocabulary, unknown), *language = json_object_get(config, "language");
+	chars->unknown = unknown_id ? (int32_t)json_integer_value(unknown_id) : -1;
+	if (json_is_string(language))
+		snprintf(chars->config.language, sizeof chars->config.language, "%s", json_string_value(language));
+	int result = sn_json_bool(config, "add_blank", &chars->config.add_blank, path, err);
+	if (result == SN_OK)
+		result = sn_json_bool(config, "normalize", &chars->config.normalize, path, err);
+	if (result == SN_OK)
+		result = sn_json_bool(config, "phonemize", &chars->config.phonemize, path, err);
+	if (result == SN_OK)
+		result = sn_json_bool(config, "is_uroman", &chars->config.uroman, path, err);
+	if (result == SN_OK)
+		result = add_special(chars, token_text(config, "pad_token", "<pad>"), vocabulary, path, err);
+	if (result == SN_OK)
+		result = add_special(chars, unknown, vocabulary, path, err);
+	const char *id;
+	json_t *token;
+	json_object_foreach(json_object_get(config, "added_tokens_decoder"), id, token) {
+		const char *text = token_text(token, "content", "");
+		if (result == SN_OK && *text)
+			result = add_special(chars, text, vocabulary, path, err);
+	}
+	return result;
+}
+
+static int file_path(char *path, const char *dir, const char *name, char *err) {
+	int length = snprintf(path, PATH_MAX, "%s/%s", dir, name);
+	if (length < 0 || length >= PATH_MAX)
+		return sn_fail(err, SN_E_LIMIT, "the path '%.100s.../%s' is too long", dir, name);
+	return SN_OK;
+}
+
+/* Of tokenizer_config.json only texts and booleans are read, so its integers may become reals: published ones hold a "model_max_length" of
+ * 10^30, which no integer can be. */
+static int read_loosely(json_t **out, const char *path, char *err) {
+	sn_map map;
+	json_error_t where;
+	int result = sn_map_open(&map, path, err);
+	if (result != SN_OK)
+		return result;
+	if (map.size > SN_JSON_MAX)
+		result = sn_fail(err, SN_E_LIMIT, "%s has %zu bytes; at most %zu are read as JSON", path, map.size, SN_JSON_MAX);
+	else if (!(*out = json_loadb(map.data ? (const char *)map.data : "", map.size, JSON_DECODE_INT_AS_REAL, &where)))
+		result = sn_fail(err, SN_E_FORMAT, "%s is not valid JSON: line %d: %s", path, where.line, where.text);
+	sn_map_close(&map);
+	return result;
+}
+
+int sn_chars_open(sn_chars **out, const char *dir, char *err) {
+	char vocabulary_path[PATH_MAX], config_path[PATH_MAX];
+	json_t *vocabulary = NULL, *config = NULL;
+	sn_chars *chars = calloc(1, sizeof *chars);
+	int result = chars ? SN_OK : sn_fail(err, SN_E_MEMORY, "out of memory for a tokenizer");
+	if (result == SN_OK) {
+		chars->config = (sn_chars_config){ .add_blank = 1, .normalize = 1, .phonemize = 1 };
+		result = file_path(vocabulary_path, dir, "vocab.json", err);
+	}
+	if (result == SN_OK)
+		result = file_path(config_path, dir, "tokenizer_config.json", err);
+	if (result == SN_OK)
+		result = sn_json_file(&vocabulary, vocabulary_path, err);
+	if (result == SN_OK)
+		result = read_loosely(&config, config_path, err);
+	if (result == SN_OK)
+		result = read_vocabulary(chars, vocabulary, vocabulary_path, err);
+	if (result == SN_OK)
+		result = read_config(chars, config, vocabulary, config_path, err);
+	json_decref(vocabulary);
+	json_decref(config);
+	if (result != SN_OK)
+		sn_chars_close(&chars);
+	*out = chars;
+	return result;
+}
+
+void sn_chars_close(sn_chars **chars) {
+	if (*chars)
+		free((*chars)->entries);
+	free(*chars);
+	*chars = NULL;
+}
+
+const sn_chars_config *sn_chars_get_config(const sn_chars *chars) { return &chars->config; }
+
+/* ---- preparing the text ---- */
+
+static const special *special_at(const sn_chars *chars, const char *text, size_t size) {
+	const special *longest = NULL;
+	for (int i = 0; i < chars->special_count; i++) {
+		const special *s = &chars->specials[i];
+		if (s->size <= size && memcmp(text, s->text, s->size) == 0 && (!longest || s->size > longest->size))
+			longest = s;
+	}
+	return longest;
+}
+
+static void add_character(sn_buf *out, int32_t c) {
+	uint8_t bytes[4];
+	int32_t length = 0;
+	U8_APPEND_UNSAFE(bytes, length, c);
+	sn_buf_add(out, bytes, (size_t)length);
+}
+
+/* Each character by itself, as the reference does: no context. */
+static void add_lower(sn_buf *out, int32_t c) {
+	UChar upper[2], lower[8];
+	int32_t length = 0, count;
+	UErrorCode status = U_ZERO_ERROR;
+	U16_APPEND_UNSAFE(upper, length, c);
+	count = u_strToLower(lower, 8, upper, length, "", &status);
+	for (int32_t i = 0; i < count && U_SUCCESS(status);) {
+		int32_t l;
+		U16_NEXT(lower, i, count, l);
+		add_character(out, l);
+	}
+}
+
+/* Lower case, except what the vocabulary has as it is. */
+static int lower_case(const sn_chars *chars, const char *text, size_t size, sn_buf *out, char *err) {
+	int lower = chars->config.normalize, romanian = strcmp(chars->config.language, "ron") == 0;
+	for (int32_t i = 0; i < (int32_t)size;) {
+		const special *s = special_at(chars, text + i, size - (size_t)i);
+		int32_t at = i, c;
+		if (s) {
+			sn_buf_add(out, s->text, s->size);
+			i += (int32_t)s->size;
+			continue;
+		}
+		U8_NEXT((const uint8_t *)text, i, (int32_t)size, c);
+		if (c < 0)
+			return sn_fail(err, SN_E_FORMAT, "the text is not valid UTF-8 at byte %d", at);
+		if (c > 0x7f && chars->config.uroman)
+			return sn_fail(err, SN_E_UNSUPPORTED,
+			               "this voice was trained on romanised text and '%.*s' is not in ASCII: romanise the text first (uroman)", i - at,
+			               text + at);
+		if (romanian && (c == 0x21b || (lower && c == 0x21a)))
+			add_character(out, 0x163);
+		else if (lower && find(chars, c) < 0)
+			add_lower(out, c);
+		else
+			add_character(out, c);
+	}
+	return out->failed ? sn_fail(err, out->failed, "the text is too long") : SN_OK;
+}
+
+/* Leaves out what the vocabulary lacks, then white space at both ends. */
+static int keep_known(const sn_chars *chars, const sn_buf *in, sn_buf *out, int *missing, char *err) {
+	size_t end = 0;
+	for (int32_t i = 0; i < (int32_t)in->size;) {
+		int32_t c;
+		U8_NEXT((const uint8_t *)in->data, i, (int32_t)in->size, c);
+		int known = find(chars, c) >= 0, white = u_isUWhiteSpace(c);
+		*missing += !known && !white;
+		if (!known || (white && !out->size))
+			continue;
+		add_character(out, c);
+		if (!white)
+			end = out->size;
+	}
+	out->size = end;
+	return out->failed ? sn_fail(err, out->failed, "the text is too long") : SN_OK;
+}
+
+/* ---- phonemes: espeak's, with the punctuation of the text kept between them ---- */
+
+static int is_mark(int32_t c) {
+	static const int32_t marks[] = { ';', ':', ',', '.', '!', '?', 0xa1, 0xbf, 0x2014, 0x2026, '"', 0xab, 0xbb, 0x201c, 0x201d };
+	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+		if (c == marks[i])
+			return 1;
+	return 0;
+}
+
+/* The length of what holds only marks and white space, with at least one mark; 0 when text does not start so. */
+static size_t marks_at(const char *text, size_t size) {
+	int32_t i = 0, marks = 0;
+	while (i < (int32_t)size) {
+		int32_t next = i, c;
+		U8_NEXT((const uint8_t *)text, next, (int32_t)size, c);
+		if (!is_mark(c) && !u_isUWhiteSpace(c))
+			break;
+		marks |= is_mark(c);
+		i = next;
+	}
+	return marks ? (size_t)i : 0;
+}
+
+static int add_phonemes(sn_phonemizer *phonemizer, const char *text, size_t size, sn_buf *out, char *err) {
+	sn_clauses clauses;
+	int result = sn_phonemizer_run(phonemizer, "en-us", text, size, &clauses, err);
+	if (result != SN_OK)
+		return result;
+	for (int i = 0; i < clauses.count; i++) {
+		const char *phonemes = clauses.items[i].phonemes;
+		while (*phonemes == ' ')
+			phonemes++;
+		if (i && *phonemes)
+			sn_buf_text(out, " ");
+		sn_buf_text(out, phonemes);
+	}
+	sn_clauses_free(&clauses);
+	return SN_OK;
+}
+
+static void add_marks(sn_buf *out, const char *text, size_t size) {
+	for (int32_t i = 0; i < (int32_t)size;) {
+		int32_t c;
+		U8_NEXT((const uint8_t *)text, i, (int32_t)size, c);
+		if (!u_isUWhiteSpace(c))
+			add_character(out, c);
+		else if (!out->size || out->data[out->size - 1] != ' ')
+			sn_buf_text(out, " ");
+	}
+}
+
+static int phonemize(sn_phonemizer *phonemizer, const sn_buf *in, sn_buf *out, char *err) {
+	const char *text = in->data ? in->data : "";
+	int result = phonemizer ? SN_OK : sn_fail(err, SN_E_DEPENDENCY, "this voice needs a phonemizer");
+	for (size_t i = 0, start = 0; result == SN_OK && i <= in->size;) {
+		size_t marks = marks_at(text + i, in->size - i);
+		if (marks || i == in->size) {
+			if (i > start)
+				result = add_phonemes(phonemizer, text + start, i - start, out, err);
+			add_marks(out, text + i, marks);
+			start = i + marks;
+		}
+		i += marks ? marks : 1;
+		while (i < in->size && ((uint8_t)text[i] & 0xc0) == 0x80)
+			i++;
+	}
+	if (result == SN_OK && out->failed)
+		result = sn_fail(err, out->failed, "the phonemes of the text take more than %zu bytes", MAX_TEXT);
+	return result;
+}
+
+/* ---- ids ---- */
+
+typedef struct writer {
+	int32_t *ids;
+	int max, count, blank, open; /* blank: write 0 round each character; open: inside a run of characters */
+} writer;
+
+static void put(writer *w, int32_t id) {
+	if (w->count < w->max)
+		w->ids[w->count] = id;
+	w->count++;
+}
+
+/* A run of n characters becomes 0 c 0 c ... 0; special tokens stand between the runs by themselves. */
+static void put_character(writer *w, int32_t id) {
+	if (!w->open && w->blank)
+		put(w, 0);
+	w->open = 1;
+	put(w, id);
+	if (w->blank)
+		put(w, 0);
+}
+
+static void put_text(const sn_chars *chars, const sn_buf *text, writer *w, int *missing) {
+	for (int32_t i = 0; i < (int32_t)text->size;) {
+		const special *s = special_at(chars, text->data + i, text->size - (size_t)i);
+		int32_t c;
+		if (s) {
+			w->open = 0;
+			if (s->id >= 0)
+				put(w, s->id);
+			i += (int32_t)s->size;
+			continue;
+		}
+		U8_NEXT((const uint8_t *)text->data, i, (int32_t)text->size, c);
+		int32_t id = find(chars, c);
+		*missing += id < 0;
+		if (id >= 0 || chars->unknown >= 0)
+			put_character(w, id >= 0 ? id : chars->unknown);
+	}
+}
+
+int sn_chars_encode(const sn_chars *chars, sn_phonemizer *phonemizer, const char *text, size_t size, int32_t *ids, int max, int *count,
+                    int *missing, char *err) {
+	int ignored, *absent = missing ? missing : &ignored;
+	sn_buf lower, prepared;
+	*count = *absent = 0;
+	if (size > SN_TEXT_MAX)
+		return sn_fail(err, SN_E_LIMIT, "the text has %zu bytes; at most %zu are taken", size, SN_TEXT_MAX);
+	sn_buf_init(&lower, MAX_TEXT);
+	sn_buf_init(&prepared, MAX_TEXT);
+	int result = lower_case(chars, text, size, &lower, err);
+	const sn_buf *ready = &lower;
+	if (result == SN_OK && (chars->config.phonemize || chars->config.normalize)) {
+		result = chars->config.phonemize ? phonemize(phonemizer, &lower, &prepared, err) : keep_known(chars, &lower, &prepared, absent, err);
+		ready = &prepared;
+	}
+	if (result == SN_OK) {
+		writer w = { .ids = ids, .max = max, .blank = chars->config.add_blank };
+		put_text(chars, ready, &w, absent);
+		*count = w.count;
+		if (w.count > max)
+			result = sn_fail(err, SN_E_LIMIT, "the text makes %d ids; at most %d are taken", w.count, max);
+	}
+	sn_buf_free(&lower);
+	sn_buf_free(&prepared);
+	return result;
+}

@@ -252,7 +252,7 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 		return SN_OK;
 	}
 	if (*model && find_other(store, model, out->path)) {
-		place(out, base_name(model), entry_at(store, out->path));
+		place(out, exists(model) ? base_name(model) : model, entry_at(store, out->path));
 		return SN_OK;
 	}
 	*out = (sn_model_place){ 0 };

@@ -1,0 +1,560 @@
+/* Reading checkpoints: what each format holds comes out under its name, and what is malformed is refused with a sentence. */
+#include "weights/onnx.h"
+#include "weights/weights.h"
+#include "weights_files.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MAX_FILE ((size_t)1 << 20)
+
+static char dir[] = "/tmp/sonant-weights-XXXXXX";
+
+static const char *path_of(const char *name) {
+	static char path[2][256];
+	static int turn;
+	turn = !turn;
+	snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
+	return path[turn];
+}
+
+static void save_file(const char *name, sn_buf *b) {
+	assert_int_equal(b->failed, SN_OK);
+	assert_true(save(path_of(name), b->data, b->size));
+	sn_buf_free(b);
+}
+
+static void save_text(const char *name, const char *text) { assert_true(save(path_of(name), text, strlen(text))); }
+
+static void save_safetensors(const char *name, const char *header, size_t data_size) {
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_safetensors(&b, header, data_size);
+	save_file(name, &b);
+}
+
+static sn_weights *open_good(const char *path) {
+	char err[SN_ERRLEN] = "";
+	sn_weights *w;
+	if (sn_weights_open(&w, path, err) != SN_OK)
+		fail_msg("%s", err);
+	return w;
+}
+
+static void expect_failure(const char *path, int code, const char *says) {
+	char err[SN_ERRLEN] = "";
+	sn_weights *w = (sn_weights *)1;
+	int result = sn_weights_open(&w, path, err);
+	if (result != code || !strstr(err, says))
+		fail_msg("expected %s and '%s', got %s: %s", sn_result_name(code), says, sn_result_name(result), err);
+	assert_null(w);
+}
+
+static void expect_floats(const sn_weight *w, int count, const float *expected) {
+	float values[64];
+	assert_non_null(w);
+	sn_weight_floats(w, 0, count, values);
+	for (int i = 0; i < count; i++)
+		if (values[i] != expected[i])
+			fail_msg("%s[%d] is %g instead of %g", w->name, i, (double)values[i], (double)expected[i]);
+}
+
+/* ---- safetensors ---- */
+
+static void safetensors_holds_its_tensors(void **state) {
+	save_safetensors("a.safetensors",
+	                 "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[8,16]},"
+	                 "\"a\":{\"dtype\":\"F16\",\"shape\":[2,2],\"data_offsets\":[0,8]},\"none\":{\"dtype\":\"F32\",\"shape\":[0,7],"
+	                 "\"data_offsets\":[16,16]}}",
+	                 16);
+	sn_weights *w = open_good(path_of("a.safetensors"));
+	assert_int_equal(sn_weights_count(w), 3);
+	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_SAFETENSORS);
+	const sn_weight *a = sn_weights_find(w, "a"), *b = sn_weights_find(w, "b");
+	assert_ptr_equal(sn_weights_at(w, 0), a); /* by place in the file, not in the header */
+	assert_int_equal(a->dtype, SN_F16);
+	assert_int_equal(a->rank, 2);
+	assert_int_equal(a->dims[1], 2);
+	assert_int_equal(a->bytes, 8);
+	assert_int_equal(((const uint8_t *)a->data)[1], 37);
+	assert_int_equal(b->rank, 0);
+	assert_int_equal(sn_weights_find(w, "none")->bytes, 0);
+	assert_null(sn_weights_find(w, "__metadata__"));
+	assert_null(sn_weights_find(w, ""));
+	sn_weights_close(&w);
+	assert_null(w);
+	sn_weights_close(&w);
+}
+
+static void safetensors_headers_are_checked(void **state) {
+	static const struct {
+		const char *header;
+		size_t data;
+		const char *says;
+	} cases[] = {
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 7, "ends at byte 8 of the data; there are 7" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 9, "cover 8 bytes of data; there are 9" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8, "need 12" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8, "begin <= end" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8, "begin <= end" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", 8, "two integers" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "two integers" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,18446744073709551615]}}", 8, "not a JSON object" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,9223372036854775807]}}", 8, "there are 8" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8,
+		  "'b' begins at byte 4" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "begins at byte 4" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8,
+		  "duplicate" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}}", 8, "too large" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8, "non-negative" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,2],\"data_offsets\":[0,8]}}", 8, "at most 8" },
+		{ "{\"a\":{\"dtype\":\"F32\",\"shape\":2,\"data_offsets\":[0,8]}}", 8, "a list of at most" },
+		{ "{\"a\":{\"dtype\":\"F8\",\"shape\":[8],\"data_offsets\":[0,8]}}", 8, "dtype 'F8'" },
+		{ "{\"a\":{\"shape\":[8],\"data_offsets\":[0,8]}}", 8, "dtype '(none)'" },
+		{ "{\"a\":7}", 0, "dtype '(none)'" },
+		{ "{\"\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]}}", 8, "name has 0 bytes" },
+		{ "[]", 0, "not a JSON object" },
+		{ "{\"a\":", 0, "not a JSON object" },
+		{ "", 0, "not a JSON object" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		save_safetensors("bad.safetensors", cases[i].header, cases[i].data);
+		expect_failure(path_of("bad.safetensors"), SN_E_MODEL, cases[i].says);
+	}
+	save_text("bad.safetensors", "1234567");
+	expect_failure(path_of("bad.safetensors"), SN_E_MODEL, "the file has 7");
+	save_text("bad.safetensors", "\xff\xff\xff\xff\xff\xff\xff\xff{}");
+	expect_failure(path_of("bad.safetensors"), SN_E_MODEL, "claims 18446744073709551615 bytes");
+	save_text("bad.safetensors", "");
+	expect_failure(path_of("bad.safetensors"), SN_E_MODEL, "is empty");
+}
+
+static void shards_are_joined(void **state) {
+	assert_int_equal(mkdir(path_of("shards"), 0700), 0);
+	save_safetensors("shards/one.safetensors", "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4);
+	save_safetensors("shards/two.safetensors", "{\"b\":{\"dtype\":\"U8\",\"shape\":[5],\"data_offsets\":[0,5]}}", 5);
+	const char *index = "shards/model.safetensors.index.json";
+	save_text(index, "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"two.safetensors\"}}");
+	sn_weights *w = open_good(path_of("shards"));
+	assert_int_equal(sn_weights_find(w, "a")->bytes, 4);
+	assert_int_equal(sn_weights_find(w, "b")->bytes, 5);
+	sn_weights_close(&w);
+	save_text(index, "{\"weight_map\":{\"a\":\"one.safetensors\",\"b\":\"three.safetensors\"}}");
+	expect_failure(path_of("shards"), SN_E_NOT_FOUND, "three.safetensors");
+	save_text(index, "{\"weight_map\":{\"a\":\"one.safetensors\",\"c\":\"two.safetensors\"}}");
+	expect_failure(path_of("shards"), SN_E_MODEL, "tensor 'c' is not in 'two.safetensors'");
+	save_text(index, "{\"weight_map\":{\"a\":\"../a.safetensors\"}}");
+	expect_failure(path_of("shards"), SN_E_MODEL, "no name of a shard");
+	save_text(index, "{\"weight_map\":{\"a\":7}}");
+	expect_failure(path_of("shards"), SN_E_MODEL, "no name of a shard");
+	save_text(index, "{}");
+	expect_failure(path_of("shards"), SN_E_MODEL, "weight_map");
+	save_text(index, "{\"weight_map\":");
+	expect_failure(path_of("shards"), SN_E_MODEL, "not valid JSON");
+}
+
+/* ---- CTranslate2 ---- */
+
+static void ctranslate2_scales_and_aliases(void **state) {
+	for (uint32_t version = 4; version <= 6; version++) {
+		sn_buf b;
+		sn_buf_init(&b, MAX_FILE);
+		make_ctranslate2(&b, version);
+		save_file("model.bin", &b);
+		sn_weights *w = open_good(path_of("model.bin"));
+		assert_int_equal(sn_weights_layout(w), SN_LAYOUT_CTRANSLATE2);
+		const float matrix[] = { 1, 2, 3, -1, 2, 3 };
+		expect_floats(sn_weights_find(w, "embed/weight"), 6, matrix);
+		expect_floats(sn_weights_find(w, "head/weight"), 6, matrix);
+		expect_floats(sn_weights_find(w, "norm/gamma"), 2, (float[]){ 1, -2 });
+		float middle[3];
+		sn_weight_floats(sn_weights_find(w, "embed/weight"), 2, 3, middle);
+		assert_true(middle[0] == 3 && middle[1] == -1 && middle[2] == 2);
+		sn_weights_close(&w);
+	}
+	unlink(path_of("model.bin"));
+}
+
+static void ctranslate2_is_checked(void **state) {
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_ctranslate2(&b, 7);
+	save_file("bad/model.bin", &b);
+	expect_failure(path_of("bad/model.bin"), SN_E_MODEL, "binary version 7");
+	make_ctranslate2(&b, 6);
+	char *second = memmem(b.data, b.size, "embed/weight_scale", 18);
+	memcpy(second, "embed/weight\0_____", 18);
+	save_file("bad/model.bin", &b);
+	expect_failure(path_of("bad/model.bin"), SN_E_MODEL, "is not a text");
+	make_ctranslate2(&b, 6);
+	char *scale = memmem(b.data, b.size, "embed/weight_scale", 18);
+	memset(scale + 18 + 1 + 1 + 4 + 1 + 4, 0, 4);
+	save_file("bad/model.bin", &b);
+	expect_failure(path_of("bad/model.bin"), SN_E_MODEL, "holds the scale 0");
+}
+
+/* ---- ONNX ---- */
+
+static void onnx_holds_tensors_and_nodes(void **state) {
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_onnx(&b);
+	save_file("a.onnx", &b);
+	sn_weights *w = open_good(path_of("a.onnx"));
+	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_ONNX);
+	expect_floats(sn_weights_find(w, "raw"), 2, (float[]){ 1, 2 });
+	expect_floats(sn_weights_find(w, "typed"), 2, (float[]){ 3, 4 });
+	expect_floats(sn_weights_find(w, "half"), 1, (float[]){ 1 });
+	const sn_onnx_node *conv = sn_onnx_node_find(w, "conv");
+	assert_non_null(conv);
+	assert_string_equal(conv->op, "Conv");
+	assert_int_equal(conv->input_count, 2);
+	assert_string_equal(conv->outputs[0], "y");
+	assert_null(sn_onnx_input(w, conv, 0));
+	assert_ptr_equal(sn_onnx_input(w, conv, 1), sn_weights_find(w, "raw"));
+	assert_null(sn_onnx_input(w, conv, 2));
+	const sn_onnx_attribute *strides = sn_onnx_attribute_find(conv, "strides");
+	assert_int_equal(strides->count, 2);
+	assert_int_equal(strides->ints[1], 3);
+	assert_true(sn_onnx_attribute_find(conv, "alpha")->f == 0.5f);
+	assert_null(sn_onnx_attribute_find(conv, "pads"));
+	sn_weights_close(&w);
+}
+
+static void onnx_bodies_keep_their_names_apart(void **state) {
+	sn_weights *w = open_good(path_of("a.onnx"));
+	const sn_onnx_node *then = sn_onnx_node_find(w, "use_then"), *other = sn_onnx_node_find(w, "use_else");
+	assert_string_equal(then->scope, "branch.then_branch");
+	assert_string_equal(other->scope, "branch.else_branch");
+	assert_string_equal(sn_onnx_node_at(w, (size_t)other->parent)->name, "branch");
+	assert_int_equal(*(const int64_t *)sn_onnx_input(w, then, 0)->data, 5);
+	assert_int_equal(*(const int64_t *)sn_onnx_input(w, other, 0)->data, 6);
+	sn_weights_close(&w);
+}
+
+/* A model whose graph holds one tensor made by `make`. */
+static void expect_tensor_failure(void (*make)(sn_buf *), int code, const char *says) {
+	sn_buf b, graph, tensor;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_init(&graph, MAX_FILE);
+	sn_buf_init(&tensor, MAX_FILE);
+	make(&tensor);
+	put_message(&graph, 5, &tensor);
+	put_message(&b, 7, &graph);
+	save_file("bad.onnx", &b);
+	sn_buf_free(&graph);
+	sn_buf_free(&tensor);
+	expect_failure(path_of("bad.onnx"), code, says);
+}
+
+static void few_values(sn_buf *t) {
+	put_tensor_head(t, "w", 1, (uint64_t[]){ 3 }, 1);
+	put_bytes(t, 4, "\0\0\0\0\0\0\0\0", 8);
+}
+static void huge_shape(sn_buf *t) {
+	put_tensor_head(t, "w", 2, (uint64_t[]){ 1ull << 40, 1ull << 40 }, 1);
+	put_bytes(t, 9, "\0\0\0\0", 4);
+}
+static void short_raw(sn_buf *t) {
+	put_tensor_head(t, "w", 1, (uint64_t[]){ 2 }, 1);
+	put_bytes(t, 9, "\0\0\0\0", 4);
+}
+static void odd_packed(sn_buf *t) {
+	put_tensor_head(t, "w", 1, (uint64_t[]){ 1 }, 1);
+	put_bytes(t, 4, "\0\0\0", 3);
+}
+static void elsewhere(sn_buf *t) {
+	put_tensor_head(t, "w", 1, (uint64_t[]){ 1 }, 1);
+	put_text(t, 13, "");
+}
+static void many_dims(sn_buf *t) {
+	put_tensor_head(t, "w", 9, (uint64_t[]){ 1, 1, 1, 1, 1, 1, 1, 1, 1 }, 1);
+	put_bytes(t, 9, "\0\0\0\0", 4);
+}
+
+static void onnx_is_checked(void **state) {
+	expect_tensor_failure(few_values, SN_E_MODEL, "holds 2 values; its shape needs 3");
+	expect_tensor_failure(huge_shape, SN_E_MODEL, "too large");
+	expect_tensor_failure(short_raw, SN_E_MODEL, "has 4 bytes; its shape and type (float32) need 8");
+	expect_tensor_failure(odd_packed, SN_E_MODEL, "malformed numbers");
+	expect_tensor_failure(elsewhere, SN_E_MODEL, "in another file");
+	expect_tensor_failure(many_dims, SN_E_MODEL, "9 dimensions");
+	save_text("bad.onnx", "\x08\x07");
+	expect_failure(path_of("bad.onnx"), SN_E_MODEL, "holds no graph");
+}
+
+static void onnx_nesting_is_limited(void **state) {
+	sn_buf b, inner;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_init(&inner, MAX_FILE);
+	sn_buf_text(&inner, "");
+	for (int i = 0; i < 64; i++) { /* graph in attribute in node in graph ... */
+		put_message(&b, 6, &inner);
+		put_message(&inner, 5, &b);
+		put_message(&b, 1, &inner);
+		sn_buf_add(&inner, b.data, b.size);
+		sn_buf_clear(&b);
+	}
+	put_message(&b, 7, &inner);
+	save_file("bad.onnx", &b);
+	sn_buf_free(&inner);
+	expect_failure(path_of("bad.onnx"), SN_E_LIMIT, "nested deeper");
+}
+
+/* ---- torch.save ---- */
+
+static void torch_tensors_are_rows(void **state) {
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_torch(&b);
+	save_file("a.pt", &b);
+	sn_weights *w = open_good(path_of("a.pt"));
+	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_TORCH);
+	assert_int_equal(sn_weights_count(w), 2);
+	expect_floats(sn_weights_find(w, "model.rows"), 6, (float[]){ 1, 2, 3, 4, 5, 6 });
+	expect_floats(sn_weights_find(w, "model.turned"), 6, (float[]){ 1, 4, 2, 5, 3, 6 });
+	assert_int_equal(sn_weights_find(w, "model.turned")->dims[0], 3);
+	sn_weights_close(&w);
+}
+
+static void expect_pickle_failure(const char *head, int elements, int offset, int rows, int row, const char *says) {
+	sn_buf b, pickle;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_init(&pickle, MAX_FILE);
+	sn_buf_text(&pickle, head);
+	if (elements) {
+		put_pickled_tensor(&pickle, "w", elements, offset, rows, 1, row, 1);
+		sn_buf_text(&pickle, "s.");
+	}
+	make_torch_of(&b, &pickle, (float[]){ 1, 2, 3, 4 }, 4);
+	save_file("bad.pt", &b);
+	sn_buf_free(&pickle);
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, says);
+}
+
+static void torch_is_checked(void **state) {
+	expect_pickle_failure("\x80\x02}", 4, 1, 4, 1, "reaches outside its storage");
+	expect_pickle_failure("\x80\x02}", 4, 0, 4, 2, "reaches outside its storage");
+	expect_pickle_failure("\x80\x02}", 4, 0, 5, 0, "reaches outside its storage");
+	expect_pickle_failure("\x80\x02}", 5, 0, 4, 1, "has 16 bytes; 5 elements");
+	expect_pickle_failure("\x80\x02" "cposix\nsystem\nU\x02id\x85R.", 0, 0, 0, 0, "asks for posix.system");
+	expect_pickle_failure("\x80\x02" "c__builtin__\neval\n", 0, 0, 0, 0, "asks for __builtin__.eval");
+	expect_pickle_failure("\x80\x02}(K\x01u.", 0, 0, 0, 0, "a key without value");
+	expect_pickle_failure("\x80\x02K\x01.", 0, 0, 0, 0, "not a dictionary");
+	expect_pickle_failure("\x80\x02" "0000.", 0, 0, 0, 0, "the stack is empty");
+	expect_pickle_failure("\x80\x02}j\xff\xff\xff\x7f.", 0, 0, 0, 0, "nothing was remembered");
+	expect_pickle_failure("\x80\x02}X\xff\xff\xff\x7f", 0, 0, 0, 0, "cut short");
+	save_text("bad.pt", "\x80\x02\x8a\x0al");
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "older than version 1.6");
+	save_text("bad.pt", "PK\x03\x04");
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "not a file of torch.save");
+}
+
+static void torch_dictionaries_in_themselves_end(void **state) {
+	sn_buf b, pickle;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_init(&pickle, MAX_FILE);
+	sn_buf_text(&pickle, "\x80\x02}q\x01(U\x01" "ah\x01U\x01" "bh\x01u.");
+	make_torch_of(&b, &pickle, (float[]){ 1 }, 1);
+	save_file("a2.pt", &b);
+	sn_buf_free(&pickle);
+	sn_weights *w = open_good(path_of("a2.pt"));
+	assert_int_equal(sn_weights_count(w), 0);
+	sn_weights_close(&w);
+}
+
+/* ---- every format, cut and spoilt ---- */
+
+/* `idle`: bytes at the end that do not matter, as the length of a zip file's comment. */
+static const struct {
+	const char *file;
+	void (*make)(sn_buf *);
+	size_t idle;
+} formats[] = { { "cut/model.bin", NULL, 0 }, { "cut.onnx", make_onnx, 0 }, { "cut.pt", make_torch, 3 }, { "cut.safetensors", NULL, 0 } };
+
+static void make_format(size_t i, sn_buf *b) {
+	sn_buf_init(b, MAX_FILE);
+	if (formats[i].make)
+		formats[i].make(b);
+	else if (i == 0)
+		make_ctranslate2(b, 6);
+	else
+		make_safetensors(b, "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"I8\",\"shape\":[1,3],\"data_offsets\":[8,11]}}", 11);
+}
+
+static void a_file_cut_anywhere_is_refused(void **state) {
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+		sn_buf b;
+		make_format(i, &b);
+		for (size_t size = 0; size < b.size - formats[i].idle; size++) {
+			char err[SN_ERRLEN] = "";
+			sn_weights *w;
+			assert_true(save(path_of(formats[i].file), b.data, size));
+			int result = sn_weights_open(&w, path_of(formats[i].file), err);
+			if (result != SN_E_MODEL || !*err)
+				fail_msg("%s cut to %zu of %zu bytes: %s %s", formats[i].file, size, b.size, sn_result_name(result), err);
+		}
+		sn_buf_free(&b);
+	}
+}
+
+static void read_all(const sn_weights *w) {
+	volatile unsigned sum = 0;
+	for (size_t i = 0; i < sn_weights_count(w); i++) {
+		const sn_weight *weight = sn_weights_at(w, i);
+		for (size_t k = 0; k < weight->bytes; k++)
+			sum += ((const uint8_t *)weight->data)[k];
+	}
+}
+
+/* Any result will do: the sanitisers watch. */
+static void a_spoilt_byte_harms_nobody(void **state) {
+	static const uint8_t changes[] = { 0xff, 0x01 };
+	for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+		sn_buf b;
+		make_format(i, &b);
+		for (size_t at = 0; at < b.size; at++)
+			for (size_t k = 0; k < sizeof changes; k++) {
+				char err[SN_ERRLEN] = "";
+				sn_weights *w;
+				b.data[at] ^= (char)changes[k];
+				assert_true(save(path_of(formats[i].file), b.data, b.size));
+				b.data[at] ^= (char)changes[k];
+				if (sn_weights_open(&w, path_of(formats[i].file), err) == SN_OK)
+					read_all(w);
+				else
+					assert_true(*err);
+				sn_weights_close(&w);
+			}
+		sn_buf_free(&b);
+	}
+}
+
+/* ---- opening ---- */
+
+static void directories_are_read_in_order(void **state) {
+	expect_failure(path_of("missing"), SN_E_NOT_FOUND, "cannot open");
+	assert_int_equal(mkdir(path_of("order"), 0700), 0);
+	expect_failure(path_of("order"), SN_E_NOT_FOUND, "holds no weights");
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_onnx(&b);
+	save_file("order/voice.onnx", &b);
+	sn_weights *w = open_good(path_of("order"));
+	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_ONNX);
+	sn_weights_close(&w);
+	make_onnx(&b);
+	save_file("order/other.onnx", &b);
+	expect_failure(path_of("order"), SN_E_MODEL, "holds 2 files *.onnx");
+	make_torch(&b);
+	save_file("order/pytorch_model.bin", &b);
+	w = open_good(path_of("order"));
+	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_TORCH);
+	sn_weights_close(&w);
+	save_safetensors("order/model.safetensors", "{}", 0);
+	w = open_good(path_of("order"));
+	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_SAFETENSORS);
+	assert_string_equal(sn_weights_path(w), path_of("order/model.safetensors"));
+	sn_weights_close(&w);
+	save_text("note.txt", "words");
+	expect_failure(path_of("note.txt"), SN_E_MODEL, "no known kind of weights");
+	assert_int_equal(mkdir(path_of("folder.onnx"), 0700), 0);
+	expect_failure(path_of("folder.onnx"), SN_E_NOT_FOUND, "holds no weights");
+}
+
+static void the_key_follows_the_files(void **state) {
+	save_safetensors("key.safetensors", "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4);
+	sn_weights *w = open_good(path_of("key.safetensors"));
+	uint64_t first = sn_weights_key(w);
+	sn_weights_close(&w);
+	w = open_good(path_of("key.safetensors"));
+	assert_true(sn_weights_key(w) == first);
+	sn_weights_close(&w);
+	save_safetensors("key.safetensors", "{\"b\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4);
+	w = open_good(path_of("key.safetensors"));
+	assert_true(sn_weights_key(w) != first);
+	sn_weights_close(&w);
+}
+
+/* ---- numbers ---- */
+
+static float half_value(uint16_t half) {
+	int exponent = half >> 10 & 31, fraction = half & 1023;
+	double value = exponent == 31 ? (fraction ? NAN : INFINITY) : exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24);
+	return (float)(half & 0x8000 ? -value : value);
+}
+
+static void every_half_is_converted(void **state) {
+	uint16_t *halves = malloc(65536 * sizeof *halves);
+	float *values = malloc(65536 * sizeof *values);
+	for (int i = 0; i < 65536; i++)
+		halves[i] = (uint16_t)i;
+	sn_weight w = { .name = "h", .dtype = SN_F16, .rank = 1, .dims = { 65536 }, .data = halves, .bytes = 131072 };
+	sn_weight_floats(&w, 0, 65536, values);
+	for (int i = 0; i < 65536; i++) {
+		float expected = half_value((uint16_t)i);
+		if (isnan(expected) ? !isnan(values[i]) : (values[i] != expected || signbit(values[i]) != signbit(expected)))
+			fail_msg("half %04x became %g instead of %g", (unsigned)i, (double)values[i], (double)expected);
+	}
+	float some[100];
+	sn_weight_floats(&w, 1000, 100, some);
+	assert_memory_equal(some, values + 1000, sizeof some);
+	free(halves);
+	free(values);
+}
+
+static void other_types_are_converted(void **state) {
+	const uint16_t brain[] = { 0x3f80, 0xc040 };
+	const double wide[] = { 0.5, -1e300, 0.1 };
+	sn_weight w = { .name = "b", .dtype = SN_BF16, .rank = 1, .dims = { 2 }, .data = brain, .bytes = 4 };
+	expect_floats(&w, 2, (float[]){ 1, -3 });
+	w = (sn_weight){ .name = "d", .dtype = SN_F64, .rank = 1, .dims = { 3 }, .data = wide, .bytes = 24 };
+	expect_floats(&w, 3, (float[]){ 0.5f, -INFINITY, 0.1f });
+	int8_t bytes[300];
+	float scales[3] = { 0.5f, 1, 2 }, values[300];
+	for (int i = 0; i < 300; i++)
+		bytes[i] = (int8_t)(i % 100);
+	w = (sn_weight){ .name = "i", .dtype = SN_I8, .rank = 2, .dims = { 3, 100 }, .data = bytes, .bytes = 300, .row_scale = scales };
+	sn_weight_floats(&w, 50, 200, values);
+	for (int i = 0; i < 200; i++)
+		assert_true(values[i] == (float)((i + 50) % 100) * scales[(i + 50) / 100]);
+}
+
+static int setup(void **state) { return mkdtemp(dir) && mkdir(path_of("bad"), 0700) == 0 && mkdir(path_of("cut"), 0700) == 0 ? 0 : -1; }
+
+static int teardown(void **state) {
+	char command[64];
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	return system(command);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(safetensors_holds_its_tensors),
+		cmocka_unit_test(safetensors_headers_are_checked),
+		cmocka_unit_test(shards_are_joined),
+		cmocka_unit_test(ctranslate2_scales_and_aliases),
+		cmocka_unit_test(ctranslate2_is_checked),
+		cmocka_unit_test(onnx_holds_tensors_and_nodes),
+		cmocka_unit_test(onnx_bodies_keep_their_names_apart),
+		cmocka_unit_test(onnx_is_checked),
+		cmocka_unit_test(onnx_nesting_is_limited),
+		cmocka_unit_test(torch_tensors_are_rows),
+		cmocka_unit_test(torch_is_checked),
+		cmocka_unit_test(torch_dictionaries_in_themselves_end),
+		cmocka_unit_test(a_file_cut_anywhere_is_refused),
+		cmocka_unit_test(a_spoilt_byte_harms_nobody),
+		cmocka_unit_test(directories_are_read_in_order),
+		cmocka_unit_test(the_key_follows_the_files),
+		cmocka_unit_test(every_half_is_converted),
+		cmocka_unit_test(other_types_are_converted),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

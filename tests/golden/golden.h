@@ -45,7 +45,7 @@ const int32_t *golden_ids(golden *g, const char *name, int64_t *count);
 /* ---- comparing ---- (each prints its line; a name that the fixture lacks is ignored, so adapters can offer all they have) */
 typedef enum golden_kind {
 	GOLDEN_TENSOR, /* relative L2 <= 1e-4 and max abs <= 2e-4 x max(1, largest expected) */
-	GOLDEN_SIGNAL  /* waveforms and mels: max abs <= 2e-5 x the same */
+	GOLDEN_SIGNAL  /* waveforms and mels: the same with max abs <= 2e-5 x max(1, largest expected) */
 } golden_kind;
 
 /* `count` values in the expected tensor's own order (row-major); a count that differs from the expected size fails. */

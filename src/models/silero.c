@@ -22,7 +22,8 @@ static const char *const onnx_names[PARTS] = {
 	"encoder.3.reparam_conv.bias", "decoder.rnn.weight_ih", "decoder.rnn.weight_hh", "decoder.rnn.bias_ih", "decoder.rnn.bias_hh",
 	"decoder.decoder.2.weight", "decoder.decoder.2.bias",
 };
-static const char *const files[] = { "silero_vad_16k.safetensors", "silero_vad.onnx", "silero_vad_op18_ifless.onnx" };
+/* In the order of preference: in the published package the safetensors hold the weights of another training run. */
+static const char *const files[] = { "silero_vad.onnx", "silero_vad_op18_ifless.onnx", "silero_vad_16k.safetensors" };
 
 /* The network of one sample rate. */
 typedef struct net {
@@ -120,7 +121,7 @@ static int open_weights(sn_silero *silero, int second, sn_weights **weights, rec
 		sn_weights_close(weights);
 	}
 	return sn_fail(err, SN_E_NOT_FOUND, "%s holds no Silero VAD weights for %d Hz; %s or %s is needed", silero->dir, second ? 8000 : 16000,
-	               second ? files[1] : files[0], second ? files[2] : files[1]);
+	               files[0], files[1]);
 }
 
 static int net_open(sn_silero *silero, int second, char *err) {

@@ -344,5 +344,6 @@ int sn_vits_tensor(sn_vits_stream *stream, const char *name, float **values, int
 		const float *const rows = nn_exec_output(v->text, name, extents);
 		return copy_rows(rows, extents[0], extents[1], values, rank, dims, err);
 	}
+	if (!v->debug) return sn_fail(err, SN_E_NOT_FOUND, "a fused plan does not keep the tensor '%s'", name);
 	return nn_exec_tensor(v->text, name, values, rank, dims, err);
 }

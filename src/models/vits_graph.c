@@ -32,6 +32,11 @@ static nn_t norm(vits_recorder *r, const vits_norm *n, nn_t x, float eps) {
 
 static nn_t add(vits_recorder *r, nn_t x, nn_t y) { return nn_binary(r->g, NN_ADD, x, y); }
 
+/* x times `count` rows of a matrix, from `first` on. */
+static nn_t part(vits_recorder *r, nn_t x, nn_t w, nn_t b, int64_t first, int64_t count) {
+	return nn_linear(r->g, x, nn_fold_rows(r->g, w, first, count), b == NN_NONE ? NN_NONE : nn_fold_rows(r->g, b, first, count));
+}
+
 /* The chosen speaker's embedding [1, speaker width], NN_NONE for a model of one speaker. */
 static nn_t speaker(vits_recorder *r) {
 	if (!r->w->speakers) return NN_NONE;
@@ -118,9 +123,9 @@ void vits_record_text(vits_recorder *r) {
 	x = nn_name(g, nn_affine(g, x, sqrtf((float)w->width), 0), "text_encoder_embed");
 	for (int i = 0; i < w->layer_count; i++) x = layer(r, i, x);
 	nn_output(g, x, "text_encoder_out");
-	const nn_t stats = conv(r, &w->project, x);
-	nn_output(g, nn_slice_cols(g, stats, 0, 2 * w->half), "prior_means");
-	nn_output(g, nn_slice_cols(g, stats, 2 * w->half, 2 * w->half), "prior_log_variances");
+	const nn_t project = matrix(r, &w->project), project_b = bias(r, &w->project);
+	nn_output(g, part(r, x, project, project_b, 0, 2 * w->half), "prior_means");
+	nn_output(g, part(r, x, project, project_b, 2 * w->half, 2 * w->half), "prior_log_variances");
 	nn_output(g, w->stochastic ? stochastic(r, x, voice, tokens) : deterministic(r, x, voice), "log_duration");
 }
 
@@ -133,14 +138,10 @@ static void wavenet_layer(vits_recorder *r, const vits_coupling *f, int i, nn_t 
 	nn_t a = conv(r, &f->in[i], *h);
 	if (cond != NN_NONE) a = add(r, a, nn_slice_cols(g, cond, 2 * width * i, 2 * width));
 	a = nn_gated_tanh(g, a);
-	nn_t w = matrix(r, &f->skip[i]), b = bias(r, &f->skip[i]);
-	if (i + 1 < f->depth) {
-		const nn_t res_b = b == NN_NONE ? NN_NONE : nn_fold_rows(g, b, 0, width);
-		*h = add(r, nn_linear(g, a, nn_fold_rows(g, w, 0, width), res_b), *h);
-		w = nn_fold_rows(g, w, width, width);
-		if (b != NN_NONE) b = nn_fold_rows(g, b, width, width);
-	}
-	const nn_t skip = nn_linear(g, a, w, b);
+	const nn_t w = matrix(r, &f->skip[i]), b = bias(r, &f->skip[i]);
+	const int last = i + 1 == f->depth;
+	if (!last) *h = add(r, part(r, a, w, b, 0, width), *h);
+	const nn_t skip = last ? nn_linear(g, a, w, b) : part(r, a, w, b, width, width);
 	*out = *out == NN_NONE ? skip : add(r, skip, *out);
 }
 

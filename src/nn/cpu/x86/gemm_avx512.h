@@ -146,7 +146,7 @@ static void run_tile(const nn_gemm *g, tile_args *t, tile_fn fn, int64_t m, int 
 	}
 	fn(t);
 	if (!direct)
-		nn512_epilogue(g, m, rows, n, cols, sums, width);
+		nn512_epilogue(g, m, rows, n, cols, sums, width, ELEMENT == 1);
 }
 
 static void run_panel(const nn_gemm *g, tile_args *t, int64_t m, int rows, int64_t n, int plain) {

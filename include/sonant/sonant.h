@@ -306,9 +306,13 @@ SN_API int sn_transcribe_pcm(sn_transcript **out, sn_model *model, const float *
 
 SN_API void sn_transcript_free(sn_transcript **transcript);
 
-/* Writes a transcript as "text", "json" (one line), "verbose_json" (with segments), "srt", "vtt" or "tsv". *text is malloc'ed (free() it), ends with a newline and a NUL
- * that *size does not count (size may be NULL). Returns SN_OK, SN_E_ARGUMENT (unknown format: lists them), SN_E_MEMORY. */
-SN_API int sn_transcript_format(const sn_transcript *transcript, const char *format, char **text, size_t *size, char *err);
+#define SN_TRANSCRIPT_FORMATS "text, json, verbose_json, srt, vtt, tsv"
+
+/* Writes a transcript: "text" (one line), "json" (one line: everything but the decoder's numbers), "verbose_json" (with tokens, log
+ * probabilities and so on of each segment, indented), "srt", "vtt", "tsv" (milliseconds). file: becomes the JSON's "file"; may be NULL. *text
+ * is malloc'ed (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
+ * Returns SN_OK, SN_E_ARGUMENT (unknown format: lists them), SN_E_MEMORY. */
+SN_API int sn_transcript_format(char **text, size_t *size, const sn_transcript *transcript, const char *format, const char *file, char *err);
 
 /* ---- text to speech ---- */
 
@@ -328,6 +332,7 @@ typedef struct sn_tts_options {
 } sn_tts_options;
 
 #define SN_TTS_MAX_TEXT ((size_t)65536)        /* bytes of text waiting in a session, and of one push */
+#define SN_SPEAK_MAX_TEXT ((size_t)512 << 10)  /* bytes of text of a one-call helper */
 #define SN_TTS_MAX_CHUNKS 8                    /* chunks waiting to be pulled beyond which a session rests */
 
 /* Opens a session on a model that speaks. Returns SN_OK, SN_E_ARGUMENT, SN_E_UNSUPPORTED (not a text-to-speech model, language), SN_E_NOT_FOUND (voice),
@@ -335,12 +340,14 @@ typedef struct sn_tts_options {
 SN_API int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, char *err);
 
 /* Hands over text: whole sentences are spoken as they come, the rest waits for more text or finish. Phonemes are made here, sentence by sentence.
- * Returns SN_OK; SN_AGAIN (nothing taken: SN_TTS_MAX_TEXT bytes wait; pull, then push the same again); SN_E_FORMAT (invalid UTF-8 or a NUL: says where);
+ * Waits while SN_TTS_MAX_TEXT bytes wait. Returns SN_OK; SN_AGAIN (nothing taken: the session rests until audio is pulled; pull, then push the same
+ * again); SN_E_FORMAT (invalid UTF-8: says where; a push holds whole characters);
  * SN_E_LIMIT (more than SN_TTS_MAX_TEXT bytes at once, or a sentence that is too long for the model); SN_E_CLOSED; SN_E_CANCELLED; or the error that
  * ended the session. */
 SN_API int sn_tts_push(sn_tts *tts, const char *text, size_t size, char *err);
 
-/* No more text will come. Returns SN_OK, SN_E_CLOSED, SN_E_CANCELLED, SN_E_FORMAT (there was nothing to speak: empty, or without a letter or digit). */
+/* No more text will come. Returns SN_OK, SN_E_CLOSED, SN_E_CANCELLED, SN_E_ARGUMENT (there was nothing to speak: empty, or without a
+ * letter or digit). */
 SN_API int sn_tts_finish(sn_tts *tts, char *err);
 
 typedef struct sn_audio {
@@ -357,7 +364,9 @@ SN_API int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err);
 SN_API void sn_tts_cancel(sn_tts *tts);
 SN_API void sn_tts_close(sn_tts **tts);
 
-/* Facts of a synthesis, complete after SN_END. Borrowed from the session or result. */
+typedef struct sn_speech_note { char code[32], message[224]; } sn_speech_note; /* "left_out", "clipped" */
+
+/* Facts of a synthesis, complete after SN_END. */
 typedef struct sn_speech {
 	double duration;           /* of the speech */
 	double processing_time;    /* from opening the session (helpers: from the call) */
@@ -365,7 +374,8 @@ typedef struct sn_speech {
 	int sample_rate, sentences;
 	int64_t samples;
 	char model[256], dtype[8], voice[64];
-	char notes[512];           /* "" or sentences: what was changed in the text, what was clipped */
+	int note_count;
+	sn_speech_note notes[4];
 } sn_speech;
 SN_API void sn_tts_result(const sn_tts *tts, sn_speech *speech);
 

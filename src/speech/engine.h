@@ -7,9 +7,9 @@
 #include "models/whisper.h"
 #include "speech/lane.h"
 #include "speech/scheduler.h"
-
-#include <limits.h>
-#include <stdatomic.h>
+#include "store/models.h"
+#include "text/chars.h"
+#include "text/piper.h"
 
 struct sn_engine {
 	nn_pool *pool;
@@ -17,10 +17,12 @@ struct sn_engine {
 	int references;            /* the caller's and one for each model; guarded by models_lock */
 	int threads, no_cache;
 	sn_precision precision;
-	char home[PATH_MAX], cpu[64];
+	sn_store *store;
+	const char *cpu;
 	pthread_mutex_t load_lock;   /* one load at a time */
 	pthread_mutex_t models_lock; /* guards the list and all reference counts */
 	sn_model *models;
+	sn_phonemizer *phonemizer;   /* starts its helper when it is first needed */
 };
 
 typedef enum sn_architecture { SN_ARCH_WHISPER, SN_ARCH_VITS, SN_ARCH_SILERO } sn_architecture;
@@ -29,15 +31,17 @@ struct sn_model {
 	sn_engine *engine;
 	sn_model *next;
 	int references;
-	char name[256], path[PATH_MAX];
+	char name[SN_STORE_NAME], path[SN_STORE_PATH];
 	sn_architecture architecture;
 	nn_dtype dtype;
-	int windows;
+	int windows, from_cache;
 	double load_time;
 	/* one of these */
 	sn_whisper *whisper;
 	sn_lane *lane;             /* with whisper */
 	sn_vits *vits;
+	sn_piper *piper;           /* with vits: one of these two makes its ids */
+	sn_chars *chars;
 	sn_silero *silero;
 	const char *languages[SN_WHISPER_MAX_LANGUAGES];
 	char language[16];         /* vits */

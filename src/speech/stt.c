@@ -53,7 +53,7 @@ static int set_prompt(sn_stt *stt, const char *prompt, char *err) {
 	int count = 0, result = text && ids ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the prompt");
 	if (result == SN_OK) {
 		int length = snprintf(text, size + 2, " %s", prompt + strspn(prompt, " \t\r\n"));
-		result = sn_bpe_encode((sn_bpe *)sn_whisper_bpe(stt->model->whisper), text, (size_t)length, ids, (int)size + 2, &count, err);
+		result = sn_bpe_encode(sn_whisper_bpe(stt->model->whisper), text, (size_t)length, ids, (int)size + 2, &count, err);
 	}
 	if (result == SN_OK) {
 		int keep = count < SN_STT_MAX_HISTORY ? count : SN_STT_MAX_HISTORY; /* the end counts, as in the reference */

@@ -1,0 +1,53 @@
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <string.h>
+
+static const struct {
+	const char *name, *summary;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "transcribe", "speech to text", cli_transcribe },
+	{ "speak", "text to speech", cli_speak },
+	{ "models", "list models, or show what one can do", cli_models },
+	{ "info", "show what the engine runs on", cli_info },
+	{ "bench", "measure speed on this machine", cli_bench },
+	{ "version", "print the version", cli_version },
+};
+
+static void usage(FILE *out) {
+	fprintf(out, "usage: sonant COMMAND [OPTION...] [ARGUMENT...]\n\n");
+	for (int i = 0; i < COUNT(commands); i++)
+		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+	fprintf(out, "\n\"sonant COMMAND --help\" lists a command's options and the exit statuses.\n");
+}
+
+int cli_version(int argc, char **argv) {
+	static const cli_command command = { .name = "version", .usage = "version", .summary = "Prints the version." };
+	const char *operands[2];
+	int count = argc > 2 ? -1 : cli_parse(&command, argc, argv, operands);
+	if (count < 0)
+		return count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	printf("sonant %s\n", sn_version());
+	return 0;
+}
+
+int main(int argc, char **argv) {
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, and a helper's end is no reason to die */
+	if (argc < 2) {
+		usage(stderr);
+		return sn_result_exit(SN_E_ARGUMENT);
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+		usage(stdout);
+		return 0;
+	}
+	if (strcmp(argv[1], "--version") == 0)
+		return cli_version(1, argv);
+	for (int i = 0; i < COUNT(commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	fprintf(stderr, "sonant: there is no command \"%s\"\n\n", argv[1]);
+	usage(stderr);
+	return sn_result_exit(SN_E_ARGUMENT);
+}

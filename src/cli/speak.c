@@ -1,0 +1,122 @@
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+	cli_engine engine;
+	const char *model, *out, *audio, *format;
+	sn_tts_options tts;
+} args;
+
+static const cli_option options[] = {
+	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_TEXT, &args.out },
+	{ "model", 'm', "MODEL", "name, alias or path (default: auto)", CLI_TEXT, &args.model },
+	{ "voice", 'v', "VOICE", "speaker of a model with several: name or number", CLI_TEXT, &args.tts.voice },
+	{ "language", 'l', "LANG", "language of the text (default: the model's)", CLI_TEXT, &args.tts.language },
+	{ "speed", 0, "X", "0.25 to 4 (default: 1)", CLI_FLOAT, &args.tts.speed },
+	{ "seed", 0, "N", "of the model's noise (default: 0)", CLI_U64, &args.tts.seed },
+	{ "noise", 0, "X", "of the voice, up to 2; below 0: none (default: the voice's)", CLI_FLOAT, &args.tts.noise },
+	{ "noise-duration", 0, "X", "of the rhythm, likewise", CLI_FLOAT, &args.tts.noise_duration },
+	{ "pause", 0, "S", "seconds of silence between sentences (default: 0)", CLI_FLOAT, &args.tts.pause },
+	{ "audio", 0, "FORMAT", "wav, flac, mp3, opus or pcm, whatever OUT ends in", CLI_TEXT, &args.audio },
+	{ "format", 'f', "FORMAT", "facts of the result on standard output: text or json (default: none)", CLI_TEXT, &args.format },
+	CLI_ENGINE_OPTIONS(args.engine),
+};
+
+static const cli_command command = {
+	.name = "speak",
+	.usage = "speak TEXT|- -o OUT [OPTION...]",
+	.summary = "Speaks a text to an audio file; \"-\" reads the text from standard input.",
+	.options = options,
+	.option_count = COUNT(options),
+};
+
+/* All of standard input, up to one byte more than may be spoken. */
+static char *read_input(size_t *size) {
+	char *text = malloc(SN_SPEAK_MAX_TEXT + 1);
+	*size = text ? fread(text, 1, SN_SPEAK_MAX_TEXT + 1, stdin) : 0;
+	return text;
+}
+
+static int print_facts(const sn_speech *s) {
+	char *text = NULL, *model = cli_quoted(s->model), *voice = cli_quoted(s->voice), *out = cli_quoted(args.out);
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+	int code = f && model && voice && out ? SN_OK : SN_E_MEMORY;
+	if (f && code == SN_OK && strcmp(args.format, "json") == 0) {
+		fprintf(f, "{\"success\": true, \"output\": %s, \"sample_rate\": %d, \"duration\": %.3f, \"processing_time\": %.3f, \"first_audio\": %.3f, \"sentences\": %d, ", out,
+		        s->sample_rate, s->duration, s->processing_time, s->first_audio, s->sentences);
+		fprintf(f, "\"model\": %s, \"dtype\": \"%s\", \"voice\": %s, \"notes\": [", model, s->dtype, voice);
+		for (int i = 0; i < s->note_count; i++)
+			fprintf(f, "%s{\"code\": \"%s\", \"message\": \"%s\"}", i ? ", " : "", s->notes[i].code, s->notes[i].message);
+		fprintf(f, "]}\n");
+	} else if (f && code == SN_OK) {
+		fprintf(f, "%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s\n", args.out, s->duration, s->processing_time, s->sentences,
+		        s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype);
+	}
+	if (f)
+		fclose(f);
+	if (code == SN_OK)
+		code = cli_write(text, size);
+	free(text);
+	free(model);
+	free(voice);
+	free(out);
+	return sn_result_exit(code);
+}
+
+static int speak(const char *text, size_t size) {
+	char err[SN_ERRLEN];
+	sn_engine *engine = NULL;
+	sn_model *model = NULL;
+	sn_speech speech;
+	cli_progress progress;
+	cli_progress_start(&progress, "speaking");
+	args.tts.progress = cli_progress_show;
+	args.tts.payload = &progress;
+	int code = cli_engine_open(&engine, &args.engine, err), status = 0;
+	if (code == SN_OK)
+		code = sn_model_load(&model, engine, args.model, &(sn_model_options){ .task = SN_TASK_SPEAK }, err);
+	if (code == SN_OK)
+		code = sn_speak_file(model, text, size, args.out, args.audio, &args.tts, &speech, err);
+	cli_progress_done(&progress);
+	if (code != SN_OK)
+		status = cli_fail(code, NULL, err);
+	for (int i = 0; code == SN_OK && i < speech.note_count; i++)
+		fprintf(stderr, "sonant: note: %s\n", speech.notes[i].message);
+	if (code == SN_OK && args.format)
+		status = print_facts(&speech);
+	sn_model_release(&model);
+	sn_engine_close(&engine);
+	return status;
+}
+
+int cli_speak(int argc, char **argv) {
+	const char **operands = calloc((size_t)argc, sizeof *operands);
+	int count = operands ? cli_parse(&command, argc, argv, operands) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	const char *text = count == 1 ? operands[0] : NULL;
+	free(operands);
+	if (count < 0)
+		return status;
+	if (count != 1 || !args.out) {
+		fprintf(stderr, "sonant speak: %s\n", count == 0 ? "no TEXT was given" : count > 1 ? "more than one TEXT was given; quote it" : "-o OUT is missing");
+		return status;
+	}
+	if (args.format && strcmp(args.format, "text") != 0 && strcmp(args.format, "json") != 0)
+		return cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json; the audio's format is that of OUT or --audio");
+	if (args.format && strcmp(args.out, "-") == 0)
+		return cli_fail(SN_E_ARGUMENT, NULL, "audio and facts cannot both go to standard output");
+	size_t size = strlen(text);
+	char *input = NULL;
+	if (strcmp(text, "-") == 0) {
+		input = read_input(&size);
+		if (!input || ferror(stdin)) {
+			free(input);
+			return cli_fail(SN_E_IO, NULL, "standard input cannot be read");
+		}
+	}
+	status = speak(input ? input : text, size);
+	free(input);
+	return status;
+}

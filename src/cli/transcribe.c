@@ -1,0 +1,148 @@
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct {
+	cli_engine engine;
+	const char *model, *format, *out;
+	sn_stt_options stt;
+	sn_switch timestamps;
+	int words, no_fallback, no_condition;
+} args;
+
+static const cli_option options[] = {
+	{ "model", 'm', "MODEL", "name, alias or directory (default: auto)", CLI_TEXT, &args.model },
+	{ "language", 'l', "LANG", "code or name, or auto to detect it (default: auto)", CLI_TEXT, &args.stt.language },
+	{ "task", 0, "TASK", "transcribe, or translate into English", CLI_TEXT, &args.stt.task },
+	{ "format", 'f', "FORMAT", SN_TRANSCRIPT_FORMATS " (default: text)", CLI_TEXT, &args.format },
+	{ "output", 'o', "OUT", "file; with several FILEs a folder; default: standard output", CLI_TEXT, &args.out },
+	{ "vad", 0, "on|off|auto", "decode speech only, in batches (default: where silero-vad is installed)", CLI_SWITCH, &args.stt.vad },
+	{ "batch", 0, "N", "windows decoded together with --vad (default: 8)", CLI_INT, &args.stt.batch },
+	{ "beam", 0, "N", "sequences searched; 1: greedy (default: 5)", CLI_INT, &args.stt.beam },
+	{ "prompt", 0, "TEXT", "text that the audio follows: names, spelling, style", CLI_TEXT, &args.stt.prompt },
+	{ "temperature", 0, "X", "first temperature, 0 to 1 (default: 0)", CLI_FLOAT, &args.stt.temperature },
+	{ "seed", 0, "N", "of sampling at temperatures above 0", CLI_U64, &args.stt.seed },
+	{ "timestamps", 0, "on|off|auto", "times within a window (default: on)", CLI_SWITCH, &args.timestamps },
+	{ "words", 0, NULL, "times of words", CLI_FLAG, &args.words },
+	{ "no-fallback", 0, NULL, "do not repeat doubtful windows at higher temperatures", CLI_FLAG, &args.no_fallback },
+	{ "no-condition", 0, NULL, "without vad: do not give windows the text before them", CLI_FLAG, &args.no_condition },
+	CLI_ENGINE_OPTIONS(args.engine),
+};
+
+static const cli_command command = {
+	.name = "transcribe",
+	.usage = "transcribe FILE... [OPTION...]",
+	.summary = "Writes what is said in audio files: wav, flac, ogg, opus, mp3 and all that FFmpeg reads; \"-\" is standard input.",
+	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the others\n"
+	           "are still transcribed, and the exit status is that of the first failure.",
+	.options = options,
+	.option_count = COUNT(options),
+};
+
+/* Where a file's transcript goes with -o: OUT itself, or OUT/NAME.FORMAT when OUT is a folder. NULL: out of memory. */
+static char *output_path(const char *file, int is_folder) {
+	const char *const base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
+	const char *const dot = strrchr(base, '.');
+	const char *const ending = strcmp(args.format, "text") == 0 ? "txt" : strcmp(args.format, "verbose_json") == 0 ? "json" : args.format;
+	char *path = NULL;
+	if (!is_folder)
+		return strdup(args.out);
+	int length = asprintf(&path, "%s/%.*s.%s", args.out, dot && dot != base ? (int)(dot - base) : (int)strlen(base), strcmp(file, "-") == 0 ? "stdin" : base, ending);
+	return length < 0 ? NULL : path;
+}
+
+/* Returns an exit status. */
+static int write_file(const char *path, const char *text, size_t size) {
+	FILE *file = fopen(path, "w");
+	int failed = !file || fwrite(text, 1, size, file) != size;
+	if (file && fclose(file) != 0)
+		failed = 1;
+	return failed ? cli_fail(errno == ENOSPC ? SN_E_NO_SPACE : SN_E_IO, path, strerror(errno)) : 0;
+}
+
+static int transcribe_one(sn_model *model, const char *file, int is_folder, int many) {
+	char err[SN_ERRLEN], *text = NULL;
+	size_t size;
+	sn_transcript *t;
+	cli_progress progress;
+	cli_progress_start(&progress, file);
+	args.stt.progress = cli_progress_show;
+	args.stt.payload = &progress;
+	int code = sn_transcribe_file(&t, model, file, &args.stt, err);
+	cli_progress_done(&progress);
+	if (code == SN_OK)
+		code = sn_transcript_format(&text, &size, t, args.format, many ? file : NULL, err);
+	if (code != SN_OK) {
+		sn_transcript_free(&t);
+		return cli_fail(code, file, err);
+	}
+	if (!*t->text && t->note_count && strcmp(args.format, "json") != 0 && strcmp(args.format, "verbose_json") != 0)
+		fprintf(stderr, "sonant: %s: %s\n", file, t->notes[t->note_count - 1].message);
+	char *path = args.out ? output_path(file, is_folder) : NULL;
+	int status = args.out ? path ? write_file(path, text, size) : cli_fail(SN_E_MEMORY, file, "out of memory") : sn_result_exit(cli_write(text, size));
+	free(path);
+	free(text);
+	sn_transcript_free(&t);
+	return status;
+}
+
+static int check_format(const char *format) {
+	const sn_transcript empty = { .text = "", .language = "", .task = "", .model = "", .dtype = "" };
+	char err[SN_ERRLEN], *text;
+	int code = sn_transcript_format(&text, NULL, &empty, format, NULL, err);
+	free(text);
+	return code == SN_OK ? 0 : cli_fail(code, NULL, err);
+}
+
+/* OUT is a folder when it is one already or several files go there. */
+static int prepare_output(int files, int *is_folder) {
+	struct stat st;
+	*is_folder = args.out && (files > 1 || (stat(args.out, &st) == 0 && S_ISDIR(st.st_mode)));
+	if (*is_folder && mkdir(args.out, 0777) != 0 && errno != EEXIST)
+		return cli_fail(SN_E_IO, args.out, strerror(errno));
+	return 0;
+}
+
+static int transcribe_all(const char **files, int count, int is_folder) {
+	char err[SN_ERRLEN];
+	sn_engine *engine = NULL;
+	sn_model *model = NULL;
+	int code = cli_engine_open(&engine, &args.engine, err), first = 0;
+	if (code == SN_OK)
+		code = sn_model_load(&model, engine, args.model, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE, .windows = args.stt.batch }, err);
+	if (code != SN_OK)
+		first = cli_fail(code, NULL, err);
+	for (int i = 0; i < count && code == SN_OK; i++) {
+		int status = transcribe_one(model, files[i], is_folder, count > 1);
+		first = first ? first : status;
+	}
+	sn_model_release(&model);
+	sn_engine_close(&engine);
+	return first;
+}
+
+int cli_transcribe(int argc, char **argv) {
+	const char **files = calloc((size_t)argc, sizeof *files);
+	args.format = "text";
+	int is_folder, count = files ? cli_parse(&command, argc, argv, files) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	if (count == 0) {
+		fprintf(stderr, "sonant transcribe: no FILE was given\n");
+		cli_help(&command, stderr);
+	}
+	if (count > 0) {
+		args.stt.timestamps = args.timestamps;
+		args.stt.words = args.words ? SN_ON : SN_DEFAULT;
+		args.stt.fallback = args.no_fallback ? SN_OFF : SN_DEFAULT;
+		args.stt.condition = args.no_condition ? SN_OFF : SN_DEFAULT;
+		status = check_format(args.format);
+		if (!status)
+			status = prepare_output(count, &is_folder);
+		if (!status)
+			status = transcribe_all(files, count, is_folder);
+	}
+	free(files);
+	return status;
+}

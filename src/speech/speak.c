@@ -1,0 +1,121 @@
+/* One call from text to an audio file. */
+#include "audio/encode.h"
+#include "speech/tts.h"
+#include "text/validate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_AUDIO ((size_t)2 << 30) /* bytes of speech in memory */
+
+static int write_ready(sn_tts *tts, sn_encoder *encoder, const sn_tts_options *o, char *err) {
+	sn_audio audio;
+	sn_speech speech;
+	int result;
+	while ((result = sn_tts_pull(tts, &audio, err)) == SN_OK) {
+		result = sn_encoder_write(encoder, audio.pcm, audio.count, err);
+		if (result != SN_OK)
+			return result;
+		if (!o || !o->progress)
+			continue;
+		sn_tts_result(tts, &speech);
+		if (o->progress(o->payload, speech.duration, 0) != 0)
+			return sn_fail(err, SN_E_CANCELLED, "cancelled by the caller");
+	}
+	return result;
+}
+
+/* Length of the next piece to push: at most `most` bytes, whole characters. */
+static size_t piece(const char *text, size_t size, size_t most) {
+	if (size <= most)
+		return size;
+	while (most > 1 && ((unsigned char)text[most] & 0xc0) == 0x80)
+		most--;
+	return most;
+}
+
+static int speak(sn_tts *tts, sn_encoder *encoder, const char *text, size_t size, const sn_tts_options *o, char *err) {
+	int result = SN_OK;
+	while (size && result == SN_OK) {
+		size_t part = piece(text, size, SN_TTS_MAX_TEXT / 4);
+		while ((result = sn_tts_push(tts, text, part, err)) == SN_AGAIN)
+			if ((result = write_ready(tts, encoder, o, err)) != SN_AGAIN)
+				return result;
+		text += part;
+		size -= part;
+	}
+	if (result == SN_OK)
+		result = sn_tts_finish(tts, err);
+	if (result == SN_OK)
+		result = write_ready(tts, encoder, o, err);
+	return result == SN_END ? sn_encoder_finish(encoder, err) : result;
+}
+
+static int check_text(const char *text, size_t size, char *err) {
+	sn_buf clean;
+	sn_text_facts facts;
+	if (size > SN_SPEAK_MAX_TEXT)
+		return sn_fail(err, SN_E_LIMIT, "the text has %zu bytes; at most %zu are spoken at once", size, SN_SPEAK_MAX_TEXT);
+	sn_buf_init(&clean, SN_SPEAK_MAX_TEXT + 1);
+	int result = sn_text_validate(text, size, &clean, &facts, err);
+	sn_buf_free(&clean);
+	return result;
+}
+
+int sn_speak_file(sn_model *model, const char *text, size_t size, const char *path, const char *format, const sn_tts_options *options,
+                  sn_speech *speech, char *err) {
+	sn_tts *tts = NULL;
+	sn_encoder *encoder = NULL;
+	sn_encoder_options eo = { .format = SN_AUDIO_WAV, .channels = 1 };
+	const int is_stdout = strcmp(path, "-") == 0;
+	int result = check_text(text, size, err);
+	if (result == SN_OK && format)
+		result = sn_audio_format_parse(format, &eo.format, err);
+	else if (result == SN_OK && !is_stdout && strchr(path, '.'))
+		result = sn_audio_format_of_path(path, &eo.format, err);
+	if (result == SN_OK)
+		result = sn_tts_open(&tts, model, options, err);
+	if (result == SN_OK) {
+		eo.rate = tts->config->sample_rate;
+		result = is_stdout ? sn_encoder_open_fd(&encoder, STDOUT_FILENO, "standard output", &eo, err) : sn_encoder_open_path(&encoder, path, &eo, err);
+	}
+	if (result == SN_OK)
+		result = speak(tts, encoder, text, size, options, err);
+	if (result == SN_OK && speech)
+		sn_tts_result(tts, speech);
+	sn_encoder_close(&encoder);
+	sn_tts_close(&tts);
+	return result;
+}
+
+int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char *text, size_t size, const char *format,
+                    const sn_tts_options *options, sn_speech *speech, char *err) {
+	sn_tts *tts = NULL;
+	sn_encoder *encoder = NULL;
+	sn_encoder_options eo = { .format = SN_AUDIO_WAV, .channels = 1 };
+	sn_buf out;
+	*data = NULL;
+	*data_size = 0;
+	sn_buf_init(&out, MAX_AUDIO);
+	int result = check_text(text, size, err);
+	if (result == SN_OK && format)
+		result = sn_audio_format_parse(format, &eo.format, err);
+	if (result == SN_OK)
+		result = sn_tts_open(&tts, model, options, err);
+	if (result == SN_OK) {
+		eo.rate = tts->config->sample_rate;
+		result = sn_encoder_open_memory(&encoder, &out, &eo, err);
+	}
+	if (result == SN_OK)
+		result = speak(tts, encoder, text, size, options, err);
+	if (result == SN_OK && speech)
+		sn_tts_result(tts, speech);
+	sn_encoder_close(&encoder);
+	sn_tts_close(&tts);
+	if (result == SN_OK)
+		*data = sn_buf_take(&out, data_size);
+	sn_buf_free(&out);
+	return result;
+}

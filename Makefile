@@ -1,0 +1,54 @@
+# The commands of the README. Each installs what is missing and costs nothing when repeated.
+MESON_TEST = meson test --no-rebuild --print-errorlogs --quiet
+
+.PHONY: build demo models check check-all bench install help setup asan
+build: setup build/build.ninja
+	@ninja -C build -k 0 --quiet
+	@ln -sf src/cli/sonant build/sonant
+
+setup:
+	@scripts/setup.sh
+
+build/build.ninja:
+	@meson setup build >build.log 2>&1 || { cat build.log; rm -rf build build.log; exit 1; }
+	@mv build.log build/setup.log
+
+asan: setup build-asan/build.ninja
+	@ninja -C build-asan -k 0 --quiet
+
+build-asan/build.ninja:
+	@meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >build-asan.log 2>&1 || \
+		{ cat build-asan.log; rm -rf build-asan build-asan.log; exit 1; }
+	@mv build-asan.log build-asan/setup.log
+
+models: setup
+	@scripts/models.py
+
+demo: build
+	@scripts/models.py base joe silero-vad
+	@scripts/demo.sh
+
+# The suite in a normal build and in one that watches memory and undefined behaviour.
+check: build asan models
+	@$(MESON_TEST) -C build --no-suite long; $(MESON_TEST) -C build-asan --no-suite long --timeout-multiplier 6; \
+		scripts/count.py build build-asan
+
+# And the long tests, other instruction sets, and a minute of each fuzz target.
+check-all: check
+	@scripts/check-all.sh
+
+bench: build models
+	@bench/run.sh
+
+install: build
+	@[ -z "$(PREFIX)" ] || meson configure build -Dprefix="$(PREFIX)"
+	@meson install -C build $(if $(DESTDIR),--destdir "$(DESTDIR)") --quiet
+
+help:
+	@echo "make build      build/sonant"
+	@echo "make demo       transcribes a clip and speaks a sentence with real models"
+	@echo "make models     installs the default models in \$$SONANT_HOME (~/.cache/sonant)"
+	@echo "make check      all tests, in a normal and in a sanitizer build"
+	@echo "make check-all  and the long ones: other instruction sets, fuzzing"
+	@echo "make bench      speed beside other engines, where those are installed"
+	@echo "make install    PREFIX=/usr/local DESTDIR="

@@ -1,0 +1,26 @@
+#!/bin/sh
+# What `make check` leaves out: the long tests, the instruction sets below this machine's best, and a minute of fuzzing.
+set -eu
+cd "$(dirname "$0")/.."
+status=0
+
+meson test --no-rebuild --print-errorlogs --quiet -C build --suite long || status=1
+for set in scalar avx512 avx512_vnni; do
+	echo "check-all: SONANT_CPU=$set"
+	SONANT_CPU=$set meson test --no-rebuild --print-errorlogs --quiet -C build --no-suite long --timeout-multiplier 10 || status=1
+done
+
+if command -v clang >/dev/null; then
+	[ -d build-fuzz ] || CC=clang meson setup build-fuzz -Dfuzz=true -Db_lundef=false -Db_sanitize=address,undefined >/dev/null
+	for target in $(ninja -C build-fuzz -t targets all | sed -n 's|^\(tests/fuzz/fuzz_[a-z0-9]*\):.*|\1|p'); do
+		name=${target##*fuzz_}
+		echo "check-all: fuzzing $name for a minute"
+		ninja -C build-fuzz --quiet "$target"
+		mkdir -p "build-fuzz/corpus-$name"
+		"build-fuzz/$target" -max_total_time=60 -verbosity=0 "build-fuzz/corpus-$name" "tests/fuzz/corpus/$name" || status=1
+	done
+else
+	echo "check-all: no clang, so no fuzzing"
+fi
+[ "$status" -eq 0 ] && echo "check-all: good" || echo "check-all: something failed"
+exit "$status"

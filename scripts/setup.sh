@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs what building and testing need, on Debian 12 and 13. Costs nothing when everything is there.
+set -eu
+
+packages="
+gcc libc6-dev meson ninja-build pkg-config
+python3 python3-pip ca-certificates
+libjansson-dev libminizip-dev zlib1g-dev libicu-dev
+libsndfile1-dev libsoxr-dev
+libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
+libespeak-ng-dev espeak-ng-data libseccomp-dev
+libcmocka-dev
+"
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	for name in jansson minizip zlib icu-uc sndfile soxr libavformat libavcodec libavutil libswresample espeak-ng libseccomp cmocka; do
+		pkg-config --exists "$name" || missing="${missing:-} $name"
+	done
+	[ -z "${missing:-}" ] || {
+		echo "setup: this is no Debian, so install these yourself (pkg-config names):$missing" >&2
+		exit 1
+	}
+	exit 0
+fi
+
+list_missing() {
+	# shellcheck disable=SC2086
+	installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/null | sed -n 's/ installed$//p')
+	for name in $packages; do
+		printf '%s\n' "$installed" | grep -qx -- "$name" || printf ' %s' "$name"
+	done
+}
+
+missing=$(list_missing)
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+	sudo=
+elif command -v sudo >/dev/null; then
+	sudo=sudo
+else
+	echo "setup: these packages are missing and there is no sudo; as root, run: apt-get install$missing" >&2
+	exit 1
+fi
+
+echo "setup: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+$sudo apt-get update -qq
+# shellcheck disable=SC2086
+$sudo apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing | sed -n 's/^Setting up \([^ ]*\).*/setup: \1/p'
+missing=$(list_missing) # the pipe hides apt's own status
+[ -z "$missing" ] || {
+	echo "setup: apt could not install$missing" >&2
+	exit 1
+}
+echo "setup: done"

@@ -4,7 +4,6 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs --quiet
 .PHONY: build demo models check check-all bench install help setup asan
 build: setup build/build.ninja
 	@ninja -C build -k 0 --quiet
-	@ln -sf src/cli/sonant build/sonant
 
 setup:
 	@scripts/setup.sh

@@ -6,7 +6,8 @@
 
 struct sn_resampler {
 	soxr_t soxr;
-	int in_rate, out_rate;
+	int in_rate, out_rate, channels;
+	int64_t taken, given; /* frames */
 };
 
 static int check_rate(int rate, char *err) {
@@ -32,6 +33,7 @@ int sn_resampler_open(sn_resampler **out, int in_rate, int out_rate, int channel
 	resampler->soxr = soxr_create(in_rate, out_rate, (unsigned)channels, &error, &io, &quality, &runtime);
 	resampler->in_rate = in_rate;
 	resampler->out_rate = out_rate;
+	resampler->channels = channels;
 	if (error || !resampler->soxr) {
 		sn_resampler_close(&resampler);
 		return sn_fail(err, SN_E_MEMORY, "cannot resample from %d to %d Hz: %s", in_rate, out_rate, error ? error : "no memory");
@@ -55,11 +57,18 @@ int sn_resampler_process(sn_resampler *resampler, const float *in, size_t in_cou
 	soxr_error_t error = soxr_process(resampler->soxr, in, in_count, used, out, out_count, got);
 	if (error)
 		return sn_fail(err, SN_E_INTERNAL, "resampling from %d to %d Hz failed: %s", resampler->in_rate, resampler->out_rate, error);
+	resampler->taken += (int64_t)*used;
+	/* soxr rounds the length. Here a begun sample counts, so that a clip of one sample does not vanish. */
+	if (!in && !*got && out_count && resampler->given < sn_resampled_count(resampler->taken, resampler->in_rate, resampler->out_rate)) {
+		memset(out, 0, sizeof *out * (size_t)resampler->channels);
+		*got = 1;
+	}
+	resampler->given += (int64_t)*got;
 	return SN_OK;
 }
 
 int64_t sn_resampled_count(int64_t in_count, int in_rate, int out_rate) {
-	/* In parts, because 48 hours at 768 kHz times a rate exceed 64 bits. */
+	/* In parts, because a count times a rate may exceed 64 bits. */
 	int64_t whole = in_count / in_rate, rest = in_count % in_rate;
 	return whole * out_rate + (rest * out_rate + in_rate - 1) / in_rate;
 }
@@ -80,8 +89,8 @@ int sn_resample(const float *in, size_t in_count, int in_rate, int out_rate, flo
 		result = sn_resampler_process(resampler, left ? in + taken : NULL, left, &used, samples + have, count - have, &got, err);
 		taken += used;
 		have += got;
-		if (!used && !got)
-			break; /* soxr rounds the length down where we round up: the last sample stays zero */
+		if (!left && !got)
+			break;
 	}
 	sn_resampler_close(&resampler);
 	if (result != SN_OK) {

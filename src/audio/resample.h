@@ -15,7 +15,8 @@ typedef struct sn_resampler sn_resampler;
 int sn_resampler_open(sn_resampler **out, int in_rate, int out_rate, int channels, char *err);
 void sn_resampler_close(sn_resampler **resampler);
 
-/* Takes up to in_count frames of interleaved samples and gives up to out_count; *used and *got say how many. in NULL: no more input; call until *got is 0. */
+/* Takes up to in_count frames of interleaved samples and gives up to out_count; *used and *got say how many. in NULL: no more input; call until *got is 0,
+ * and sn_resampled_count() frames have come. */
 int sn_resampler_process(sn_resampler *resampler, const float *in, size_t in_count, size_t *used, float *out, size_t out_count, size_t *got,
                          char *err);
 

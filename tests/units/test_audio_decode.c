@@ -1,0 +1,454 @@
+/* What a user's files become: every kind of wav made here, real files of other containers, and files that are broken. */
+#include "audio/decode.h"
+#include "audio_clips.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#define NAME "clip.wav"
+
+static char err[SN_ERRLEN];
+
+static int decode(const clip *c, int rate, float **samples, size_t *count, sn_audio_info *info) {
+	sn_decoder *decoder;
+	*samples = NULL;
+	*count = 0;
+	int result = sn_decoder_open_memory(&decoder, c->data, c->size, NAME, rate, err);
+	if (result != SN_OK) {
+		assert_null(decoder);
+		return result;
+	}
+	result = sn_decoder_read_all(decoder, 3600, samples, count, err);
+	*info = *sn_decoder_get_info(decoder);
+	sn_decoder_close(&decoder);
+	assert_null(decoder);
+	return result;
+}
+
+static void assert_is_sine(const float *samples, size_t count, int rate, double amplitude, double tolerance) {
+	for (size_t i = count / 8; i < count - count / 8; i++) /* a resampler bends the ends */
+		assert_float_equal(samples[i], amplitude * sin(2 * M_PI * CLIP_HZ * (double)i / rate), tolerance);
+}
+
+static void every_wav_becomes_mono_16k(void **state) {
+	static const struct { int tag, bits, rate, channels; double tolerance; } kinds[] = {
+		{ WAV_PCM, 16, 16000, 1, 1e-4 }, { WAV_PCM, 16, 8000, 1, 1e-3 }, { WAV_PCM, 16, 11025, 1, 1e-3 }, { WAV_PCM, 16, 44100, 2, 1e-3 },
+		{ WAV_PCM, 16, 48000, 1, 1e-3 }, { WAV_PCM, 24, 96000, 1, 1e-3 }, { WAV_PCM, 16, 192000, 2, 1e-3 }, { WAV_PCM, 16, 768000, 1, 1e-3 },
+		{ WAV_PCM, 16, 48000, 8, 1e-3 }, { WAV_PCM, 8, 16000, 1, 1e-2 }, { WAV_PCM, 24, 16000, 1, 1e-6 }, { WAV_PCM, 32, 16000, 3, 1e-6 },
+		{ WAV_FLOAT, 32, 16000, 1, 1e-6 }, { WAV_FLOAT, 32, 44100, 2, 1e-3 }, { WAV_MULAW, 8, 8000, 1, 2e-2 }, { WAV_PCM, 16, 16000, 64, 1e-4 },
+	};
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		int frames = kinds[i].rate / 2;
+		clip c = clip_sine(kinds[i].tag, kinds[i].bits, kinds[i].rate, kinds[i].channels, frames, 0.5);
+		float *samples;
+		size_t count;
+		sn_audio_info info;
+		assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+		assert_int_equal(count, sn_resampled_count(frames, kinds[i].rate, 16000));
+		assert_int_equal(info.rate, kinds[i].rate);
+		assert_int_equal(info.channels, kinds[i].channels);
+		assert_int_equal(info.frames, frames);
+		assert_string_equal(info.format, "wav");
+		assert_string_equal(info.note, "");
+		assert_false(info.truncated || info.helper);
+		assert_is_sine(samples, count, 16000, 0.5, kinds[i].tolerance);
+		free(samples);
+		free(c.data);
+	}
+}
+
+static void rate_zero_keeps_the_rate(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 22050, 1, 2205, 0.25);
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	assert_int_equal(decode(&c, 0, &samples, &count, &info), SN_OK);
+	assert_int_equal(count, 2205);
+	assert_int_equal(info.out_rate, 22050);
+	assert_is_sine(samples, count, 22050, 0.25, 1e-4);
+	free(samples);
+	free(c.data);
+}
+
+static void channels_are_averaged(void **state) {
+	clip c = clip_header(WAV_FLOAT, 32, 16000, 4, 4 * 4 * 10);
+	for (int t = 0; t < 10; t++)
+		for (int k = 0; k < 4; k++)
+			put_sample(&c, WAV_FLOAT, 32, k * 0.25);
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+	for (size_t i = 0; i < count; i++)
+		assert_float_equal(samples[i], 0.375, 1e-7);
+	free(samples);
+	free(c.data);
+}
+
+static void the_shortest_clips_work(void **state) {
+	static const int rates[] = { 8000, 16000, 44100 };
+	for (int i = 0; i < 3; i++) {
+		clip c = clip_sine(WAV_PCM, 16, rates[i], 1, 1, 0.5);
+		float *samples;
+		size_t count;
+		sn_audio_info info;
+		assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+		assert_in_range(count, 1, 2);
+		assert_string_equal(info.note, "");
+		free(samples);
+		c.size = 44;
+		c.data[40] = c.data[41] = 0; /* a header that promises nothing, and nothing behind it */
+		assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+		assert_int_equal(count, 0);
+		assert_string_equal(info.note, "it holds no samples");
+		free(samples);
+		free(c.data);
+	}
+}
+
+static void a_cut_file_gives_what_is_there(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5);
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	c.size = 44 + 20001; /* in the middle of a sample */
+	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+	assert_int_equal(count, 10000);
+	assert_true(info.truncated);
+	assert_string_equal(info.note, "cut off: the header promises 32000 bytes of audio, 20001 are there");
+	assert_is_sine(samples, count, 16000, 0.5, 1e-4);
+	free(samples);
+	free(c.data);
+}
+
+/* A wav written to a pipe cannot know its length. */
+static void unknown_lengths_mean_until_the_end(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5);
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	memset(c.data + 4, 0xff, 4);
+	memset(c.data + 40, 0xff, 4);
+	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+	assert_int_equal(count, 16000);
+	assert_false(info.truncated);
+	free(samples);
+	free(c.data);
+}
+
+/* ---- what is refused, and in which words ---- */
+
+static clip cut(clip c, size_t size) {
+	c.size = size;
+	return c;
+}
+
+static clip with_number(clip c, size_t at, uint32_t value) {
+	memcpy(c.data + at, &value, 4);
+	return c;
+}
+
+static clip text_clip(const char *text) {
+	clip c = { malloc(strlen(text) + 1), 0 };
+	put_text(&c, text);
+	return c;
+}
+
+static clip with_floats(float value, int first, int last) {
+	clip c = clip_sine(WAV_FLOAT, 32, 16000, 1, 16000, 0.5);
+	for (int i = first; i < last; i++)
+		memcpy(c.data + 44 + 4 * i, &value, 4);
+	return c;
+}
+
+static clip noise_clip(void) {
+	clip c = { malloc(5000), 5000 };
+	uint32_t x = 1;
+	for (int i = 0; i < 5000; i++)
+		c.data[i] = (unsigned char)((x = x * 1664525 + 1013904223) >> 24);
+	return c;
+}
+
+static void broken_files_say_what_is_wrong(void **state) {
+	const struct { clip c; int code; const char *says; } cases[] = {
+		{ text_clip(""), SN_E_FORMAT, "'" NAME "' is empty (0 bytes)" },
+		{ text_clip("This is a transcript.\n"), SN_E_FORMAT, "'" NAME "' is text, not audio" },
+		{ text_clip("<!DOCTYPE html><html>404 \xc3\xa9</html>"), SN_E_FORMAT, "is text, not audio" },
+		{ noise_clip(), SN_E_FORMAT, "'" NAME "' cannot be read as audio" },
+		{ cut(clip_sine(WAV_PCM, 16, 16000, 1, 100, 0.5), 30), SN_E_FORMAT, "No 'data' chunk marker" },
+		{ cut(clip_sine(WAV_PCM, 16, 16000, 1, 100, 0.5), 44), SN_E_FORMAT, "ends before its first sample, 200 bytes of audio are missing" },
+		{ with_number(clip_sine(WAV_PCM, 16, 16000, 1, 100, 0.5), 16, 0x66666666), SN_E_FORMAT, "'" NAME "' cannot be read as audio" },
+		{ with_number(clip_sine(WAV_PCM, 16, 16000, 1, 100, 0.5), 24, 1092676), SN_E_FORMAT, "claims 1092676 samples a second; 1000 to 768000" },
+		{ with_number(clip_sine(WAV_PCM, 16, 16000, 1, 100, 0.5), 24, 10), SN_E_FORMAT, "claims 10 samples a second" },
+		{ clip_sine(WAV_PCM, 16, 16000, 65, 100, 0.5), SN_E_LIMIT, "has 65 channels; 1 to 64 are read" },
+		{ with_floats(NAN, 0, 16000), SN_E_FORMAT, "its samples are not numbers (all of the first 4096 are NaN or infinite)" },
+		{ with_floats(NAN, 8000, 8001), SN_E_FORMAT, "the sample at 0.5000 s (frame 8000) is not a number" },
+		{ with_floats(-INFINITY, 0, 1), SN_E_FORMAT, "(frame 0) is not a number" },
+		{ with_floats(1e30f, 100, 101), SN_E_FORMAT, "(frame 100) is not a number within +-1e+10" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		float *samples;
+		size_t count;
+		sn_audio_info info;
+		*err = 0;
+		assert_int_equal(decode(&cases[i].c, 16000, &samples, &count, &info), cases[i].code);
+		assert_null(samples);
+		if (!strstr(err, cases[i].says))
+			fail_msg("case %zu says '%s', not '%s'", i, err, cases[i].says);
+		free(cases[i].c.data);
+	}
+}
+
+static void an_error_is_repeated(void **state) {
+	clip c = with_floats(NAN, 8000, 8001);
+	sn_decoder *decoder;
+	float block[1000];
+	size_t got, total = 0;
+	int result;
+	assert_int_equal(sn_decoder_open_memory(&decoder, c.data, c.size, NAME, 16000, err), SN_OK);
+	while ((result = sn_decoder_read(decoder, block, 1000, &got, err)) == SN_OK)
+		total += got;
+	assert_int_equal(result, SN_E_FORMAT);
+	assert_in_range(total, 1, 8000);
+	assert_int_equal(sn_decoder_read(decoder, block, 1000, &got, err), SN_E_FORMAT);
+	assert_non_null(strstr(err, "frame 8000"));
+	sn_decoder_close(&decoder);
+	free(c.data);
+}
+
+static void a_maximum_of_seconds_holds(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 16000, 1, 32000, 0.5);
+	sn_decoder *decoder;
+	float *samples;
+	size_t count;
+	assert_int_equal(sn_decoder_open_memory(&decoder, c.data, c.size, NAME, 16000, err), SN_OK);
+	assert_int_equal(sn_decoder_read_all(decoder, 1.5, &samples, &count, err), SN_E_LIMIT);
+	assert_null(samples);
+	assert_non_null(strstr(err, "longer than 2 s"));
+	sn_decoder_close(&decoder);
+	free(c.data);
+}
+
+/* ---- paths and descriptors ---- */
+
+static int open_path(const char *path) {
+	sn_decoder *decoder;
+	int result = sn_decoder_open_path(&decoder, path, 16000, err);
+	sn_decoder_close(&decoder);
+	return result;
+}
+
+static void paths_that_are_no_files(void **state) {
+	assert_int_equal(open_path("/nonexistent/clip.wav"), SN_E_NOT_FOUND);
+	assert_non_null(strstr(err, "'/nonexistent/clip.wav'"));
+	assert_int_equal(open_path("/tmp"), SN_E_FORMAT);
+	assert_non_null(strstr(err, "'/tmp' is a folder"));
+	assert_int_equal(open_path("/dev/zero"), SN_E_FORMAT);
+	assert_non_null(strstr(err, "a device"));
+}
+
+/* What `cat clip | sonant` and `sonant < clip` hand over; the pipe is larger than what pipes hold. */
+static void descriptors_give_the_same_as_memory(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 44100, 2, 44100, 0.5);
+	float *expected, *samples;
+	size_t count, expected_count;
+	sn_audio_info info;
+	assert_int_equal(decode(&c, 16000, &expected, &expected_count, &info), SN_OK);
+	char path[] = "/tmp/sonant-test-XXXXXX";
+	int fds[2], file = mkstemp(path);
+	assert_int_equal(write(file, c.data, c.size), c.size);
+	assert_int_equal(lseek(file, 0, SEEK_SET), 0);
+	assert_int_equal(pipe(fds), 0);
+	pid_t writer = fork();
+	if (writer == 0)
+		_exit(write(fds[1], c.data, c.size) != (ssize_t)c.size);
+	close(fds[1]);
+	int from[] = { file, fds[0] };
+	for (int i = 0; i < 2; i++) {
+		sn_decoder *decoder;
+		assert_int_equal(sn_decoder_open_fd(&decoder, from[i], "standard input", 16000, err), SN_OK);
+		assert_int_equal(sn_decoder_read_all(decoder, 100, &samples, &count, err), SN_OK);
+		sn_decoder_close(&decoder);
+		assert_int_equal(count, expected_count);
+		assert_memory_equal(samples, expected, count * sizeof *samples);
+		free(samples);
+		assert_int_equal(fcntl(from[i], F_GETFD), 0);
+		close(from[i]);
+	}
+	int status = -1;
+	assert_int_equal(waitpid(writer, &status, 0), writer);
+	assert_int_equal(status, 0);
+	unlink(path);
+	free(expected);
+	free(c.data);
+}
+
+/* ---- the helper ---- */
+
+static void other_containers_go_to_the_helper(void **state) {
+	static const struct { const char *file, *format; double seconds; } files[] = {
+		{ "jfk_2s.m4a", "mov/aac", 2.1 }, { "jfk_2s.webm", "matroska/opus", 2.0 }, { "jfk_2s.wma", "asf/wmav2", 2.0 },
+		{ "jfk_2s.aac", "aac", 2.1 }, { "jfk_2s.ac3", "ac3", 2.0 },
+	};
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		char path[PATH_MAX];
+		snprintf(path, sizeof path, "%s/%s", TEST_AUDIO, files[i].file);
+		sn_decoder *decoder;
+		float *samples;
+		size_t count;
+		assert_int_equal(sn_decoder_open_path(&decoder, path, 16000, err), SN_OK);
+		assert_int_equal(sn_decoder_read_all(decoder, 100, &samples, &count, err), SN_OK);
+		const sn_audio_info *info = sn_decoder_get_info(decoder);
+		assert_string_equal(info->format, files[i].format);
+		assert_true(info->helper);
+		assert_false(info->truncated);
+		assert_float_equal((double)count / 16000, files[i].seconds, 0.05);
+		double power = 0;
+		for (size_t k = 0; k < count; k++)
+			power += (double)samples[k] * samples[k];
+		assert_float_equal(sqrt(power / (double)count), 0.217, 0.01); /* of the clip before it was encoded: 0.221 over 2.0 s */
+		free(samples);
+		sn_decoder_close(&decoder);
+	}
+}
+
+static clip load(const char *file) {
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s/%s", TEST_AUDIO, file);
+	clip c = { malloc(100000), 0 };
+	FILE *f = fopen(path, "rb");
+	assert_non_null(f);
+	c.size = fread(c.data, 1, 100000, f);
+	fclose(f);
+	return c;
+}
+
+static void the_helper_reads_memory_and_cut_files(void **state) {
+	clip c = load("jfk_2s.webm");
+	float *samples;
+	size_t whole, count;
+	sn_audio_info info;
+	assert_int_equal(decode(&c, 16000, &samples, &whole, &info), SN_OK);
+	free(samples);
+	c.size /= 4;
+	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+	assert_in_range(count, whole / 10, whole / 2);
+	free(samples);
+	free(c.data);
+	c = load("jfk_2s.m4a"); /* its index lies at its end */
+	c.size -= 3000;
+	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_E_FORMAT);
+	assert_non_null(strstr(err, "'" NAME "' cannot be read as audio"));
+	free(c.data);
+}
+
+/* Spoilt bytes and lost ends: any outcome but a hang, a crash of this process, or samples that are not numbers. */
+static void the_helper_is_given_spoilt_files(void **state) {
+	static const char *const files[] = { "jfk_2s.m4a", "jfk_2s.webm", "jfk_2s.wma", "jfk_2s.aac", "jfk_2s.ac3" };
+	uint32_t x = 1;
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		for (int round = 0; round < 8; round++) {
+			clip c = load(files[i]);
+			for (int k = 0; k < 1 << round; k++) {
+				x = x * 1664525 + 1013904223;
+				c.data[(x >> 8) % (k % 2 ? c.size : 600)] = (unsigned char)(x >> 24);
+			}
+			c.size -= round % 4 == 3 ? (x >> 8) % c.size : 0;
+			float *samples;
+			size_t count;
+			sn_audio_info info;
+			*err = 0;
+			int result = decode(&c, 16000, &samples, &count, &info);
+			assert_true(result == SN_OK || (result < 0 && *err && !samples));
+			for (size_t k = 0; k < count; k++)
+				assert_true(isfinite(samples[k]));
+			free(samples);
+			free(c.data);
+		}
+}
+
+static void without_the_helper_the_message_says_where_it_should_be(void **state) {
+	char *before = getenv("SONANT_HELPERS") ? strdup(getenv("SONANT_HELPERS")) : NULL;
+	setenv("SONANT_HELPERS", "/nonexistent", 1);
+	clip c = load("jfk_2s.m4a"), broken = cut(clip_sine(WAV_PCM, 16, 16000, 1, 100, 0.5), 30);
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_E_DEPENDENCY);
+	assert_non_null(strstr(err, "'" NAME "' is of a kind that only sonant-decode reads"));
+	assert_non_null(strstr(err, "/nonexistent"));
+	assert_int_equal(decode(&broken, 16000, &samples, &count, &info), SN_E_FORMAT); /* no helper could mend it */
+	free(c.data);
+	free(broken.data);
+	if (before)
+		setenv("SONANT_HELPERS", before, 1);
+	else
+		unsetenv("SONANT_HELPERS");
+	free(before);
+}
+
+/* Stand-ins that misbehave as a helper under attack might. */
+static void a_broken_helper_is_survived(void **state) {
+	static const struct { const char *script; int code; const char *says; } cases[] = {
+		{ "exit 3", SN_E_FORMAT, "exit status 3" },
+		{ "kill -SEGV $$", SN_E_FORMAT, "signal 11" },
+		{ "kill -KILL $$", SN_E_IO, "was killed" },
+		{ "kill -XCPU $$", SN_E_TIMEOUT, "more processor time" },
+		{ "echo 'this is no record of any kind'", SN_E_INTERNAL, "malformed record" },
+	};
+	char *before = getenv("SONANT_HELPERS") ? strdup(getenv("SONANT_HELPERS")) : NULL;
+	char dir[] = "/tmp/sonant-test-XXXXXX", path[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/sonant-decode", dir);
+	setenv("SONANT_HELPERS", dir, 1);
+	clip c = load("jfk_2s.m4a");
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		FILE *f = fopen(path, "w");
+		fprintf(f, "#!/bin/sh\nulimit -c 0\n%s\n", cases[i].script);
+		fclose(f);
+		chmod(path, 0755);
+		float *samples;
+		size_t count;
+		sn_audio_info info;
+		assert_int_equal(decode(&c, 16000, &samples, &count, &info), cases[i].code);
+		if (!strstr(err, cases[i].says))
+			fail_msg("'%s' says '%s', not '%s'", cases[i].script, err, cases[i].says);
+	}
+	free(c.data);
+	unlink(path);
+	rmdir(dir);
+	if (before)
+		setenv("SONANT_HELPERS", before, 1);
+	else
+		unsetenv("SONANT_HELPERS");
+	free(before);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_wav_becomes_mono_16k),
+		cmocka_unit_test(rate_zero_keeps_the_rate),
+		cmocka_unit_test(channels_are_averaged),
+		cmocka_unit_test(the_shortest_clips_work),
+		cmocka_unit_test(a_cut_file_gives_what_is_there),
+		cmocka_unit_test(unknown_lengths_mean_until_the_end),
+		cmocka_unit_test(broken_files_say_what_is_wrong),
+		cmocka_unit_test(an_error_is_repeated),
+		cmocka_unit_test(a_maximum_of_seconds_holds),
+		cmocka_unit_test(paths_that_are_no_files),
+		cmocka_unit_test(descriptors_give_the_same_as_memory),
+		cmocka_unit_test(other_containers_go_to_the_helper),
+		cmocka_unit_test(the_helper_reads_memory_and_cut_files),
+		cmocka_unit_test(the_helper_is_given_spoilt_files),
+		cmocka_unit_test(without_the_helper_the_message_says_where_it_should_be),
+		cmocka_unit_test(a_broken_helper_is_survived),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,9 +1,9 @@
 # The commands of the README. Each installs what is missing and costs nothing when repeated.
-MESON_TEST = meson test --no-rebuild --print-errorlogs --quiet
+MESON_TEST = meson test --no-rebuild --print-errorlogs
 
 .PHONY: build demo models check check-all bench install help setup asan
 build: setup build/build.ninja
-	@ninja -C build -k 0 --quiet
+	@ninja -C build
 
 setup:
 	@scripts/setup.sh
@@ -13,7 +13,7 @@ build/build.ninja:
 	@mv build.log build/setup.log
 
 asan: setup build-asan/build.ninja
-	@ninja -C build-asan -k 0 --quiet
+	@ninja -C build-asan
 
 build-asan/build.ninja:
 	@meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >build-asan.log 2>&1 || \

@@ -6,11 +6,11 @@ clip=tests/audio/jfk.wav
 sentence="Every word you hear was computed by this machine, from a published voice."
 
 text=$(build/sonant transcribe "$clip")
-build/sonant speak "$sentence" -o demo.wav
+facts=$(build/sonant speak "$sentence" -o demo.wav --format text)
 [ -n "$text" ] && [ -s demo.wav ]
 
 echo
 echo "heard in $clip:"
 echo "  $text"
-echo "spoken into demo.wav:"
+echo "spoken into $facts:"
 echo "  $sentence"

@@ -20,12 +20,6 @@
 #define GROUP_BYTES (NR * 4) /* one group of k in a panel */
 #define MAX_V 8
 
-#ifdef __clang__
-#define UNROLLED _Pragma("clang loop unroll(full)")
-#else
-#define UNROLLED _Pragma("GCC unroll 16")
-#endif
-
 typedef struct tile_args {
 	const char *a, *b;
 	int64_t row_bytes, tap_bytes, panel_bytes, k;
@@ -53,19 +47,19 @@ NN16_INLINE void tile_step(const int M, const int V, ACC c[MR][MAX_V], const cha
                            const int last) {
 	__m512i w[MAX_V], x[MR];
 	if (V <= 2) { /* vectors stay, rows pass by */
-		UNROLLED for (int v = 0; v < V; v++)
+		NN16_UNROLL for (int v = 0; v < V; v++)
 			w[v] = _mm512_load_si512(b + v * 64);
-		UNROLLED for (int i = 0; i < M; i++) {
+		NN16_UNROLL for (int i = 0; i < M; i++) {
 			x[0] = last ? last_at(a[i / 3] + i % 3 * row) : group_at(a[i / 3] + i % 3 * row);
-			UNROLLED for (int v = 0; v < V; v++)
+			NN16_UNROLL for (int v = 0; v < V; v++)
 				c[i][v] = DOT(c[i][v], x[0], w[v]);
 		}
 	} else { /* rows stay, vectors pass by */
-		UNROLLED for (int i = 0; i < M; i++)
+		NN16_UNROLL for (int i = 0; i < M; i++)
 			x[i] = last ? last_at(a[i / 3] + i % 3 * row) : group_at(a[i / 3] + i % 3 * row);
-		UNROLLED for (int v = 0; v < V; v++) {
+		NN16_UNROLL for (int v = 0; v < V; v++) {
 			w[0] = _mm512_load_si512(b + v / 2 * panel + v % 2 * 64);
-			UNROLLED for (int i = 0; i < M; i++)
+			NN16_UNROLL for (int i = 0; i < M; i++)
 				c[i][v] = DOT(c[i][v], x[i], w[0]);
 		}
 	}
@@ -73,8 +67,8 @@ NN16_INLINE void tile_step(const int M, const int V, ACC c[MR][MAX_V], const cha
 
 NN16_INLINE void tile(const int M, const int V, const tile_args *t) {
 	ACC c[MR][MAX_V];
-	UNROLLED for (int i = 0; i < M; i++)
-		UNROLLED for (int v = 0; v < V; v++)
+	NN16_UNROLL for (int i = 0; i < M; i++)
+		NN16_UNROLL for (int v = 0; v < V; v++)
 			c[i][v] = ACC_ZERO;
 	int64_t row = t->row_bytes, panel = t->panel_bytes;
 	const char *b = t->b;
@@ -84,7 +78,7 @@ NN16_INLINE void tile(const int M, const int V, const tile_args *t) {
 		const char *a[5] = { from, from + 3 * row, from + 6 * row, from + 9 * row, from + 12 * row };
 		for (int64_t k = ELEMENT == 2 ? t->k / 2 : (t->k + KR - 1) / KR; k > 0; k--, b += GROUP_BYTES) {
 			tile_step(M, V, c, a, row, b, panel, 0);
-			UNROLLED for (int i = 0; i < 5; i++)
+			NN16_UNROLL for (int i = 0; i < 5; i++)
 				a[i] += 4;
 		}
 		if (ELEMENT == 2 && t->k % 2) {
@@ -92,15 +86,15 @@ NN16_INLINE void tile(const int M, const int V, const tile_args *t) {
 			b += GROUP_BYTES;
 		}
 	}
-	UNROLLED for (int i = 0; i < M; i++)
-		UNROLLED for (int v = 0; v < V; v++)
+	NN16_UNROLL for (int i = 0; i < M; i++)
+		NN16_UNROLL for (int v = 0; v < V; v++)
 			STORE(t->c + i * t->c_stride + v * 16, c[i][v], t->scale);
 }
 
 #define TILE(m, v) static void tile_##m##_##v(const tile_args *t) { tile(m, v, t); }
 TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1)
 TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2) TILE(7, 2) TILE(8, 2) TILE(9, 2) TILE(10, 2) TILE(11, 2) TILE(12, 2)
-TILE(1, 8) TILE(2, 8) TILE(3, 8) TILE(4, 6) TILE(5, 4) TILE(6, 4)
+TILE(1, 8) TILE(2, 8) TILE(3, 8)
 #if MR > 12
 TILE(13, 1) TILE(14, 1) TILE(13, 2) TILE(14, 2)
 #endif
@@ -121,17 +115,17 @@ static const tile_fn tiles[MR + 1] = {
 #endif
 };
 
-/* For so few rows, this many panels side by side. */
-#define FEW_ROWS 6
-static const struct { tile_fn tile; int panels; } wide_tiles[FEW_ROWS + 1] = {
-	{ NULL, 0 }, { tile_1_8, 4 }, { tile_2_8, 4 }, { tile_3_8, 4 }, { tile_4_6, 3 }, { tile_5_4, 2 }, { tile_6_4, 2 },
-};
+/* With up to three rows the time goes into reading B and into waiting for sums: four panels at once. From four rows on one panel is
+ * as fast from the second-level cache, and faster from beyond. */
+#define FEW_ROWS 3
+#define FEW_PANELS 4
+static const tile_fn few_tiles[FEW_ROWS + 1] = { NULL, tile_1_8, tile_2_8, tile_3_8 };
 
-/* The epilogue's lines are on their way while the sums are made. */
-static void prefetch_rows(const void *x, int64_t row_bytes, int64_t cols_bytes, int rows) {
-	for (int i = 0; x && i < rows; i++)
-		for (int64_t at = 0; at < cols_bytes; at += 64)
-			_mm_prefetch((const char *)x + i * row_bytes + at, _MM_HINT_T0);
+/* Its lines are on their way while the sums are made. */
+static void prefetch_residual(const float *x, int64_t stride, int rows, int64_t cols) {
+	for (int i = 0; i < rows; i++, x += stride)
+		for (int64_t j = 0; j < cols; j += 16)
+			_mm_prefetch((const char *)(x + j), _MM_HINT_T0);
 }
 
 /* Rows m .. m + rows - 1, which lie at t->a, by columns n .. n + cols - 1 at t->b, with a tile of `width` columns. */
@@ -141,13 +135,14 @@ static void run_tile(const nn_gemm *g, tile_args *t, tile_fn fn, int64_t m, int 
 	t->c = direct ? (float *)g->c + m * g->c_stride + n : sums;
 	t->c_stride = direct ? g->c_stride : width;
 	t->scale = direct ? g->out_scale : 1;
-	if (!direct && rows > FEW_ROWS) {
-		prefetch_rows(g->residual ? g->residual + m * g->residual_stride + n : NULL, g->residual_stride * 4, cols * 4, rows);
-	}
+	if (g->residual && rows > FEW_ROWS)
+		prefetch_residual(g->residual + m * g->residual_stride + n, g->residual_stride, rows, cols);
 	fn(t);
 	if (!direct)
 		nn512_epilogue(g, m, rows, n, cols, sums, width, ELEMENT == 1);
 }
+
+#include "nn/cpu/x86/gemm_avx512_column.h"
 
 static void run_panel(const nn_gemm *g, tile_args *t, int64_t m, int rows, int64_t n, int plain) {
 	int64_t cols = g->n - n < NR ? g->n - n : NR;
@@ -178,6 +173,8 @@ static void run_crowded(const nn_gemm *g, tile_args *t, int64_t parts, int plain
 }
 
 static void run(const nn_gemm *g) {
+	if (run_column(g))
+		return;
 	tile_args t = { .row_bytes = g->row_bytes, .tap_bytes = g->tap_bytes, .k = g->k, .taps = g->taps, .a = g->a, .b = g->b };
 	int64_t n = 0, parts = (g->m + MR - 1) / MR; /* tiles of even height */
 	int plain = nn512_is_plain(g);
@@ -186,11 +183,9 @@ static void run(const nn_gemm *g) {
 		run_crowded(g, &t, parts, plain);
 		return;
 	}
-	if (g->m > 0 && g->m <= FEW_ROWS) {
-		int panels = wide_tiles[g->m].panels;
-		for (; n + panels * NR <= g->n; n += panels * NR, t.b += panels * t.panel_bytes)
-			run_tile(g, &t, wide_tiles[g->m].tile, 0, (int)g->m, n, panels * NR, panels * NR, plain);
-	}
+	if (g->m > 0 && g->m <= FEW_ROWS)
+		for (int cols = FEW_PANELS * NR; n + cols <= g->n; n += cols, t.b += FEW_PANELS * t.panel_bytes)
+			run_tile(g, &t, few_tiles[g->m], 0, (int)g->m, n, cols, cols, plain);
 	for (; n < g->n; n += NR, t.b += t.panel_bytes)
 		for (int64_t part = 0; part < parts; part++) {
 			int64_t m = g->m * part / parts, rows = g->m * (part + 1) / parts - m;

@@ -14,6 +14,13 @@
 
 #define NN16_INLINE static inline __attribute__((always_inline, unused))
 
+/* Before a loop of constant length over vectors that are to stay in registers. */
+#ifdef __clang__
+#define NN16_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define NN16_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* The first n of 16 lanes; n may be 0 or more than 16. */
 NN16_INLINE __mmask16 nn16_mask(int64_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
 

@@ -2,6 +2,7 @@
 #include "nn/cpu/scalar.h"
 #include "nn/cpu/x86/gemm_parts.h"
 #include "nn/cpu/x86/math_avx512.h"
+#include "nn/cpu/x86/transpose_avx512.h"
 
 #define NR NN512_NR
 #define GROUP_BYTES (NR * 4)
@@ -52,31 +53,6 @@ NN16_INLINE __m512i groups(const source *s, int64_t at, int64_t left, float inve
 	return _mm512_inserti32x4(all, quantized(load(s, at + 48 * step, step, left - 48), inverse), 3);
 }
 
-/* to[g] = group g of x[0] .. x[15]: a transposition of 16 x 16, in steps of 1, 2, 4 and 8 */
-NN16_INLINE void store_transposed(__m512i x[16], char *to, int64_t count) {
-	__m512i y[16];
-	for (int i = 0; i < 16; i += 2) {
-		y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
-		y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
-	}
-	for (int i = 0; i < 16; i += 4)
-		for (int j = 0; j < 2; j++) {
-			x[i + 2 * j] = _mm512_unpacklo_epi64(y[i + j], y[i + j + 2]);
-			x[i + 2 * j + 1] = _mm512_unpackhi_epi64(y[i + j], y[i + j + 2]);
-		}
-	for (int i = 0; i < 16; i += 8)
-		for (int j = 0; j < 4; j++) {
-			y[i + j] = _mm512_shuffle_i32x4(x[i + j], x[i + j + 4], 0x88);
-			y[i + j + 4] = _mm512_shuffle_i32x4(x[i + j], x[i + j + 4], 0xdd);
-		}
-	for (int j = 0; j < 8; j++) {
-		x[j] = _mm512_shuffle_i32x4(y[j], y[j + 8], 0x88);
-		x[j + 8] = _mm512_shuffle_i32x4(y[j], y[j + 8], 0xdd);
-	}
-	for (int64_t g = 0; g < count; g++)
-		_mm512_store_si512(to + g * GROUP_BYTES, x[g]);
-}
-
 /* One panel (s->n at most 32) of a source whose k is the quicker axis. */
 static void pack_rows(const source *s, const float *inverse, char *to) {
 	int64_t per_group = 4 / s->element, all = (s->k + per_group - 1) / per_group;
@@ -84,12 +60,12 @@ static void pack_rows(const source *s, const float *inverse, char *to) {
 		for (int64_t g = 0; g < all; g += 16)
 			for (int half = 0; half < NR; half += 16) {
 				__m512i x[16];
-				for (int i = 0; i < 16; i++) {
+				NN16_UNROLL for (int i = 0; i < 16; i++) {
 					int64_t n = half + i, k = g * per_group;
 					x[i] = n >= s->n ? _mm512_setzero_si512()
 					                 : groups(s, n * s->n_stride + tap * s->tap_stride + k * s->k_stride, s->k - k, inverse ? inverse[n] : 0);
 				}
-				store_transposed(x, to + g * GROUP_BYTES + half * 4, all - g < 16 ? all - g : 16);
+				nn512_store_transposed(x, to + g * GROUP_BYTES + half * 4, GROUP_BYTES, all - g < 16 ? all - g : 16);
 			}
 }
 

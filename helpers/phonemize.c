@@ -1,8 +1,8 @@
 /* sonant-phonemize: text to IPA by espeak-ng, for libsonant on the other end of standard input and output.
  *
- * This source is under the licence of the project (Apache-2.0). It is linked with libespeak-ng, which is under the GNU General Public
- * License, version 3 or later, and so the program as built is too. It shares no address space with libsonant: it reads requests
- * and writes replies (src/text/phonemize_wire.h). */
+ * This source is under the licence of the project (Apache-2.0). It is linked with libespeak-ng, which is under the GNU
+ * General Public License, version 3 or later, and so the program as built is too. It shares no address space with
+ * libsonant: it reads requests and writes replies (src/text/phonemize_wire.h). */
 #include "base/buf.h"
 #include "text/phonemize_wire.h"
 
@@ -81,8 +81,9 @@ static const mark *find_mark(wchar_t c) {
 	return NULL;
 }
 
-/* `clause`: the characters espeak-ng took for one clause; `last`: the text has ended with it. As espeak-ng reads: of several marks in a row the first
- * counts, three dots are a pause, an empty line ends a sentence without a sign, and marks before any letter are none. */
+/* `clause`: the characters espeak-ng took for one clause; `last`: the text has ended with it. As espeak-ng reads: of
+ * several marks in a row the first counts, three dots are a pause, an empty line ends a sentence without a sign, and
+ * marks before any letter are none. */
 static mark clause_end(const wchar_t *clause, int length, int last) {
 	int lines = 0, spoken = 0, end = length;
 	for (; end > 0 && iswspace((wint_t)clause[end - 1]); end--)
@@ -166,7 +167,8 @@ static void add_phonemes(sn_buf *out, sn_wire_clause *clause, const char *phonem
 		memcpy(out->data + head, clause, sizeof *clause);
 }
 
-/* text: `size` cleaned bytes and a space, without which espeak-ng drops a last one-letter word. wide: room for as many characters. */
+/* text: `size` cleaned bytes and a space, without which espeak-ng drops a last one-letter word. wide: room for as many
+ * characters. */
 static void phonemize(const char *text, size_t size, wchar_t *wide, sn_buf *out) {
 	const char *begin = text, *end = text + size;
 	const void *next = text;
@@ -225,11 +227,17 @@ static int serve(sn_buf *out, char *text, wchar_t *wide) {
 	forget();
 	phonemize(text, size, wide, out);
 	if (out->failed)
-		return reply_text(out->failed, out->failed == SN_E_LIMIT ? "the phonemes of this text are too long" : "out of memory for phonemes");
+		return reply_text(out->failed, "the phonemes of this text take too much room");
 	return reply(SN_OK, out->data ? out->data : "", out->size);
 }
 
 /* ---- sandbox ---- */
+
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_MAX RLIM_INFINITY /* its shadow counts */
+#else
+#define MEMORY_MAX ((rlim_t)256 << 20)
+#endif
 
 static int limit(int what, rlim_t value) {
 	struct rlimit limit = { value, value };
@@ -243,8 +251,9 @@ static int lock_down(void) {
 		                           SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(mprotect), SCMP_SYS(futex), SCMP_SYS(exit),
 		                           SCMP_SYS(exit_group), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction),
 		                           SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom), SCMP_SYS(access),
-		                           SCMP_SYS(fcntl), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(sigaltstack) };
-	if (!limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, 0) || !limit(RLIMIT_NOFILE, 32) || !limit(RLIMIT_DATA, (rlim_t)256 << 20) ||
+		                           SCMP_SYS(fcntl), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(tgkill), SCMP_SYS(sigaltstack),
+		                           SCMP_SYS(sched_yield), SCMP_SYS(clock_nanosleep) };
+	if (!limit(RLIMIT_CORE, 0) || !limit(RLIMIT_FSIZE, 0) || !limit(RLIMIT_NOFILE, 32) || !limit(RLIMIT_DATA, MEMORY_MAX) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return 0;
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));

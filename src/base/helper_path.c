@@ -72,7 +72,7 @@ int sn_helper_path(const char *name, char *out, size_t size, char *err) {
 	if (result != SN_AGAIN)
 		return result;
 	return sn_fail(err, SN_E_DEPENDENCY,
-	               "the program %s was not found beside '%.160s' (nor in helpers, ../libexec/sonant, ../helpers, ../../helpers there), nor in %s; "
-	               "set SONANT_HELPERS to its directory",
+	               "the program %s was not found in '%.160s' (nor in helpers, ../libexec/sonant, ../helpers, ../../helpers "
+	               "there), nor in %s; set SONANT_HELPERS to its directory",
 	               name, dirs[0], SN_LIBEXEC_DIR);
 }

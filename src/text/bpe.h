@@ -7,9 +7,10 @@
 
 typedef struct sn_bpe sn_bpe;
 
-/* Reads a Hugging Face or CTranslate2 model directory: vocab.json + added_tokens.json, or tokenizer.json, or vocabulary.json/.txt (one
- * token a line; the line number is the id). Only the vocabulary is read at once; merges (merges.txt or tokenizer.json; of a
- * CTranslate2 list the order of the ids) are read by the first sn_bpe_encode, thread-safely, since a transcription without a prompt never encodes. */
+/* Reads a Hugging Face or CTranslate2 model directory: vocab.json + added_tokens.json, or tokenizer.json, or
+ * vocabulary.json/.txt (one token a line; the line number is the id). Only the vocabulary is read at once; merges
+ * (merges.txt or tokenizer.json; of a CTranslate2 list the order of the ids) are read by the first sn_bpe_encode,
+ * thread-safely, since a transcription without a prompt never encodes. */
 int sn_bpe_open(sn_bpe **out, const char *dir, char *err);
 void sn_bpe_close(sn_bpe **bpe);
 
@@ -19,8 +20,8 @@ int sn_bpe_special(const sn_bpe *bpe, int32_t id);         /* 1 for <|...|> toke
 /* The bytes of one id (byte-level decoded): borrowed, *size receives the length. NULL for an unknown or special id. */
 const char *sn_bpe_bytes(const sn_bpe *bpe, int32_t id, size_t *size);
 
-/* Text to ids (special tokens in the text are encoded as plain text). Errors: SN_E_LIMIT when more than `max` ids, SN_E_MODEL when
- * merges do not fit the vocabulary, SN_E_FORMAT for invalid UTF-8 or unreadable merges. */
+/* Text to ids (special tokens in the text are encoded as plain text). Errors: SN_E_LIMIT when more than `max` ids,
+ * SN_E_MODEL when merges do not fit the vocabulary, SN_E_FORMAT for invalid UTF-8 or unreadable merges. */
 int sn_bpe_encode(sn_bpe *bpe, const char *text, size_t size, int32_t *ids, int max, int *count, char *err);
 /* Ids to UTF-8; incomplete or invalid sequences become U+FFFD, as the reference does with errors="replace". */
 int sn_bpe_decode(const sn_bpe *bpe, const int32_t *ids, int count, sn_buf *out);

@@ -218,9 +218,10 @@ static int read_merges_json(sn_bpe *bpe, const sn_map *map, char *err) {
 	return result;
 }
 
-/* GPT-2 numbers its tokens in the order of their merges, so the pair that makes a token is what the merges before it leave of its
- * bytes. For CTranslate2 directories this is better than the tokenizer.json beside them: published ones lack the first merge (" t"),
- * which makes " the" two tokens where OpenAI's tokenizer, from the ids alone as here, has one. */
+/* GPT-2 numbers its tokens in the order of their merges, so the pair that makes a token is what the merges before it
+ * leave of its bytes. For CTranslate2 directories this is better than the tokenizer.json beside them: published ones
+ * lack the first merge (" t"), which makes " the" two tokens where OpenAI's tokenizer, from the ids alone as here, has
+ * one. */
 static int derive_merges(sn_bpe *bpe, char *err) {
 	int result = alloc_merges(bpe, (size_t)bpe->size, err);
 	work w = { 0 };

@@ -136,8 +136,8 @@ static int file_path(char *path, const char *dir, const char *name, char *err) {
 	return SN_OK;
 }
 
-/* Of tokenizer_config.json only texts and booleans are read, so its integers may become reals: published ones hold a "model_max_length" of
- * 10^30, which no integer can be. */
+/* Of tokenizer_config.json only texts and booleans are read, so its integers may become reals: published ones hold a
+ * "model_max_length" of 10^30, which no integer can be. */
 static int read_loosely(json_t **out, const char *path, char *err) {
 	sn_map map;
 	json_error_t where;

@@ -18,9 +18,10 @@ int sn_chars_open(sn_chars **out, const char *dir, char *err);
 void sn_chars_close(sn_chars **chars);
 const sn_chars_config *sn_chars_get_config(const sn_chars *chars);
 
-/* Text to ids; characters without an id are left out and counted in *missing (may be NULL). No ids at all is success with *count 0.
- * The phonemizer is used where the checkpoint asks for it, else it may be NULL. Errors: SN_E_LIMIT when more than `max` ids,
- * SN_E_FORMAT for invalid UTF-8, SN_E_UNSUPPORTED for other than ASCII where `uroman` is set, those of sn_phonemizer_run. */
+/* Text to ids; characters without an id are left out and counted in *missing (may be NULL). No ids at all is success
+ * with *count 0. The phonemizer is used where the checkpoint asks for it, else it may be NULL. Errors: SN_E_LIMIT when
+ * more than `max` ids, SN_E_FORMAT for invalid UTF-8, SN_E_UNSUPPORTED for other than ASCII where `uroman` is set, those
+ * of sn_phonemizer_run. */
 int sn_chars_encode(const sn_chars *chars, sn_phonemizer *phonemizer, const char *text, size_t size, int32_t *ids, int max, int *count,
                     int *missing, char *err);
 

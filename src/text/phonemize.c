@@ -75,8 +75,8 @@ static void helper_environment(char **out, int max) {
 	out[count] = NULL;
 }
 
-/* Own process group: a Ctrl-C at the terminal is for the program, which may still be finishing. Its standard error is dropped, since espeak-ng
- * writes warnings there. */
+/* Own process group: a Ctrl-C at the terminal is for the program, which may still be finishing. Its standard error is
+ * dropped, since espeak-ng writes warnings there. */
 static int spawn(pid_t *pid, const char *path, const char *voice, int fd) {
 	char *environment[8], *arguments[] = { (char *)HELPER, (char *)voice, NULL };
 	posix_spawn_file_actions_t actions;
@@ -179,8 +179,8 @@ static int receive_all(sn_phonemizer *p, void *data, size_t size, double deadlin
 	return SN_OK;
 }
 
-/* One reply: SN_OK with its body (*body may be NULL when empty), or the code and message the helper gave, or a failure to talk, which also sets
- * *broken. */
+/* One reply: SN_OK with its body (*body may be NULL when empty), or the code and message the helper gave, or a failure
+ * to talk, which also sets *broken. */
 static int receive_reply(sn_phonemizer *p, char **body, size_t *size, double deadline, int *broken, char *err) {
 	sn_wire_reply head;
 	*body = NULL;
@@ -206,7 +206,8 @@ static int receive_reply(sn_phonemizer *p, char **body, size_t *size, double dea
 	return result;
 }
 
-static int exchange(sn_phonemizer *p, const char *voice, const char *text, size_t size, char **body, size_t *body_size, int *broken, char *err) {
+static int exchange(sn_phonemizer *p, const char *voice, const char *text, size_t size, char **body, size_t *body_size, int *broken,
+                    char *err) {
 	double deadline = sn_now() + TIMEOUT;
 	sn_wire_request request = { SN_WIRE_MAGIC, (uint32_t)strlen(voice), (uint32_t)size };
 	*broken = 1;
@@ -247,8 +248,16 @@ static int ask(sn_phonemizer *p, const char *voice, const char *text, size_t siz
 	return result;
 }
 
+/* Without the white space at both ends. */
+static void trim(sn_clause *clause, const char *text) {
+	while (clause->begin < clause->end && strchr(" \n\t", text[clause->begin]))
+		clause->begin++;
+	while (clause->end > clause->begin && strchr(" \n\t", text[clause->end - 1]))
+		clause->end--;
+}
+
 /* The reply's clauses, as an array and the phonemes behind it in one block. */
-static int unpack(const char *body, size_t size, size_t text_size, sn_clauses *out, char *err) {
+static int unpack(const char *body, size_t size, const char *text, size_t text_size, sn_clauses *out, char *err) {
 	size_t count = 0, bytes = 0, at = 0;
 	sn_wire_clause clause;
 	for (; at + sizeof clause <= size; at += sizeof clause + clause.size, count++) {
@@ -267,6 +276,7 @@ static int unpack(const char *body, size_t size, size_t text_size, sn_clauses *o
 	for (size_t i = 0; i < count; i++, at += sizeof clause + clause.size) {
 		memcpy(&clause, body + at, sizeof clause);
 		items[i] = (sn_clause){ phonemes, clause.begin, clause.end, (char)clause.terminator, clause.sentence_end };
+		trim(&items[i], text);
 		memcpy(phonemes, body + at + sizeof clause, clause.size);
 		phonemes[clause.size] = 0;
 		phonemes += clause.size + 1;
@@ -280,7 +290,8 @@ int sn_phonemizer_run(sn_phonemizer *p, const char *voice, const char *text, siz
 	if (size > SN_PHONEMIZE_MAX)
 		return sn_fail(err, SN_E_LIMIT, "the text has %zu bytes; at most %zu are phonemized at once", size, SN_PHONEMIZE_MAX);
 	if (!*voice || strlen(voice) > SN_WIRE_VOICE_MAX)
-		return sn_fail(err, SN_E_UNSUPPORTED, "'%.60s' is no espeak voice; a name of 1 to %u characters is expected", voice, SN_WIRE_VOICE_MAX);
+		return sn_fail(err, SN_E_UNSUPPORTED, "'%.60s' is no espeak voice; a name of 1 to %u characters is expected", voice,
+		               SN_WIRE_VOICE_MAX);
 	char *body, reason[SN_ERRLEN] = "";
 	size_t body_size = 0;
 	pthread_mutex_lock(&p->lock);
@@ -290,7 +301,7 @@ int sn_phonemizer_run(sn_phonemizer *p, const char *voice, const char *text, siz
 		return sn_fail(err, result, "%s: '%s'", reason, voice);
 	if (result != SN_OK)
 		return sn_fail(err, result, "%s", reason);
-	result = unpack(body, body_size, size, out, err);
+	result = unpack(body, body_size, text, size, out, err);
 	free(body);
 	return result;
 }

@@ -1,4 +1,5 @@
-/* Text to IPA by espeak-ng, which runs in the helper program sonant-phonemize: it has global state, may crash on odd text, and is GPL. */
+/* Text to IPA by espeak-ng, which runs in the helper program sonant-phonemize: it has global state, may crash on odd
+ * text, and is GPL. */
 #ifndef SN_TEXT_PHONEMIZE_H
 #define SN_TEXT_PHONEMIZE_H
 
@@ -25,13 +26,13 @@ typedef struct sn_clauses {
 int sn_phonemizer_open(sn_phonemizer **out, char *err);
 void sn_phonemizer_close(sn_phonemizer **phonemizer);
 
-/* Starts the helper and returns without waiting for it, so that it gets ready (30 ms with its voice, which may be NULL) while a model
- * loads. Errors: SN_E_DEPENDENCY with the places looked at. Not needed: run starts it too. */
+/* Starts the helper and returns without waiting for it, so that it gets ready (30 ms with its voice, which may be NULL)
+ * while a model loads. Errors: SN_E_DEPENDENCY with the places looked at. Not needed: run starts it too. */
 int sn_phonemizer_prestart(sn_phonemizer *phonemizer, const char *voice, char *err);
 
-/* Phonemes of `text` (UTF-8; control characters count as spaces) by an espeak voice ("en-us"). A helper that died is started again.
- * On success free *out with sn_clauses_free. Errors: SN_E_LIMIT (text too long), SN_E_UNSUPPORTED (unknown voice), SN_E_DEPENDENCY
- * (no helper, no espeak data), SN_E_TIMEOUT, SN_E_IO (the helper died of this text). */
+/* Phonemes of `text` (UTF-8; control characters count as spaces) by an espeak voice ("en-us"). A helper that died is
+ * started again. On success free *out with sn_clauses_free. Errors: SN_E_LIMIT (text too long), SN_E_UNSUPPORTED
+ * (unknown voice), SN_E_DEPENDENCY (no helper, no espeak data), SN_E_TIMEOUT, SN_E_IO (the helper died of this text). */
 int sn_phonemizer_run(sn_phonemizer *phonemizer, const char *voice, const char *text, size_t size, sn_clauses *out, char *err);
 void sn_clauses_free(sn_clauses *clauses);
 

@@ -1,5 +1,5 @@
-/* What libsonant and sonant-phonemize say to each other over a socket. One machine, so native byte order. The helper greets with a reply, then
- * answers each request with one reply. */
+/* What libsonant and sonant-phonemize say to each other over a socket. One machine, so native byte order. The helper
+ * greets with a reply, then answers each request with one reply. */
 #ifndef SN_TEXT_PHONEMIZE_WIRE_H
 #define SN_TEXT_PHONEMIZE_WIRE_H
 

@@ -14,8 +14,8 @@ typedef struct sn_piper_config {
 	char language[16];        /* "en_US", or "" */
 } sn_piper_config;
 
-/* Reads voice.onnx.json. Errors: SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_MODEL (a wrong or missing key), SN_E_UNSUPPORTED (a phoneme type
- * that needs another phonemizer). */
+/* Reads voice.onnx.json. Errors: SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_MODEL (a wrong or missing key), SN_E_UNSUPPORTED (a
+ * phoneme type that needs another phonemizer). */
 int sn_piper_open(sn_piper **out, const char *path, char *err);
 void sn_piper_close(sn_piper **piper);
 const sn_piper_config *sn_piper_get_config(const sn_piper *piper);
@@ -37,9 +37,9 @@ typedef struct sn_piper_sentences {
 	int count;
 } sn_piper_sentences;
 
-/* Sentences as piper splits them, without empty ones; a sentence of more than max_ids ids is cut at its clauses, else between words.
- * Errors: those of sn_phonemizer_run, SN_E_FORMAT (invalid UTF-8), SN_E_ARGUMENT (max_ids below 16). The phonemizer may be NULL for a voice
- * that takes characters. */
+/* Sentences as piper splits them, without empty ones; a sentence of more than max_ids ids is cut at its clauses, else
+ * between words. Errors: those of sn_phonemizer_run, SN_E_FORMAT (invalid UTF-8), SN_E_ARGUMENT (max_ids below 16). The
+ * phonemizer may be NULL for a voice that takes characters. */
 int sn_piper_run(const sn_piper *piper, sn_phonemizer *phonemizer, const char *text, size_t size, int max_ids, sn_piper_sentences *out,
                  char *err);
 void sn_piper_sentences_free(sn_piper_sentences *sentences);

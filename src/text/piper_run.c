@@ -37,7 +37,8 @@ static void add_part(builder *b, const char *text, size_t size, int ids, size_t 
 	sn_buf_add(&b->text, text, size);
 }
 
-/* Adds phonemes to the open sentence, closing it first where they do not fit. What fits no sentence is cut after spaces, else anywhere. */
+/* Adds phonemes to the open sentence, closing it first where they do not fit. What fits no sentence is cut after spaces,
+ * else anywhere. */
 static void add_phonemes(builder *b, const char *text, size_t size, size_t begin, size_t end) {
 	int missing = 0, ids = piper_text_ids(b->piper, text, size, NULL, &missing);
 	if (b->ids + ids > b->max_ids)
@@ -101,7 +102,8 @@ static int add_clause(builder *b, const sn_clause *clause, char *err) {
 static int finish(builder *b, sn_piper_sentences *out, char *err) {
 	close_sentence(b);
 	if (b->text.failed || b->sentences.failed)
-		return sn_fail(err, b->text.failed ? b->text.failed : b->sentences.failed, "the text has more than %zu bytes of phonemes", MAX_PHONEMES);
+		return sn_fail(err, b->text.failed ? b->text.failed : b->sentences.failed, "the text has more than %zu bytes of phonemes",
+		               MAX_PHONEMES);
 	size_t count = b->sentences.size / sizeof(sn_piper_sentence);
 	sn_piper_sentence *items = malloc(b->sentences.size + (size_t)b->total * sizeof(int32_t) + b->text.size + 1);
 	if (!items)

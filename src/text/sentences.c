@@ -62,7 +62,8 @@ static int32_t over_white(const source *s, int32_t i, int *lines) {
 		int32_t at = i, c = next_char(s, &at);
 		if (!u_isUWhiteSpace(c))
 			break;
-		*lines += c == '\n' || c == 0x85 || c == 0x2028 || (c == '\r' && !(at < s->size && s->text[at] == '\n')) ? 1 : c == 0x2029 ? 2 : 0;
+		int carriage = c == '\r' && !(at < s->size && s->text[at] == '\n');
+		*lines += c == 0x2029 ? 2 : c == '\n' || c == 0x85 || c == 0x2028 || carriage;
 		i = at;
 	}
 	return i;
@@ -97,7 +98,8 @@ static int counts_things(const char *word) {
 	return 0;
 }
 
-/* The dot at `dot` with `next` as the next character that is not white space: part of an abbreviation, an initial or an ordinal? */
+/* The dot at `dot` with `next` as the next character that is not white space: part of an abbreviation, an initial or an
+ * ordinal? */
 static int dot_belongs_to_word(const source *s, int32_t begin, int32_t dot, int32_t next) {
 	char word[16];
 	int32_t start = dot, length = 0, letters = 0, digits = 0;
@@ -186,7 +188,8 @@ static void push_pieces(list *l, const source *s, int32_t begin, int32_t end, in
 		l->items[l->count - 1].sentence_end = 1;
 }
 
-/* Adds the sentence to the list, or, having nothing to speak, to the sentence before or after it where that keeps within `most`. */
+/* Adds the sentence to the list, or, having nothing to speak, to the sentence before or after it where that keeps within
+ * `most`. */
 static int32_t push_sentence(list *l, const source *s, int32_t begin, int32_t end, int32_t most) {
 	if (speakable(s, begin, end)) {
 		push_pieces(l, s, begin, end, most);

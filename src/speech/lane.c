@@ -22,6 +22,7 @@ struct sn_lane {
 	sn_place *encoding;           /* who holds the encoder */
 	int begun, budget;
 	sn_whisper_row batch[2 * SN_WHISPER_MAX_ROWS];
+	sn_place *members[SN_LANE_MAX_WINDOWS]; /* of the present decoder step */
 	sn_mel_view view;             /* of the features being made */
 	int64_t frames;
 	float peaks[MEL_BLOCKS], peak;
@@ -150,22 +151,18 @@ int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int co
 	return result;
 }
 
-static void after_step(sn_lane *lane, sn_place *place) {
+static void choose_tokens(void *payload, int64_t task, int worker) {
+	sn_lane *lane = payload;
+	sn_place *place = lane->members[task];
 	if (place->detecting) {
 		place->language = sn_search_language(place->search, &place->language_probability);
 		place->detecting = place->searching = 0;
 	} else if (sn_search_advance(place->search)) {
 		place->searching = 0;
 	}
-	if (!place->searching) {
-		sn_sched_lock(lane->sched);
-		sn_sched_wake(lane->sched, place->job);
-		sn_sched_unlock(lane->sched);
-	}
 }
 
 void sn_lane_decode(sn_lane *lane, sn_job *self) {
-	sn_place *members[SN_LANE_MAX_WINDOWS];
 	int rows = 0, count = 0, first = lane->first;
 	double start = sn_now();
 	for (int i = 0; i < lane->windows; i++) {
@@ -178,13 +175,19 @@ void sn_lane_decode(sn_lane *lane, sn_job *self) {
 			break;
 		}
 		rows += more;
-		members[count++] = place;
+		lane->members[count++] = place;
 	}
 	sn_whisper_decode(lane->whisper, lane->batch, rows);
+	nn_pool_run(lane->pool, choose_tokens, lane, count);
 	double spent = sn_now() - start;
 	sn_sched_charge(lane->sched, self, -spent);
 	for (int i = 0; i < count; i++) {
-		sn_sched_charge(lane->sched, members[i]->job, spent / count);
-		after_step(lane, members[i]);
+		sn_place *place = lane->members[i];
+		sn_sched_charge(lane->sched, place->job, spent / count);
+		if (place->searching)
+			continue;
+		sn_sched_lock(lane->sched);
+		sn_sched_wake(lane->sched, place->job);
+		sn_sched_unlock(lane->sched);
 	}
 }

@@ -224,6 +224,8 @@ static void mask_timestamps(const sn_search *s, const sequence *q, float *x) {
 			last = q->tokens[i];
 	if (last >= 0)
 		fill(x, begin, after_time && !after_pair ? last : last + 1, MASKED);
+	if (after_time && q->count >= 2 && last < begin + s->options.until)
+		x[c->eot] = MASKED;
 	if (!q->count) {
 		fill(x, 0, begin, MASKED);
 		if (begin + c->max_initial_timestamp + 1 < c->vocab)

@@ -19,6 +19,8 @@ typedef struct sn_search_options {
 	int best_of;
 	uint64_t seed;
 	int timestamps;        /* apply the timestamp rules; 0: the prompt ends with <|notimestamps|> */
+	int until;             /* timestamps: text may not end at a time before this one (index, 0.02 s each); 0: anywhere. A window cut inside
+	                        * a sentence is then written to its end, where the model would leave the rest for the next window */
 	int max_tokens;        /* sampled tokens, 0: target_positions / 2 */
 } sn_search_options;
 

@@ -15,6 +15,7 @@
 #define TEMPERATURE_STEP 0.2f
 #define RESET_TEMPERATURE 0.5f
 #define SURE_LANGUAGE 0.5f
+#define REST 80               /* frames at a window's end in which there may be no more words: padding of the detector */
 
 static int64_t tape_end(const sn_stt *stt) { return stt->tape_first + stt->tape_count; }
 
@@ -223,7 +224,7 @@ static int start_search(sn_stt *stt, stt_window *w) {
 	const float t = temperature(stt, w->tries);
 	const sn_search_options options = { .beam = t > 0 ? 1 : stt->beam, .patience = 1, .length_penalty = -1, .temperature = t,
 		.best_of = t > 0 ? w->place->slot_count < SN_LANE_BEST_OF ? w->place->slot_count : SN_LANE_BEST_OF : 1,
-		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps };
+		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps, .until = stt->vad_model && w->frames > REST ? (int)(w->frames - REST) / 2 : 0 };
 	w->stage = STT_SEARCHING;
 	return sn_lane_search(stt->model->lane, w->place, prompt, n, sot, &options, stt->message);
 }

@@ -110,13 +110,17 @@ static int reserve(sn_bpe *bpe, size_t bytes, int size, const char *path, char *
 	return SN_OK;
 }
 
+static int is_special(const char *text, size_t size) {
+	return size >= 5 && memcmp(text, "<|", 2) == 0 && memcmp(text + size - 2, "|>", 2) == 0;
+}
+
 static int add(sn_bpe *bpe, int id, const char *text, size_t size, const char *path, char *err) {
 	if (size > SN_BPE_MAX_TOKEN || size > bpe->capacity - bpe->used)
 		return sn_fail(err, SN_E_LIMIT, "%s: token %d has %zu bytes; at most %d are allowed", path, id, size, SN_BPE_MAX_TOKEN);
 	int length = bpe_unspell(text, size, bpe->bytes + bpe->used);
 	if (length < 0)
 		return sn_fail(err, SN_E_FORMAT, "%s: token %d is not valid UTF-8", path, id);
-	int special = size >= 5 && memcmp(text, "<|", 2) == 0 && memcmp(text + size - 2, "|>", 2) == 0;
+	int special = is_special(text, size);
 	bpe->tokens[id] = (bpe_token){ (uint32_t)bpe->used, (uint32_t)length & 0x3fffffff, special & 1, 1 };
 	bpe->used += (size_t)length;
 	return SN_OK;
@@ -305,11 +309,12 @@ int32_t sn_bpe_id(const sn_bpe *bpe, const char *token) {
 	int length = size <= sizeof bytes ? bpe_unspell(token, size, bytes) : -1;
 	if (length < 0)
 		return -1;
-	int32_t id = bpe_table_find(bpe, &bpe->special, bytes, (size_t)length);
-	for (int32_t other = 0; id < 0 && other < bpe->size; other++)
-		if (bpe->tokens[other].known && same(bpe, other, bytes, (size_t)length))
-			id = other;
-	return id;
+	if (is_special(token, size))
+		return bpe_table_find(bpe, &bpe->special, bytes, (size_t)length);
+	for (int32_t id = 0; id < bpe->size; id++)
+		if (bpe->tokens[id].known && same(bpe, id, bytes, (size_t)length))
+			return id;
+	return -1;
 }
 
 int sn_bpe_special(const sn_bpe *bpe, int32_t id) { return id >= 0 && id < bpe->size && bpe->tokens[id].special; }

@@ -9,7 +9,7 @@
 static unsigned processor_flags(void) {
 	__builtin_cpu_init(); /* also asks the operating system whether it saves the wide registers */
 	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512dq") ||
-	    !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+	    !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("fma"))
 		return 0;
 	unsigned flags = NN_CPU_AVX512;
 	if (__builtin_cpu_supports("avx512vnni"))

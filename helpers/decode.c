@@ -252,7 +252,10 @@ static void report_end(decoder *d, int error) {
 		send_format(d, d->codec->sample_rate, d->codec->ch_layout.nb_channels);
 	}
 	/* Containers round durations, and some round them by a second. */
-	if (error < 0 || promised - have > 1.0 + 0.02 * promised) {
+	if (error < 0 && promised <= have) {
+		status.truncated = 1;
+		snprintf(status.text, sizeof status.text, "damaged: nothing can be read after %.2f s", have);
+	} else if (error < 0 || promised - have > 1.0 + 0.02 * promised) {
 		status.truncated = 1;
 		snprintf(status.text, sizeof status.text, "cut off or damaged: its container promises %.2f s, %.2f s can be decoded", promised, have);
 	} else if (d->damaged) {

@@ -75,6 +75,8 @@ static void name_format(int format, char name[32]) {
 			found = names[i].name;
 	if (major == SF_FORMAT_OGG)
 		found = codec == SF_FORMAT_VORBIS ? "ogg/vorbis" : codec == SF_FORMAT_OPUS ? "ogg/opus" : "ogg";
+	if (major == SF_FORMAT_MPEG && codec != SF_FORMAT_MPEG_LAYER_III)
+		found = codec == SF_FORMAT_MPEG_LAYER_II ? "mp2" : "mp1";
 	SF_FORMAT_INFO info = { .format = major };
 	if (!found && sf_command(NULL, SFC_GET_FORMAT_INFO, &info, sizeof info) == 0)
 		found = info.name;
@@ -88,8 +90,8 @@ static int source_read(void *opaque, float *out, size_t frames, size_t *got, sn_
 	s->position += (int64_t)*got;
 	if (*got)
 		return SN_OK;
-	/* The length of an mp3 without a table of contents is an estimate; of the others it is a promise. */
-	int64_t slack = !strcmp(info->format, "mp3") ? info->rate / 5 : 0, missing = info->frames - s->position;
+	/* The length in a flac header is a promise; of what is coded in blocks it is often an estimate. */
+	int64_t slack = strcmp(info->format, "flac") ? info->rate / 5 : 0, missing = info->frames - s->position;
 	if (info->frames > 0 && missing > slack) {
 		if (!s->position)
 			return sn_fail(err, SN_E_FORMAT, "'%s' (%s) holds no usable audio: its header promises %lld frames, none can be decoded",

@@ -10,7 +10,6 @@
 
 #define PACK_VERSION 1      /* raised when the recorded graphs change what is packed */
 #define MAX_CHUNK 256       /* frames of one sn_vits_next */
-#define FIRST_CHUNK 16      /* frames of an utterance's first chunk: little to wait for */
 #define BLOCK_FLOATS 262144 /* of a stage's widest tensor: what a stage works on stays in the second-level cache */
 #define STREAM_DURATION 0   /* of the noise */
 #define STREAM_PRIOR 1
@@ -63,8 +62,9 @@ static int load_part(sn_vits *v, const sn_load_options *load, part which, int in
 	                                     "vits.decoder4", "vits.decoder5", "vits.decoder6", "vits.decoder7" };
 	vits_recorder r = { .g = nn_graph_new(names[which + index]), .s = &v->settings, .w = v->weights, .debug = load->debug };
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
-	/* Durations decide lengths, so they are computed alike whatever the precision; vocoders stay out of int8. */
-	const nn_dtype dtype = which == PART_TEXT || load->dtype == NN_DTYPE_F32 ? NN_DTYPE_F32 : NN_DTYPE_BF16;
+	/* Durations decide lengths, so they are computed alike whatever the precision. Rounding in the flow reaches the sound's phases (18 dB
+	 * of signal to noise on a real voice, 40 dB with the decoder alone in bf16). Vocoders stay out of int8. */
+	const nn_dtype dtype = which != PART_STAGE || load->dtype == NN_DTYPE_F32 ? NN_DTYPE_F32 : NN_DTYPE_BF16;
 	if (which == PART_TEXT) vits_record_text(&r);
 	else if (which == PART_FLOW) vits_record_flow(&r);
 	else vits_record_stage(&r, index, v->stages[index].most);
@@ -289,8 +289,6 @@ int64_t sn_vits_next(sn_vits_stream *stream, int chunk_frames, float *pcm) {
 	sn_vits *const v = stream->vits;
 	const int stages = v->weights->stage_count;
 	int chunk = chunk_frames < 1 ? 1 : chunk_frames > MAX_CHUNK ? MAX_CHUNK : chunk_frames;
-	const int ramp = stream->position ? 2 * stream->position : FIRST_CHUNK;
-	if (chunk > ramp) chunk = ramp;
 	if (chunk > stream->frames - stream->position) chunk = stream->frames - stream->position;
 	if (chunk == 0) return 0;
 

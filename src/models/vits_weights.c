@@ -127,9 +127,9 @@ static void find_conv(binder *b, vits_conv *c, const char *base) {
 	c->dilation = (int)dilation;
 }
 
-typedef struct shape { int64_t out, in, kernel; int transposed, groups, dilation; } shape;
+typedef struct shape { int64_t out, in, kernel; int transposed, groups, dilation, bare; } shape;
 
-/* out, in, kernel may be ANY. Without a bias in the file the convolution has none. `dilation` holds where no node tells it. */
+/* out, in, kernel may be ANY; bare: the bias may be missing; `dilation` holds where no node tells it. */
 static void bind_conv(binder *b, vits_conv *c, shape want, const char *format, ...) __attribute__((format(printf, 4, 5)));
 static void bind_conv(binder *b, vits_conv *c, shape want, const char *format, ...) {
 	char base[192];
@@ -150,7 +150,8 @@ static void bind_conv(binder *b, vits_conv *c, shape want, const char *format, .
 	c->in = main->dims[want.transposed ? 0 : 1] * c->groups;
 	c->kernel = flat ? 1 : main->dims[2];
 	if (c->norm_v) expect(b, c->norm_g, base, main->rank, (int64_t[]){ main->dims[0], 1, 1 });
-	if (c->bias) expect(b, c->bias, c->bias->name, 1, &c->out);
+	snprintf(base + strlen(base), sizeof base - strlen(base), ".bias");
+	if (c->bias || !want.bare) expect(b, c->bias, base, 1, &c->out);
 	if (!want.transposed && c->kernel * c->dilation > VITS_MAX_WIDTH) fail(b, base, "has a kernel too wide", "at most 8192 rows");
 }
 
@@ -183,10 +184,10 @@ static void bind_layer(binder *b, vits_layer *l, int i) {
 	const char *const feed = PICK(b, "text_encoder.encoder.layers.%d.feed_forward", "enc_p.encoder.ffn_layers.%d");
 	char base[96];
 	snprintf(base, sizeof base, attention, i);
-	bind_conv(b, &l->q, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", base, PICK(b, "q_proj", "conv_q"));
-	bind_conv(b, &l->k, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", base, PICK(b, "k_proj", "conv_k"));
-	bind_conv(b, &l->v, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", base, PICK(b, "v_proj", "conv_v"));
-	bind_conv(b, &l->o, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", base, PICK(b, "out_proj", "conv_o"));
+	bind_conv(b, &l->q, (shape){ .out = width, .in = width, .kernel = 1, .bare = 1 }, "%s.%s", base, PICK(b, "q_proj", "conv_q"));
+	bind_conv(b, &l->k, (shape){ .out = width, .in = width, .kernel = 1, .bare = 1 }, "%s.%s", base, PICK(b, "k_proj", "conv_k"));
+	bind_conv(b, &l->v, (shape){ .out = width, .in = width, .kernel = 1, .bare = 1 }, "%s.%s", base, PICK(b, "v_proj", "conv_v"));
+	bind_conv(b, &l->o, (shape){ .out = width, .in = width, .kernel = 1, .bare = 1 }, "%s.%s", base, PICK(b, "out_proj", "conv_o"));
 	if (b->w->window) {
 		const int64_t dims[] = { 1, 2 * b->w->window + 1, head };
 		l->rel_k = bind(b, 3, dims, "%s.emb_rel_k", base);
@@ -381,7 +382,7 @@ static void bind_decoder(binder *b) {
 		channels = stage->up.out;
 		for (int j = 0; j < w->kernel_count; j++) bind_block(b, &stage->blocks[j], channels, i * w->kernel_count + j, j);
 	}
-	bind_conv(b, &w->conv_post, (shape){ .out = 1, .in = channels, .kernel = ANY }, "%s.conv_post", decoder);
+	bind_conv(b, &w->conv_post, (shape){ .out = 1, .in = channels, .kernel = ANY, .bare = 1 }, "%s.conv_post", decoder);
 	if (b->code == SN_OK && (w->conv_pre.kernel % 2 == 0 || w->conv_post.kernel % 2 == 0))
 		fail(b, "conv_pre or conv_post", "has an even kernel", "odd kernels, which keep the length");
 }

@@ -16,6 +16,7 @@ typedef struct run {
 	golden *g;
 	sn_vits *vits;
 	sn_vits_stream *stream;
+	golden_kind sound; /* how waveforms are held */
 } run;
 
 /* Names of one synthesis in the fixture, and its options. */
@@ -28,8 +29,8 @@ typedef struct synthesis {
 
 /* ---- what both layouts share ---- */
 
-static int open_run(run *r, golden *g, char *err) {
-	*r = (run){ .g = g };
+static int open_run(run *r, golden *g, golden_kind sound, char *err) {
+	*r = (run){ .g = g, .sound = sound };
 	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
 	const int code = sn_vits_open(&r->vits, &load, err);
 	return code == SN_OK ? sn_vits_stream_new(&r->stream, r->vits, err) : code;
@@ -85,7 +86,7 @@ static int compare_waveform(run *r, const synthesis *s, int frames, char *err) {
 	float *const pcm = malloc((size_t)(frames + CHUNK) * (size_t)hop * sizeof *pcm);
 	if (!pcm) return sn_fail(err, SN_E_MEMORY, "out of memory");
 	while ((got = sn_vits_next(r->stream, CHUNK, pcm + count)) > 0) count += got;
-	golden_compare(r->g, name_of(s, "waveform", name), pcm, count, GOLDEN_SIGNAL);
+	golden_compare(r->g, name_of(s, "waveform", name), pcm, count, r->sound);
 	free(pcm);
 	return SN_OK;
 }
@@ -138,7 +139,7 @@ static int vits_run(golden *g, char *err) {
 	static const struct { const char *prefix; int noisy, slow; } cases[] = { { "quiet_", 0, 0 }, { "noisy_", 1, 0 }, { "slow_", 0, 1 } };
 	run r;
 	int64_t count = 0;
-	int code = open_run(&r, g, err);
+	int code = open_run(&r, g, GOLDEN_SIGNAL, err);
 	const int32_t *const ids = golden_input_ids(g, "input_ids", &count), *const speaker = golden_input_ids(g, "speaker_id", NULL);
 	if (code == SN_OK && !ids) code = sn_fail(err, SN_E_FORMAT, "the fixture has no input_ids");
 	for (size_t i = 0; code == SN_OK && i < sizeof cases / sizeof *cases; i++) {
@@ -199,7 +200,9 @@ static int run_text(run *r, const char *ids_name, char *err) {
 
 static int piper_run(golden *g, char *err) {
 	run r;
-	int code = open_run(&r, g, err);
+	/* onnxruntime's own float32 is 3.3e-5 from float64 here, and 5.8e-5 from itself without its graph optimisation: a voice's sound is held
+	 * to the bounds of tensors, which ask for the relative L2 too. */
+	int code = open_run(&r, g, GOLDEN_TENSOR, err);
 	for (size_t i = 0; code == SN_OK && i < golden_count(g); i++) {
 		const char *const name = golden_at(g, i)->name;
 		if (ends_with(name, "_ids")) code = run_text(&r, name, err);

@@ -1,0 +1,269 @@
+/* Speaking with small VITS checkpoints: what must not depend on chunks, threads or earlier utterances, and what damaged ones get.
+ * test_vits FOLDER: holds vits-dp, vits-sdp and vits-sdp-multispeaker. */
+#include "base/json.h"
+#include "models/vits.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+static const char *fixtures;
+static const int32_t ids[] = { 0, 11, 0, 8, 0, 26, 0, 28, 0, 25, 0, 10, 0, 2, 0, 3, 0 };
+#define COUNT ((int)(sizeof ids / sizeof *ids))
+static const sn_vits_options usual = { .noise_scale = 0.667f, .noise_duration = 0.8f, .length_scale = 2, .seed = 7 };
+
+typedef struct voice {
+	nn_pool *pool;
+	sn_vits *vits;
+	sn_vits_stream *stream;
+} voice;
+
+static int open_voice(voice *v, const char *path, int threads, char *err) {
+	*v = (voice){ 0 };
+	assert_int_equal(nn_pool_open(&v->pool, threads, err), SN_OK);
+	const sn_load_options load = { .dir = path, .dtype = NN_DTYPE_F32, .pool = v->pool };
+	const int code = sn_vits_open(&v->vits, &load, err);
+	return code == SN_OK ? sn_vits_stream_new(&v->stream, v->vits, err) : code;
+}
+
+static void close_voice(voice *v) {
+	sn_vits_stream_free(&v->stream);
+	sn_vits_close(&v->vits);
+	nn_pool_close(&v->pool);
+}
+
+static voice fixture(const char *name, int threads) {
+	char path[PATH_MAX], err[SN_ERRLEN] = "";
+	voice v;
+	snprintf(path, sizeof path, "%s/%s", fixtures, name);
+	assert_int_equal(open_voice(&v, path, threads, err), SN_OK);
+	return v;
+}
+
+/* free() the samples. */
+static float *speak(voice *v, const sn_vits_options *options, int chunk, int64_t *count) {
+	char err[SN_ERRLEN] = "";
+	int frames;
+	int64_t got;
+	assert_int_equal(sn_vits_start(v->stream, ids, COUNT, options, &frames, err), SN_OK);
+	const int hop = sn_vits_get_config(v->vits)->hop;
+	float *const pcm = malloc((size_t)(frames + chunk) * (size_t)hop * sizeof *pcm);
+	assert_non_null(pcm);
+	*count = 0;
+	while ((got = sn_vits_next(v->stream, chunk, pcm + *count)) > 0) *count += got;
+	assert_int_equal(*count, (int64_t)frames * hop);
+	return pcm;
+}
+
+static void assert_same(const float *a, int64_t a_count, const float *b, int64_t b_count) {
+	assert_int_equal(a_count, b_count);
+	assert_memory_equal(a, b, (size_t)a_count * sizeof *a);
+}
+
+static void chunks_of_any_size_join_without_a_seam(void **state) {
+	static const char *const names[] = { "vits-dp", "vits-sdp", "vits-sdp-multispeaker" };
+	static const int chunks[] = { 1, 3, 16, 50 };
+	for (int n = 0; n < 3; n++) {
+		voice v = fixture(names[n], 2);
+		int64_t whole_count, count;
+		float *const whole = speak(&v, &usual, 256, &whole_count), most = 1e-5f;
+		for (int c = 0; c < 4; c++) {
+			float *const pcm = speak(&v, &usual, chunks[c], &count);
+			assert_int_equal(count, whole_count);
+			for (int64_t i = 0; i < count; i++) assert_true(fabsf(pcm[i] - whole[i]) <= most);
+			free(pcm);
+		}
+		free(whole);
+		close_voice(&v);
+	}
+}
+
+static void a_seed_gives_the_same_bytes_with_any_threads(void **state) {
+	int64_t first_count, count;
+	voice v = fixture("vits-sdp", 1);
+	float *const first = speak(&v, &usual, 20, &first_count);
+	close_voice(&v);
+	for (int threads = 1; threads <= 4; threads *= 2) {
+		v = fixture("vits-sdp", threads);
+		float *const pcm = speak(&v, &usual, 20, &count);
+		assert_same(first, first_count, pcm, count);
+		free(pcm);
+		close_voice(&v);
+	}
+	free(first);
+}
+
+static void another_seed_or_speaker_sounds_different(void **state) {
+	voice v = fixture("vits-sdp-multispeaker", 2);
+	sn_vits_options other_seed = usual, other_speaker = usual;
+	int64_t counts[3];
+	other_seed.seed++;
+	other_speaker.speaker = 4;
+	float *const a = speak(&v, &usual, 64, &counts[0]), *const b = speak(&v, &other_seed, 64, &counts[1]);
+	float *const c = speak(&v, &other_speaker, 64, &counts[2]);
+	const int64_t least = counts[0] < counts[1] ? counts[0] : counts[1];
+	assert_true(counts[0] != counts[1] || memcmp(a, b, (size_t)least * sizeof *a) != 0);
+	assert_true(counts[0] != counts[2] || memcmp(a, c, (size_t)counts[0] * sizeof *a) != 0);
+	free(a);
+	free(b);
+	free(c);
+	close_voice(&v);
+}
+
+static void utterances_do_not_disturb_each_other(void **state) {
+	char err[SN_ERRLEN];
+	voice v = fixture("vits-sdp-multispeaker", 2);
+	sn_vits_stream *second = NULL;
+	sn_vits_options other = usual;
+	int64_t count, got, alone_count;
+	int frames, second_frames;
+	float *const alone = speak(&v, &usual, 10, &alone_count), scratch[256 * 64];
+	other.speaker = 2;
+	other.length_scale = 1;
+	assert_int_equal(sn_vits_stream_new(&second, v.vits, err), SN_OK);
+	assert_int_equal(sn_vits_start(v.stream, ids, COUNT, &usual, &frames, err), SN_OK);
+	assert_int_equal(sn_vits_start(second, ids, COUNT, &other, &second_frames, err), SN_OK);
+	float *const pcm = malloc((size_t)(frames + 10) * 16 * sizeof *pcm);
+	assert_int_equal(sn_vits_get_config(v.vits)->hop, 16);
+	for (count = 0; (got = sn_vits_next(v.stream, 10, pcm + count)) > 0; count += got) sn_vits_next(second, 7, scratch);
+	assert_same(alone, alone_count, pcm, count);
+	sn_vits_stream_free(&second);
+	free(pcm);
+	free(alone);
+	close_voice(&v);
+}
+
+static void slower_speech_is_longer_and_durations_say_so(void **state) {
+	voice v = fixture("vits-dp", 2);
+	sn_vits_options slow = usual;
+	int64_t count, slow_count, sum = 0;
+	int symbols;
+	slow.length_scale = 3;
+	free(speak(&v, &usual, 64, &count));
+	free(speak(&v, &slow, 64, &slow_count));
+	const int32_t *const durations = sn_vits_durations(v.stream, &symbols);
+	assert_int_equal(symbols, COUNT);
+	for (int i = 0; i < symbols; i++) sum += durations[i];
+	assert_int_equal(sum * sn_vits_get_config(v.vits)->hop, slow_count);
+	assert_true(slow_count > count);
+	close_voice(&v);
+}
+
+static void wrong_requests_get_a_sentence(void **state) {
+	static int32_t many[SN_VITS_MAX_TOKENS + 1];
+	const int32_t unknown[] = { 0, 30, 0 };
+	char err[SN_ERRLEN];
+	voice v = fixture("vits-sdp-multispeaker", 2);
+	sn_vits_options o = usual;
+	int frames;
+	assert_int_equal(sn_vits_start(v.stream, ids, 0, &o, &frames, err), SN_E_ARGUMENT);
+	assert_int_equal(sn_vits_start(v.stream, unknown, 3, &o, &frames, err), SN_E_ARGUMENT);
+	assert_non_null(strstr(err, "30"));
+	assert_int_equal(sn_vits_start(v.stream, many, SN_VITS_MAX_TOKENS + 1, &o, &frames, err), SN_E_LIMIT);
+	assert_non_null(strstr(err, "1537"));
+	o.speaker = 5;
+	assert_int_equal(sn_vits_start(v.stream, ids, COUNT, &o, &frames, err), SN_E_ARGUMENT);
+	assert_non_null(strstr(err, "0 to 4"));
+	o = usual;
+	o.length_scale = NAN;
+	assert_int_equal(sn_vits_start(v.stream, ids, COUNT, &o, &frames, err), SN_E_ARGUMENT);
+	o.length_scale = 100;
+	assert_int_equal(sn_vits_start(v.stream, many, SN_VITS_MAX_TOKENS, &o, &frames, err), SN_E_LIMIT);
+	assert_int_equal(sn_vits_next(v.stream, 64, NULL), 0);
+	close_voice(&v);
+}
+
+/* ---- damaged checkpoints ---- */
+
+static char folder[] = "/tmp/sonant-vits-XXXXXX";
+
+/* Copies a file of vits-sdp, with every `from` replaced by the equally long `to`. */
+static void copy_file(const char *name, const char *from, const char *to) {
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s/vits-sdp/%s", fixtures, name);
+	FILE *const in = fopen(path, "rb");
+	assert_non_null(in);
+	static char data[1 << 20];
+	const size_t size = fread(data, 1, sizeof data, in), length = from ? strlen(from) : 0;
+	assert_true(size > 0 && size < sizeof data);
+	fclose(in);
+	int found = 0;
+	for (char *at = data; from && (at = memmem(at, size - (size_t)(at - data), from, length)); at += length, found++) memcpy(at, to, length);
+	assert_true(!from || found);
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	unlink(path);
+	FILE *const out = fopen(path, "wb");
+	assert_non_null(out);
+	assert_int_equal(fwrite(data, 1, size, out), size);
+	fclose(out);
+}
+
+static void expect_refusal(const char *config_from, const char *config_to, const char *weights_from, const char *weights_to, int code,
+                           const char *word) {
+	char err[SN_ERRLEN] = "";
+	voice v;
+	copy_file("config.json", config_from, config_to);
+	copy_file("model.safetensors", weights_from, weights_to);
+	assert_int_equal(open_voice(&v, folder, 1, err), code);
+	if (!strstr(err, word)) fail_msg("'%s' does not say '%s'", err, word);
+	assert_null(v.vits);
+	close_voice(&v);
+}
+
+static void damaged_checkpoints_are_refused_by_name(void **state) {
+	expect_refusal("\"relu\"", "\"prel\"", NULL, NULL, SN_E_UNSUPPORTED, "prel");
+	expect_refusal("\"upsample_rates\"", "\"upsample_ratez\"", NULL, NULL, SN_E_MODEL, "upsample_rates");
+	expect_refusal("\"num_attention_heads\": 2", "\"num_attention_heads\": 5", NULL, NULL, SN_E_MODEL, "heads");
+	expect_refusal(NULL, NULL, "text_encoder.project.bias", "text_encoder.project.bios", SN_E_MODEL, "text_encoder.project.bias");
+	expect_refusal(NULL, NULL, "flow.flows.1.conv_post.weight", "flow.flows.1.conv_pust.weight", SN_E_MODEL, "flow.flows.1.conv_post");
+	expect_refusal(NULL, NULL, "decoder.conv_post.weight", "decoder.conv_pust.weight", SN_E_MODEL, "decoder.conv_post");
+	expect_refusal(NULL, NULL, "duration_predictor.flows.3.conv_proj.weight", "duration_predictor.flows.3.conv_pruj.weight", SN_E_MODEL,
+	               "duration_predictor.flows.3.conv_proj");
+	expect_refusal(NULL, NULL, "[32,16,1]", "[16,32,1]", SN_E_MODEL, "[16, 32, 1]");
+}
+
+static void what_is_no_voice_is_refused(void **state) {
+	char err[SN_ERRLEN] = "", path[PATH_MAX];
+	voice v;
+	assert_int_equal(open_voice(&v, "/nonexistent/voice.onnx", 1, err), SN_E_NOT_FOUND);
+	close_voice(&v);
+	snprintf(path, sizeof path, "%s/config.json", folder);
+	unlink(path);
+	assert_int_equal(open_voice(&v, folder, 1, err), SN_E_NOT_FOUND);
+	assert_non_null(strstr(err, ".onnx.json"));
+	close_voice(&v);
+}
+
+static int make_folder(void **state) { return mkdtemp(folder) ? 0 : -1; }
+
+static int remove_folder(void **state) {
+	static const char *const names[] = { "config.json", "model.safetensors" };
+	char path[PATH_MAX];
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+		unlink(path);
+	}
+	return rmdir(folder);
+}
+
+int main(int argc, char **argv) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(chunks_of_any_size_join_without_a_seam),
+		cmocka_unit_test(a_seed_gives_the_same_bytes_with_any_threads),
+		cmocka_unit_test(another_seed_or_speaker_sounds_different),
+		cmocka_unit_test(utterances_do_not_disturb_each_other),
+		cmocka_unit_test(slower_speech_is_longer_and_durations_say_so),
+		cmocka_unit_test(wrong_requests_get_a_sentence),
+		cmocka_unit_test(damaged_checkpoints_are_refused_by_name),
+		cmocka_unit_test(what_is_no_voice_is_refused),
+	};
+	if (argc != 2) return 2;
+	fixtures = argv[1];
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

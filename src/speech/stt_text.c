@@ -46,9 +46,10 @@ static double source_time(const stt_window *w, int64_t sample, int is_end) {
 	return (double)(w->pieces[i].source + sample - w->pieces[i].at) / SN_MEL_RATE;
 }
 
+/* Nothing but spaces and ASCII punctuation, which is what the model writes for noise. */
 static int is_blank(const sn_buf *text) {
 	for (size_t i = 0; i < text->size; i++)
-		if (!isspace((unsigned char)text->data[i]))
+		if (isalnum((unsigned char)text->data[i]) || (unsigned char)text->data[i] >= 0x80)
 			return 0;
 	return 1;
 }
@@ -82,11 +83,11 @@ static void add_segment(sn_stt *stt, const stt_window *w, const sn_search_result
 	sn_buf text;
 	sn_buf_init(&text, TEXT_MAX);
 	sn_bpe_decode(sn_whisper_bpe(stt->model->whisper), text_tokens, n, &text);
-	const int64_t whole = w->frames * SN_MEL_HOP;
-	if (from < whole && to > whole)
-		to = whole; /* the model may hear the padding */
 	if (from != to && !is_blank(&text)) {
-		const double start = source_time(w, from, 0), stop = source_time(w, to, 1);
+		/* the model may hear the padding, and a tail's time may lie before its beginning */
+		const int64_t whole = w->frames * SN_MEL_HOP, first_sample = from < whole ? from : whole;
+		const int64_t last_sample = to > whole ? whole : to > first_sample ? to : first_sample;
+		const double start = source_time(w, first_sample, 0), stop = source_time(w, last_sample, 1);
 		const sn_event event = { .kind = SN_EVENT_SEGMENT, .position = stop, .segment = {
 			.id = stt->segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first, .token_count = end - first,
 			.temperature = r->temperature, .avg_logprob = r->avg_logprob, .compression_ratio = w->compression_ratio,

@@ -158,6 +158,8 @@ static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *
 		result = push_all(r, stt, pcm, got, o, total, err);
 	}
 	r->t.duration = (double)samples / SN_STT_RATE;
+	if (result == SN_END && samples == 0)
+		return sn_fail(err, SN_E_FORMAT, "there are no samples in it");
 	return result == SN_END ? SN_OK : result;
 }
 

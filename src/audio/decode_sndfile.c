@@ -111,8 +111,28 @@ static void source_close(void *opaque) {
 	free(s);
 }
 
+/* An Ogg stream's last page says so in its flags. A page is a header of 27 bytes, `segments` lengths and what these add up to: at most
+ * 65307 bytes. */
+static int ogg_has_end(const sn_input *input) {
+	unsigned char tail[65536];
+	int64_t start = input->size > (int64_t)sizeof tail ? input->size - (int64_t)sizeof tail : 0;
+	int64_t size = sn_input_read(input, start, tail, sizeof tail);
+	for (int64_t i = size - 27; i >= 0; i--)
+		if (!memcmp(tail + i, "OggS", 5)) { /* and version 0 */
+			int64_t segments = tail[i + 26], end = i + 27 + segments;
+			for (int64_t k = 0; k < segments && i + 27 + k < size; k++)
+				end += tail[i + 27 + k];
+			return (tail[i + 5] & 4) && end <= size;
+		}
+	return 0;
+}
+
 static int check_promise(const sn_input *input, sn_audio_info *info, char *err) {
 	int64_t promised = 0, present = 0;
+	if (!strncmp(info->format, "ogg", 3) && !ogg_has_end(input)) {
+		info->truncated = 1;
+		snprintf(info->note, sizeof info->note, "cut off: the stream has no end mark");
+	}
 	if (!promised_bytes(input, &promised, &present) || present >= promised)
 		return SN_OK;
 	if (!info->frames)

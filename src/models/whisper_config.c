@@ -228,26 +228,24 @@ static int read_suppressed(sn_whisper_config *c, const json_t *config, const jso
 	return SN_OK;
 }
 
-static int read_alignment(sn_whisper_config *c, const json_t *list, const char *file, char *err) {
-	if (json_is_array(list) && json_array_size(list) > SN_WHISPER_MAX_ALIGNMENT)
-		return sn_fail(err, SN_E_MODEL, "%s: 'alignment_heads' has %zu entries; at most %d are read", file, json_array_size(list),
-		               SN_WHISPER_MAX_ALIGNMENT);
+static void add_alignment(sn_whisper_config *c, int64_t layer, int64_t head) {
+	if (layer < 0 || layer >= c->decoder_layers || head < 0 || head >= c->decoder_heads || c->alignment_count == SN_WHISPER_MAX_ALIGNMENT)
+		return;
+	c->alignment[c->alignment_count].layer = (int16_t)layer;
+	c->alignment[c->alignment_count++].head = (int16_t)head;
+}
+
+/* Distilled checkpoints carry the list of the model they came from, with layers that they do not have: those entries are left out.
+ * Without a usable list the reference takes every head of the upper half of the layers. */
+static void read_alignment(sn_whisper_config *c, const json_t *list) {
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *pair = json_array_get(list, i);
-		json_int_t layer = json_integer_value(json_array_get(pair, 0)), head = json_integer_value(json_array_get(pair, 1));
-		if (json_array_size(pair) != 2 || layer < 0 || layer >= c->decoder_layers || head < 0 || head >= c->decoder_heads)
-			return sn_fail(err, SN_E_MODEL, "%s: entry %zu of 'alignment_heads' must be [layer below %d, head below %d]", file, i, c->decoder_layers,
-			               c->decoder_heads);
-		c->alignment[c->alignment_count].layer = (int16_t)layer;
-		c->alignment[c->alignment_count++].head = (int16_t)head;
+		const json_t *pair = json_array_get(list, i), *layer = json_array_get(pair, 0), *head = json_array_get(pair, 1);
+		if (json_is_integer(layer) && json_is_integer(head))
+			add_alignment(c, json_integer_value(layer), json_integer_value(head));
 	}
-	/* Without a list the reference takes every head of the upper half of the layers. */
-	for (int layer = c->decoder_layers / 2; !json_is_array(list) && layer < c->decoder_layers; layer++)
-		for (int head = 0; head < c->decoder_heads && c->alignment_count < SN_WHISPER_MAX_ALIGNMENT; head++) {
-			c->alignment[c->alignment_count].layer = (int16_t)layer;
-			c->alignment[c->alignment_count++].head = (int16_t)head;
-		}
-	return SN_OK;
+	for (int layer = c->decoder_layers / 2, given = c->alignment_count; !given && layer < c->decoder_layers; layer++)
+		for (int head = 0; head < c->decoder_heads; head++)
+			add_alignment(c, layer, head);
 }
 
 static int read_ids(sn_whisper_config *c, const json_t *config, const json_t *generation, const sn_bpe *bpe, int ct2, const char *dir,
@@ -266,7 +264,8 @@ static int read_ids(sn_whisper_config *c, const json_t *config, const json_t *ge
 	if ((result = read_suppressed(c, config, generation, bpe, ct2, file, err)) != SN_OK)
 		return result;
 	const json_t *heads = json_object_get(generation, "alignment_heads");
-	return read_alignment(c, json_is_array(heads) ? heads : json_object_get(config, "alignment_heads"), file, err);
+	read_alignment(c, json_is_array(heads) ? heads : json_object_get(config, "alignment_heads"));
+	return SN_OK;
 }
 
 int whisper_config_read(sn_whisper_config *c, nn_act *act, const char *dir, const sn_weights *weights, const sn_bpe *bpe, char *err) {

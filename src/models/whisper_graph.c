@@ -97,7 +97,7 @@ void whisper_record_decoder(whisper_recorder *r) {
 	};
 	nn_t wanted = nn_input(g, "wanted", NN_I32, 1, &few);
 	r->side = WHISPER_DECODER;
-	nn_t embedding = whisper_embedding(r); /* [vocab, width], tied: also the output matrix */
+	nn_t embedding = whisper_embedding(r); /* [vocab, width] */
 	nn_t x = nn_binary(g, NN_ADD, nn_gather_rows(g, embedding, token), nn_gather_rows(g, whisper_positions(r), in.position));
 	nn_name(g, x, "decoder_embed_plus_pos");
 	for (int layer = 0; layer < r->c->decoder_layers; layer++) {
@@ -107,5 +107,5 @@ void whisper_record_decoder(whisper_recorder *r) {
 	}
 	x = whisper_layer_norm(r, nn_gather_rows(g, x, wanted), WHISPER_FINAL_NORM, 0);
 	nn_name(g, x, "decoder_hidden_out");
-	nn_output(g, nn_linear(g, x, embedding, NN_NONE), "logits");
+	nn_output(g, nn_linear(g, x, whisper_projection(r, embedding), NN_NONE), "logits");
 }

@@ -49,6 +49,7 @@ nn_t whisper_layer_norm(whisper_recorder *r, nn_t x, whisper_norm which, int lay
 nn_t whisper_conv(whisper_recorder *r, nn_t x, int conv);
 nn_t whisper_positions(whisper_recorder *r); /* [positions, width] */
 nn_t whisper_embedding(whisper_recorder *r); /* [vocab, width] */
+nn_t whisper_projection(whisper_recorder *r, nn_t embedding); /* [vocab, width]: to logits */
 
 /* whisper_graph.c */
 void whisper_record_encoder(whisper_recorder *r);

@@ -134,3 +134,11 @@ nn_t whisper_embedding(whisper_recorder *r) {
 	char name[NN_NAME];
 	return nn_weight_shaped(r->g, r->names.weights, whisper_embedding_name(&r->names, name), 2, (int64_t[]){ r->c->vocab, r->c->width });
 }
+
+/* Tied to the embedding in every published checkpoint, where it is a second name or not stored at all. */
+nn_t whisper_projection(whisper_recorder *r, nn_t embedding) {
+	const char *name = r->names.ctranslate2 ? "decoder/projection/weight" : "proj_out.weight";
+	if (!sn_weights_find(r->names.weights, name))
+		return embedding;
+	return nn_weight_shaped(r->g, r->names.weights, name, 2, (int64_t[]){ r->c->vocab, r->c->width });
+}

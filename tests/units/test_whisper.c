@@ -101,6 +101,7 @@ static void configuration_is_read(void **state) {
 	nn_pool *pool;
 	sn_whisper *w;
 	fresh_copy();
+	change("generation_config.json", "alignment_heads", json_pack("[[ii], [ii], [ii]]", 7, 0, 0, 1, 1, 5)); /* of a larger model */
 	assert_int_equal(nn_pool_open(&pool, 1, err), SN_OK);
 	sn_load_options load = { .dir = folder, .dtype = NN_DTYPE_F32, .pool = pool, .rows = 2, .windows = 1 };
 	assert_int_equal(sn_whisper_open(&w, &load, err), SN_OK);
@@ -121,7 +122,7 @@ static void configuration_is_read(void **state) {
 	assert_int_equal(c->language[2].token, 320);
 	assert_int_equal(c->suppress_count, 12);
 	assert_int_equal(c->begin_suppress_count, 2);
-	assert_int_equal(c->alignment_count, 2);
+	assert_int_equal(c->alignment_count, 1);
 	assert_int_equal(c->alignment[0].head, 1);
 	assert_int_equal(c->max_initial_timestamp, 50);
 	assert_true(sn_whisper_parameters(w) > 100000);
@@ -166,9 +167,6 @@ static void unusable_values_are_named(void **state) {
 	fresh_copy();
 	change("generation_config.json", "suppress_tokens", json_pack("[i]", 1828));
 	assert_refused("suppress_tokens", "1828");
-	fresh_copy();
-	change("generation_config.json", "alignment_heads", json_pack("[[ii]]", 2, 0));
-	assert_refused("alignment_heads", "2");
 	fresh_copy();
 	cut("model.safetensors", 300000);
 	char err[SN_ERRLEN] = "";

@@ -44,10 +44,10 @@ else
 fi
 
 echo "setup: installing$missing"
-export DEBIAN_FRONTEND=noninteractive
-$sudo apt-get update -qq
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 # shellcheck disable=SC2086
-$sudo apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing | sed -n 's/^Setting up \([^ ]*\).*/setup: \1/p'
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing |
+	awk '/^Setting up / && ++n % 25 == 0 { print "setup: " n " packages are in"; fflush() }'
 missing=$(list_missing) # the pipe hides apt's own status
 [ -z "$missing" ] || {
 	echo "setup: apt could not install$missing" >&2

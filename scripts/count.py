@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-CASE = re.compile(r"^(ok|not ok)\b[ \t]*\d*[ \t]*-?[ \t]*([^#\n]*)(#[ \t]*(SKIP|TODO)\b.*)?", re.IGNORECASE | re.MULTILINE)
+CASE = re.compile(r"^(ok|not ok)\b[ \t]+\d+[ \t]*-?[ \t]*([^#\n]*)(#[ \t]*(SKIP|TODO)\b.*)?", re.IGNORECASE | re.MULTILINE)
 PLAN = re.compile(r"^1\.\.(\d+)", re.MULTILINE)
 GOOD, SKIPPED = ("OK", "EXPECTEDFAIL"), ("SKIP",)
 

@@ -10,7 +10,8 @@
 
 #define PACK_VERSION 1      /* raised when the recorded graphs change what is packed */
 #define MAX_CHUNK 256       /* frames of one sn_vits_next */
-#define BLOCK_FLOATS 262144 /* of a stage's widest tensor: what a stage works on stays in the second-level cache */
+#define BLOCK_FLOATS 65536  /* of a stage's widest tensor: what a stage works on stays in the second-level cache */
+#define BLOCK_REACHES 10    /* but at least so many times the rows that one depends on, which are computed twice */
 #define STREAM_DURATION 0   /* of the noise */
 #define STREAM_PRIOR 1
 
@@ -81,8 +82,9 @@ static int size_stages(sn_vits *v, char *err) {
 		decoder_stage *const s = &v->stages[i];
 		s->stride = w->stages[i].up.stride;
 		s->channels = i + 1 == w->stage_count ? 1 : w->stages[i].up.out;
+		vits_stage_needs(w, i, 0, 1, &first, &last);
 		s->block = BLOCK_FLOATS / w->stages[i].up.out;
-		if (s->block < s->stride) s->block = s->stride;
+		if (s->block < BLOCK_REACHES * (last - first) * s->stride) s->block = BLOCK_REACHES * (last - first) * s->stride;
 		if (s->block > rows) s->block = rows;
 		vits_stage_needs(w, i, 0, s->block, &first, &last);
 		s->most = last - first + 2; /* where a block begins within a stride shifts its ends */

@@ -53,8 +53,8 @@ static int open_source(sn_decoder *d, char *err) {
 static int check_info(const sn_decoder *d, char *err) {
 	const sn_audio_info *info = &d->info;
 	if (info->rate < SN_AUDIO_MIN_RATE || info->rate > SN_AUDIO_MAX_RATE)
-		return sn_fail(err, SN_E_FORMAT, "'%s' claims %d samples a second; %d to %d are possible", d->input.name, info->rate, SN_AUDIO_MIN_RATE,
-		               SN_AUDIO_MAX_RATE);
+		return sn_fail(err, SN_E_FORMAT, "'%s' claims %d samples a second; %d to %d are possible", d->input.name, info->rate,
+		               SN_AUDIO_MIN_RATE, SN_AUDIO_MAX_RATE);
 	if (info->channels < 1 || info->channels > SN_AUDIO_MAX_CHANNELS)
 		return sn_fail(err, SN_E_LIMIT, "'%s' has %d channels; 1 to %d are read", d->input.name, info->channels, SN_AUDIO_MAX_CHANNELS);
 	return SN_OK;

@@ -129,7 +129,8 @@ static int open_file(sn_encoder *e, char *err) {
 }
 
 /* The three ways to open differ in their sink only. */
-static int open_encoder(sn_encoder **out, const sn_encoder_options *options, const char *path, int fd, const char *name, sn_buf *buf, char *err) {
+static int open_encoder(sn_encoder **out, const sn_encoder_options *options, const char *path, int fd, const char *name, sn_buf *buf,
+                        char *err) {
 	*out = NULL;
 	int result = check_options(options, err);
 	if (result != SN_OK)

@@ -34,8 +34,8 @@ const sn_whisper_config *sn_whisper_get_config(const sn_whisper *whisper);
 sn_bpe *sn_whisper_bpe(sn_whisper *whisper);
 int64_t sn_whisper_parameters(const sn_whisper *whisper);
 
-/* Encoding: fill the log-mel input [2 * source_positions frames, mels] (frame-major), then begin and next until SN_OK (SN_AGAIN: more).
- * The keys and values of cross attention land in entry `window` (0 .. load->windows-1). */
+/* Encoding: fill the log-mel input [2 * source_positions frames, mels] (frame-major), then begin and next until SN_OK (SN_AGAIN:
+ * more). The keys and values of cross attention land in entry `window` (0 .. load->windows-1). */
 float *sn_whisper_mel_input(sn_whisper *whisper);
 void sn_whisper_encode_begin(sn_whisper *whisper, int window);
 int sn_whisper_encode_next(sn_whisper *whisper, int budget);

@@ -7,8 +7,8 @@
 
 /* The languages of the published vocabularies, for checkpoints that do not list theirs. */
 static const char language_codes[] =
-	"en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml cy sk te fa lv bn sr "
-	"az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo "
+	"en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml cy sk te fa lv "
+	"bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo "
 	"tl mg as tt haw ln ha ba jw su yue";
 
 #define MAX_WIDTH 8192
@@ -26,8 +26,8 @@ static int extent(const sn_weights *w, const char *name, int rank, int axis, int
 	if (t->rank != rank)
 		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has %d dimensions; expected %d", sn_weights_path(w), name, t->rank, rank);
 	if (t->dims[axis] < 1 || t->dims[axis] > most)
-		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has extent %lld in dimension %d; it must lie between 1 and %lld", sn_weights_path(w), name,
-		               (long long)t->dims[axis], axis, (long long)most);
+		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has extent %lld in dimension %d; it must lie between 1 and %lld",
+		               sn_weights_path(w), name, (long long)t->dims[axis], axis, (long long)most);
 	*out = (int)t->dims[axis];
 	return SN_OK;
 }
@@ -97,7 +97,8 @@ static int hf_activation(const json_t *config, nn_act *act, const char *file, ch
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
 		if (!strcmp(name, known[i].name))
 			return *act = known[i].act, SN_OK;
-	return sn_fail(err, SN_E_MODEL, "%s: 'activation_function' is '%.40s'; known are gelu, gelu_new, gelu_pytorch_tanh, relu and silu", file, name);
+	return sn_fail(err, SN_E_MODEL, "%s: 'activation_function' is '%.40s'; known are gelu, gelu_new, gelu_pytorch_tanh, relu and silu",
+	               file, name);
 }
 
 static int read_sizes_hf(sn_whisper_config *c, nn_act *act, const json_t *config, const char *file, char *err) {
@@ -199,8 +200,8 @@ static void read_languages(sn_whisper_config *c, const json_t *generation, const
 }
 
 /* A list that is absent (not merely empty) falls back to what the reference always suppresses. */
-static int read_suppressed(sn_whisper_config *c, const json_t *config, const json_t *generation, const sn_bpe *bpe, int ct2, const char *file,
-                           char *err) {
+static int read_suppressed(sn_whisper_config *c, const json_t *config, const json_t *generation, const sn_bpe *bpe, int ct2,
+                           const char *file, char *err) {
 	const char *always = ct2 ? "suppress_ids" : "suppress_tokens", *begin = ct2 ? "suppress_ids_begin" : "begin_suppress_tokens";
 	int64_t ids[SN_WHISPER_MAX_SUPPRESS];
 	int count = -1, result;

@@ -127,12 +127,14 @@ nn_t whisper_conv(whisper_recorder *r, nn_t x, int conv) {
 nn_t whisper_positions(whisper_recorder *r) {
 	char name[NN_NAME];
 	int64_t count = r->side == WHISPER_ENCODER ? r->c->source_positions : r->c->target_positions;
-	return nn_weight_shaped(r->g, r->names.weights, whisper_positions_name(&r->names, r->side, name), 2, (int64_t[]){ count, r->c->width });
+	whisper_positions_name(&r->names, r->side, name);
+	return nn_weight_shaped(r->g, r->names.weights, name, 2, (int64_t[]){ count, r->c->width });
 }
 
 nn_t whisper_embedding(whisper_recorder *r) {
 	char name[NN_NAME];
-	return nn_weight_shaped(r->g, r->names.weights, whisper_embedding_name(&r->names, name), 2, (int64_t[]){ r->c->vocab, r->c->width });
+	whisper_embedding_name(&r->names, name);
+	return nn_weight_shaped(r->g, r->names.weights, name, 2, (int64_t[]){ r->c->vocab, r->c->width });
 }
 
 /* Tied to the embedding in every published checkpoint, where it is a second name or not stored at all. */

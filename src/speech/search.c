@@ -91,12 +91,12 @@ void sn_search_free(sn_search **search) {
 	*search = NULL;
 }
 
-static int check_start(const sn_search *s, const sn_search_options *o, int width, int slot_count, const int32_t *prompt, int count, int sot_index,
-                       char *err) {
+static int check_start(const sn_search *s, const sn_search_options *o, int width, int slot_count, const int32_t *prompt, int count,
+                       int sot_index, char *err) {
 	int positions = s->config->target_positions;
 	if (width < 1 || width > SN_SEARCH_MAX_BEAM)
-		return sn_fail(err, SN_E_ARGUMENT, "%s is %d; it must lie between 1 and %d", o->temperature > 0 ? "best_of" : "the beam width", width,
-		               SN_SEARCH_MAX_BEAM);
+		return sn_fail(err, SN_E_ARGUMENT, "%s is %d; it must lie between 1 and %d", o->temperature > 0 ? "best_of" : "the beam width",
+		               width, SN_SEARCH_MAX_BEAM);
 	if (slot_count < width)
 		return sn_fail(err, SN_E_ARGUMENT, "%d sequences need as many cache slots; %d were given", width, slot_count);
 	if (!(o->patience >= 0 && o->patience * (float)width <= MAX_FINISHED))
@@ -112,8 +112,8 @@ static int check_start(const sn_search *s, const sn_search_options *o, int width
 	return SN_OK;
 }
 
-int sn_search_start(sn_search *s, int window, const int32_t *slots, int slot_count, const int32_t *prompt, int prompt_count, int sot_index,
-                    const sn_search_options *options, char *err) {
+int sn_search_start(sn_search *s, int window, const int32_t *slots, int slot_count, const int32_t *prompt, int prompt_count,
+                    int sot_index, const sn_search_options *options, char *err) {
 	int width = options->temperature > 0 ? options->best_of : options->beam;
 	width = width ? width : 1;
 	int result = check_start(s, options, width, slot_count, prompt, prompt_count, sot_index, err);

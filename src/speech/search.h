@@ -19,8 +19,8 @@ typedef struct sn_search_options {
 	int best_of;
 	uint64_t seed;
 	int timestamps;        /* apply the timestamp rules; 0: the prompt ends with <|notimestamps|> */
-	int until;             /* timestamps: text may not end at a time before this one (index, 0.02 s each); 0: anywhere. A window cut inside
-	                        * a sentence is then written to its end, where the model would leave the rest for the next window */
+	int until;             /* timestamps: text may not end at a time before this one (index, 0.02 s each); 0: anywhere. A window cut
+	                        * inside a sentence is then written to its end, where the model would leave the rest for the next window */
 	int max_tokens;        /* sampled tokens, 0: target_positions / 2 */
 } sn_search_options;
 
@@ -42,8 +42,8 @@ void sn_search_free(sn_search **search);
 
 /* Starts on an encoded window with a prompt that ends in the sequence's start tokens (sot, language, task[, notimestamps]).
  * sot_index: where <|startoftranscript|> stands in the prompt: no_speech_prob is read from the logits after it. */
-int sn_search_start(sn_search *search, int window, const int32_t *slots, int slot_count, const int32_t *prompt, int prompt_count, int sot_index,
-                    const sn_search_options *options, char *err);
+int sn_search_start(sn_search *search, int window, const int32_t *slots, int slot_count, const int32_t *prompt, int prompt_count,
+                    int sot_index, const sn_search_options *options, char *err);
 /* Rows wanted next (at most SN_WHISPER_MAX_ROWS; 0 when finished). Row logits point into the search's own memory. */
 int sn_search_rows(sn_search *search, sn_whisper_row *rows);
 /* After these rows were decoded. Returns 1 when the search is finished. */

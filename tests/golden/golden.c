@@ -108,8 +108,15 @@ static void mark_input(golden *g, const char *name) {
 		e->input = 1;
 }
 
-const float *golden_input(golden *g, const char *name, int64_t *count) { return mark_input(g, name), golden_floats(g, name, count); }
-const int32_t *golden_input_ids(golden *g, const char *name, int64_t *count) { return mark_input(g, name), golden_ids(g, name, count); }
+const float *golden_input(golden *g, const char *name, int64_t *count) {
+	mark_input(g, name);
+	return golden_floats(g, name, count);
+}
+
+const int32_t *golden_input_ids(golden *g, const char *name, int64_t *count) {
+	mark_input(g, name);
+	return golden_ids(g, name, count);
+}
 
 /* ---- comparing ---- */
 

@@ -52,7 +52,7 @@ typedef enum golden_kind {
 void golden_compare(golden *g, const char *name, const float *values, int64_t count, golden_kind kind);
 void golden_compare_ids(golden *g, const char *name, const int32_t *values, int64_t count); /* equal, or it fails */
 
-/* As golden_compare for names of the form base, base_rowsA_B (rows of the first axis but one), base_framesA_B (last axis), base_last_frame,
+/* As golden_compare for names of the form base, base_rowsA_B (last axis but one), base_framesA_B (last axis), base_last_frame,
  * base_row_norms (L2 over the last axis) and base_rowsum_firstN: takes the part out of values[dims] and compares it. */
 void golden_offer(golden *g, const char *base, const float *values, int rank, const int64_t *dims, golden_kind kind);
 /* A single figure of the reference that is no tensor (from expected.json): |value - expected| <= bound. */

@@ -176,7 +176,8 @@ static const sn_search_result *search(run *r, const int32_t *prompt, int count, 
 static int generate(run *r, const char *name, const int32_t *prompt, int prompt_count, char *err) {
 	char mode[16], score[160];
 	int width = 1, end = 0;
-	if (sscanf(name, "generate_greedy_%15[a-z]%n", mode, &end) != 1 && sscanf(name, "generate_beam%d_%15[a-z]%n", &width, mode, &end) != 2)
+	if (sscanf(name, "generate_greedy_%15[a-z]%n", mode, &end) != 1 &&
+	    sscanf(name, "generate_beam%d_%15[a-z]%n", &width, mode, &end) != 2)
 		return SN_OK;
 	if (name[end] || (strcmp(mode, "timestamps") && strcmp(mode, "notimestamps")))
 		return SN_OK;
@@ -332,8 +333,8 @@ static int run_clips(run *r, char *err) {
 
 static int whisper_run(golden *g, char *err) {
 	run r = { .g = g };
-	sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .rows = SLOTS,
-	                         .windows = 1 };
+	sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g),
+	                         .rows = SLOTS, .windows = 1 };
 	for (int i = 0; i < SLOTS; i++)
 		r.slots[i] = i;
 	int result = sn_whisper_open(&r.whisper, &load, err);

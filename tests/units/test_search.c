@@ -243,7 +243,8 @@ static void beams_follow_the_rules(void **state) {
 		int width = widths[seed % 4], times = (int)(seed & 1);
 		float patience = seed % 5 ? 1 : 2;
 		double alpha = seed % 3 ? -1 : 0.6;
-		sn_search_options options = { .beam = width, .patience = patience, .length_penalty = (float)alpha, .timestamps = times, .max_tokens = 12 };
+		sn_search_options options = { .beam = width, .patience = patience, .length_penalty = (float)alpha, .timestamps = times,
+		                              .max_tokens = 12 };
 		sn_search_result r = run(&m, &options);
 		path p = plain_beams(&m, width, (int)rint(width * patience), alpha, times, 12);
 		assert_same(&r, &p);
@@ -253,7 +254,8 @@ static void beams_follow_the_rules(void **state) {
 static void timestamps_are_paired_and_rise(void **state) {
 	for (uint64_t seed = 200; seed < 300; seed++) {
 		model m = { seed, 9, 2, 2 };
-		sn_search_options options = { .temperature = 1, .best_of = 3, .seed = seed, .length_penalty = -1, .timestamps = 1, .max_tokens = 40 };
+		sn_search_options options = { .temperature = 1, .best_of = 3, .seed = seed, .length_penalty = -1, .timestamps = 1,
+		                              .max_tokens = 40 };
 		sn_search_result r = run(&m, &options);
 		assert_true(r.count > 0 && is_time(r.tokens[0]) && r.tokens[0] <= TIME + config.max_initial_timestamp);
 		int32_t last = -1;
@@ -266,6 +268,21 @@ static void timestamps_are_paired_and_rise(void **state) {
 			last = r.tokens[i];
 		}
 	}
+}
+
+/* With `until`, <|endoftext|> never follows a time before it. */
+static void a_cut_window_is_written_to_its_end(void **state) {
+	int early = 0;
+	for (uint64_t seed = 300; seed < 340; seed++) {
+		model m = { seed, 12, 9, 0 };
+		sn_search_options options = { .beam = 1, .length_penalty = -1, .timestamps = 1, .max_tokens = 40 };
+		sn_search_result r = run(&m, &options);
+		early += r.count >= 2 && !r.reached_limit && is_time(r.tokens[r.count - 1]) && r.tokens[r.count - 1] < TIME + 120;
+		options.until = 120;
+		r = run(&m, &options);
+		assert_false(r.count >= 2 && !r.reached_limit && is_time(r.tokens[r.count - 1]) && r.tokens[r.count - 1] < TIME + 120);
+	}
+	assert_true(early > 0); /* so the rule had something to forbid */
 }
 
 static void sampling_is_reproducible(void **state) {
@@ -371,7 +388,8 @@ static void refuses_what_it_cannot_do(void **state) {
 	char err[SN_ERRLEN];
 	sn_search *s = NULL;
 	int32_t wrong[] = { 1, VOCAB }, longer[POSITIONS + 1] = { 0 };
-	sn_search_options one = { .beam = 1 }, wide = { .beam = SN_SEARCH_MAX_BEAM + 1 }, five = { .beam = 5 }, eager = { .beam = 5, .patience = 100 };
+	sn_search_options one = { .beam = 1 }, wide = { .beam = SN_SEARCH_MAX_BEAM + 1 }, five = { .beam = 5 };
+	sn_search_options eager = { .beam = 5, .patience = 100 };
 	assert_int_equal(sn_search_new(&s, NULL, err), SN_OK);
 	assert_int_equal(sn_search_start(s, 0, slots, 1, wrong, 2, 0, &one, err), SN_E_ARGUMENT);
 	assert_non_null(strstr(err, "300"));
@@ -388,7 +406,7 @@ static void refuses_what_it_cannot_do(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(greedy_follows_the_rules), cmocka_unit_test(beams_follow_the_rules),
-		cmocka_unit_test(timestamps_are_paired_and_rise), cmocka_unit_test(sampling_is_reproducible),
+		cmocka_unit_test(timestamps_are_paired_and_rise), cmocka_unit_test(a_cut_window_is_written_to_its_end), cmocka_unit_test(sampling_is_reproducible),
 		cmocka_unit_test(silence_probability_is_read_after_the_start), cmocka_unit_test(language_is_the_likeliest),
 		cmocka_unit_test(ends_with_the_context), cmocka_unit_test(not_numbers_end), cmocka_unit_test(refuses_what_it_cannot_do),
 	};

@@ -183,7 +183,7 @@ static int check(const sn_vits *v, const int32_t *ids, int count, const sn_vits_
 		if (ids[i] < 0 || ids[i] >= c->vocab)
 			return sn_fail(err, SN_E_ARGUMENT, "symbol %d has id %d; this voice knows ids 0 to %d", i, ids[i], c->vocab - 1);
 	if (!(o->noise_scale <= 10) || !(o->noise_duration <= 10) || !(o->length_scale <= 100) || o->length_scale == 0)
-		return sn_fail(err, SN_E_ARGUMENT, "noise %g, duration noise %g or length %g is out of range; 0 to 10, 0 to 10 and above 0 to 100 are right",
+		return sn_fail(err, SN_E_ARGUMENT, "noise %g, duration noise %g or length %g is out of range; up to 10, 10 and 100 are right",
 		               (double)o->noise_scale, (double)o->noise_duration, (double)o->length_scale);
 	return SN_OK;
 }
@@ -212,10 +212,10 @@ static int set_durations(sn_vits_stream *s, float length_scale, char *err) {
 	int64_t frames = 0;
 	for (int i = 0; i < s->count; i++) {
 		const float duration = ceilf(expf(log_duration[i]) * length_scale);
-		if (!(duration >= 0)) return sn_fail(err, SN_E_MODEL, "the model gave symbol %d no duration (not a number): are its weights sound?", i);
+		if (!(duration >= 0)) return sn_fail(err, SN_E_MODEL, "the duration of symbol %d is not a number: are the weights sound?", i);
 		if (duration > SN_VITS_MAX_FRAMES || (frames += (int64_t)duration) > SN_VITS_MAX_FRAMES)
-			return sn_fail(err, SN_E_LIMIT, "the sentence would be longer than %d frames (%.0f s); split it or speak faster", SN_VITS_MAX_FRAMES,
-			               (double)SN_VITS_MAX_FRAMES * s->vits->settings.public.hop / s->vits->settings.public.sample_rate);
+			return sn_fail(err, SN_E_LIMIT, "the sentence would be longer than %d frames (%.0f s); split it or speak faster",
+			               SN_VITS_MAX_FRAMES, (double)SN_VITS_MAX_FRAMES * s->vits->settings.public.hop / s->vits->settings.public.sample_rate);
 		s->durations[i] = (int32_t)duration;
 	}
 	s->frames = frames > 0 ? (int)frames : 1;

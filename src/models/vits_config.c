@@ -40,8 +40,8 @@ static int find_voice(const char *path, char voice[PATH_BYTES], char *err) {
 	}
 	closedir(dir);
 	if (!*best) return sn_fail(err, SN_E_NOT_FOUND, "%s holds neither a config.json nor a voice (.onnx with its .onnx.json)", path);
-	if (snprintf(voice, PATH_BYTES, "%s/%s", path, best) >= PATH_BYTES) return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long", path);
-	return SN_OK;
+	if (snprintf(voice, PATH_BYTES, "%s/%s", path, best) < PATH_BYTES) return SN_OK;
+	return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long", path);
 }
 
 static int read_text(const json_t *object, const char *key, char *out, size_t size, const char *file, char *err) {

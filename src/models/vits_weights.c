@@ -276,15 +276,16 @@ static void bind_stochastic(binder *b) {
 	if (w->speaker_width)
 		bind_conv(b, &w->duration.cond, (shape){ .out = width, .in = w->speaker_width, .kernel = 1 }, "%s.cond", predictor);
 	bind_affine(b);
-	while (last < VITS_MAX_FLOWS && exists(b, PICK(b, "%s.flows.%d.conv_pre.weight", "%s.flows.%d.pre.weight"), predictor, b->piper ? 2 * last + 1 : last + 1))
-		last++;
+	const char *const first = PICK(b, "%s.flows.%d.conv_pre.weight", "%s.flows.%d.pre.weight");
+	while (last < VITS_MAX_FLOWS && exists(b, first, predictor, b->piper ? 2 * last + 1 : last + 1)) last++;
 	for (int flow = last; flow >= 2 && b->code == SN_OK; flow--) {
 		vits_spline *const f = &w->duration.splines[w->spline_count++];
 		char base[96];
 		snprintf(base, sizeof base, "%s.flows.%d", predictor, b->piper ? 2 * flow - 1 : flow);
 		bind_conv(b, &f->pre, (shape){ .out = width, .in = 1, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), base);
 		bind_conv(b, &f->proj, (shape){ .out = ANY, .in = width, .kernel = 1 }, PICK(b, "%s.conv_proj", "%s.proj"), base);
-		if (b->code == SN_OK && ((f->proj.out + 1) % 3 || f->proj.out > 191)) fail(b, base, "has no spline of 1 to 64 bins", "3 * bins - 1 rows");
+		if (b->code == SN_OK && ((f->proj.out + 1) % 3 || f->proj.out > 191))
+			fail(b, base, "has no spline of 1 to 64 bins", "3 * bins - 1 rows");
 		strncat(base, PICK(b, ".conv_dds", ".convs"), sizeof base - strlen(base) - 1);
 		bind_separable(b, &f->separable, width, base);
 	}
@@ -324,8 +325,8 @@ static void bind_coupling(binder *b, vits_coupling *f, const char *base) {
 static void bind_flow(binder *b) {
 	vits_weights *const w = b->w;
 	const int step = b->piper ? 2 : 1; /* voices number the flips between flows too */
-	while (w->flow_count < VITS_MAX_FLOWS && exists(b, PICK(b, "flow.flows.%d.conv_pre.weight", "flow.flows.%d.pre.weight"), w->flow_count * step))
-		w->flow_count++;
+	const char *const first = PICK(b, "flow.flows.%d.conv_pre.weight", "flow.flows.%d.pre.weight");
+	while (w->flow_count < VITS_MAX_FLOWS && exists(b, first, w->flow_count * step)) w->flow_count++;
 	for (int i = 0; i < w->flow_count; i++) {
 		char base[64];
 		snprintf(base, sizeof base, "flow.flows.%d", (w->flow_count - 1 - i) * step);
@@ -338,11 +339,12 @@ static void bind_flow(binder *b) {
 static void bind_block(binder *b, vits_block *k, int64_t channels, int index, int which) {
 	const char *const decoder = PICK(b, "decoder", "dec");
 	k->two = exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, index);
-	while (k->depth < VITS_MAX_DEPTH && exists(b, "%s.resblocks.%d.%s.%d.bias", decoder, index, k->two ? "convs1" : "convs", k->depth)) k->depth++;
+	const char *const first = k->two ? "convs1" : "convs";
+	while (k->depth < VITS_MAX_DEPTH && exists(b, "%s.resblocks.%d.%s.%d.bias", decoder, index, first, k->depth)) k->depth++;
 	for (int i = 0; i < k->depth && b->code == SN_OK; i++) {
 		const int told = !b->piper && which < b->s->kernels && i < b->s->dilation_count[which];
 		const shape want = { .out = channels, .in = channels, .kernel = ANY, .dilation = told ? (int)b->s->dilations[which][i] : 1 };
-		bind_conv(b, &k->first[i], want, "%s.resblocks.%d.%s.%d", decoder, index, k->two ? "convs1" : "convs", i);
+		bind_conv(b, &k->first[i], want, "%s.resblocks.%d.%s.%d", decoder, index, first, i);
 		if (k->two)
 			bind_conv(b, &k->second[i], (shape){ .out = channels, .in = channels, .kernel = ANY }, "%s.resblocks.%d.convs2.%d", decoder, index, i);
 		if (b->code == SN_OK && (k->first[i].kernel % 2 == 0 || (k->two && k->second[i].kernel % 2 == 0)))
@@ -356,7 +358,8 @@ static void bind_decoder(binder *b) {
 	const char *const decoder = PICK(b, "decoder", "dec"), *const ups = PICK(b, "upsampler", "ups");
 	int blocks = 0;
 	bind_conv(b, &w->conv_pre, (shape){ .out = ANY, .in = 2 * w->half, .kernel = ANY }, "%s.conv_pre", decoder);
-	if (w->speaker_width) bind_conv(b, &w->decoder_cond, (shape){ .out = w->conv_pre.out, .in = w->speaker_width, .kernel = 1 }, "%s.cond", decoder);
+	if (w->speaker_width)
+		bind_conv(b, &w->decoder_cond, (shape){ .out = w->conv_pre.out, .in = w->speaker_width, .kernel = 1 }, "%s.cond", decoder);
 	while (w->stage_count < VITS_MAX_STAGES && exists(b, "%s.%s.%d.bias", decoder, ups, w->stage_count)) w->stage_count++;
 	while (blocks < VITS_MAX_STAGES * VITS_MAX_KERNELS && (exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, blocks) ||
 	                                                       exists(b, "%s.resblocks.%d.convs.0.bias", decoder, blocks)))

@@ -86,6 +86,8 @@ static void fuse_product(emitter *e, int i) {
 	while (e->uses[f->final] == 1) {
 		int next = e->user[f->final];
 		const nn_node *n = node_of(e, next);
+		if (e->absorbed[next] >= 0)
+			break; /* a sum of two products belongs to the first */
 		if (n->op == OP_UNARY && stage < 1) {
 			f->act = n->act;
 			f->param = n->a;
@@ -226,6 +228,11 @@ static int new_value(emitter *e, int node, nn_store store, nn_place place) {
 	if (n->rank == 1 && v.ids) { /* a vector of ids: one a row */
 		v.rank = 2;
 		v.dims[1] = nn_fix(1);
+	}
+	if (n->rank && !nn_dim_fixed(n->dims[n->rank - 1])) { /* attention probabilities over keys of any number: one a row */
+		v.rank = n->rank + 1;
+		v.dims[n->rank] = nn_fix(1);
+		v.cols = 1;
 	}
 	v.stride = store == NN_STORE_U8 ? (v.cols + 3) / 4 * 4 : v.cols;
 	int id = nn_value_new(e->plan, &v);
@@ -548,6 +555,13 @@ static void emit_view(emitter *e, int i) {
 		v->stride = n->op == OP_RESHAPE ? v->cols : base.stride;
 		v->same_rows = n->op == OP_SLICE_COLS;
 		v->ids = base.ids;
+		if (n->is_output && store == NN_STORE_F32 && v->stride != v->cols) { /* outputs have no gaps */
+			int copy = new_value(e, i, NN_STORE_F32, PLACE_ARENA);
+			nn_step *s = e->result == SN_OK ? new_step(e, STEP_COPY, i, copy) : NULL;
+			if (!s)
+				return;
+			s->in[s->count++] = id;
+		}
 	}
 	if (node_of(e, i)->type != NN_I32)
 		finish(e, i);

@@ -114,7 +114,8 @@ static nn_node *add(nn_graph *g, nn_op op, int count, const nn_t *inputs, unsign
 	}
 	nn_node *n = g->nodes + g->count++;
 	*n = (nn_node){ .op = op, .count = count };
-	memcpy(n->inputs, inputs, (size_t)count * sizeof *inputs);
+	for (int i = 0; i < count; i++)
+		n->inputs[i] = inputs[i];
 	if (like != NN_NONE) {
 		n->rank = node(g, like)->rank;
 		memcpy(n->dims, node(g, like)->dims, sizeof n->dims);

@@ -149,6 +149,22 @@ static void vocoder_stage(void **state) {
 	}
 }
 
+/* A sum of two products, and an output that is a slice of columns. */
+static void skips_and_slices(void **state) {
+	(void)state;
+	nn_graph *g = nn_graph_new("skips");
+	nn_dim t = nn_symbol(g, "t", 100);
+	nn_t x = nn_input(g, "x", NN_F32, 2, (nn_dim[]){ t, nn_fix(16) });
+	nn_t a = nn_linear(g, x, constant(g, "a", 2, 32, 16, 0, 0.3f), constant(g, "ab", 1, 32, 0, 0, 0.3f));
+	nn_t b = nn_linear(g, x, constant(g, "b", 2, 32, 16, 0, 0.3f), NN_NONE);
+	nn_t sum = nn_binary(g, NN_ADD, b, a);
+	nn_t half = nn_slice_cols(g, nn_gated_tanh(g, sum), 3, 9);
+	nn_output(g, half, "y");
+	compare_plans(g, "t", 70, 70 * 16, 70 * 9, 2e-2, 2e-2);
+	compare_plans(g, "t", 2, 2 * 16, 2 * 9, 2e-2, 2e-2);
+	nn_graph_free(&g);
+}
+
 /* Every op against a loop of its own: conv with stride, padding, dilation and groups; transposed conv. */
 static void convolutions_by_hand(void **state) {
 	(void)state;
@@ -301,7 +317,7 @@ static void packs_are_kept(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(transformer_block), cmocka_unit_test(vocoder_stage), cmocka_unit_test(convolutions_by_hand),
+		cmocka_unit_test(transformer_block), cmocka_unit_test(vocoder_stage), cmocka_unit_test(convolutions_by_hand), cmocka_unit_test(skips_and_slices),
 		cmocka_unit_test(cached_rows_are_batch_invariant), cmocka_unit_test(errors_are_sentences), cmocka_unit_test(packs_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

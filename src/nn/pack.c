@@ -37,6 +37,7 @@ struct nn_pack {
 	uint64_t key;
 	sn_map map;
 	const entry *table;
+	unsigned char *used; /* per entry of the table: somebody asked for it */
 	size_t mapped, count, capacity;
 	item *items;
 };
@@ -66,9 +67,11 @@ int nn_pack_open(nn_pack **out, const char *path, uint64_t key, char *err) {
 		return sn_fail(err, SN_E_MEMORY, "no memory for packed weights");
 	pack->key = key;
 	if (path && sn_map_open(&pack->map, path, NULL) == SN_OK) {
-		if (valid(&pack->map, key)) {
+		size_t entries = valid(&pack->map, key) ? (size_t)((const header *)pack->map.data)->entries : 0;
+		pack->used = calloc(entries + 1, 1);
+		if (entries && pack->used) {
 			pack->table = (const entry *)(pack->map.data + sizeof(header));
-			pack->mapped = (size_t)((const header *)pack->map.data)->entries;
+			pack->mapped = entries;
 		} else {
 			sn_map_close(&pack->map);
 		}
@@ -87,6 +90,7 @@ const void *nn_pack_find(nn_pack *pack, const char *name, size_t *size) {
 		size_t middle = (low + high) / 2;
 		const entry *e = pack->table + middle;
 		if (e->name == key) {
+			pack->used[middle] = 1;
 			*size = e->size;
 			return pack->map.data + e->offset;
 		}
@@ -165,14 +169,15 @@ static int write_file(int fd, uint64_t key, const item *items, size_t count) {
 	return failed ? -1 : 0;
 }
 
-/* Everything at hand, mapped or made: the new file replaces the old one whole. */
+/* Everything that was asked for, mapped or made: the new file replaces the old one, without what nobody needs any more. */
 static item *gather(const nn_pack *pack, size_t *count) {
 	item *all = calloc(pack->mapped + pack->count + 1, sizeof *all);
 	*count = 0;
 	if (!all)
 		return NULL;
 	for (size_t i = 0; i < pack->mapped; i++)
-		all[(*count)++] = (item){ pack->table[i].name, pack->table[i].size, (void *)(pack->map.data + pack->table[i].offset) };
+		if (pack->used[i])
+			all[(*count)++] = (item){ pack->table[i].name, pack->table[i].size, (void *)(pack->map.data + pack->table[i].offset) };
 	memcpy(all + *count, pack->items, pack->count * sizeof *all);
 	*count += pack->count;
 	qsort(all, *count, sizeof *all, by_name);
@@ -215,6 +220,7 @@ void nn_pack_close(nn_pack **held) {
 	for (size_t i = 0; i < pack->count; i++)
 		free(pack->items[i].data);
 	free(pack->items);
+	free(pack->used);
 	free(pack->path);
 	sn_map_close(&pack->map);
 	free(pack);

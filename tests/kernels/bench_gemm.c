@@ -38,6 +38,7 @@ static const shape shapes[] = {
 	{ "decoder step", 2, 2048, 512, 1, 0, BIAS_ACT, NN_GELU, 0, 7 },
 	{ "decoder step", 4, 2048, 512, 1, 0, BIAS_ACT, NN_GELU, 0, 7 },
 	{ "decoder step", 8, 2048, 512, 1, 0, BIAS_ACT, NN_GELU, 0, 7 },
+	{ "decoder's values", 1, 64, 1500, 1, 0, WEIGHTED, NN_IDENTITY, 0, 3 },
 	{ "vocabulary", 1, 51865, 512, 1, 0, PLAIN, NN_IDENTITY, 0, 7 },
 	{ "vocabulary", 5, 51865, 512, 1, 0, PLAIN, NN_IDENTITY, 0, 7 },
 	{ "vocabulary", 8, 51865, 512, 1, 0, PLAIN, NN_IDENTITY, 0, 7 },

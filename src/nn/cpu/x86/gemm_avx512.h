@@ -94,7 +94,7 @@ NN16_INLINE void tile(const int M, const int V, const tile_args *t) {
 #define TILE(m, v) static void tile_##m##_##v(const tile_args *t) { tile(m, v, t); }
 TILE(1, 1) TILE(2, 1) TILE(3, 1) TILE(4, 1) TILE(5, 1) TILE(6, 1) TILE(7, 1) TILE(8, 1) TILE(9, 1) TILE(10, 1) TILE(11, 1) TILE(12, 1)
 TILE(1, 2) TILE(2, 2) TILE(3, 2) TILE(4, 2) TILE(5, 2) TILE(6, 2) TILE(7, 2) TILE(8, 2) TILE(9, 2) TILE(10, 2) TILE(11, 2) TILE(12, 2)
-TILE(1, 8) TILE(2, 8) TILE(3, 8)
+TILE(1, 8) TILE(2, 8) TILE(3, 8) TILE(1, 4) TILE(2, 4) TILE(3, 4)
 #if MR > 12
 TILE(13, 1) TILE(14, 1) TILE(13, 2) TILE(14, 2)
 #endif
@@ -115,11 +115,10 @@ static const tile_fn tiles[MR + 1] = {
 #endif
 };
 
-/* With up to three rows the time goes into reading B and into waiting for sums: four panels at once. From four rows on one panel is
- * as fast from the second-level cache, and faster from beyond. */
+/* With up to three rows the time goes into reading B and into waiting for sums: four or two panels at once. From four rows on one
+ * panel is as fast from the second-level cache, and faster from beyond. */
 #define FEW_ROWS 3
-#define FEW_PANELS 4
-static const tile_fn few_tiles[FEW_ROWS + 1] = { NULL, tile_1_8, tile_2_8, tile_3_8 };
+static const tile_fn few_tiles[2][FEW_ROWS + 1] = { { NULL, tile_1_8, tile_2_8, tile_3_8 }, { NULL, tile_1_4, tile_2_4, tile_3_4 } };
 
 /* Its lines are on their way while the sums are made. */
 static void prefetch_residual(const float *x, int64_t stride, int rows, int64_t cols) {
@@ -183,9 +182,9 @@ static void run(const nn_gemm *g) {
 		run_crowded(g, &t, parts, plain);
 		return;
 	}
-	if (g->m > 0 && g->m <= FEW_ROWS)
-		for (int cols = FEW_PANELS * NR; n + cols <= g->n; n += cols, t.b += FEW_PANELS * t.panel_bytes)
-			run_tile(g, &t, few_tiles[g->m], 0, (int)g->m, n, cols, cols, plain);
+	for (int panels = 4; g->m > 0 && g->m <= FEW_ROWS && panels > 1; panels -= 2)
+		for (int cols = panels * NR; n + cols <= g->n; n += cols, t.b += panels * t.panel_bytes)
+			run_tile(g, &t, few_tiles[panels == 2][g->m], 0, (int)g->m, n, cols, cols, plain);
 	for (; n < g->n; n += NR, t.b += t.panel_bytes)
 		for (int64_t part = 0; part < parts; part++) {
 			int64_t m = g->m * part / parts, rows = g->m * (part + 1) / parts - m;

@@ -1,5 +1,7 @@
 # The commands of the README. Each installs what is missing and costs nothing when repeated.
 MESON_TEST = meson test --no-rebuild --print-errorlogs
+# One with faster-whisper and piper-tts measures those too.
+PYTHON ?= python3
 
 .PHONY: build demo models check check-all bench install help setup asan
 build: setup build/build.ninja
@@ -37,7 +39,7 @@ check-all: check
 	@scripts/check-all.sh
 
 bench: build models
-	@bench/run.sh
+	@$(PYTHON) bench/compare.py $(BENCH)
 
 install: build
 	@[ -z "$(PREFIX)" ] || meson configure build -Dprefix="$(PREFIX)"
@@ -49,5 +51,5 @@ help:
 	@echo "make models     installs the default models in \$$SONANT_HOME (~/.cache/sonant)"
 	@echo "make check      all tests, in a normal and in a sanitizer build"
 	@echo "make check-all  and the long ones: other instruction sets, fuzzing"
-	@echo "make bench      speed beside other engines, where those are installed"
+	@echo "make bench      speed beside other engines; PYTHON= one that has them, BENCH= options of bench/compare.py"
 	@echo "make install    PREFIX=/usr/local DESTDIR="

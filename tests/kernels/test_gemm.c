@@ -165,9 +165,9 @@ static int untouched(const unsigned char *row, int64_t used, int64_t all) {
 /* Runs p with table t (0: scalar) and leaves [m, n] floats. */
 static void run_problem(result *r, int t, unsigned bits, output *out) {
 	nn_gemm g = p.g;
-	size_t size = bits & C_BF16 ? 2 : 4, size2 = bits & C2_BF16 ? 2 : 4;
-	g.c = fence_output(&fence_c, (size_t)(g.m * g.c_stride) * size, random_bits() % 16 * 4);
-	g.c2 = fence_output(&fence_c2, (size_t)(g.m * g.c2_stride) * size2, random_bits() % 16 * 4);
+	int64_t size = bits & C_BF16 ? 2 : 4, size2 = bits & C2_BF16 ? 2 : 4;
+	g.c = fence_output(&fence_c, (size_t)(g.m * g.c_stride * size), random_bits() % 16 * 4);
+	g.c2 = fence_output(&fence_c2, (size_t)(g.m * g.c2_stride * size2), random_bits() % 16 * 4);
 	unsigned char *c = g.c, *c2 = g.c2;
 	if (bits & NO_C)
 		g.c = NULL;
@@ -181,8 +181,9 @@ static void run_problem(result *r, int t, unsigned bits, output *out) {
 	family_of(t ? k : truth, p.type)->run(&g);
 	check_that(r, fence_whole(&fence_c) && fence_whole(&fence_c2), "wrote outside", g.n);
 	for (int64_t m = 0; m < g.m; m++) {
-		check_that(r, untouched(c + m * g.c_stride * (int64_t)size, g.c ? g.n * (int64_t)size : 0, g.c_stride * (int64_t)size), "wrote between rows of c", g.n);
-		check_that(r, untouched(c2 + m * g.c2_stride * (int64_t)size2, g.c2 ? g.n * (int64_t)size2 : 0, g.c2_stride * (int64_t)size2), "wrote between rows of c2", g.n);
+		int64_t row = g.c_stride * size, row2 = g.c2_stride * size2;
+		check_that(r, untouched(c + m * row, g.c ? g.n * size : 0, row), "wrote between rows of c", g.n);
+		check_that(r, untouched(c2 + m * row2, g.c2 ? g.n * size2 : 0, row2), "wrote between rows of c2", g.n);
 		for (int64_t n = 0; n < g.n; n++) {
 			out->c[m * g.n + n] = g.c ? nn_load(g.c, g.c_store, m * g.c_stride + n) : 0;
 			out->c2[m * g.n + n] = g.c2 ? nn_load(g.c2, g.c2_store, m * g.c2_stride + n) : 0;
@@ -225,7 +226,8 @@ static int64_t random_extent(int64_t most) {
 }
 
 static void test_epilogues(const char *isa, int type) {
-	static const nn_act acts[] = { NN_RELU, NN_LEAKY_RELU, NN_GELU, NN_GELU_TANH, NN_SILU, NN_TANH, NN_SIGMOID, NN_ABS, NN_NEG, NN_CLAMP_MIN };
+	static const nn_act acts[] = { NN_RELU, NN_LEAKY_RELU, NN_GELU, NN_GELU_TANH, NN_SILU, NN_TANH, NN_SIGMOID, NN_ABS, NN_NEG,
+	                               NN_CLAMP_MIN };
 	static const unsigned usual[] = { /* of models */
 		0, BIAS, BIAS | C_BF16, BIAS | ACT, BIAS | ACT | C_BF16, BIAS | RESIDUAL, BIAS | RESIDUAL | C2, BIAS | RESIDUAL | C2 | C2_BF16,
 		BIAS | C2, BIAS | C2 | C2_BF16, BIAS | C2 | C2_BF16 | NO_C, ROW_SCALE | C_BF16,

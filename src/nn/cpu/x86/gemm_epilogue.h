@@ -7,7 +7,8 @@
 
 /* Whether the sums, times out_scale, are the result: they may then be stored where they belong. */
 static inline int nn512_is_plain(const nn_gemm *g) {
-	return !g->a_scale && !g->row_scale && !g->bias && g->act == NN_IDENTITY && !g->residual && g->c && g->c_store == NN_STORE_F32 && !g->c2;
+	return !g->a_scale && !g->row_scale && !g->bias && g->act == NN_IDENTITY && !g->residual && g->c && !g->c2 &&
+	       g->c_store == NN_STORE_F32;
 }
 
 /* The forms that models are made of, in bits. Those of nn512_epilogue() are compiled without questions in the loop; ANY asks. */
@@ -40,11 +41,12 @@ NN16_INLINE void nn512_store(void *c, const int f32, int64_t at, const int full,
 
 /* Column n and up to fifteen more (mask; full: all sixteen) of rows m .., whose sums lie `width` apart. int8: the sums are of A's
  * bytes, which are 128 too large: (sum - 128 colsum[n]) * (a_scale[m] * b_scale[n]). */
-NN16_INLINE void nn512_columns(const nn_gemm *g, int64_t m, int rows, int64_t n, const float *sums, int64_t width, __mmask16 mask, const int full,
-                               const int int8, const unsigned form) {
+NN16_INLINE void nn512_columns(const nn_gemm *g, int64_t m, int rows, int64_t n, const float *sums, int64_t width, __mmask16 mask,
+                               const int full, const int int8, const unsigned form) {
 	const nn_gemm e = *g; /* a copy, which no store can change */
 	const int any = form == FORM_ANY, has_bias = any ? e.bias != NULL : form & FORM_BIAS;
-	const int has_residual = any ? e.residual != NULL : form & FORM_RESIDUAL, has_c2 = any ? e.c2 != NULL : form & (FORM_LEAKY_F32 | FORM_LEAKY_BF16);
+	const int has_residual = any ? e.residual != NULL : form & FORM_RESIDUAL;
+	const int has_c2 = any ? e.c2 != NULL : form & (FORM_LEAKY_F32 | FORM_LEAKY_BF16);
 	const int c_f32 = any ? e.c_store == NN_STORE_F32 : form & FORM_F32, c2_f32 = any ? e.c2_store == NN_STORE_F32 : form & FORM_LEAKY_F32;
 	const nn_act act = any ? e.act : form & FORM_GELU ? NN_GELU : NN_IDENTITY, act2 = any ? e.act2 : NN_LEAKY_RELU;
 	const __m512 param = _mm512_set1_ps(e.act_param), param2 = _mm512_set1_ps(e.act2_param), out_scale = _mm512_set1_ps(e.out_scale);
@@ -82,7 +84,8 @@ NN16_INLINE void nn512_epilogue_as(const nn_gemm *g, int64_t m, int rows, int64_
 }
 
 /* Rows m .. of columns n .. n + cols - 1, whose sums lie in rows of `width`. */
-static void nn512_epilogue(const nn_gemm *g, int64_t m, int rows, int64_t n, int64_t cols, const float *sums, int64_t width, const int int8) {
+static void nn512_epilogue(const nn_gemm *g, int64_t m, int rows, int64_t n, int64_t cols, const float *sums, int64_t width,
+                           const int int8) {
 	int64_t whole = cols / 16 * 16;
 #define CASE(form) case form: nn512_epilogue_as(g, m, rows, n, whole, sums, width, int8, form); break
 	switch (nn512_form(g)) {

@@ -62,8 +62,8 @@ static void pack_rows(const source *s, const float *inverse, char *to) {
 				__m512i x[16];
 				NN16_UNROLL for (int i = 0; i < 16; i++) {
 					int64_t n = half + i, k = g * per_group;
-					x[i] = n >= s->n ? _mm512_setzero_si512()
-					                 : groups(s, n * s->n_stride + tap * s->tap_stride + k * s->k_stride, s->k - k, inverse ? inverse[n] : 0);
+					int64_t at = n * s->n_stride + tap * s->tap_stride + k * s->k_stride;
+					x[i] = n >= s->n ? _mm512_setzero_si512() : groups(s, at, s->k - k, inverse ? inverse[n] : 0);
 				}
 				nn512_store_transposed(x, to + g * GROUP_BYTES + half * 4, GROUP_BYTES, all - g < 16 ? all - g : 16);
 			}
@@ -78,8 +78,9 @@ static void pack_columns(const source *s, char *to) {
 				int64_t at = tap * s->tap_stride + k * s->k_stride + half, left = s->n - half;
 				__m512i x = _mm512_castps_si512(load(s, at, 1, left));
 				if (s->element == 2) {
-					__m512i odd = k + 1 < s->k ? _mm512_cvtepu16_epi32(nn16_to_bf16(load(s, at + s->k_stride, 1, left))) : _mm512_setzero_si512();
-					x = _mm512_or_si512(_mm512_cvtepu16_epi32(nn16_to_bf16(_mm512_castsi512_ps(x))), _mm512_slli_epi32(odd, 16));
+					__m512 odd = k + 1 < s->k ? load(s, at + s->k_stride, 1, left) : _mm512_setzero_ps();
+					x = _mm512_cvtepu16_epi32(nn16_to_bf16(_mm512_castsi512_ps(x)));
+					x = _mm512_or_si512(x, _mm512_slli_epi32(_mm512_cvtepu16_epi32(nn16_to_bf16(odd)), 16));
 				}
 				_mm512_store_si512(to + half * 4, x);
 			}
@@ -88,8 +89,10 @@ static void pack_columns(const source *s, char *to) {
 static float largest(const source *s, int64_t n) {
 	__m512 max = _mm512_setzero_ps();
 	for (int tap = 0; tap < s->taps; tap++)
-		for (int64_t k = 0; k < s->k; k += 16)
-			max = _mm512_max_ps(_mm512_abs_ps(load(s, n * s->n_stride + tap * s->tap_stride + k * s->k_stride, s->k_stride, s->k - k)), max);
+		for (int64_t k = 0; k < s->k; k += 16) {
+			__m512 x = load(s, n * s->n_stride + tap * s->tap_stride + k * s->k_stride, s->k_stride, s->k - k);
+			max = _mm512_max_ps(_mm512_abs_ps(x), max); /* a NaN in the first operand is passed over */
+		}
 	return _mm512_reduce_max_ps(max);
 }
 

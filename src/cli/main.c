@@ -29,7 +29,7 @@ int cli_version(int argc, char **argv) {
 	if (count < 0)
 		return count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	printf("sonant %s\n", sn_version());
-	return 0;
+	return sn_result_exit(cli_write("", 0));
 }
 
 int main(int argc, char **argv) {

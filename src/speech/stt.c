@@ -37,7 +37,7 @@ static int set_task(sn_stt *stt, const char *task, char *err) {
 	if (task && strcmp(task, "transcribe") != 0 && strcmp(task, "translate") != 0)
 		return sn_fail(err, SN_E_ARGUMENT, "task \"%s\" is neither \"transcribe\" nor \"translate\"", task);
 	stt->translate = task && strcmp(task, "translate") == 0;
-	if (stt->translate && stt->config->translate < 0)
+	if (stt->translate && (!stt->config->multilingual || stt->config->translate < 0))
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" cannot translate; a multilingual Whisper can", stt->model->name);
 	return SN_OK;
 }

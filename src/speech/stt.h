@@ -30,6 +30,7 @@ typedef struct stt_window {
 	sn_place *place;
 	int index;                   /* 0, 1, ... in the session */
 	int64_t frames;              /* of audio in it; the rest is padding */
+	int until;                   /* text goes on at least to this time, see sn_search_options */
 	int tries;                   /* temperatures used before this one */
 	float compression_ratio;     /* of the last try, as is the result */
 	sn_search_result result;
@@ -76,7 +77,7 @@ struct sn_stt {
 	int has_speech;
 	int64_t window_frames, window_samples; /* of a whole window */
 	float *staged;               /* vad: the window being filled, [window_samples] */
-	int64_t staged_count;
+	int64_t staged_count, staged_speech; /* the latter: up to the end of the last speech */
 	stt_piece pieces[SN_STT_MAX_PIECES];
 	int piece_count, sealed;     /* sealed: waits for the encoder */
 	int window_first, window_count, window_room, places; /* places: windows that hold one */

@@ -9,6 +9,7 @@
 
 #define BLOCK 32768           /* samples taken from the queue at once */
 #define VAD_CHUNK 512
+#define KEPT_SILENCE (3 * SN_STT_RATE) /* between stretches of speech in one window; a longer one is cut out */
 #define RATIO_LIMIT 2.4f      /* the reference's thresholds */
 #define LOGPROB_LIMIT (-1.0f)
 #define SILENCE_LIMIT 0.6f
@@ -93,12 +94,16 @@ static int hear(sn_stt *stt) {
 	return sn_silero_run(stt->vad_model->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->message);
 }
 
-/* Puts the speech that was found into the window being filled. Returns 0 when it does not fit. */
+/* Puts the speech that was found into the window being filled; a short silence before it goes along, since the model knows speech with its
+ * pauses. Returns 0 when it does not fit. */
 static int stage_speech(sn_stt *stt) {
-	int64_t start = stt->speech.start, samples = stt->speech.end - start;
-	samples = samples < stt->window_samples ? samples : stt->window_samples;
 	stt_piece *last = stt->piece_count ? &stt->pieces[stt->piece_count - 1] : NULL;
-	int joins = last && last->source + last->samples == start;
+	const int64_t from = last ? last->source + last->samples : 0, silence = stt->speech.start - from;
+	const int joins = last && silence <= KEPT_SILENCE;
+	int64_t start = joins || (stt->begun == 0 && !last && silence <= KEPT_SILENCE) ? from : stt->speech.start;
+	if (!last && stt->speech.end - start > stt->window_samples)
+		start = stt->speech.end - stt->window_samples;
+	const int64_t samples = stt->speech.end - start;
 	if (stt->staged_count + samples > stt->window_samples || (!joins && stt->piece_count == SN_STT_MAX_PIECES))
 		return 0;
 	memcpy(stt->staged + stt->staged_count, stt->tape + (start - stt->tape_first), (size_t)samples * sizeof *stt->staged);
@@ -107,7 +112,19 @@ static int stage_speech(sn_stt *stt) {
 	else
 		stt->pieces[stt->piece_count++] = (stt_piece){ stt->staged_count, start, samples };
 	stt->staged_count += samples;
+	stt->staged_speech = stt->staged_count;
 	return 1;
+}
+
+/* Takes a short silence at the very end along, too. */
+static void stage_end(sn_stt *stt) {
+	stt_piece *last = stt->piece_count ? &stt->pieces[stt->piece_count - 1] : NULL;
+	const int64_t from = last ? last->source + last->samples : 0, samples = tape_end(stt) - from;
+	if (!last || samples > KEPT_SILENCE || stt->staged_count + samples > stt->window_samples)
+		return;
+	memcpy(stt->staged + stt->staged_count, stt->tape + (from - stt->tape_first), (size_t)samples * sizeof *stt->staged);
+	last->samples += samples;
+	stt->staged_count += samples;
 }
 
 /* Carries the detector's findings to the window until it is full or all is used up. */
@@ -125,6 +142,8 @@ static void gather(sn_stt *stt) {
 			stt->vad_ended = 1;
 		} else {
 			stt->sealed = stt->vad_ended && stt->staged_count > 0;
+			if (stt->sealed)
+				stage_end(stt);
 			return;
 		}
 	}
@@ -160,7 +179,8 @@ static int prepare(sn_stt *stt) {
 		return result;
 	gather(stt);
 	int64_t needed = sn_vad_settled(&stt->vad);
-	tape_trim(stt, stt->has_speech && stt->speech.start < needed ? stt->speech.start : needed);
+	needed = stt->has_speech && stt->speech.start < needed ? stt->speech.start : needed;
+	tape_trim(stt, needed - KEPT_SILENCE);
 	return stt->sealed ? SN_OK : result;
 }
 
@@ -182,6 +202,8 @@ static int begin_window(sn_stt *stt) {
 	w->tries = 0;
 	if (stt->vad_model) {
 		const sn_mel_view view = { stt->staged, stt->staged_count, 0 };
+		const int64_t until = (stt->staged_speech / SN_MEL_HOP - REST) / 2;
+		w->until = until > 0 ? (int)until : 0;
 		w->piece_count = stt->piece_count;
 		memcpy(w->pieces, stt->pieces, (size_t)stt->piece_count * sizeof *w->pieces);
 		if (frames > 0)
@@ -189,6 +211,7 @@ static int begin_window(sn_stt *stt) {
 		stt->staged_count = stt->piece_count = stt->sealed = 0;
 	} else {
 		const sn_mel_view view = { stt->tape, stt->tape_count, stt->seek * SN_MEL_HOP - stt->tape_first };
+		w->until = 0;
 		w->piece_count = 1;
 		w->pieces[0] = (stt_piece){ 0, stt->seek * SN_MEL_HOP, frames * SN_MEL_HOP };
 		sn_lane_features(stt->model->lane, place, &view, frames);
@@ -224,7 +247,7 @@ static int start_search(sn_stt *stt, stt_window *w) {
 	const float t = temperature(stt, w->tries);
 	const sn_search_options options = { .beam = t > 0 ? 1 : stt->beam, .patience = 1, .length_penalty = -1, .temperature = t,
 		.best_of = t > 0 ? w->place->slot_count < SN_LANE_BEST_OF ? w->place->slot_count : SN_LANE_BEST_OF : 1,
-		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps, .until = stt->vad_model && w->frames > REST ? (int)(w->frames - REST) / 2 : 0 };
+		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps, .until = w->until };
 	w->stage = STT_SEARCHING;
 	return sn_lane_search(stt->model->lane, w->place, prompt, n, sot, &options, stt->message);
 }

@@ -1,0 +1,61 @@
+"""What the tests of the program share."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+SONANT = os.environ["SONANT"]
+SOURCE = pathlib.Path(os.environ["SOURCE"])
+AUDIO = SOURCE / "tests" / "audio"
+TINY = SOURCE / "tests" / "fixtures" / "tiny"
+
+
+def run(*args, program=SONANT, data=None, env=None, timeout=120):
+    """Runs the program; data: bytes for its standard input. Standard output comes back as bytes."""
+    done = subprocess.run([program, *map(str, args)], input=data, stdin=None if data is not None else subprocess.DEVNULL,
+                          capture_output=True, env={**os.environ, **(env or {})}, timeout=timeout)
+    done.errors = done.stderr.decode(errors="replace")
+    return done
+
+
+def installed(*names):
+    """Skips a case whose models are not installed."""
+    models = json.loads(run("models", "list", "--format", "json").stdout)
+    have = {word for m in models if m["installed"] for word in [m["name"], *m["aliases"].split()]}
+    missing = [name for name in names if name not in have]
+    return unittest.skipIf(missing, "not installed: " + ", ".join(missing))
+
+
+def transcript(*args, **more):
+    done = run("transcribe", *args, "--format", "json", **more)
+    assert done.returncode == 0, done.errors
+    return json.loads(done.stdout)
+
+
+def words(text):
+    return re.findall(r"[a-z']+", text.lower())
+
+
+def distance(a, b):
+    """Words that differ."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a):
+        last, row[0] = row[0], i + 1
+        for j, y in enumerate(b):
+            last, row[j + 1] = row[j + 1], min(row[j + 1] + 1, row[j] + 1, last + (x != y))
+    return row[-1]
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def fails(self, done, status, *says):
+        self.assertEqual(done.returncode, status, done.errors)
+        for text in says:
+            self.assertIn(text, done.errors)

@@ -19,7 +19,8 @@ def cases(test):
     failed = [name.strip() for verdict, name, _, directive in found if verdict.lower() == "not ok" and not directive]
     skipped = sum(1 for _, _, _, directive in found if directive.upper() == "SKIP")
     if not found:
-        return int(result in GOOD), int(result not in GOOD + SKIPPED), int(result in SKIPPED), [result] if result not in GOOD + SKIPPED else []
+        bad = result not in GOOD + SKIPPED
+        return int(result in GOOD), int(bad), int(result in SKIPPED), [result] if bad else []
     if result not in GOOD + SKIPPED and not failed:
         failed = [f"{result} after {len(found)} cases"]
         return len(found) - skipped, 1, skipped, failed

@@ -61,7 +61,9 @@ static int read_files(sn_catalogue *c, const json_t *object, sn_catalogue_entry 
 	sn_catalogue_file *files = new_list(c, n, sizeof *files);
 	for (size_t i = 0; files && i < n; i++) {
 		const json_t *item = json_array_get(array, i);
-		files[i] = (sn_catalogue_file){ text_of(item, "name"), text_of(item, "sha256"), json_integer_value(json_object_get(item, "size")) };
+		files[i].name = text_of(item, "name");
+		files[i].sha256 = text_of(item, "sha256");
+		files[i].size = json_integer_value(json_object_get(item, "size"));
 		entry->size += files[i].size;
 	}
 	entry->files = files;
@@ -70,12 +72,14 @@ static int read_files(sn_catalogue *c, const json_t *object, sn_catalogue_entry 
 }
 
 static int read_entry(sn_catalogue *c, const json_t *object, sn_catalogue_entry *entry) {
-	*entry = (sn_catalogue_entry){ .name = text_of(object, "name"), .directory = text_of(object, "directory"), .task = text_of(object, "task"),
+	*entry = (sn_catalogue_entry){ .name = text_of(object, "name"), .directory = text_of(object, "directory"),
+		                           .task = text_of(object, "task"),
 		                           .architecture = text_of(object, "architecture"), .description = text_of(object, "description"),
 		                           .licence = text_of(object, "licence"), .origin = text_of(object, "origin") };
 	return read_texts(c, object, "aliases", &entry->aliases, &entry->alias_count) &&
 	       read_texts(c, object, "languages", &entry->languages, &entry->language_count) &&
-	       read_texts(c, object, "dtypes", &entry->dtypes, &entry->dtype_count) && read_packages(c, object, entry) && read_files(c, object, entry);
+	       read_texts(c, object, "dtypes", &entry->dtypes, &entry->dtype_count) && read_packages(c, object, entry) &&
+	       read_files(c, object, entry);
 }
 
 int sn_catalogue_open(sn_catalogue *c, const char *text, size_t size, char *err) {

@@ -198,7 +198,10 @@ void sn_store_close(sn_store **store) {
 const char *sn_store_home(const sn_store *store) { return store->home; }
 int sn_store_count(const sn_store *store) { return store->catalogue.count; }
 const sn_catalogue_entry *sn_store_at(const sn_store *store, int index) { return store->catalogue.entries + index; }
-const sn_catalogue_entry *sn_store_find(const sn_store *store, const char *name) { return sn_catalogue_find(&store->catalogue, name); }
+
+const sn_catalogue_entry *sn_store_find(const sn_store *store, const char *name) {
+	return sn_catalogue_find(&store->catalogue, name);
+}
 
 const char *sn_store_default(const sn_store *store, const char *task, int index) {
 	return sn_catalogue_default(&store->catalogue, task, index);
@@ -257,11 +260,12 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 	}
 	*out = (sn_model_place){ 0 };
 	if (entry)
-		return sn_fail(err, SN_E_NOT_FOUND, "model '%s' is not installed in '%s': run 'make models', or set SONANT_HOME to where it is", entry->name,
-		               store->home);
+		return sn_fail(err, SN_E_NOT_FOUND, "model '%s' is not installed in '%s': run 'make models', or set SONANT_HOME to where it is",
+		               entry->name, store->home);
 	char near[256];
 	sn_catalogue_near(&store->catalogue, model, near, sizeof near);
-	return sn_fail(err, SN_E_NOT_FOUND, "no model '%s': known are %s ('make models' installs them), or give the path of a checkpoint", model, near);
+	return sn_fail(err, SN_E_NOT_FOUND, "no model '%s': known are %s ('make models' installs them), or give the path of a checkpoint",
+	               model, near);
 }
 
 /* ---- listing ---- */
@@ -324,7 +328,8 @@ static void list_hub(listing *l) {
 	char name[SN_STORE_NAME], repository[SN_STORE_PATH], path[SN_STORE_PATH], architecture[32];
 	DIR *dir = *l->store->hub ? opendir(l->store->hub) : NULL;
 	for (struct dirent *item; dir && (item = readdir(dir));) {
-		if (!repository_name(item->d_name, name) || !join(repository, l->store->hub, item->d_name) || !hub_snapshot(repository, path))
+		if (!repository_name(item->d_name, name) || !join(repository, l->store->hub, item->d_name) ||
+		    !hub_snapshot(repository, path))
 			continue;
 		sn_store_architecture(path, architecture);
 		if (strcmp(architecture, "whisper") == 0 || strcmp(architecture, "vits") == 0)
@@ -334,7 +339,9 @@ static void list_hub(listing *l) {
 		closedir(dir);
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const sn_model_place *)a)->name, ((const sn_model_place *)b)->name); }
+static int by_name(const void *a, const void *b) {
+	return strcmp(((const sn_model_place *)a)->name, ((const sn_model_place *)b)->name);
+}
 
 int sn_store_list(const sn_store *store, sn_model_place **out, int *count, char *err) {
 	listing l = { .store = store };

@@ -63,7 +63,9 @@ static void block_i8(const void *in, float *out) {
 }
 
 static void convert(sn_dtype dtype, const uint8_t *in, int64_t count, float *out) {
-	void (*block)(const void *, float *) = dtype == SN_F16 ? block_f16 : dtype == SN_BF16 ? block_bf16 : dtype == SN_F64 ? block_f64 : block_i8;
+	void (*block)(const void *, float *) = dtype == SN_F16 ? block_f16 : dtype == SN_BF16 ? block_bf16 : block_i8;
+	if (dtype == SN_F64)
+		block = block_f64;
 	size_t size = sn_dtype_size(dtype);
 	for (; count >= BLOCK; count -= BLOCK, in += BLOCK * size, out += BLOCK)
 		block(in, out);

@@ -20,8 +20,8 @@ typedef struct cursor {
 static const uint8_t *take(cursor *in, size_t size, const char *what) {
 	static const uint8_t zeros[8];
 	if (in->result == SN_OK && size > in->size - in->at)
-		in->result = sn_fail(in->err, SN_E_MODEL, "%s: cut short at %s: %zu bytes needed at offset %zu, the file has %zu", in->file, what, size,
-		                     in->at, in->size);
+		in->result = sn_fail(in->err, SN_E_MODEL, "%s: cut short at %s: %zu bytes needed at offset %zu, the file has %zu",
+		                     in->file, what, size, in->at, in->size);
 	if (in->result != SN_OK)
 		return size <= sizeof zeros ? zeros : NULL;
 	in->at += size;
@@ -59,8 +59,8 @@ static void read_variable(cursor *in, sn_weights *weights, uint32_t version) {
 	sn_weight weight = { .name = take_text(in, "a variable's name") };
 	weight.rank = (int)take_u8(in, weight.name);
 	if (in->result == SN_OK && weight.rank > SN_WEIGHTS_MAX_RANK)
-		in->result = sn_fail(in->err, SN_E_MODEL, "%s: variable '%s' has %d dimensions; at most %d are read", in->file, weight.name, weight.rank,
-		                     SN_WEIGHTS_MAX_RANK);
+		in->result = sn_fail(in->err, SN_E_MODEL, "%s: variable '%s' has %d dimensions; at most %d are read",
+		                     in->file, weight.name, weight.rank, SN_WEIGHTS_MAX_RANK);
 	for (int i = 0; i < weight.rank && in->result == SN_OK; i++)
 		weight.dims[i] = take_u32(in, weight.name);
 	take_type(in, version, &weight);
@@ -74,8 +74,8 @@ static void read_variable(cursor *in, sn_weights *weights, uint32_t version) {
 static int scale_matrix(sn_weights *weights, sn_weight *weight, const sn_weight *scale, const char *file, char *err) {
 	int64_t rows = weight->rank ? weight->dims[0] : 1, given = sn_weights_elements(scale->rank, scale->dims);
 	if (scale->dtype != SN_F32 || (given != rows && given != 1))
-		return sn_fail(err, SN_E_MODEL, "%s: '%s' has %lld values of %s; %lld of float32 are needed", file, scale->name, (long long)given,
-		               sn_dtype_name(scale->dtype), (long long)rows);
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' has %lld values of %s; %lld of float32 are needed",
+		               file, scale->name, (long long)given, sn_dtype_name(scale->dtype), (long long)rows);
 	float *inverse = sn_weights_own(weights, (size_t)rows * sizeof *inverse);
 	if (!inverse)
 		return sn_fail(err, SN_E_MEMORY, "%s: out of memory for the scales of '%s'", file, weight->name);
@@ -83,7 +83,8 @@ static int scale_matrix(sn_weights *weights, sn_weight *weight, const sn_weight 
 		float value;
 		sn_weight_floats(scale, given == 1 ? 0 : i, 1, &value);
 		if (!(value > 0) || !isfinite(value) || !isfinite(1 / value))
-			return sn_fail(err, SN_E_MODEL, "%s: '%s' holds the scale %g; it must be positive and finite", file, scale->name, (double)value);
+			return sn_fail(err, SN_E_MODEL, "%s: '%s' holds the scale %g; it must be positive and finite",
+			               file, scale->name, (double)value);
 		inverse[i] = 1 / value;
 	}
 	weight->row_scale = inverse;
@@ -106,7 +107,8 @@ static int bind_scales(sn_weights *weights, const char *file, char *err) {
 /* As in the reference, an alias of nothing is no error, and a name that exists wins over an alias. */
 static void add_alias(cursor *in, sn_weights *weights, const char *alias, const char *name, const char *suffix) {
 	char from[SN_WEIGHTS_MAX_NAME + 1], to[SN_WEIGHTS_MAX_NAME + 1];
-	if (snprintf(from, sizeof from, "%s%s", name, suffix) >= (int)sizeof from || snprintf(to, sizeof to, "%s%s", alias, suffix) >= (int)sizeof to)
+	if (snprintf(from, sizeof from, "%s%s", name, suffix) >= (int)sizeof from ||
+	    snprintf(to, sizeof to, "%s%s", alias, suffix) >= (int)sizeof to)
 		return;
 	const sn_weight *target = sn_weights_find(weights, from);
 	if (!target || sn_weights_find(weights, to))

@@ -82,7 +82,8 @@ static int next_field(reader *r, bytes *in, field *out) {
 		good = 0;
 	}
 	if (!good)
-		r->result = sn_fail(r->err, SN_E_MODEL, "%s: malformed at byte %zu (cut short, or no ONNX file)", r->file, (size_t)(from - r->start));
+		r->result = sn_fail(r->err, SN_E_MODEL, "%s: malformed at byte %zu (cut short, or no ONNX file)",
+		                    r->file, (size_t)(from - r->start));
 	return good;
 }
 
@@ -126,7 +127,8 @@ static int64_t read_numbers(reader *r, bytes message, uint32_t number, sn_dtype 
 					break;
 				more = wire == WIRE_VARINT ? read_varint(&packed, &value) : read_fixed(&packed, element, &value);
 				if (!more) {
-					r->result = sn_fail(r->err, SN_E_MODEL, "%s: malformed numbers at byte %zu", r->file, (size_t)(f.bytes.at - r->start));
+					r->result = sn_fail(r->err, SN_E_MODEL, "%s: malformed numbers at byte %zu",
+					                    r->file, (size_t)(f.bytes.at - r->start));
 					break;
 				}
 			} else {
@@ -215,13 +217,13 @@ static void read_tensor(reader *r, bytes message, const char *name, const char *
 		return;
 	if (external) {
 		r->result = sn_fail(r->err, SN_E_MODEL, "%s: tensor '%s' keeps its data in another file; only files that hold all their data are read",
-		                    r->file, weight.name);
+		                     r->file, weight.name);
 		return;
 	}
 	int64_t rank = read_numbers(r, message, TENSOR_DIMS, SN_I64, SN_WEIGHTS_MAX_RANK, weight.dims);
 	if (r->result == SN_OK && rank > SN_WEIGHTS_MAX_RANK)
-		r->result = sn_fail(r->err, SN_E_MODEL, "%s: tensor '%s' has %lld dimensions; at most %d are read", r->file, weight.name, (long long)rank,
-		                    SN_WEIGHTS_MAX_RANK);
+		r->result = sn_fail(r->err, SN_E_MODEL, "%s: tensor '%s' has %lld dimensions; at most %d are read",
+		                    r->file, weight.name, (long long)rank, SN_WEIGHTS_MAX_RANK);
 	if (r->result != SN_OK)
 		return;
 	weight.rank = (int)rank;

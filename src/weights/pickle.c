@@ -232,7 +232,8 @@ static void op_storage(machine *m) {
 	value v = { .kind = STORAGE, .at = (int64_t)m->tensors.count };
 	sn_pickle_tensor *tensor = push_item(m, &m->tensors, sizeof *tensor);
 	if (tensor)
-		*tensor = (sn_pickle_tensor){ .dtype = (sn_dtype)type.dtype, .storage = (const char *)m->data + key.at, .storage_length = key.length,
+		*tensor = (sn_pickle_tensor){ .dtype = (sn_dtype)type.dtype, .storage = (const char *)m->data + key.at,
+			                          .storage_length = key.length,
 			                          .storage_elements = elements.at };
 	push(m, v);
 }

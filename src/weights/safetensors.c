@@ -29,15 +29,16 @@ static int read_dtype(const char *file, const char *name, const json_t *entry, s
 			*dtype = names[i].dtype;
 			return SN_OK;
 		}
-	return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has the dtype '%s'; F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL are read", file,
-	               name, text ? text : "(none)");
+	return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has the dtype '%s'; F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL are read",
+	               file, name, text ? text : "(none)");
 }
 
 static int read_shape(const char *file, const char *name, const json_t *entry, sn_weight *weight, char *err) {
 	const json_t *shape = json_object_get(entry, "shape");
 	size_t rank = json_array_size(shape);
 	if (!json_is_array(shape) || rank > SN_WEIGHTS_MAX_RANK)
-		return sn_fail(err, SN_E_MODEL, "%s: the shape of tensor '%s' must be a list of at most %d integers", file, name, SN_WEIGHTS_MAX_RANK);
+		return sn_fail(err, SN_E_MODEL, "%s: the shape of tensor '%s' must be a list of at most %d integers",
+		               file, name, SN_WEIGHTS_MAX_RANK);
 	weight->rank = (int)rank;
 	for (size_t i = 0; i < rank; i++) {
 		const json_t *dim = json_array_get(shape, i);
@@ -55,8 +56,8 @@ static int read_offsets(const char *file, const char *name, const json_t *entry,
 	if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) || from < 0 || to < from)
 		return sn_fail(err, SN_E_MODEL, "%s: data_offsets of tensor '%s' must be two integers, begin <= end", file, name);
 	if ((uint64_t)to > size)
-		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' ends at byte %lld of the data; there are %llu (is the file cut short?)", file, name,
-		               (long long)to, (unsigned long long)size);
+		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' ends at byte %lld of the data; there are %llu (is the file cut short?)",
+		               file, name, (long long)to, (unsigned long long)size);
 	span->begin = (uint64_t)from;
 	span->end = (uint64_t)to;
 	return SN_OK;
@@ -75,8 +76,8 @@ static int add_all(sn_weights *weights, const char *file, const sn_map *map, siz
 	for (size_t i = 0; i < count; i++) {
 		sn_weight *weight = &spans[i].weight;
 		if (spans[i].begin != at)
-			return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' begins at byte %llu of the data; the one before ends at %llu", file, weight->name,
-			               (unsigned long long)spans[i].begin, (unsigned long long)at);
+			return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' begins at byte %llu of the data; the one before ends at %llu",
+			               file, weight->name, (unsigned long long)spans[i].begin, (unsigned long long)at);
 		at = spans[i].end;
 		weight->data = map->data + header + spans[i].begin;
 		weight->bytes = (size_t)(spans[i].end - spans[i].begin);
@@ -120,10 +121,11 @@ int sn_read_safetensors(sn_weights *weights, const char *path, char *err) {
 		return result;
 	uint64_t length = map.size >= 8 ? sn_le64(map.data) : 0;
 	if (map.size < 8 || length > map.size - 8)
-		return sn_fail(err, SN_E_MODEL, "%s: the header claims %llu bytes, the file has %zu (cut short, or no safetensors file)", path,
-		               (unsigned long long)length, map.size);
+		return sn_fail(err, SN_E_MODEL, "%s: the header claims %llu bytes, the file has %zu (cut short, or no safetensors file)",
+		               path, (unsigned long long)length, map.size);
 	if (length > HEADER_MAX)
-		return sn_fail(err, SN_E_LIMIT, "%s: the header has %llu bytes; at most %zu are read", path, (unsigned long long)length, HEADER_MAX);
+		return sn_fail(err, SN_E_LIMIT, "%s: the header has %llu bytes; at most %zu are read",
+		               path, (unsigned long long)length, HEADER_MAX);
 	json_error_t where;
 	json_t *object = json_loadb((const char *)map.data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &where);
 	if (!json_is_object(object)) {
@@ -145,9 +147,11 @@ int sn_read_safetensors(sn_weights *weights, const char *path, char *err) {
 
 /* ---- shards ---- */
 
-static int read_shard(sn_weights *weights, const char *index_path, const char *name, int (*read)(sn_weights *, const char *, char *), char *err) {
+static int read_shard(sn_weights *weights, const char *index_path, const char *name, int (*read)(sn_weights *, const char *, char *),
+                      char *err) {
 	if (!name || !*name || strchr(name, '/') || strcmp(name, "..") == 0)
-		return sn_fail(err, SN_E_MODEL, "%s: '%s' is no name of a shard; it must be a file beside the index", index_path, name ? name : "(no text)");
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' is no name of a shard; it must be a file beside the index",
+		               index_path, name ? name : "(no text)");
 	const char *slash = strrchr(index_path, '/');
 	size_t dir = slash ? (size_t)(slash - index_path) + 1 : 0;
 	char *path = malloc(dir + strlen(name) + 1);

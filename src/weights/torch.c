@@ -51,7 +51,8 @@ static int add_entry(archive *a, unzFile zip, const sn_map *map, char *err) {
 	ZPOS64_T at = unzOpenCurrentFile(zip) == UNZ_OK ? unzGetCurrentFileZStreamPos64(zip) : 0;
 	unzCloseCurrentFile(zip);
 	if (at == 0 || at > map->size || info.uncompressed_size > map->size - at)
-		return sn_fail(err, SN_E_MODEL, "%s: '%s' lies outside the file, which has %zu bytes (cut short?)", a->path, name, map->size);
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' lies outside the file, which has %zu bytes (cut short?)",
+		               a->path, name, map->size);
 	entry *entry = a->entries + a->count++;
 	*entry = (struct entry){ sn_weights_own_text(a->weights, name, strlen(name)), map->data + at, (size_t)info.uncompressed_size };
 	return entry->name ? SN_OK : sn_fail(err, SN_E_MEMORY, "%s: out of memory", a->path);
@@ -72,7 +73,8 @@ static int list_entries(archive *a, unzFile zip, const sn_map *map, char *err) {
 		more = unzGoToNextFile(zip);
 	}
 	if (a->count != info.number_entry)
-		return sn_fail(err, SN_E_MODEL, "%s: the zip file lists %zu entries of %llu", a->path, a->count, (unsigned long long)info.number_entry);
+		return sn_fail(err, SN_E_MODEL, "%s: the zip file lists %zu entries of %llu",
+		               a->path, a->count, (unsigned long long)info.number_entry);
 	qsort(a->entries, a->count, sizeof *a->entries, by_name);
 	return SN_OK;
 }
@@ -136,8 +138,8 @@ static int add_tensor(void *payload, const char *name, const sn_pickle_tensor *t
 		return sn_fail(err, SN_E_MODEL, "%s: the storage '%s' of tensor '%s' is missing", a->path, key, name);
 	size_t size = sn_dtype_size(t->dtype);
 	if ((uint64_t)t->storage_elements != entry->size / size || entry->size % size)
-		return sn_fail(err, SN_E_MODEL, "%s: the storage of tensor '%s' has %zu bytes; %lld elements of %s are promised", a->path, name, entry->size,
-		               (long long)t->storage_elements, sn_dtype_name(t->dtype));
+		return sn_fail(err, SN_E_MODEL, "%s: the storage of tensor '%s' has %zu bytes; %lld elements of %s are promised",
+		               a->path, name, entry->size, (long long)t->storage_elements, sn_dtype_name(t->dtype));
 	int64_t elements = sn_weights_elements(t->rank, t->dims), last = elements > 0 ? last_element(t) : 0;
 	if (elements < 0 || elements > t->storage_elements || last < 0 || (elements > 0 && last >= t->storage_elements))
 		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' reaches outside its storage of %lld elements", a->path, name,

@@ -174,7 +174,8 @@ int sn_weights_map(sn_weights *weights, const char *path, sn_map *map, char *err
 		return result == SN_E_FORMAT ? SN_E_MODEL : result;
 	sn_map *maps = map->size ? realloc(weights->maps, (size_t)(weights->map_count + 1) * sizeof *maps) : NULL;
 	if (!maps) {
-		result = map->size ? sn_fail(err, SN_E_MEMORY, "out of memory for '%s'", path) : sn_fail(err, SN_E_MODEL, "'%s' is empty", path);
+		result = map->size ? sn_fail(err, SN_E_MEMORY, "out of memory for '%s'", path)
+		                   : sn_fail(err, SN_E_MODEL, "'%s' is empty", path);
 		sn_map_close(map);
 		return result;
 	}
@@ -241,8 +242,8 @@ static int choose_in_directory(const char *dir, char *file, const struct format 
 			return sn_fail(err, SN_E_MODEL, "'%s' holds %d files *%s; name one of them", dir, count, formats[i].name);
 	}
 	return sn_fail(err, SN_E_NOT_FOUND,
-	               "'%s' holds no weights: looked for model.safetensors, pytorch_model.bin (or their .index.json), model.bin, *.safetensors, "
-	               "*.onnx, *.pt, *.pth and *.bin", dir);
+	               "'%s' holds no weights: looked for model.safetensors, pytorch_model.bin (or their .index.json), model.bin, "
+	               "*.safetensors, *.onnx, *.pt, *.pth and *.bin", dir);
 }
 
 static int choose(const char *path, char *file, const struct format **format, char *err) {
@@ -259,8 +260,9 @@ static int choose(const char *path, char *file, const struct format **format, ch
 			*format = formats + i;
 			return SN_OK;
 		}
-	return sn_fail(err, SN_E_MODEL, "'%s' is no known kind of weights: *.safetensors and *.bin (or their .index.json), *.pt, *.pth, *.onnx and CTranslate2's model.bin "
-	               "are read", path);
+	return sn_fail(err, SN_E_MODEL,
+	               "'%s' is no known kind of weights: *.safetensors and *.bin (or their .index.json), *.pt, *.pth, *.onnx and "
+	               "CTranslate2's model.bin are read", path);
 }
 
 int sn_weights_open(sn_weights **out, const char *path, char *err) {

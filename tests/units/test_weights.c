@@ -377,7 +377,12 @@ static const struct {
 	const char *file;
 	void (*make)(sn_buf *);
 	size_t idle;
-} formats[] = { { "cut/model.bin", NULL, 0 }, { "cut.onnx", make_onnx, 0 }, { "cut.pt", make_torch, 3 }, { "cut.safetensors", NULL, 0 } };
+} formats[] = {
+	{ "cut/model.bin", NULL, 0 },
+	{ "cut.onnx", make_onnx, 0 },
+	{ "cut.pt", make_torch, 3 },
+	{ "cut.safetensors", NULL, 0 },
+};
 
 static void make_format(size_t i, sn_buf *b) {
 	sn_buf_init(b, MAX_FILE);

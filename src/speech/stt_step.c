@@ -16,7 +16,7 @@
 #define TEMPERATURE_STEP 0.2f
 #define RESET_TEMPERATURE 0.5f
 #define SURE_LANGUAGE 0.5f
-#define REST 80               /* frames at a window's end in which there may be no more words: padding of the detector */
+#define REST 40               /* frames at a window's end in which there may be no more words: padding of the detector */
 
 static int64_t tape_end(const sn_stt *stt) { return stt->tape_first + stt->tape_count; }
 

@@ -7,6 +7,7 @@
 #include "speech/vad.h"
 
 #define SN_STT_MAX_PIECES 256    /* stretches of speech in one window */
+#define SN_STT_MAX_PAUSES 64     /* kept for choosing the cut of a window */
 #define SN_STT_MAX_HISTORY 448   /* tokens of earlier text that are kept */
 #define SN_STT_TAPE_MAX ((size_t)1 << 20) /* samples between the queue and the windows */
 #define SN_STT_VAD_CHUNKS 128    /* chunks that the detector hears at once */
@@ -21,6 +22,11 @@ typedef struct stt_event {
 typedef struct stt_piece {
 	int64_t at, source, samples; /* where in the window, where in the source */
 } stt_piece;
+
+/* A pause in the speech, where a window may be cut. */
+typedef struct stt_pause {
+	int64_t middle, samples;     /* in the source */
+} stt_pause;
 
 typedef enum stt_stage { STT_FREE, STT_ENCODING, STT_ENCODED, STT_DETECTING, STT_SEARCHING, STT_DONE } stt_stage;
 
@@ -73,8 +79,13 @@ struct sn_stt {
 	float probabilities[SN_STT_VAD_CHUNKS]; /* of chunks that the state machine has not seen */
 	int probability_count, probability_next;
 	int vad_ended;
+	stt_pause pauses[SN_STT_MAX_PAUSES]; /* the last ones, a ring */
+	int pause_count;             /* ever */
+	int64_t quiet;               /* samples of the pause that lasts */
 	sn_vad_segment speech;       /* found, not yet in a window */
 	int has_speech;
+	sn_vad_segment carried[SN_STT_MAX_PIECES]; /* cut off the window before: goes before `speech` */
+	int carried_next, carried_count;
 	int64_t window_frames, window_samples; /* of a whole window */
 	float *staged;               /* vad: the window being filled, [window_samples] */
 	int64_t staged_count, staged_speech; /* the latter: up to the end of the last speech */

@@ -10,6 +10,9 @@
 #define BLOCK 32768           /* samples taken from the queue at once */
 #define VAD_CHUNK 512
 #define KEPT_SILENCE (3 * SN_STT_RATE) /* between stretches of speech in one window; a longer one is cut out */
+#define QUIET 0.35f           /* probability of speech below which a pause lasts */
+#define MIN_PAUSE (5 * VAD_CHUNK)
+#define NEAR (SN_STT_RATE / 2)
 #define RATIO_LIMIT 2.4f      /* the reference's thresholds */
 #define LOGPROB_LIMIT (-1.0f)
 #define SILENCE_LIMIT 0.6f
@@ -96,14 +99,14 @@ static int hear(sn_stt *stt) {
 
 /* Puts the speech that was found into the window being filled; a short silence before it goes along, since the model knows speech with its
  * pauses. Returns 0 when it does not fit. */
-static int stage_speech(sn_stt *stt) {
+static int stage_speech(sn_stt *stt, const sn_vad_segment *speech) {
 	stt_piece *last = stt->piece_count ? &stt->pieces[stt->piece_count - 1] : NULL;
-	const int64_t from = last ? last->source + last->samples : 0, silence = stt->speech.start - from;
+	const int64_t from = last ? last->source + last->samples : 0, silence = speech->start - from;
 	const int joins = last && silence <= KEPT_SILENCE;
-	int64_t start = joins || (stt->begun == 0 && !last && silence <= KEPT_SILENCE) ? from : stt->speech.start;
-	if (!last && stt->speech.end - start > stt->window_samples)
-		start = stt->speech.end - stt->window_samples;
-	const int64_t samples = stt->speech.end - start;
+	int64_t start = joins || (stt->begun == 0 && !last && silence <= KEPT_SILENCE) ? from : speech->start;
+	if (!last && speech->end - start > stt->window_samples)
+		start = speech->end - stt->window_samples;
+	const int64_t samples = speech->end - start;
 	if (stt->staged_count + samples > stt->window_samples || (!joins && stt->piece_count == SN_STT_MAX_PIECES))
 		return 0;
 	memcpy(stt->staged + stt->staged_count, stt->tape + (start - stt->tape_first), (size_t)samples * sizeof *stt->staged);
@@ -127,15 +130,69 @@ static void stage_end(sn_stt *stt) {
 	stt->staged_count += samples;
 }
 
+/* Keeps account of pauses: `probability` of the chunk that begins at `sample`. */
+static void note_pause(sn_stt *stt, float probability, int64_t sample) {
+	if (probability < QUIET) {
+		stt->quiet += VAD_CHUNK;
+		return;
+	}
+	if (stt->quiet >= MIN_PAUSE)
+		stt->pauses[stt->pause_count++ % SN_STT_MAX_PAUSES] = (stt_pause){ sample - stt->quiet / 2, stt->quiet };
+	stt->quiet = 0;
+}
+
+/* The piece of the window being filled that holds the source's sample; -1: none. */
+static int piece_with(const sn_stt *stt, int64_t sample) {
+	for (int i = stt->piece_count - 1; i >= 0; i--)
+		if (sample >= stt->pieces[i].source && sample < stt->pieces[i].source + stt->pieces[i].samples)
+			return i;
+	return -1;
+}
+
+/* A window is full. Rather than inside a sentence it ends at the longest pause of its last third: what is behind that is carried to the next. */
+static void cut_at_pause(sn_stt *stt) {
+	const stt_piece *const last = &stt->pieces[stt->piece_count - 1];
+	const int64_t end = last->source + last->samples;
+	const stt_pause *best = NULL;
+	int64_t natural = 0; /* the pause at which it would end */
+	for (int i = stt->pause_count > SN_STT_MAX_PAUSES ? stt->pause_count - SN_STT_MAX_PAUSES : 0; i < stt->pause_count; i++) {
+		const stt_pause *const p = &stt->pauses[i % SN_STT_MAX_PAUSES];
+		const int at = piece_with(stt, p->middle);
+		if (p->middle >= end - NEAR && p->middle <= stt->speech.start + NEAR)
+			natural = p->samples > natural ? p->samples : natural;
+		else if (at >= 0 && p->middle >= stt->tape_first && 3 * (stt->pieces[at].at + p->middle - stt->pieces[at].source) >= 2 * stt->window_samples &&
+		         (!best || p->samples > best->samples))
+			best = p;
+	}
+	if (!best || best->samples <= natural)
+		return;
+	const int at = piece_with(stt, best->middle);
+	stt_piece *cut = &stt->pieces[at];
+	stt->carried[0] = (sn_vad_segment){ best->middle, cut->source + cut->samples };
+	for (int i = at + 1; i < stt->piece_count; i++)
+		stt->carried[i - at] = (sn_vad_segment){ stt->pieces[i].source, stt->pieces[i].source + stt->pieces[i].samples };
+	stt->carried_count = stt->piece_count - at;
+	stt->carried_next = 0;
+	cut->samples = best->middle - cut->source;
+	stt->piece_count = at + 1;
+	stt->staged_count = cut->at + cut->samples;
+	stt->staged_speech = stt->staged_count - best->samples / 2;
+}
+
 /* Carries the detector's findings to the window until it is full or all is used up. */
 static void gather(sn_stt *stt) {
 	while (!stt->sealed) {
-		if (stt->has_speech) {
-			stt->sealed = !stage_speech(stt);
+		if (stt->carried_next < stt->carried_count) {
+			stage_speech(stt, &stt->carried[stt->carried_next++]); /* fits: it is less than a window */
+		} else if (stt->has_speech) {
+			stt->sealed = !stage_speech(stt, &stt->speech);
 			stt->has_speech = stt->sealed;
+			if (stt->sealed)
+				cut_at_pause(stt);
 		} else if (sn_vad_next(&stt->vad, &stt->speech)) {
 			stt->has_speech = 1;
 		} else if (stt->probability_next < stt->probability_count) {
+			note_pause(stt, stt->probabilities[stt->probability_next], stt->vad.sample);
 			sn_vad_push(&stt->vad, stt->probabilities[stt->probability_next++]);
 		} else if (stt->at_end && stt->heard == tape_end(stt) && !stt->vad_ended) {
 			sn_vad_finish(&stt->vad, tape_end(stt));
@@ -180,7 +237,7 @@ static int prepare(sn_stt *stt) {
 	gather(stt);
 	int64_t needed = sn_vad_settled(&stt->vad);
 	needed = stt->has_speech && stt->speech.start < needed ? stt->speech.start : needed;
-	tape_trim(stt, needed - KEPT_SILENCE);
+	tape_trim(stt, needed - KEPT_SILENCE - stt->window_samples / 3);
 	return stt->sealed ? SN_OK : result;
 }
 

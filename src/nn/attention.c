@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-static size_t head_bytes(const nn_gemm_family *f, int64_t length, int64_t head) {
-	return nn_packed_size(f, length, head, 1) + nn_packed_size(f, head, length, 1) + NN_OVERREAD;
-}
-
 void nn_run_pack(const nn_part *p) {
 	const nn_step *s = p->step;
 	const nn_gemm_family *f = s->family;
@@ -15,7 +11,7 @@ void nn_run_pack(const nn_part *p) {
 	int kv = s->kind == STEP_KV_WRITE;
 	int64_t heads = kv ? nn_plan_node(p->exec->plan, state->node)->first : s->attn.heads;
 	int64_t head = k->cols / heads, length = nn_now(p, s->in[0], 0);
-	size_t bytes = head_bytes(f, length, head);
+	size_t bytes = nn_packed_head(f, length, head);
 	char *base = nn_row(p, s->out, 0);
 	if (kv)
 		base += (size_t)*(const int32_t *)nn_row(p, s->in[2], 0) * (size_t)heads * bytes;
@@ -130,7 +126,7 @@ void nn_run_attention(const nn_part *p) {
 	b.ld = (b.length + 31) / 32 * 32 + 16; /* not a multiple of a page: rows of a block fall on different cache sets */
 	b.scores = (float *)nn_scratch(p);
 	b.weights = s->family->element == 4 ? (char *)b.scores : (char *)(b.scores + NN_ATTN_ROWS * b.ld);
-	size_t bytes = head_bytes(s->family, b.length, b.head);
+	size_t bytes = nn_packed_head(s->family, b.length, b.head);
 	const int32_t *slot = kv ? (const int32_t *)nn_row(p, s->in[2], 0) : NULL;
 	for (b.r = p->r0; b.r < p->r1; b.r += b.m) {
 		b.m = kv ? same_slot(slot, b.r, p->r1) : p->r1 - b.r < NN_ATTN_ROWS ? p->r1 - b.r : NN_ATTN_ROWS;

@@ -34,17 +34,17 @@ typedef struct emitter {
 static const nn_node *node_of(const emitter *e, int i) { return e->plan->graph->nodes + i; }
 static int constant(const emitter *e, int i) { return nn_is_constant(e->plan->graph, i); }
 
+static int view_op(nn_op op) { return op == OP_SLICE_COLS || op == OP_RESHAPE; }
+
 static int depthwise(const emitter *e, const nn_node *n) {
 	return n->op == OP_CONV && n->conv.groups > 1 && n->conv.groups == nn_cols(n) && nn_cols(node_of(e, n->inputs[0])) == nn_cols(n) &&
-	       n->rank == 2 && n->conv.pad_left >= 0;
+	       n->rank == 2 && !view_op(node_of(e, n->inputs[0])->op);
 }
 
 static int product(const emitter *e, int i) {
 	const nn_node *n = node_of(e, i);
 	return n->op == OP_LINEAR || n->op == OP_CONV_TRANSPOSE || (n->op == OP_CONV && !depthwise(e, n));
 }
-
-static int view_op(nn_op op) { return op == OP_SLICE_COLS || op == OP_SLICE_ROWS || op == OP_RESHAPE; }
 
 static int bf16_plan(const emitter *e) { return e->plan->dtype != NN_DTYPE_F32 && e->plan->kernels.bf16.run != NULL; }
 
@@ -448,7 +448,7 @@ static void emit_attention(emitter *e, int i) {
 	nn_store store = attention_store(e, n);
 	const nn_gemm_family *f = store == NN_STORE_BF16 ? &e->plan->kernels.bf16 : &e->plan->kernels.f32;
 	int64_t head = nn_cols(n) / n->attn.heads, length = nn_dim_value(e->plan->graph, node_of(e, n->inputs[1])->dims[0], NULL);
-	size_t bytes = (nn_packed_size(f, length, head, 1) + nn_packed_size(f, head, length, 1) + NN_OVERREAD) * (size_t)n->attn.heads;
+	size_t bytes = nn_packed_head(f, length, head) * (size_t)n->attn.heads;
 	nn_value work = { .place = PLACE_ARENA, .store = NN_STORE_F32, .base = -1, .rank = 1, .node = -1, .cols = (int64_t)(bytes / 4 + 1) };
 	work.dims[0] = nn_fix(work.cols);
 	work.stride = work.cols;
@@ -551,7 +551,7 @@ static void emit_view(emitter *e, int i) {
 			return;
 		nn_value *v = e->plan->value + id;
 		v->base = from;
-		v->view = n->op == OP_SLICE_COLS ? n->first : n->op == OP_SLICE_ROWS ? n->first * base.stride : 0;
+		v->view = n->op == OP_SLICE_COLS ? n->first : 0;
 		v->stride = n->op == OP_RESHAPE ? v->cols : base.stride;
 		v->same_rows = n->op == OP_SLICE_COLS;
 		v->ids = base.ids;
@@ -605,16 +605,12 @@ static nn_step_kind simple_kind(nn_op op) {
 	case OP_BINARY: return STEP_BINARY;
 	case OP_AFFINE: return STEP_AFFINE;
 	case OP_NORM: return STEP_NORM;
-	case OP_SOFTMAX: return STEP_SOFTMAX;
 	case OP_GATED: return STEP_GATED;
 	case OP_CONCAT_COLS: return STEP_CONCAT;
 	case OP_FLIP_COLS: return STEP_FLIP;
 	case OP_GATHER: return STEP_GATHER;
-	case OP_REFLECT: return STEP_REFLECT;
 	case OP_SPLINE: return STEP_SPLINE;
-	case OP_MEAN_ROWS: return STEP_MEAN;
-	case OP_KV_WRITE: return STEP_KV_WRITE;
-	default: return STEP_CUSTOM;
+	default: return STEP_KV_WRITE;
 	}
 }
 
@@ -627,7 +623,7 @@ static void emit_simple(emitter *e, int i) {
 		store = NN_STORE_U8;
 	int out = kind == STEP_KV_WRITE ? *slot(e, n->inputs[0], NN_STORE_F32) : new_value(e, i, store, PLACE_ARENA);
 	int inputs[NN_MAX_INPUTS], count = 0;
-	unsigned whole = kind == STEP_REFLECT || kind == STEP_MEAN || kind == STEP_CUSTOM || kind == STEP_KV_WRITE ? ~0u : 0;
+	unsigned whole = kind == STEP_KV_WRITE ? ~0u : 0;
 	for (int k = kind == STEP_KV_WRITE ? 1 : 0; k < n->count && e->result == SN_OK; k++) {
 		int table = kind == STEP_GATHER && k == 0;
 		if (table)
@@ -659,13 +655,13 @@ static void emit_state(emitter *e, int i) {
 		return;
 	nn_value *v = e->plan->value + id;
 	const nn_gemm_family *f = nn_attention_family(e->plan);
-	int64_t slots = n->dims[0].add, length = n->rank > 1 ? n->dims[1].add : 1, width = nn_cols(n);
+	int64_t slots = n->dims[0].add, length = n->dims[1].add, width = nn_cols(n);
 	if (n->op == OP_CACHE_STATE) { /* keys [slots, length, width], then values */
 		v->store = f == &e->plan->kernels.bf16 ? NN_STORE_BF16 : NN_STORE_F32;
 		v->bytes = 2 * (size_t)(slots * length * width) * nn_store_size(v->store) + NN_OVERREAD;
-	} else if (n->op == OP_KV_STATE) { /* per slot and head: keys, values */
+	} else { /* per slot and head: keys, values */
 		int64_t head = width / n->first;
-		v->bytes = (nn_packed_size(f, length, head, 1) + nn_packed_size(f, head, length, 1) + NN_OVERREAD) * (size_t)(slots * n->first);
+		v->bytes = nn_packed_head(f, length, head) * (size_t)(slots * n->first);
 	}
 	finish(e, i);
 }
@@ -680,14 +676,14 @@ static void emit_node(emitter *e, int i) {
 		if (e->result == SN_OK && n->type == NN_F32)
 			finish(e, i);
 		break;
-	case OP_STATE: case OP_KV_STATE: case OP_CACHE_STATE: emit_state(e, i); break;
+	case OP_KV_STATE: case OP_CACHE_STATE: emit_state(e, i); break;
 	case OP_LINEAR: case OP_CONV: case OP_CONV_TRANSPOSE:
 		if (product(e, i))
 			emit_product(e, i);
 		else
 			emit_depthwise(e, i);
 		break;
-	case OP_SLICE_COLS: case OP_SLICE_ROWS: case OP_RESHAPE: emit_view(e, i); break;
+	case OP_SLICE_COLS: case OP_RESHAPE: emit_view(e, i); break;
 	case OP_ATTENTION: emit_attention(e, i); break;
 	case OP_KV_ATTENTION: emit_kv_attention(e, i); break;
 	case OP_CACHE_ATTENTION: emit_cache_attention(e, i); break;

@@ -91,7 +91,7 @@ int nn_exec_share(nn_exec *e, nn_exec *owner, char *err) {
 		if (v->place != PLACE_STATE || v->base >= 0)
 			continue;
 		const char *name = nn_plan_node(e->plan, v->node)->name;
-		int other = find_node(owner->plan, OP_STATE, OP_CACHE_STATE, name);
+		int other = find_node(owner->plan, OP_KV_STATE, OP_CACHE_STATE, name);
 		int from = other < 0 ? -1 : owner->plan->of_node[3 * other];
 		if (from < 0)
 			continue;
@@ -120,26 +120,6 @@ static char *named(nn_exec *e, nn_op from, nn_op to, const char *name) {
 
 float *nn_exec_input(nn_exec *e, const char *name) { return (float *)named(e, OP_INPUT, OP_INPUT, name); }
 int32_t *nn_exec_input_ids(nn_exec *e, const char *name) { return (int32_t *)named(e, OP_INPUT, OP_INPUT, name); }
-
-static size_t state_bytes(const nn_exec *e, const char *name) {
-	int node = find_node(e->plan, OP_STATE, OP_STATE, name);
-	size_t count = node >= 0;
-	for (int i = 0; node >= 0 && i < nn_plan_node(e->plan, node)->rank; i++)
-		count *= (size_t)nn_plan_node(e->plan, node)->dims[i].add;
-	return count * sizeof(float);
-}
-
-void nn_exec_state_set(nn_exec *e, const char *name, const float *values) {
-	char *state = named(e, OP_STATE, OP_STATE, name);
-	if (state)
-		memcpy(state, values, state_bytes(e, name));
-}
-
-void nn_exec_state_get(nn_exec *e, const char *name, float *values) {
-	const char *state = named(e, OP_STATE, OP_STATE, name);
-	if (state)
-		memcpy(values, state, state_bytes(e, name));
-}
 
 /* ---- regions ---- */
 
@@ -331,7 +311,7 @@ static void run_pieces(void *payload) {
 	pieces *w = payload;
 	nn_exec *e = w->exec;
 	double done = 0, most = e->flops * w->budget / 100;
-	while (e->next < e->plan->regions && (done < most || w->budget >= 100)) {
+	while (e->next < e->plan->regions && (done <= most || w->budget >= 100)) {
 		const nn_region *region = e->plan->region + e->next;
 		for (int i = region->first; i < region->first + region->count; i++)
 			done += e->plan->step[i].flops_per_row * (double)e->rows[e->plan->step[i].out];
@@ -397,9 +377,9 @@ nn_facts nn_exec_facts(const nn_exec *e) {
 			   .packed_bytes = p->packed_bytes, .steps = p->steps, .fused = p->fused, .flops = e->flops };
 }
 
-static const char *const kind_names[] = { "product", "depthwise", "unary", "binary", "affine", "convert", "quantize", "norm", "softmax", "gated",
-	"concat", "flip", "copy", "gather", "reflect", "spline", "attention", "kv attention", "cache attention", "attention pack", "kv write",
-	"cache write", "mean", "lstm", "custom" };
+static const char *const kind_names[] = { "product", "depthwise", "unary", "binary", "affine", "convert", "quantize", "norm", "gated",
+	"concat", "flip", "copy", "gather", "spline", "attention", "kv attention", "cache attention", "attention pack", "kv write",
+	"cache write", "lstm" };
 
 void nn_exec_profile(const nn_exec *e) {
 	for (int i = 0; e->seconds && i < e->plan->regions; i++) {

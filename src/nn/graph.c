@@ -20,7 +20,6 @@ void nn_graph_free(nn_graph **held) {
 		return;
 	for (int i = 0; i < g->count; i++) {
 		free(g->nodes[i].values);
-		free(g->nodes[i].payload);
 	}
 	free(g->nodes);
 	free(g);
@@ -127,16 +126,9 @@ static nn_t id(const nn_graph *g, const nn_node *n) { return n ? (nn_t)(n - g->n
 
 int nn_rank(const nn_graph *g, nn_t t) { return t < 0 || t >= g->count ? 0 : node(g, t)->rank; }
 
-nn_dim nn_extent(const nn_graph *g, nn_t t, int axis) {
-	int rank = nn_rank(g, t);
-	if (axis < 0)
-		axis += rank;
-	return axis < 0 || axis >= rank ? nn_fix(1) : node(g, t)->dims[axis];
-}
-
 int64_t nn_cols(const nn_node *n) { return n->rank ? n->dims[n->rank - 1].add : 1; }
 
-int nn_is_state(nn_op op) { return op == OP_STATE || op == OP_KV_STATE || op == OP_CACHE_STATE; }
+int nn_is_state(nn_op op) { return op == OP_KV_STATE || op == OP_CACHE_STATE; }
 
 int nn_is_constant(const nn_graph *g, nn_t t) {
 	const nn_node *n = node(g, t);
@@ -203,6 +195,10 @@ nn_t nn_weight(nn_graph *g, const sn_weight *weight, const char *what) {
 		return fail(g, "the weights lack tensor '%s'", what);
 	if (!valid_rank(g, what, weight->rank))
 		return NN_NONE;
+	int floats = weight->dtype == SN_F32 || weight->dtype == SN_F16 || weight->dtype == SN_BF16 || weight->dtype == SN_F64;
+	if (!floats && !(weight->dtype == SN_I8 && weight->row_scale))
+		return fail(g, "tensor '%s' holds %s%s; float32, float16, bfloat16, float64 or int8 with scales can be used", weight->name,
+		            sn_dtype_name(weight->dtype), weight->dtype == SN_I8 ? " without scales" : "");
 	nn_node *n = add(g, OP_WEIGHT, 0, NULL, 0, NN_NONE);
 	if (!n)
 		return NN_NONE;
@@ -272,8 +268,6 @@ static nn_t state(nn_graph *g, nn_op op, const char *name, int rank, const int64
 	snprintf(n->name, NN_NAME, "%s", name);
 	return id(g, n);
 }
-
-nn_t nn_state(nn_graph *g, const char *name, int rank, const int64_t *dims) { return state(g, OP_STATE, name, rank, dims, 0); }
 
 nn_t nn_kv_state(nn_graph *g, const char *name, int64_t slots, int64_t length, int64_t width, int heads) {
 	if (heads < 1 || width % heads)
@@ -357,6 +351,10 @@ static int check_vector(nn_graph *g, nn_t t, int64_t size, const char *role) {
 }
 
 static int check_cols(nn_graph *g, nn_t x, int64_t cols, const char *weight) {
+	if (x >= 0 && x < g->count && nn_is_constant(g, x)) {
+		fail(g, "node %d: '%s' is applied to a constant", g->count, weight);
+		return 0;
+	}
 	if (x < 0 || x >= g->count || nn_cols(node(g, x)) != cols) {
 		fail(g, "node %d: '%s' takes %lld columns, its input has %lld", g->count, weight, (long long)cols,
 		     x < 0 || x >= g->count ? 0ll : (long long)nn_cols(node(g, x)));
@@ -434,7 +432,6 @@ nn_t nn_layer_norm(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps) {
 	return id(g, n);
 }
 
-nn_t nn_softmax(nn_graph *g, nn_t x) { return id(g, add(g, OP_SOFTMAX, 1, &x, 0, x)); }
 
 static nn_t with_cols(nn_graph *g, nn_node *n, int64_t cols) {
 	if (n)
@@ -465,16 +462,6 @@ nn_t nn_concat_cols(nn_graph *g, nn_t a, nn_t b) {
 
 nn_t nn_flip_cols(nn_graph *g, nn_t x) { return id(g, add(g, OP_FLIP_COLS, 1, &x, 0, x)); }
 
-nn_t nn_slice_rows(nn_graph *g, nn_t x, int64_t first, nn_dim count) {
-	nn_node *n = add(g, OP_SLICE_ROWS, 1, &x, 0, x);
-	if (!n)
-		return NN_NONE;
-	if (n->rank != 2 || first < 0)
-		return fail(g, "node %d: rows can be cut from a matrix only, from row 0 on", id(g, n));
-	n->first = first;
-	n->dims[0] = count;
-	return id(g, n);
-}
 
 nn_t nn_reshape(nn_graph *g, nn_t x, int rank, const nn_dim *dims) {
 	if (!valid_rank(g, "reshape", rank))
@@ -491,30 +478,15 @@ nn_t nn_reshape(nn_graph *g, nn_t x, int rank, const nn_dim *dims) {
 	return id(g, n);
 }
 
-nn_t nn_mean_rows(nn_graph *g, nn_t x) {
-	nn_node *n = add(g, OP_MEAN_ROWS, 1, &x, 0, x);
-	if (n)
-		n->dims[0] = nn_fix(1);
-	return id(g, n);
-}
 
-nn_t nn_reflect_rows(nn_graph *g, nn_t x, int64_t left, int64_t right) {
-	nn_node *n = add(g, OP_REFLECT, 1, &x, 0, x);
-	if (!n)
-		return NN_NONE;
-	if (n->rank < 2)
-		return fail(g, "node %d: reflection needs rows", id(g, n));
-	n->first = left;
-	n->second = right;
-	n->dims[n->rank - 2] = nn_dim_add(n->dims[n->rank - 2], left + right);
-	return id(g, n);
-}
 
 nn_t nn_gather_rows(nn_graph *g, nn_t table, nn_t ids) {
 	nn_node *n = add(g, OP_GATHER, 2, (nn_t[]){ table, ids }, 0, NN_NONE);
 	if (!n)
 		return NN_NONE;
 	const nn_node *t = node(g, table), *i = node(g, ids);
+	if (nn_is_constant(g, table) && t->op != OP_WEIGHT && t->op != OP_CONST)
+		return fail(g, "node %d: rows are gathered from a weight as it is, not from a folded one", id(g, n));
 	if (t->rank != 2 || i->type != NN_I32 || i->rank != 1)
 		return fail(g, "node %d: rows are gathered from a matrix by a vector of int32", id(g, n));
 	n->rank = 2;
@@ -639,26 +611,6 @@ nn_t nn_spline_inverse(nn_graph *g, nn_t x, nn_t params, int bins, float bound) 
 	return id(g, n);
 }
 
-nn_t nn_custom(nn_graph *g, const char *name, int count, const nn_t *inputs, int rank, const nn_dim *dims, nn_custom_fn fn,
-               const void *payload, size_t payload_size) {
-	if (count > NN_MAX_INPUTS || !valid_rank(g, name, rank))
-		return fail(g, "'%s' has %d inputs; at most %d", name, count, NN_MAX_INPUTS);
-	nn_node *n = add(g, OP_CUSTOM, count, inputs, 0, NN_NONE);
-	if (!n)
-		return NN_NONE;
-	n->rank = rank;
-	memcpy(n->dims, dims, (size_t)rank * sizeof *dims);
-	n->custom = fn;
-	snprintf(n->name, NN_NAME, "%s", name);
-	if (payload_size) {
-		n->payload = malloc(payload_size);
-		if (!n->payload)
-			return fail(g, "no memory for '%s'", name);
-		memcpy(n->payload, payload, payload_size);
-		n->second = (int64_t)payload_size;
-	}
-	return id(g, n);
-}
 
 nn_t nn_fold_weight_norm(nn_graph *g, nn_t weight_g, nn_t weight_v) {
 	if (g->error[0])

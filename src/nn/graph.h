@@ -8,10 +8,10 @@
 #define NN_MAX_INPUTS 10
 
 typedef enum nn_op {
-	OP_INPUT, OP_WEIGHT, OP_CONST, OP_STATE, OP_KV_STATE, OP_CACHE_STATE,
-	OP_UNARY, OP_BINARY, OP_AFFINE, OP_LINEAR, OP_CONV, OP_CONV_TRANSPOSE, OP_NORM, OP_SOFTMAX, OP_GATED,
-	OP_SLICE_COLS, OP_CONCAT_COLS, OP_FLIP_COLS, OP_SLICE_ROWS, OP_RESHAPE, OP_MEAN_ROWS, OP_REFLECT, OP_GATHER,
-	OP_ATTENTION, OP_KV_WRITE, OP_KV_ATTENTION, OP_CACHE_ATTENTION, OP_LSTM, OP_SPLINE, OP_CUSTOM,
+	OP_INPUT, OP_WEIGHT, OP_CONST, OP_KV_STATE, OP_CACHE_STATE,
+	OP_UNARY, OP_BINARY, OP_AFFINE, OP_LINEAR, OP_CONV, OP_CONV_TRANSPOSE, OP_NORM, OP_GATED,
+	OP_SLICE_COLS, OP_CONCAT_COLS, OP_FLIP_COLS, OP_RESHAPE, OP_GATHER,
+	OP_ATTENTION, OP_KV_WRITE, OP_KV_ATTENTION, OP_CACHE_ATTENTION, OP_LSTM, OP_SPLINE,
 	OP_PROBS, OP_LSTM_LAST, /* further outputs of inputs[0] */
 	OP_FOLD_NORM, OP_FOLD_ROWS
 } nn_op;
@@ -32,11 +32,9 @@ typedef struct nn_node {
 	nn_conv conv;
 	nn_attn attn;
 	float a, b; /* unary's param; affine's scale and shift; norm's epsilon; attention's scale; spline's bound */
-	int64_t first, second; /* slices: first; pads left and right; kv and cache states: heads; spline's bins; lstm_last: 0 h, 1 c; custom: second: payload's size */
+	int64_t first; /* slices: first; kv and cache states: heads; spline's bins; lstm_last: 0 h, 1 c */
 	const sn_weight *weight;
 	float *values; /* OP_CONST, owned */
-	nn_custom_fn custom;
-	void *payload; /* owned copy */
 } nn_node;
 
 struct nn_graph {

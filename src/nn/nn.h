@@ -61,17 +61,12 @@ nn_t nn_weight(nn_graph *g, const sn_weight *weight, const char *what);
 nn_t nn_weight_shaped(nn_graph *g, const sn_weights *w, const char *name, int rank, const int64_t *dims);
 /* A constant, copied. */
 nn_t nn_const(nn_graph *g, const char *name, int rank, const int64_t *dims, const float *values);
-/* Memory that outlives a run, zero at first, owned by the exec or shared between execs (nn_exec_share). Float32 as seen by
- * ops; its storage is the plan's business. Dimensions are fixed. */
-nn_t nn_state(nn_graph *g, const char *name, int rank, const int64_t *dims);
-
 /* Names a tensor, so that a debug plan exposes it and messages can say it. Returns t. printf-like. */
 nn_t nn_name(nn_graph *g, nn_t t, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* Makes t an output under that name (float32, contiguous, readable after a run until the next). */
 void nn_output(nn_graph *g, nn_t t, const char *name);
 
 int nn_rank(const nn_graph *g, nn_t t);
-nn_dim nn_extent(const nn_graph *g, nn_t t, int axis); /* axis may be negative: from the end */
 
 /* ---- ops ---- (x: activation, w/b/gamma/...: constants; b may be NN_NONE) */
 
@@ -98,19 +93,15 @@ nn_t nn_conv1d(nn_graph *g, nn_t x, nn_t w, nn_t b, nn_conv c);
 nn_t nn_conv_transpose1d(nn_graph *g, nn_t x, nn_t w, nn_t b, int stride, int pad);
 
 nn_t nn_layer_norm(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps); /* over the last axis */
-nn_t nn_softmax(nn_graph *g, nn_t x);                                      /* over the last axis */
 nn_t nn_gated_tanh(nn_graph *g, nn_t x); /* [T, 2C] -> tanh(first half) * sigmoid(second half) -> [T, C] */
 
 nn_t nn_slice_cols(nn_graph *g, nn_t x, int64_t first, int64_t count);
 nn_t nn_concat_cols(nn_graph *g, nn_t a, nn_t b);
 nn_t nn_flip_cols(nn_graph *g, nn_t x); /* column c becomes column C-1-c */
-nn_t nn_slice_rows(nn_graph *g, nn_t x, int64_t first, nn_dim count); /* [T, C] -> rows first .. first+count-1 */
 nn_t nn_reshape(nn_graph *g, nn_t x, int rank, const nn_dim *dims);    /* same element order */
-nn_t nn_mean_rows(nn_graph *g, nn_t x);                               /* [T, C] -> [1, C] */
-nn_t nn_reflect_rows(nn_graph *g, nn_t x, int64_t left, int64_t right); /* torch's "reflect" padding along time */
 
-/* out[i] = table[ids[i]] : table [V, C] constant, state or activation; ids int32 [N]. Ids outside read as row 0 in the debug
- * plan's report and are the caller's duty to check before a run. */
+/* out[i] = table[ids[i]] : table [V, C] weight, constant or activation; ids int32 [N]. Ids outside are the caller's duty to check;
+ * they read as row 0. */
 nn_t nn_gather_rows(nn_graph *g, nn_t table, nn_t ids);
 
 typedef struct nn_attn {
@@ -147,12 +138,6 @@ nn_t nn_lstm(nn_graph *g, nn_t x, nn_t h0, nn_t c0, nn_t w_ih, nn_t w_hh, nn_t b
  * x[T, 1], params[T, 3*bins-1] = widths, heights (already divided by sqrt(filter channels) by the caller's nn_affine where the
  * reference does so), derivatives; linear tails outside [-bound, bound]. -> [T, 1] */
 nn_t nn_spline_inverse(nn_graph *g, nn_t x, nn_t params, int bins, float bound);
-
-/* Runs of a model's own small step in plain C, row by row where nothing above fits. Inputs and outputs float32.
- * fn(inputs, rows, cols, output, payload): inputs[i] -> rows[i] x cols[i]; single-threaded; must not allocate. */
-typedef void (*nn_custom_fn)(const float *const *inputs, const int64_t *rows, const int64_t *cols, float *output, const void *payload);
-nn_t nn_custom(nn_graph *g, const char *name, int count, const nn_t *inputs, int rank, const nn_dim *dims, nn_custom_fn fn,
-               const void *payload, size_t payload_size);
 
 /* Constant expressions: the ops above on constants are folded at compile time. Two that only make sense there: */
 nn_t nn_fold_weight_norm(nn_graph *g, nn_t weight_g, nn_t weight_v); /* g * v / |v|, norm over all but axis 0 */
@@ -199,17 +184,14 @@ void nn_pool_call(nn_pool *pool, void (*fn)(void *payload), void *payload);
 
 int nn_exec_new(nn_exec **out, nn_plan *plan, nn_pool *pool, char *err);
 void nn_exec_free(nn_exec **exec);
-/* Makes every state of `exec` that has a namesake of equal shape in `owner` use owner's memory. `owner` must outlive exec. */
+/* Makes every state of `exec` that has a namesake in `owner` use owner's memory; SN_E_INTERNAL when their sizes differ. `owner` must
+ * outlive exec. */
 int nn_exec_share(nn_exec *exec, nn_exec *owner, char *err);
 
 void nn_exec_set(nn_exec *exec, const char *symbol, int64_t extent);
 /* The input's memory, sized for the maxima, contiguous for the extents of the run: fill it before each run. */
 float *nn_exec_input(nn_exec *exec, const char *name);
 int32_t *nn_exec_input_ids(nn_exec *exec, const char *name);
-/* Memory of a plain state as float32 (copied in and out). */
-void nn_exec_state_set(nn_exec *exec, const char *name, const float *values);
-void nn_exec_state_get(nn_exec *exec, const char *name, float *values);
-
 /* Runs the whole graph. Never allocates. */
 void nn_exec_run(nn_exec *exec);
 /* Or in pieces: begin, then next until it returns SN_OK; SN_AGAIN means more is left. A piece is about `budget` parts in 100
@@ -229,7 +211,7 @@ typedef struct nn_facts {
 	double flops;
 } nn_facts;
 nn_facts nn_exec_facts(const nn_exec *exec);
-/* Seconds of each step of the last nn_exec_run when SONANT_PROFILE is set: printed to the log by nn_exec_profile. */
+/* Seconds of each region since the last call, when SONANT_PROFILE is set: written to the log. */
 void nn_exec_profile(const nn_exec *exec);
 
 #endif

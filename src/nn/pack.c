@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAGIC UINT64_C(0x6b636170746e6e53)
@@ -200,7 +201,8 @@ int nn_pack_save(nn_pack *pack, char *note) {
 			result = sn_fail_errno(note, "packed weights were not kept: cannot write '%s'", pack->path);
 	}
 	if (fd >= 0) {
-		int failed = write_file(fd, pack->key, all, count) != 0;
+		/* Synced before it takes its name: after a power cut there is the old file or the whole new one. */
+		int failed = write_file(fd, pack->key, all, count) != 0 || fchmod(fd, 0644) != 0 || fsync(fd) != 0;
 		failed = (close(fd) != 0) || failed;
 		if (failed || rename(temporary, pack->path) != 0) {
 			result = sn_fail_errno(note, "packed weights were not kept: cannot write '%s'", pack->path);

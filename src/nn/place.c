@@ -165,6 +165,15 @@ static int used_aligned(const nn_plan *p, int value) {
 	return 1;
 }
 
+/* Neighbouring products may run in one section: what one reads and another writes must not share memory. */
+static void run_of_products(const nn_plan *p, const nn_region *region, int i, int *first, int *last) {
+	*first = *last = i;
+	while (p->step[i].kind == STEP_GEMM && *first > region->first && p->step[*first - 1].kind == STEP_GEMM)
+		--*first;
+	while (p->step[i].kind == STEP_GEMM && *last + 1 < region->first + region->count && p->step[*last + 1].kind == STEP_GEMM)
+		++*last;
+}
+
 /* A value made and read inside one region of rows lives in the workers' scratch, a block at a time. */
 static void find_locals(nn_plan *p, int *ids) {
 	for (int r = 0; r < p->regions && !p->debug; r++) {
@@ -184,9 +193,13 @@ static void find_locals(nn_plan *p, int *ids) {
 			const nn_step *s = p->step + i;
 			int all[NN_MAX_INPUTS + 3] = { s->out, s->out2, s->out3 };
 			memcpy(all + 3, s->in, sizeof s->in);
+			int first, last;
+			run_of_products(p, region, i, &first, &last);
 			for (int k = 0; k < 3 + s->count; k++)
-				if (all[k] >= 0 && root(p, all[k])->place == PLACE_LOCAL)
-					touch(root(p, all[k]), i);
+				if (all[k] >= 0 && root(p, all[k])->place == PLACE_LOCAL) {
+					touch(root(p, all[k]), first);
+					touch(root(p, all[k]), last);
+				}
 		}
 		region->local = first_fit(p, ids, count);
 		if (region->local > p->local)
@@ -194,7 +207,7 @@ static void find_locals(nn_plan *p, int *ids) {
 	}
 }
 
-/* ---- scratch of a worker behind its locals: see run.c for the uses ---- */
+/* ---- scratch of a worker behind its locals: see product.c and attention.c for the uses ---- */
 
 static size_t step_scratch(const nn_plan *p, const nn_step *s) {
 	size_t bytes = 0;

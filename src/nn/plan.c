@@ -133,10 +133,8 @@ static nn_graph *copy_graph(const nn_graph *g) {
 		return NULL;
 	}
 	memcpy(copy->nodes, g->nodes, (size_t)g->count * sizeof *g->nodes);
-	for (int i = 0; i < g->count; i++) { /* nothing owned twice, whatever fails below */
-		copy->nodes[i].payload = NULL;
+	for (int i = 0; i < g->count; i++) /* nothing owned twice, whatever fails below */
 		copy->nodes[i].values = NULL;
-	}
 	int failed = 0;
 	for (int i = 0; i < g->count; i++) {
 		nn_node *n = copy->nodes + i;
@@ -152,23 +150,12 @@ static nn_graph *copy_graph(const nn_graph *g) {
 	return copy;
 }
 
-static int copy_payloads(nn_graph *copy, const nn_graph *g) {
-	for (int i = 0; i < g->count; i++)
-		if (g->nodes[i].payload) {
-			size_t size = (size_t)g->nodes[i].second;
-			if (!(copy->nodes[i].payload = malloc(size)))
-				return 0;
-			memcpy(copy->nodes[i].payload, g->nodes[i].payload, size);
-		}
-	return 1;
-}
-
 int nn_plan_compile(nn_plan **out, const nn_graph *g, const nn_plan_options *options, char *err) {
 	*out = NULL;
 	if (g->error[0])
 		return sn_fail(err, SN_E_MODEL, "%s", g->error);
 	nn_plan *plan = calloc(1, sizeof *plan);
-	if (!plan || !(plan->graph = copy_graph(g)) || !copy_payloads(plan->graph, g)) {
+	if (!plan || !(plan->graph = copy_graph(g))) {
 		nn_plan_release(&plan);
 		return sn_fail(err, SN_E_MEMORY, "no memory for plan %s", g->name);
 	}

@@ -39,10 +39,10 @@ typedef struct nn_value {
 } nn_value;
 
 typedef enum nn_step_kind {
-	STEP_GEMM, STEP_DEPTHWISE, STEP_UNARY, STEP_BINARY, STEP_AFFINE, STEP_CONVERT, STEP_QUANTIZE, STEP_NORM, STEP_SOFTMAX, STEP_GATED,
-	STEP_CONCAT, STEP_FLIP, STEP_COPY, STEP_GATHER, STEP_REFLECT, STEP_SPLINE, STEP_ATTENTION, STEP_KV_ATTENTION, STEP_CACHE_ATTENTION,
+	STEP_GEMM, STEP_DEPTHWISE, STEP_UNARY, STEP_BINARY, STEP_AFFINE, STEP_CONVERT, STEP_QUANTIZE, STEP_NORM, STEP_GATED,
+	STEP_CONCAT, STEP_FLIP, STEP_COPY, STEP_GATHER, STEP_SPLINE, STEP_ATTENTION, STEP_KV_ATTENTION, STEP_CACHE_ATTENTION,
 	/* those below are regions of their own */
-	STEP_ATTENTION_PACK, STEP_KV_WRITE, STEP_CACHE_WRITE, STEP_MEAN, STEP_LSTM, STEP_CUSTOM
+	STEP_ATTENTION_PACK, STEP_KV_WRITE, STEP_CACHE_WRITE, STEP_LSTM
 } nn_step_kind;
 
 typedef struct nn_step {
@@ -77,7 +77,7 @@ typedef struct nn_region {
 struct nn_plan {
 	_Atomic int references;
 	char name[NN_NAME];
-	nn_graph *graph; /* nodes without constants' values: names, shapes, ops */
+	nn_graph *graph; /* a copy: names, shapes, ops and the values of constants; weights are borrowed */
 	nn_kernels kernels;
 	nn_dtype dtype;
 	int debug;
@@ -100,6 +100,10 @@ static inline const nn_gemm_family *nn_attention_family(const nn_plan *p) {
 	return p->dtype == NN_DTYPE_F32 || p->debug || !p->kernels.bf16.run ? &p->kernels.f32 : &p->kernels.bf16;
 }
 size_t nn_packed_size(const nn_gemm_family *f, int64_t n, int64_t k, int taps);
+/* Bytes of one head's packed keys and values. */
+static inline size_t nn_packed_head(const nn_gemm_family *f, int64_t length, int64_t head) {
+	return nn_packed_size(f, length, head, 1) + nn_packed_size(f, head, length, 1) + NN_OVERREAD;
+}
 
 /* emit.c */
 int nn_plan_emit(nn_plan *plan, nn_pack *pack, char *err);

@@ -57,17 +57,6 @@ static void run_norm(const nn_part *p) {
 	}
 }
 
-static void run_softmax(const nn_part *p) {
-	const nn_step *s = p->step;
-	int64_t n = nn_val(p, s->out)->cols;
-	for (int64_t r = p->r0; r < p->r1; r++) {
-		float *y = (float *)nn_row(p, s->out, r);
-		memcpy(y, nn_row(p, s->in[0], r), (size_t)n * sizeof *y);
-		float inverse = nn_kern(p)->softmax_row(y, n, n, y, NN_STORE_F32);
-		nn_kern(p)->affine(y, inverse, 0, y, NN_STORE_F32, n);
-	}
-}
-
 static void run_gated(const nn_part *p) {
 	const nn_step *s = p->step;
 	const nn_value *y = nn_val(p, s->out);
@@ -120,18 +109,6 @@ static void run_gather(const nn_part *p) {
 	}
 }
 
-static void run_reflect(const nn_part *p) {
-	const nn_step *s = p->step;
-	const nn_value *x = nn_val(p, s->in[0]);
-	int64_t in = nn_now(p, s->in[0], x->rank - 2), out = in + s->first + nn_plan_node(p->exec->plan, s->node)->second;
-	for (int64_t r = p->r0; r < p->r1; r++) {
-		int64_t t = r % out - s->first;
-		t = t < 0 ? -t : t;
-		t = t >= in ? 2 * (in - 1) - t : t;
-		memcpy(nn_row(p, s->out, r), nn_row(p, s->in[0], r / out * in + t), (size_t)x->cols * sizeof(float));
-	}
-}
-
 static void run_spline(const nn_part *p) {
 	const nn_step *s = p->step;
 	for (int64_t r = p->r0; r < p->r1; r++)
@@ -146,16 +123,6 @@ static void run_depthwise(const nn_part *p) {
 }
 
 /* ---- steps that are a region of their own ---- */
-
-static void run_mean(const nn_part *p) {
-	const nn_step *s = p->step;
-	int64_t rows = p->exec->rows[s->in[0]], n = nn_val(p, s->out)->cols;
-	float *y = (float *)nn_row(p, s->out, 0);
-	memset(y, 0, (size_t)n * sizeof *y);
-	for (int64_t r = 0; r < rows; r++)
-		nn_kern(p)->binary(NN_ADD, y, (const float *)nn_row(p, s->in[0], r), n, y, NN_STORE_F32, n);
-	nn_kern(p)->affine(y, 1.0f / (float)rows, 0, y, NN_STORE_F32, n);
-}
 
 /* in: gates of the input [T, 4H], h0, c0; packed: w_hh [4H, H]. */
 static void run_lstm(const nn_part *p) {
@@ -178,19 +145,6 @@ static void run_lstm(const nn_part *p) {
 		memcpy(nn_row(p, s->out3, 0), c, (size_t)hidden * sizeof *c);
 }
 
-static void run_custom(const nn_part *p) {
-	const nn_step *s = p->step;
-	const nn_node *n = nn_plan_node(p->exec->plan, s->node);
-	const float *inputs[NN_MAX_INPUTS];
-	int64_t rows[NN_MAX_INPUTS], cols[NN_MAX_INPUTS];
-	for (int k = 0; k < s->count; k++) {
-		inputs[k] = (const float *)nn_row(p, s->in[k], 0);
-		rows[k] = p->exec->rows[s->in[k]];
-		cols[k] = nn_val(p, s->in[k])->cols;
-	}
-	n->custom(inputs, rows, cols, (float *)nn_row(p, s->out, 0), n->payload);
-}
-
 void nn_run_step(const nn_part *p) {
 	switch (p->step->kind) {
 	case STEP_GEMM: nn_run_product(p); break;
@@ -201,20 +155,16 @@ void nn_run_step(const nn_part *p) {
 	case STEP_CONVERT: run_convert(p); break;
 	case STEP_QUANTIZE: run_quantize(p); break;
 	case STEP_NORM: run_norm(p); break;
-	case STEP_SOFTMAX: run_softmax(p); break;
 	case STEP_GATED: run_gated(p); break;
 	case STEP_CONCAT: run_concat(p); break;
 	case STEP_FLIP: run_flip(p); break;
 	case STEP_COPY: run_copy(p); break;
 	case STEP_GATHER: run_gather(p); break;
-	case STEP_REFLECT: run_reflect(p); break;
 	case STEP_SPLINE: run_spline(p); break;
 	case STEP_ATTENTION: case STEP_KV_ATTENTION: nn_run_attention(p); break;
 	case STEP_CACHE_ATTENTION: nn_run_cache_attention(p); break;
 	case STEP_ATTENTION_PACK: case STEP_KV_WRITE: nn_run_pack(p); break;
 	case STEP_CACHE_WRITE: nn_run_cache_write(p); break;
-	case STEP_MEAN: run_mean(p); break;
 	case STEP_LSTM: run_lstm(p); break;
-	case STEP_CUSTOM: run_custom(p); break;
 	}
 }

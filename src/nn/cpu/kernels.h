@@ -80,7 +80,7 @@ typedef struct nn_gemm_family {
 
 typedef struct nn_kernels {
 	const char *name; /* "scalar", "avx512", ... : the best ISA in the table */
-	nn_gemm_family f32, bf16, s8; /* s8.run is NULL where int8 has no fast form: the plan then falls back to bf16 or f32 */
+	nn_gemm_family f32, bf16, s8; /* every family is filled */
 
 	/* Packs activation rows x[rows, cols] (row stride in elements) as B, for attention:
 	 * pack_keys: panels over rows, k over cols: scores = Q K^T.     (n = rows, k = cols)

@@ -9,7 +9,7 @@
 
 #define BLOCK 32768           /* samples taken from the queue at once */
 #define VAD_CHUNK 512
-#define KEPT_SILENCE (3 * SN_STT_RATE) /* between stretches of speech in one window; a longer one is cut out */
+#define KEPT_SILENCE (2 * SN_STT_RATE) /* between stretches of speech in one window; a longer one is cut out */
 #define QUIET 0.35f           /* probability of speech below which a pause lasts */
 #define MIN_PAUSE (5 * VAD_CHUNK)
 #define NEAR (SN_STT_RATE / 2)
@@ -149,7 +149,7 @@ static int piece_with(const sn_stt *stt, int64_t sample) {
 	return -1;
 }
 
-/* A window is full. Rather than inside a sentence it ends at the longest pause of its last third: what is behind that is carried to the next. */
+/* A window is full. Rather than inside a sentence it ends at the longest pause of its last quarter: what is behind that is carried to the next. */
 static void cut_at_pause(sn_stt *stt) {
 	const stt_piece *const last = &stt->pieces[stt->piece_count - 1];
 	const int64_t end = last->source + last->samples;
@@ -160,7 +160,7 @@ static void cut_at_pause(sn_stt *stt) {
 		const int at = piece_with(stt, p->middle);
 		if (p->middle >= end - NEAR && p->middle <= stt->speech.start + NEAR)
 			natural = p->samples > natural ? p->samples : natural;
-		else if (at >= 0 && p->middle >= stt->tape_first && 3 * (stt->pieces[at].at + p->middle - stt->pieces[at].source) >= 2 * stt->window_samples &&
+		else if (at >= 0 && p->middle >= stt->tape_first && 4 * (stt->pieces[at].at + p->middle - stt->pieces[at].source) >= 3 * stt->window_samples &&
 		         (!best || p->samples > best->samples))
 			best = p;
 	}

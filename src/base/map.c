@@ -7,7 +7,8 @@
 
 int sn_map_open(sn_map *map, const char *path, char *err) {
 	*map = (sn_map){ 0 };
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A pipe without a writer would keep a blocking open waiting. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return sn_fail_errno(err, "cannot open '%s'", path);
 	struct stat st;

@@ -1,6 +1,7 @@
 #include "store/models.h"
 
 #include "base/json.h"
+#include "base/map.h"
 #include "store/catalogue.h"
 
 #include <ctype.h>
@@ -21,27 +22,9 @@ struct sn_store {
 
 /* ---- paths ---- */
 
-/* 0 when it does not fit; then *path is "". */
-static int join(char *path, const char *dir, const char *name) {
-	int good = snprintf(path, SN_STORE_PATH, "%s/%s", dir, name) < SN_STORE_PATH;
-	if (!good)
-		*path = 0;
-	return good;
-}
-
 static int exists(const char *path) {
 	struct stat st;
 	return *path && stat(path, &st) == 0;
-}
-
-static int is_directory(const char *path) {
-	struct stat st;
-	return *path && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-static int ends_with(const char *text, const char *end) {
-	size_t length = strlen(text), tail = strlen(end);
-	return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
 static const char *base_name(const char *path) {
@@ -60,9 +43,9 @@ static int cache_directory(char *path) {
 	if (*variable("XDG_CACHE_HOME") == '/')
 		return snprintf(path, SN_STORE_PATH, "%s", variable("XDG_CACHE_HOME")) < SN_STORE_PATH;
 	if (*variable("HOME"))
-		return join(path, variable("HOME"), ".cache");
+		return sn_path_join(path, variable("HOME"), ".cache");
 	user = getpwuid(getuid());
-	return user && user->pw_dir && join(path, user->pw_dir, ".cache");
+	return user && user->pw_dir && sn_path_join(path, user->pw_dir, ".cache");
 }
 
 /* The first name of a directory in `dir` in the order of bytes, in path[SN_STORE_PATH]. */
@@ -71,7 +54,7 @@ static int first_directory(const char *dir, char *path) {
 	int count = scandir(dir, &list, NULL, alphasort), found = 0;
 	for (int i = 0; i < count; i++) {
 		if (!found && list[i]->d_name[0] != '.')
-			found = join(path, dir, list[i]->d_name) && is_directory(path);
+			found = sn_path_join(path, dir, list[i]->d_name) && sn_path_is_directory(path);
 		free(list[i]);
 	}
 	if (count >= 0)
@@ -83,15 +66,15 @@ static int first_directory(const char *dir, char *path) {
 
 static int hub_snapshot(const char *repository, char *path) {
 	char refs[SN_STORE_PATH], commit[128] = "", snapshots[SN_STORE_PATH];
-	if (!join(refs, repository, "refs/main") || !join(snapshots, repository, "snapshots"))
+	if (!sn_path_join(refs, repository, "refs/main") || !sn_path_join(snapshots, repository, "snapshots"))
 		return 0;
-	FILE *file = fopen(refs, "re");
-	if (file) {
-		if (fscanf(file, "%100[0-9a-zA-Z]", commit) != 1)
-			commit[0] = 0;
-		fclose(file);
+	sn_map map;
+	if (sn_map_open(&map, refs, NULL) == SN_OK) {
+		for (size_t i = 0; i < map.size && i < sizeof commit - 1 && isalnum(map.data[i]); i++)
+			commit[i] = (char)map.data[i];
+		sn_map_close(&map);
 	}
-	if (*commit && join(path, snapshots, commit) && is_directory(path))
+	if (*commit && sn_path_join(path, snapshots, commit) && sn_path_is_directory(path))
 		return 1;
 	return first_directory(snapshots, path);
 }
@@ -102,20 +85,20 @@ static int hub_find(const sn_store *store, const char *name, char *path) {
 	if (!*store->hub || !slash || strchr(slash + 1, '/') || strlen(name) > SN_STORE_NAME - 16)
 		return 0;
 	snprintf(directory, sizeof directory, "models--%.*s--%s", (int)(slash - name), name, slash + 1);
-	return join(repository, store->hub, directory) && hub_snapshot(repository, path);
+	return sn_path_join(repository, store->hub, directory) && hub_snapshot(repository, path);
 }
 
 /* ---- what the files are ---- */
 
 /* CTranslate2's model.bin: u32 version, u16 length, name of the specification. */
 static int is_ctranslate2_whisper(const char *dir) {
-	char path[SN_STORE_PATH], head[64] = { 0 };
-	FILE *file = join(path, dir, "model.bin") ? fopen(path, "rbe") : NULL;
-	if (!file)
+	char path[SN_STORE_PATH];
+	sn_map map;
+	if (!sn_path_join(path, dir, "model.bin") || sn_map_open(&map, path, NULL) != SN_OK)
 		return 0;
-	size_t size = fread(head, 1, sizeof head - 1, file);
-	fclose(file);
-	return size > 18 && memcmp(head + 6, "WhisperSpec", 12) == 0;
+	int is = map.size > 18 && memcmp(map.data + 6, "WhisperSpec", 12) == 0;
+	sn_map_close(&map);
+	return is;
 }
 
 static void architecture_of_directory(const char *dir, char *out) {
@@ -125,14 +108,14 @@ static void architecture_of_directory(const char *dir, char *out) {
 		strcpy(out, "whisper");
 		return;
 	}
-	if (join(path, dir, "config.json") && sn_json_file(&config, path, NULL) == SN_OK) {
+	if (sn_path_join(path, dir, "config.json") && sn_json_file(&config, path, NULL) == SN_OK) {
 		const char *type = json_string_value(json_object_get(config, "model_type"));
 		snprintf(out, 32, "%s", type ? type : "");
 	}
 	json_decref(config);
 	DIR *list = *out ? NULL : opendir(dir);
 	for (struct dirent *entry; list && (entry = readdir(list));) {
-		if (ends_with(entry->d_name, ".onnx.json"))
+		if (sn_path_ends_with(entry->d_name, ".onnx.json"))
 			strcpy(out, "vits");
 		else if (strncmp(entry->d_name, "silero_vad", 10) == 0)
 			strcpy(out, "silero-vad");
@@ -144,11 +127,11 @@ static void architecture_of_directory(const char *dir, char *out) {
 void sn_store_architecture(const char *path, char out[32]) {
 	char beside[SN_STORE_PATH];
 	*out = 0;
-	if (is_directory(path)) {
+	if (sn_path_is_directory(path)) {
 		architecture_of_directory(path, out);
 	} else if (strncmp(base_name(path), "silero_vad", 10) == 0) {
 		strcpy(out, "silero-vad");
-	} else if (ends_with(path, ".onnx")) {
+	} else if (sn_path_ends_with(path, ".onnx")) {
 		if (snprintf(beside, sizeof beside, "%s.json", path) < (int)sizeof beside && exists(beside))
 			strcpy(out, "vits");
 	} else if (snprintf(beside, sizeof beside, "%s", path) < (int)sizeof beside && strrchr(beside, '/')) {
@@ -170,13 +153,13 @@ int sn_store_open(sn_store **out, const char *home, char *err) {
 	if (*home)
 		good = snprintf(store->home, sizeof store->home, "%s", home) < (int)sizeof store->home;
 	else
-		good = has_cache && join(store->home, cache, "sonant");
+		good = has_cache && sn_path_join(store->home, cache, "sonant");
 	if (*variable("HF_HUB_CACHE"))
 		snprintf(store->hub, sizeof store->hub, "%s", variable("HF_HUB_CACHE"));
 	else if (*variable("HF_HOME"))
-		join(store->hub, variable("HF_HOME"), "hub");
+		sn_path_join(store->hub, variable("HF_HOME"), "hub");
 	else if (has_cache)
-		join(store->hub, cache, "huggingface/hub");
+		sn_path_join(store->hub, cache, "huggingface/hub");
 	int result = good ? sn_catalogue_open(&store->catalogue, sn_catalogue_text, sn_catalogue_size, err)
 	                  : sn_fail(err, SN_E_ARGUMENT, "no home for models: set SONANT_HOME to a directory");
 	if (result != SN_OK) {
@@ -218,9 +201,10 @@ static void place(sn_model_place *out, const char *name, const sn_catalogue_entr
 /* In HOME/models under the entry's directory with all its files, or in the hub's cache under its name. */
 static int find_entry(const sn_store *store, const sn_catalogue_entry *entry, char *path) {
 	char models[SN_STORE_PATH], file[SN_STORE_PATH];
-	int whole = join(models, store->home, "models") && join(path, models, entry->directory) && is_directory(path);
+	int whole = sn_path_join(models, store->home, "models") && sn_path_join(path, models, entry->directory) &&
+	            sn_path_is_directory(path);
 	for (int i = 0; i < entry->file_count && whole; i++)
-		whole = join(file, path, entry->files[i].name) && exists(file);
+		whole = sn_path_join(file, path, entry->files[i].name) && exists(file);
 	return whole || hub_find(store, entry->name, path);
 }
 
@@ -228,7 +212,8 @@ static int find_other(const sn_store *store, const char *model, char *path) {
 	char models[SN_STORE_PATH];
 	if (snprintf(path, SN_STORE_PATH, "%s", model) < SN_STORE_PATH && exists(path))
 		return 1;
-	if (!strchr(model, '/') && model[0] != '.' && join(models, store->home, "models") && join(path, models, model) && exists(path))
+	if (!strchr(model, '/') && model[0] != '.' && sn_path_join(models, store->home, "models") &&
+	    sn_path_join(path, models, model) && exists(path))
 		return 1;
 	return hub_find(store, model, path);
 }
@@ -238,11 +223,11 @@ static const sn_catalogue_entry *entry_at(const sn_store *store, const char *pat
 	const sn_catalogue_entry *found = NULL;
 	char models[SN_STORE_PATH], own[SN_STORE_PATH];
 	struct stat st, other;
-	if (stat(path, &st) != 0 || !join(models, store->home, "models"))
+	if (stat(path, &st) != 0 || !sn_path_join(models, store->home, "models"))
 		return NULL;
 	for (int i = 0; i < store->catalogue.count && !found; i++)
-		if (join(own, models, store->catalogue.entries[i].directory) && stat(own, &other) == 0 && st.st_dev == other.st_dev &&
-		    st.st_ino == other.st_ino)
+		if (sn_path_join(own, models, store->catalogue.entries[i].directory) && stat(own, &other) == 0 &&
+		    st.st_dev == other.st_dev && st.st_ino == other.st_ino)
 			found = store->catalogue.entries + i;
 	return found;
 }
@@ -304,13 +289,13 @@ static const sn_catalogue_entry *entry_of_directory(const sn_store *store, const
 
 static void list_home(listing *l) {
 	char models[SN_STORE_PATH], path[SN_STORE_PATH];
-	DIR *dir = join(models, l->store->home, "models") ? opendir(models) : NULL;
+	DIR *dir = sn_path_join(models, l->store->home, "models") ? opendir(models) : NULL;
 	for (struct dirent *item; dir && (item = readdir(dir));) {
-		if (item->d_name[0] == '.' || !join(path, models, item->d_name))
+		if (item->d_name[0] == '.' || !sn_path_join(path, models, item->d_name))
 			continue;
 		const sn_catalogue_entry *entry = entry_of_directory(l->store, item->d_name);
 		char found[SN_STORE_PATH];
-		if (entry ? find_entry(l->store, entry, found) && strcmp(found, path) == 0 : is_directory(path))
+		if (entry ? find_entry(l->store, entry, found) && strcmp(found, path) == 0 : sn_path_is_directory(path))
 			add_place(l, path, item->d_name, entry);
 	}
 	if (dir)
@@ -328,7 +313,7 @@ static void list_hub(listing *l) {
 	char name[SN_STORE_NAME], repository[SN_STORE_PATH], path[SN_STORE_PATH], architecture[32];
 	DIR *dir = *l->store->hub ? opendir(l->store->hub) : NULL;
 	for (struct dirent *item; dir && (item = readdir(dir));) {
-		if (!repository_name(item->d_name, name) || !join(repository, l->store->hub, item->d_name) ||
+		if (!repository_name(item->d_name, name) || !sn_path_join(repository, l->store->hub, item->d_name) ||
 		    !hub_snapshot(repository, path))
 			continue;
 		sn_store_architecture(path, architecture);
@@ -384,7 +369,7 @@ void sn_store_packed_path(const sn_store *store, const char *name, uint64_t key,
 	*path = 0;
 	if (note)
 		*note = 0;
-	if (!join(packed, store->home, "packed") || !join(path, packed, file)) {
+	if (!sn_path_join(packed, store->home, "packed") || !sn_path_join(path, packed, file)) {
 		sn_fail(note, SN_E_LIMIT, "packed weights are not kept: the path of '%s' is too long", store->home);
 		return;
 	}

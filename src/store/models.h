@@ -7,8 +7,9 @@
 #define SN_STORE_MODELS_H
 
 #include "base/error.h"
+#include "base/path.h"
 
-#define SN_STORE_PATH 4096
+#define SN_STORE_PATH SN_PATH_MAX
 #define SN_STORE_NAME 256
 #define SN_STORE_MAX_MODELS 4096 /* listed at once */
 

@@ -147,6 +147,15 @@ static void architectures_are_known_by_files(void **state) {
 	assert_string_equal(architecture, "");
 }
 
+static void pipes_are_not_waited_for(void **state) {
+	char architecture[32];
+	make("pipe");
+	assert_int_equal(mkfifo(path_of("pipe/model.bin"), 0600), 0);
+	assert_int_equal(mkfifo(path_of("pipe/config.json"), 0600), 0);
+	sn_store_architecture(path_of("pipe"), architecture);
+	assert_string_equal(architecture, "");
+}
+
 static void the_hubs_cache_is_read(void **state) {
 	make("hub");
 	make("hub/models--org--thing");
@@ -206,6 +215,7 @@ int main(void) {
 		cmocka_unit_test(the_catalogue_is_whole),
 		cmocka_unit_test(models_are_found_where_they_lie),
 		cmocka_unit_test(architectures_are_known_by_files),
+		cmocka_unit_test(pipes_are_not_waited_for),
 		cmocka_unit_test(the_hubs_cache_is_read),
 		cmocka_unit_test(packed_files_have_a_place_or_a_reason),
 	};

@@ -76,9 +76,10 @@ static int scale_matrix(sn_weights *weights, sn_weight *weight, const sn_weight 
 	if (scale->dtype != SN_F32 || (given != rows && given != 1))
 		return sn_fail(err, SN_E_MODEL, "%s: '%s' has %lld values of %s; %lld of float32 are needed",
 		               file, scale->name, (long long)given, sn_dtype_name(scale->dtype), (long long)rows);
-	float *inverse = sn_weights_own(weights, (size_t)rows * sizeof *inverse);
+	int result = SN_OK;
+	float *inverse = sn_weights_own(weights, (size_t)rows * sizeof *inverse, &result, err);
 	if (!inverse)
-		return sn_fail(err, SN_E_MEMORY, "%s: out of memory for the scales of '%s'", file, weight->name);
+		return result;
 	for (int64_t i = 0; i < rows; i++) {
 		float value;
 		sn_weight_floats(scale, given == 1 ? 0 : i, 1, &value);
@@ -114,9 +115,9 @@ static void add_alias(cursor *in, sn_weights *weights, const char *alias, const 
 	if (!target || sn_weights_find(weights, to))
 		return;
 	sn_weight copy = *target;
-	copy.name = sn_weights_own_text(weights, to, strlen(to));
-	in->result = copy.name ? sn_weights_add(weights, &copy, in->file, in->err)
-	                       : sn_fail(in->err, SN_E_MEMORY, "%s: out of memory for the alias '%s'", in->file, to);
+	copy.name = sn_weights_own_text(weights, to, strlen(to), &in->result, in->err);
+	if (copy.name)
+		in->result = sn_weights_add(weights, &copy, in->file, in->err);
 }
 
 int sn_read_ctranslate2(sn_weights *weights, const char *path, char *err) {

@@ -87,13 +87,8 @@ static int next_field(reader *r, bytes *in, field *out) {
 	return good;
 }
 
-static void out_of_memory(reader *r) { r->result = sn_fail(r->err, SN_E_MEMORY, "%s: out of memory", r->file); }
-
 static void *own(reader *r, size_t size) {
-	void *data = r->result == SN_OK ? sn_weights_own(r->weights, size) : NULL;
-	if (!data && r->result == SN_OK)
-		out_of_memory(r);
-	return data;
+	return r->result == SN_OK ? sn_weights_own(r->weights, size, &r->result, r->err) : NULL;
 }
 
 /* A copy of a text field. "" for any other field or after a failure. */
@@ -102,9 +97,7 @@ static const char *own_text(reader *r, const field *f) {
 		return "";
 	if (memchr(f->bytes.at, 0, length_of(f->bytes)))
 		return "";
-	const char *text = sn_weights_own_text(r->weights, f->bytes.at, length_of(f->bytes));
-	if (!text)
-		out_of_memory(r);
+	const char *text = sn_weights_own_text(r->weights, f->bytes.at, length_of(f->bytes), &r->result, r->err);
 	return text ? text : "";
 }
 
@@ -172,11 +165,9 @@ static void add_tensor(reader *r, sn_weight *weight, const char *scope) {
 		memcpy(name, scope, length);
 		name[length] = '/';
 		memcpy(name + length + 1, weight->name, rest);
-		weight->name = sn_weights_own_text(r->weights, name, length + 1 + rest);
-		if (!weight->name) {
-			out_of_memory(r);
+		weight->name = sn_weights_own_text(r->weights, name, length + 1 + rest, &r->result, r->err);
+		if (!weight->name)
 			return;
-		}
 	}
 	r->result = sn_weights_add(r->weights, weight, r->file, r->err);
 }
@@ -260,8 +251,6 @@ static void read_constant(reader *r, bytes attribute, const sn_onnx_attribute *p
 
 /* ---- nodes ---- */
 
-static const char *node_name(const sn_weights *weights, size_t index) { return weights->nodes[index].name; }
-
 static int count_fields(reader *r, bytes message, uint32_t number) {
 	int count = 0;
 	for (field f; next_field(r, &message, &f);)
@@ -299,8 +288,6 @@ static void read_attribute(reader *r, bytes message, sn_onnx_attribute *out) {
 	}
 	int64_t floats = read_numbers(r, message, ATTRIBUTE_FLOATS, SN_F32, 0, NULL);
 	int64_t ints = floats ? 0 : read_numbers(r, message, ATTRIBUTE_INTS, SN_I64, 0, NULL);
-	if (floats > INT32_MAX || ints > INT32_MAX)
-		r->result = sn_fail(r->err, SN_E_LIMIT, "%s: attribute '%s' has more than %d numbers", r->file, out->name, INT32_MAX);
 	void *numbers = floats || ints ? own(r, floats ? (size_t)floats * sizeof(float) : (size_t)ints * sizeof(int64_t)) : NULL;
 	if (!numbers)
 		return;
@@ -322,18 +309,13 @@ static int64_t add_node(reader *r, const sn_onnx_node *node) {
 		size_t capacity = weights->node_capacity ? weights->node_capacity * 2 : 1024;
 		sn_onnx_node *nodes = realloc(weights->nodes, capacity * sizeof *nodes);
 		if (!nodes) {
-			out_of_memory(r);
+			r->result = sn_fail(r->err, SN_E_MEMORY, "%s: out of memory for %zu nodes", r->file, capacity);
 			return -1;
 		}
 		weights->nodes = nodes;
 		weights->node_capacity = capacity;
 	}
 	weights->nodes[weights->node_count] = *node;
-	if (sn_names_find(&weights->node_names, weights, node_name, node->name) < 0 &&
-	    sn_names_add(&weights->node_names, weights, node_name, weights->node_count) != SN_OK) {
-		out_of_memory(r);
-		return -1;
-	}
 	return (int64_t)weights->node_count++;
 }
 
@@ -341,14 +323,17 @@ static void read_graph(reader *r, bytes message, const char *scope, int parent, 
 
 /* SCOPE/NODE.ATTRIBUTE */
 static const char *body_scope(reader *r, const sn_onnx_node *node, const char *attribute) {
-	size_t scope = strlen(node->scope), name = strlen(node->name), tail = strlen(attribute), at = 0;
-	char *text = own(r, scope + name + tail + 3);
+	size_t scope = strlen(node->scope), name = strlen(node->name), tail = strlen(attribute), at = scope ? scope + 1 : 0;
+	size_t length = at + name + 1 + tail;
+	if (r->result == SN_OK && length > SN_WEIGHTS_MAX_NAME)
+		r->result = sn_fail(r->err, SN_E_LIMIT, "%s: a graph inside node '%.128s' has a path of %zu bytes; at most %d are read",
+		                    r->file, node->name, length, SN_WEIGHTS_MAX_NAME);
+	char *text = own(r, length + 1);
 	if (!text)
 		return "";
 	if (scope) {
 		memcpy(text, node->scope, scope);
 		text[scope] = '/';
-		at = scope + 1;
 	}
 	memcpy(text + at, node->name, name);
 	text[at + name] = '.';
@@ -371,12 +356,19 @@ static void read_bodies(reader *r, bytes message, const sn_onnx_node *node, int 
 	}
 }
 
+static const char *read_node_name(reader *r, const field *f) {
+	if (r->result == SN_OK && f->type == WIRE_BYTES && length_of(f->bytes) > SN_WEIGHTS_MAX_NAME)
+		r->result = sn_fail(r->err, SN_E_LIMIT, "%s: a node's name has %zu bytes; at most %d are read",
+		                    r->file, length_of(f->bytes), SN_WEIGHTS_MAX_NAME);
+	return own_text(r, f);
+}
+
 static void read_node(reader *r, bytes message, const char *scope, int parent, int depth) {
 	sn_onnx_node node = { .op = "", .name = "", .scope = scope, .parent = parent };
 	bytes in = message;
 	for (field f; next_field(r, &in, &f);) {
 		if (f.number == NODE_NAME)
-			node.name = own_text(r, &f);
+			node.name = read_node_name(r, &f);
 		else if (f.number == NODE_OP)
 			node.op = own_text(r, &f);
 	}
@@ -412,6 +404,8 @@ int sn_read_onnx(sn_weights *weights, const char *path, char *err) {
 	int result = sn_weights_map(weights, path, &map, err);
 	if (result != SN_OK)
 		return result;
+	if (map.size > INT32_MAX) /* protobuf's own limit of a message; what fields are counted in */
+		return sn_fail(err, SN_E_LIMIT, "%s has %zu bytes; at most %d are read as ONNX", path, map.size, INT32_MAX);
 	reader r = { .weights = weights, .file = path, .start = map.data, .err = err };
 	bytes in = { map.data, map.data + map.size };
 	int graphs = 0;
@@ -429,11 +423,6 @@ int sn_read_onnx(sn_weights *weights, const char *path, char *err) {
 
 size_t sn_onnx_node_count(const sn_weights *weights) { return weights->node_count; }
 const sn_onnx_node *sn_onnx_node_at(const sn_weights *weights, size_t index) { return weights->nodes + index; }
-
-const sn_onnx_node *sn_onnx_node_find(const sn_weights *weights, const char *name) {
-	int64_t index = sn_names_find(&weights->node_names, weights, node_name, name);
-	return index < 0 ? NULL : weights->nodes + index;
-}
 
 const sn_onnx_attribute *sn_onnx_attribute_find(const sn_onnx_node *node, const char *name) {
 	for (int i = 0; i < node->attribute_count; i++)

@@ -33,9 +33,6 @@ typedef struct sn_onnx_node {
 size_t sn_onnx_node_count(const sn_weights *weights);
 const sn_onnx_node *sn_onnx_node_at(const sn_weights *weights, size_t index);
 
-/* The first node of that name, or NULL. */
-const sn_onnx_node *sn_onnx_node_find(const sn_weights *weights, const char *name);
-
 /* NULL when the node has none of that name. */
 const sn_onnx_attribute *sn_onnx_attribute_find(const sn_onnx_node *node, const char *name);
 

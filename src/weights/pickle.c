@@ -145,11 +145,9 @@ static const uint8_t *take(machine *m, size_t size) {
 	return m->data + m->at - size;
 }
 
-static void push_text(machine *m, size_t size) {
+static void push_text(machine *m, uint32_t size) {
 	take(m, size);
-	if (size > UINT32_MAX)
-		malformed(m, "a text of 4 GiB");
-	push(m, (value){ .kind = TEXT, .length = (uint32_t)size, .at = (int64_t)(m->at - size) });
+	push(m, (value){ .kind = TEXT, .length = size, .at = (int64_t)(m->at - size) });
 }
 
 /* Little-endian two's complement of 0 to 8 bytes. */

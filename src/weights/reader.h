@@ -8,12 +8,6 @@
 
 #define SN_WEIGHTS_MAX_NAME 1024
 
-/* Hash table from names to indices of an array that the owner keeps: slots hold index + 1. */
-typedef struct sn_names {
-	uint32_t *slots;
-	size_t capacity; /* a power of two */
-} sn_names;
-
 struct sn_weights {
 	sn_layout layout;
 	char *path;
@@ -22,20 +16,22 @@ struct sn_weights {
 	int map_count;
 	sn_weight *items;
 	size_t count, capacity;
-	sn_names names;
+	uint32_t *slots;   /* hash table of the names of the items */
+	size_t slot_count; /* 0 or a power of two */
 	struct sn_block *owned;
+	size_t owned_bytes, mapped_bytes;
 	sn_onnx_node *nodes; /* ONNX only */
 	size_t node_count, node_capacity;
-	sn_names node_names;
 };
 
 /* Maps a file for the lifetime of `weights` and mixes it into the key. An empty file is SN_E_MODEL. */
 int sn_weights_map(sn_weights *weights, const char *path, sn_map *map, char *err);
 
-/* Memory freed with `weights`, aligned to 16 bytes; NULL when there is none. */
-void *sn_weights_own(sn_weights *weights, size_t size);
+/* Memory freed with `weights`, aligned to 16 bytes. NULL after a failure, with the error in *result and err: SN_E_MEMORY, or
+ * SN_E_LIMIT when all that is owned would outgrow the files, as only copies of copies do. */
+void *sn_weights_own(sn_weights *weights, size_t size, int *result, char *err);
 /* A NUL-terminated copy of `size` bytes, which must hold no NUL. */
-const char *sn_weights_own_text(sn_weights *weights, const void *text, size_t size);
+const char *sn_weights_own_text(sn_weights *weights, const void *text, size_t size, int *result, char *err);
 
 /* The number of elements, or -1 when a dimension is negative or their product overflows. */
 int64_t sn_weights_elements(int rank, const int64_t *dims);
@@ -43,11 +39,6 @@ int64_t sn_weights_elements(int rank, const int64_t *dims);
 /* Adds a tensor whose bytes lie inside a map or in owned memory. Refuses a name taken, empty or too long, a rank or
  * dimension out of range, and a size that is not the product of the dimensions. `file` is for messages. */
 int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *file, char *err);
-
-/* The index stored under `name`, or -1. `text` gives the name of an index. */
-typedef const char *(*sn_names_text)(const sn_weights *weights, size_t index);
-int64_t sn_names_find(const sn_names *names, const sn_weights *weights, sn_names_text text, const char *name);
-int sn_names_add(sn_names *names, const sn_weights *weights, sn_names_text text, size_t index);
 
 /* One reader per format. */
 int sn_read_safetensors(sn_weights *weights, const char *path, char *err);

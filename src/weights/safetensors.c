@@ -81,10 +81,10 @@ static int add_all(sn_weights *weights, const char *file, const sn_map *map, siz
 		at = spans[i].end;
 		weight->data = map->data + header + spans[i].begin;
 		weight->bytes = (size_t)(spans[i].end - spans[i].begin);
-		weight->name = sn_weights_own_text(weights, weight->name, strlen(weight->name));
-		if (!weight->name)
-			return sn_fail(err, SN_E_MEMORY, "%s: out of memory for the names of tensors", file);
-		int result = sn_weights_add(weights, weight, file, err);
+		int result = SN_OK;
+		weight->name = sn_weights_own_text(weights, weight->name, strlen(weight->name), &result, err);
+		if (weight->name)
+			result = sn_weights_add(weights, weight, file, err);
 		if (result != SN_OK)
 			return result;
 	}
@@ -133,9 +133,12 @@ int sn_read_safetensors(sn_weights *weights, const char *path, char *err) {
 		return sn_fail(err, SN_E_MODEL, "%s: the header is not a JSON object: %s", path, object ? "another type" : where.text);
 	}
 	size_t entries = json_object_size(object), count = 0;
-	span *spans = entries <= SN_WEIGHTS_MAX_TENSORS + 1 ? calloc(entries + 1, sizeof *spans) : NULL;
-	if (!spans)
+	int few = entries <= SN_WEIGHTS_MAX_TENSORS + 1; /* one may be __metadata__ */
+	span *spans = few ? calloc(entries + 1, sizeof *spans) : NULL;
+	if (!few)
 		result = sn_fail(err, SN_E_LIMIT, "%s: %zu tensors are more than %d", path, entries, SN_WEIGHTS_MAX_TENSORS);
+	else if (!spans)
+		result = sn_fail(err, SN_E_MEMORY, "%s: out of memory for %zu tensors", path, entries);
 	if (result == SN_OK)
 		result = read_entries(path, object, map.size - 8 - length, spans, &count, err);
 	if (result == SN_OK)

@@ -53,15 +53,20 @@ static int add_entry(archive *a, unzFile zip, const sn_map *map, char *err) {
 	if (at == 0 || at > map->size || info.uncompressed_size > map->size - at)
 		return sn_fail(err, SN_E_MODEL, "%s: '%s' lies outside the file, which has %zu bytes (cut short?)",
 		               a->path, name, map->size);
-	entry *entry = a->entries + a->count++;
-	*entry = (struct entry){ sn_weights_own_text(a->weights, name, strlen(name)), map->data + at, (size_t)info.uncompressed_size };
-	return entry->name ? SN_OK : sn_fail(err, SN_E_MEMORY, "%s: out of memory", a->path);
+	int result = SN_OK;
+	const char *copy = sn_weights_own_text(a->weights, name, strlen(name), &result, err);
+	if (copy)
+		a->entries[a->count++] = (entry){ copy, map->data + at, (size_t)info.uncompressed_size };
+	return result;
 }
 
 static int list_entries(archive *a, unzFile zip, const sn_map *map, char *err) {
 	unz_global_info64 info;
-	if (unzGetGlobalInfo64(zip, &info) != UNZ_OK || info.number_entry > MAX_ENTRIES)
-		return sn_fail(err, SN_E_LIMIT, "%s: the zip file has more than %d entries", a->path, MAX_ENTRIES);
+	if (unzGetGlobalInfo64(zip, &info) != UNZ_OK)
+		return sn_fail(err, SN_E_MODEL, "%s: the zip file's directory cannot be read", a->path);
+	if (info.number_entry > MAX_ENTRIES)
+		return sn_fail(err, SN_E_LIMIT, "%s: the zip file has %llu entries; at most %d are read", a->path,
+		               (unsigned long long)info.number_entry, MAX_ENTRIES);
 	a->entries = calloc((size_t)info.number_entry + 1, sizeof *a->entries);
 	if (!a->entries)
 		return sn_fail(err, SN_E_MEMORY, "%s: out of memory", a->path);
@@ -92,6 +97,7 @@ static const entry *find_pickle(archive *a) {
 	return NULL;
 }
 
+/* There is at least one element. */
 static int is_contiguous(const sn_pickle_tensor *t) {
 	int64_t expected = 1;
 	for (int i = t->rank - 1; i >= 0; expected *= t->dims[i], i--)
@@ -111,14 +117,18 @@ static int64_t last_element(const sn_pickle_tensor *t) {
 	return last;
 }
 
-/* A transposed or cut tensor is copied into rows; the caller has checked its bounds. */
-static const void *gather(sn_weights *weights, const sn_pickle_tensor *t, const uint8_t *data, int64_t elements) {
+/* A transposed or cut tensor is copied into rows; the caller has checked its bounds, which says nothing of the strides of
+ * dimensions of 1. */
+static const void *gather(sn_weights *weights, const sn_pickle_tensor *t, const uint8_t *data, int64_t elements, int *result,
+                          char *err) {
 	size_t size = sn_dtype_size(t->dtype);
-	uint8_t *out = sn_weights_own(weights, (size_t)elements * size);
+	uint8_t *out = sn_weights_own(weights, (size_t)elements * size, result, err);
 	int64_t index[SN_WEIGHTS_MAX_RANK] = { 0 }, at = 0;
 	for (int64_t i = 0; out && i < elements; i++) {
 		memcpy(out + (size_t)i * size, data + (size_t)at * size, size);
 		for (int k = t->rank - 1; k >= 0; k--) {
+			if (t->dims[k] == 1)
+				continue;
 			at += t->strides[k];
 			if (++index[k] < t->dims[k])
 				break;
@@ -144,15 +154,14 @@ static int add_tensor(void *payload, const char *name, const sn_pickle_tensor *t
 	if (elements < 0 || elements > t->storage_elements || last < 0 || (elements > 0 && last >= t->storage_elements))
 		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' reaches outside its storage of %lld elements", a->path, name,
 		               (long long)t->storage_elements);
-	sn_weight weight = { .name = sn_weights_own_text(a->weights, name, strlen(name)), .dtype = t->dtype, .rank = t->rank,
-		                 .bytes = (size_t)elements * size };
+	int result = SN_OK;
+	sn_weight weight = { .name = sn_weights_own_text(a->weights, name, strlen(name), &result, err), .dtype = t->dtype,
+		                 .rank = t->rank, .bytes = (size_t)elements * size };
 	memcpy(weight.dims, t->dims, sizeof weight.dims);
 	weight.data = entry->data + (elements > 0 ? (size_t)t->offset * size : 0);
-	if (!is_contiguous(t) && elements > 0)
-		weight.data = gather(a->weights, t, weight.data, elements);
-	if (!weight.name || !weight.data)
-		return sn_fail(err, SN_E_MEMORY, "%s: out of memory for tensor '%s'", a->path, name);
-	return sn_weights_add(a->weights, &weight, a->path, err);
+	if (result == SN_OK && elements > 0 && !is_contiguous(t))
+		weight.data = gather(a->weights, t, weight.data, elements, &result, err);
+	return result == SN_OK ? sn_weights_add(a->weights, &weight, a->path, err) : result;
 }
 
 int sn_read_torch(sn_weights *weights, const char *path, char *err) {

@@ -1,6 +1,7 @@
 #include "weights/reader.h"
 
 #include "base/hash.h"
+#include "base/path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,9 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PATH_MAX_BYTES 4096
 #define KEY_HEADER 16384 /* bytes at the front of each file that enter the key */
 #define BLOCK_SIZE 65536
+#define OWNED_BASE ((size_t)16 << 20) /* owned bytes allowed for any file, and more for each byte mapped */
+#define OWNED_FACTOR 8                /* a typed int64 of ONNX takes one byte in the file */
 
 static const struct {
 	const char *name;
@@ -33,26 +35,38 @@ struct sn_block {
 	_Alignas(16) unsigned char data[];
 };
 
-void *sn_weights_own(sn_weights *weights, size_t size) {
-	struct sn_block *block = weights->owned;
-	if (size > SIZE_MAX / 2)
+static struct sn_block *add_block(sn_weights *weights, size_t room, int *result, char *err) {
+	size_t most = OWNED_BASE + OWNED_FACTOR * weights->mapped_bytes;
+	if (room > most - weights->owned_bytes) {
+		*result = sn_fail(err, SN_E_LIMIT, "%s: what must be copied of it takes more than %zu bytes (%d times its size and %zu)",
+		                  weights->path, most, OWNED_FACTOR, OWNED_BASE);
 		return NULL;
-	size = (size + 15) & ~(size_t)15;
-	if (!block || size > block->size - block->used) {
-		size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-		block = malloc(sizeof *block + room);
-		if (!block)
-			return NULL;
-		*block = (struct sn_block){ .next = weights->owned, .size = room };
-		weights->owned = block;
 	}
+	struct sn_block *block = malloc(sizeof *block + room);
+	if (!block) {
+		*result = sn_fail(err, SN_E_MEMORY, "%s: out of memory for %zu bytes", weights->path, room);
+		return NULL;
+	}
+	*block = (struct sn_block){ .next = weights->owned, .size = room };
+	weights->owned = block;
+	weights->owned_bytes += room;
+	return block;
+}
+
+void *sn_weights_own(sn_weights *weights, size_t size, int *result, char *err) {
+	struct sn_block *block = weights->owned;
+	size_t whole = size > SIZE_MAX - 15 ? SIZE_MAX : (size + 15) & ~(size_t)15;
+	if (!block || whole > block->size - block->used)
+		block = add_block(weights, whole > BLOCK_SIZE ? whole : BLOCK_SIZE, result, err);
+	if (!block)
+		return NULL;
 	void *data = block->data + block->used;
-	block->used += size;
+	block->used += whole;
 	return data;
 }
 
-const char *sn_weights_own_text(sn_weights *weights, const void *text, size_t size) {
-	char *copy = sn_weights_own(weights, size + 1);
+const char *sn_weights_own_text(sn_weights *weights, const void *text, size_t size, int *result, char *err) {
+	char *copy = sn_weights_own(weights, size + 1, result, err);
 	if (!copy)
 		return NULL;
 	if (size)
@@ -61,42 +75,37 @@ const char *sn_weights_own_text(sn_weights *weights, const void *text, size_t si
 	return copy;
 }
 
-/* ---- names ---- */
+/* ---- names: a hash table whose slots hold index + 1 of a tensor ---- */
 
-static size_t slot_of(const sn_names *names, const sn_weights *weights, sn_names_text text, const char *name) {
-	size_t at = sn_hash_text(SN_HASH_INIT, name) & (names->capacity - 1);
-	while (names->slots[at] && strcmp(text(weights, names->slots[at] - 1), name) != 0)
-		at = (at + 1) & (names->capacity - 1);
+static size_t slot_of(const sn_weights *weights, const char *name) {
+	size_t at = sn_hash_text(SN_HASH_INIT, name) & (weights->slot_count - 1);
+	while (weights->slots[at] && strcmp(weights->items[weights->slots[at] - 1].name, name) != 0)
+		at = (at + 1) & (weights->slot_count - 1);
 	return at;
 }
 
-int64_t sn_names_find(const sn_names *names, const sn_weights *weights, sn_names_text text, const char *name) {
-	return names->capacity ? (int64_t)names->slots[slot_of(names, weights, text, name)] - 1 : -1;
+const sn_weight *sn_weights_find(const sn_weights *weights, const char *name) {
+	uint32_t index = weights->slot_count ? weights->slots[slot_of(weights, name)] : 0;
+	return index ? weights->items + index - 1 : NULL;
 }
 
-/* `index` is one more than every index added before, so index + 1 bounds the entries. */
-int sn_names_add(sn_names *names, const sn_weights *weights, sn_names_text text, size_t index) {
-	if (2 * (index + 1) > names->capacity) {
-		sn_names old = *names;
-		size_t capacity = old.capacity ? old.capacity * 4 : 1024;
-		while (2 * (index + 1) > capacity)
-			capacity *= 2;
-		names->slots = calloc(capacity, sizeof *names->slots);
-		if (!names->slots) {
-			*names = old;
+/* The tensor after the last one counted becomes known by its name. */
+static int add_name(sn_weights *weights) {
+	size_t index = weights->count;
+	if (2 * (index + 1) > weights->slot_count) {
+		size_t slot_count = weights->slot_count ? weights->slot_count * 4 : 1024;
+		uint32_t *slots = calloc(slot_count, sizeof *slots);
+		if (!slots)
 			return SN_E_MEMORY;
-		}
-		names->capacity = capacity;
-		for (size_t i = 0; i < old.capacity; i++)
-			if (old.slots[i])
-				names->slots[slot_of(names, weights, text, text(weights, old.slots[i] - 1))] = old.slots[i];
-		free(old.slots);
+		free(weights->slots);
+		weights->slots = slots;
+		weights->slot_count = slot_count;
+		for (size_t i = 0; i < index; i++)
+			slots[slot_of(weights, weights->items[i].name)] = (uint32_t)i + 1;
 	}
-	names->slots[slot_of(names, weights, text, text(weights, index))] = (uint32_t)index + 1;
+	weights->slots[slot_of(weights, weights->items[index].name)] = (uint32_t)index + 1;
 	return SN_OK;
 }
-
-static const char *weight_name(const sn_weights *weights, size_t index) { return weights->items[index].name; }
 
 /* ---- tensors ---- */
 
@@ -138,15 +147,10 @@ int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *fil
 		weights->capacity = capacity;
 	}
 	weights->items[weights->count] = *weight;
-	if (sn_names_add(&weights->names, weights, weight_name, weights->count) != SN_OK)
+	if (add_name(weights) != SN_OK)
 		return sn_fail(err, SN_E_MEMORY, "%s: out of memory for the names of tensors", file);
 	weights->count++;
 	return SN_OK;
-}
-
-const sn_weight *sn_weights_find(const sn_weights *weights, const char *name) {
-	int64_t index = sn_names_find(&weights->names, weights, weight_name, name);
-	return index < 0 ? NULL : weights->items + index;
 }
 
 size_t sn_weights_count(const sn_weights *weights) { return weights->count; }
@@ -181,13 +185,9 @@ int sn_weights_map(sn_weights *weights, const char *path, sn_map *map, char *err
 	}
 	weights->maps = maps;
 	weights->maps[weights->map_count++] = *map;
+	weights->mapped_bytes += map->size;
 	weights->key = mix_file(weights->key, path, map);
 	return SN_OK;
-}
-
-static int ends_with(const char *text, const char *end) {
-	size_t length = strlen(text), tail = strlen(end);
-	return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
 /* The formats by file name. `whole` entries are looked for in a directory under that very name, in this order; of the others
@@ -212,13 +212,13 @@ static const struct format {
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
-/* Looks in directory `dir` for files named `*suffix`; returns how many and the first in file[PATH_MAX_BYTES]. */
+/* Looks in directory `dir` for files named `*suffix`; returns how many and the first in file[SN_PATH_MAX]. */
 static int count_files(const char *dir, const char *suffix, char *file) {
 	DIR *list = opendir(dir);
 	int count = 0;
 	for (struct dirent *entry; list && (entry = readdir(list));)
-		if (entry->d_name[0] != '.' && ends_with(entry->d_name, suffix) && ++count == 1 &&
-		    snprintf(file, PATH_MAX_BYTES, "%s/%s", dir, entry->d_name) >= PATH_MAX_BYTES)
+		if (entry->d_name[0] != '.' && sn_path_ends_with(entry->d_name, suffix) && ++count == 1 &&
+		    !sn_path_join(file, dir, entry->d_name))
 			count--;
 	if (list)
 		closedir(list);
@@ -230,8 +230,7 @@ static int choose_in_directory(const char *dir, char *file, const struct format 
 		struct stat st;
 		*format = formats + i;
 		if (formats[i].whole) {
-			int length = snprintf(file, PATH_MAX_BYTES, "%s/%s", dir, formats[i].name);
-			if (length < PATH_MAX_BYTES && stat(file, &st) == 0)
+			if (sn_path_join(file, dir, formats[i].name) && stat(file, &st) == 0)
 				return SN_OK;
 			continue;
 		}
@@ -252,11 +251,11 @@ static int choose(const char *path, char *file, const struct format **format, ch
 		return sn_fail_errno(err, "cannot open '%s'", path);
 	if (S_ISDIR(st.st_mode))
 		return choose_in_directory(path, file, format, err);
-	if (snprintf(file, PATH_MAX_BYTES, "%s", path) >= PATH_MAX_BYTES)
+	if (snprintf(file, SN_PATH_MAX, "%s", path) >= SN_PATH_MAX)
 		return sn_fail(err, SN_E_ARGUMENT, "a path of %zu bytes is too long", strlen(path));
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
 	for (size_t i = 0; i < FORMATS; i++)
-		if (formats[i].whole ? strcmp(base, formats[i].name) == 0 : ends_with(base, formats[i].name)) {
+		if (formats[i].whole ? strcmp(base, formats[i].name) == 0 : sn_path_ends_with(base, formats[i].name)) {
 			*format = formats + i;
 			return SN_OK;
 		}
@@ -266,7 +265,7 @@ static int choose(const char *path, char *file, const struct format **format, ch
 }
 
 int sn_weights_open(sn_weights **out, const char *path, char *err) {
-	char file[PATH_MAX_BYTES];
+	char file[SN_PATH_MAX];
 	const struct format *format = NULL;
 	*out = NULL;
 	int result = choose(path, file, &format, err);
@@ -301,9 +300,8 @@ void sn_weights_close(sn_weights **out) {
 	}
 	free(weights->maps);
 	free(weights->items);
-	free(weights->names.slots);
+	free(weights->slots);
 	free(weights->nodes);
-	free(weights->node_names.slots);
 	free(weights->path);
 	free(weights);
 }

@@ -35,6 +35,8 @@ typedef struct sn_weights sn_weights;
  * A directory that holds several is read in the order of this list; files of other names count when they are the only ones
  * of their kind, after those named here.
  * On success *out is the caller's (sn_weights_close); on failure *out is NULL.
+ * The files stay mapped until then. Replace them by renaming a new file over the old one; never write into them or cut them
+ * while they are open: tensors would change, or reading them would end the process with SIGBUS.
  * Errors: SN_E_NOT_FOUND, SN_E_IO, SN_E_MODEL (malformed: names the file, the tensor, what was found and expected),
  * SN_E_LIMIT, SN_E_MEMORY. */
 int sn_weights_open(sn_weights **out, const char *path, char *err);

@@ -202,6 +202,14 @@ static void ctranslate2_is_checked(void **state) {
 
 /* ---- ONNX ---- */
 
+static const sn_onnx_node *node_of(const sn_weights *w, const char *name) {
+	for (size_t i = 0; i < sn_onnx_node_count(w); i++)
+		if (strcmp(sn_onnx_node_at(w, i)->name, name) == 0)
+			return sn_onnx_node_at(w, i);
+	fail_msg("no node '%s'", name);
+	return NULL;
+}
+
 static void onnx_holds_tensors_and_nodes(void **state) {
 	sn_buf b;
 	sn_buf_init(&b, MAX_FILE);
@@ -212,8 +220,7 @@ static void onnx_holds_tensors_and_nodes(void **state) {
 	expect_floats(sn_weights_find(w, "raw"), 2, (float[]){ 1, 2 });
 	expect_floats(sn_weights_find(w, "typed"), 2, (float[]){ 3, 4 });
 	expect_floats(sn_weights_find(w, "half"), 1, (float[]){ 1 });
-	const sn_onnx_node *conv = sn_onnx_node_find(w, "conv");
-	assert_non_null(conv);
+	const sn_onnx_node *conv = node_of(w, "conv");
 	assert_string_equal(conv->op, "Conv");
 	assert_int_equal(conv->input_count, 2);
 	assert_string_equal(conv->outputs[0], "y");
@@ -230,7 +237,7 @@ static void onnx_holds_tensors_and_nodes(void **state) {
 
 static void onnx_bodies_keep_their_names_apart(void **state) {
 	sn_weights *w = open_good(path_of("a.onnx"));
-	const sn_onnx_node *then = sn_onnx_node_find(w, "use_then"), *other = sn_onnx_node_find(w, "use_else");
+	const sn_onnx_node *then = node_of(w, "use_then"), *other = node_of(w, "use_else");
 	assert_string_equal(then->scope, "branch.then_branch");
 	assert_string_equal(other->scope, "branch.else_branch");
 	assert_string_equal(sn_onnx_node_at(w, (size_t)other->parent)->name, "branch");
@@ -308,6 +315,39 @@ static void onnx_nesting_is_limited(void **state) {
 	expect_failure(path_of("bad.onnx"), SN_E_LIMIT, "nested deeper");
 }
 
+/* A node with a name of `name` bytes and, in an attribute with a name of `attribute` bytes, `bodies` empty graphs. */
+static void expect_bodies_failure(size_t name, size_t attribute, int bodies, const char *says) {
+	static const char letters[2000] = { [0 ... 1999] = 'n' };
+	sn_buf b, part, node;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_init(&part, MAX_FILE);
+	sn_buf_init(&node, MAX_FILE);
+	put_bytes(&part, 1, letters, attribute);
+	for (int i = 0; i < bodies; i++)
+		put_text(&part, 11, "");
+	put_bytes(&node, 3, letters, name);
+	put_message(&node, 5, &part);
+	put_message(&part, 1, &node);
+	put_message(&b, 7, &part);
+	save_file("bad.onnx", &b);
+	sn_buf_free(&part);
+	sn_buf_free(&node);
+	expect_failure(path_of("bad.onnx"), SN_E_LIMIT, says);
+}
+
+static void onnx_names_are_limited(void **state) {
+	expect_bodies_failure(1025, 1, 0, "a node's name has 1025 bytes; at most 1024");
+	expect_bodies_failure(512, 512, 1, "has a path of 1025 bytes; at most 1024");
+	expect_bodies_failure(512, 511, 50000, "must be copied of it takes more than");
+}
+
+static void onnx_files_are_limited(void **state) {
+	save_text("bad.onnx", "");
+	assert_int_equal(truncate(path_of("bad.onnx"), (off_t)INT32_MAX + 1), 0);
+	expect_failure(path_of("bad.onnx"), SN_E_LIMIT, "has 2147483648 bytes; at most 2147483647");
+	unlink(path_of("bad.onnx"));
+}
+
 /* ---- torch.save ---- */
 
 static void torch_tensors_are_rows(void **state) {
@@ -322,6 +362,49 @@ static void torch_tensors_are_rows(void **state) {
 	expect_floats(sn_weights_find(w, "model.turned"), 6, (float[]){ 1, 4, 2, 5, 3, 6 });
 	assert_int_equal(sn_weights_find(w, "model.turned")->dims[0], 3);
 	sn_weights_close(&w);
+}
+
+static sn_weights *open_view(int rank, const int64_t *sizes, const int64_t *strides) {
+	sn_buf b, pickle;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_init(&pickle, MAX_FILE);
+	sn_buf_text(&pickle, "\x80\x02}");
+	put_pickled_view(&pickle, "w", 4, 0, rank, sizes, strides);
+	sn_buf_text(&pickle, "s.");
+	make_torch_of(&b, &pickle, (float[]){ 1, 2, 3, 4 }, 4);
+	save_file("view.pt", &b);
+	sn_buf_free(&pickle);
+	return open_good(path_of("view.pt"));
+}
+
+static void torch_strides_that_do_not_matter_may_be_any(void **state) {
+	sn_weights *w = open_view(3, (int64_t[]){ 2, 2, 1 }, (int64_t[]){ 1, 2, INT64_MAX });
+	expect_floats(sn_weights_find(w, "w"), 4, (float[]){ 1, 3, 2, 4 });
+	sn_weights_close(&w);
+	w = open_view(3, (int64_t[]){ 0, (int64_t)1 << 62, (int64_t)1 << 62 }, (int64_t[]){ 1, (int64_t)1 << 62, 1 });
+	assert_int_equal(sn_weights_find(w, "w")->bytes, 0);
+	sn_weights_close(&w);
+}
+
+/* Each view is a copy of the whole storage. */
+static void torch_copies_are_limited(void **state) {
+	enum { ROWS = 2, COLUMNS = 65536 };
+	float *values = calloc(ROWS * COLUMNS, sizeof *values);
+	sn_buf b, pickle;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_init(&pickle, MAX_FILE);
+	sn_buf_text(&pickle, "\x80\x02}(");
+	for (int i = 0; i < 50; i++) {
+		char key[8];
+		snprintf(key, sizeof key, "w%d", i);
+		put_pickled_view(&pickle, key, ROWS * COLUMNS, 0, 2, (int64_t[]){ COLUMNS, ROWS }, (int64_t[]){ 1, COLUMNS });
+	}
+	sn_buf_text(&pickle, "u.");
+	make_torch_of(&b, &pickle, values, ROWS * COLUMNS);
+	save_file("bad.pt", &b);
+	sn_buf_free(&pickle);
+	free(values);
+	expect_failure(path_of("bad.pt"), SN_E_LIMIT, "must be copied of it takes more than");
 }
 
 static void expect_pickle_failure(const char *head, int elements, int offset, int rows, int row, const char *says) {
@@ -471,6 +554,8 @@ static void directories_are_read_in_order(void **state) {
 	sn_weights_close(&w);
 	save_text("note.txt", "words");
 	expect_failure(path_of("note.txt"), SN_E_MODEL, "no known kind of weights");
+	assert_int_equal(mkfifo(path_of("pipe.onnx"), 0600), 0);
+	expect_failure(path_of("pipe.onnx"), SN_E_MODEL, "not a regular file"); /* and is not waited for */
 	assert_int_equal(mkdir(path_of("folder.onnx"), 0700), 0);
 	expect_failure(path_of("folder.onnx"), SN_E_NOT_FOUND, "holds no weights");
 }
@@ -552,7 +637,11 @@ int main(void) {
 		cmocka_unit_test(onnx_bodies_keep_their_names_apart),
 		cmocka_unit_test(onnx_is_checked),
 		cmocka_unit_test(onnx_nesting_is_limited),
+		cmocka_unit_test(onnx_names_are_limited),
+		cmocka_unit_test(onnx_files_are_limited),
 		cmocka_unit_test(torch_tensors_are_rows),
+		cmocka_unit_test(torch_strides_that_do_not_matter_may_be_any),
+		cmocka_unit_test(torch_copies_are_limited),
 		cmocka_unit_test(torch_is_checked),
 		cmocka_unit_test(torch_dictionaries_in_themselves_end),
 		cmocka_unit_test(a_file_cut_anywhere_is_refused),

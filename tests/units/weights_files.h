@@ -237,24 +237,35 @@ static inline void make_zip(sn_buf *b, const zip_entry *entries, int count) {
 	put(b, 0, 2);
 }
 
-/* One tensor: key, then storage "0" of `elements` float32 seen with offset, sizes [rows, columns] and strides. */
-static inline void put_pickled_tensor(sn_buf *b, const char *key, int elements, int offset, int rows, int columns, int row, int column) {
+static inline void put_pickled_int(sn_buf *b, int64_t value) {
+	sn_buf_text(b, value >= 0 && value < 256 ? "K" : "\x8a\x08");
+	put(b, (uint64_t)value, value >= 0 && value < 256 ? 1 : 8);
+}
+
+static inline void put_pickled_ints(sn_buf *b, int count, const int64_t *values) {
+	sn_buf_text(b, "(");
+	for (int i = 0; i < count; i++)
+		put_pickled_int(b, values[i]);
+	sn_buf_text(b, "t");
+}
+
+/* One tensor: key, then storage "0" of `elements` float32 seen with offset, sizes and strides. */
+static inline void put_pickled_view(sn_buf *b, const char *key, int64_t elements, int64_t offset, int rank, const int64_t *sizes,
+                                    const int64_t *strides) {
 	sn_buf_add(b, "X", 1);
 	put(b, strlen(key), 4);
 	sn_buf_text(b, key);
-	sn_buf_text(b, "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x01" "0U\x03" "cpuK");
-	put(b, (uint64_t)elements, 1);
-	sn_buf_text(b, "tQK");
-	put(b, (uint64_t)offset, 1);
-	sn_buf_add(b, "K", 1);
-	put(b, (uint64_t)rows, 1);
-	sn_buf_add(b, "K", 1);
-	put(b, (uint64_t)columns, 1);
-	sn_buf_text(b, "\x86K");
-	put(b, (uint64_t)row, 1);
-	sn_buf_add(b, "K", 1);
-	put(b, (uint64_t)column, 1);
-	sn_buf_text(b, "\x86\x89" "ccollections\nOrderedDict\n)RtR");
+	sn_buf_text(b, "ctorch._utils\n_rebuild_tensor_v2\n((U\x07storagectorch\nFloatStorage\nU\x01" "0U\x03" "cpu");
+	put_pickled_int(b, elements);
+	sn_buf_text(b, "tQ");
+	put_pickled_int(b, offset);
+	put_pickled_ints(b, rank, sizes);
+	put_pickled_ints(b, rank, strides);
+	sn_buf_text(b, "\x89" "ccollections\nOrderedDict\n)RtR");
+}
+
+static inline void put_pickled_tensor(sn_buf *b, const char *key, int elements, int offset, int rows, int columns, int row, int column) {
+	put_pickled_view(b, key, elements, offset, 2, (int64_t[]){ rows, columns }, (int64_t[]){ row, column });
 }
 
 static inline void make_torch_of(sn_buf *b, const sn_buf *pickle, const float *values, size_t count) {

@@ -97,9 +97,10 @@ static int size_stages(sn_vits *v, char *err) {
 }
 
 static int load_all(sn_vits *v, const sn_load_options *load, char *err) {
-	char path[4096];
-	int code = vits_settings_read(&v->settings, load->dir, path, err);
-	if (code == SN_OK) code = sn_weights_open(&v->file, path, err);
+	sn_vits_files files;
+	int code = sn_vits_locate(&files, load->dir, err);
+	if (code == SN_OK) code = vits_settings_read(&v->settings, &files, err);
+	if (code == SN_OK) code = sn_weights_open(&v->file, files.weights, err);
 	if (code == SN_OK) code = vits_weights_bind(v->weights, &v->settings, v->file, err);
 	if (code == SN_OK) code = size_stages(v, err);
 	if (code != SN_OK) return code;
@@ -172,6 +173,13 @@ void sn_vits_stream_free(sn_vits_stream **stream) {
 	*stream = NULL;
 }
 
+/* Noise that is given must fit: the durations, and with them the frames, depend on the weights. */
+static int check_noise(const char *name, const float *noise, int64_t count, int64_t expected, char *err) {
+	if (!noise || count == expected) return SN_OK;
+	return sn_fail(err, SN_E_ARGUMENT, "the given %s noise has %lld values; this utterance needs %lld", name, (long long)count,
+	               (long long)expected);
+}
+
 static int check(const sn_vits *v, const int32_t *ids, int count, const sn_vits_options *o, char *err) {
 	const sn_vits_config *const c = &v->settings.public;
 	if (count < 1) return sn_fail(err, SN_E_ARGUMENT, "there is nothing to speak");
@@ -185,7 +193,7 @@ static int check(const sn_vits *v, const int32_t *ids, int count, const sn_vits_
 	if (!(o->noise_scale <= 10) || !(o->noise_duration <= 10) || !(o->length_scale <= 100) || o->length_scale == 0)
 		return sn_fail(err, SN_E_ARGUMENT, "noise %g, duration noise %g or length %g is out of range; up to 10, 10 and 100 are right",
 		               (double)o->noise_scale, (double)o->noise_duration, (double)o->length_scale);
-	return SN_OK;
+	return check_noise("duration", o->duration_noise, o->duration_noise_count, 2 * (int64_t)count, err);
 }
 
 static void set_speaker(nn_exec *exec, const sn_vits *v, int speaker) {
@@ -255,7 +263,12 @@ int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const s
 	stream->speaker = options->speaker;
 	run_text(stream, ids, options, duration_noise);
 	code = set_durations(stream, options->length_scale < 0 ? c->length_scale : options->length_scale, err);
-	if (code != SN_OK) return code;
+	if (code == SN_OK)
+		code = check_noise("prior", options->prior_noise, options->prior_noise_count, (int64_t)stream->frames * width_of(v), err);
+	if (code != SN_OK) {
+		stream->frames = 0;
+		return code;
+	}
 	const size_t bytes = (size_t)stream->frames * (size_t)width_of(v) * sizeof(float);
 	nn_exec_set(v->flow, "frames", stream->frames);
 	set_speaker(v->flow, v, stream->speaker);

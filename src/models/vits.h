@@ -20,6 +20,15 @@ typedef struct sn_vits_config {
 	char espeak_voice[32], language[16];
 } sn_vits_config;
 
+typedef struct sn_vits_files {
+	int piper;
+	char json[4096], weights[4096]; /* the configuration; a file or a directory of weights */
+} sn_vits_files;
+
+/* Which files `path` (a directory or a voice's .onnx) stands for. In a directory a config.json counts first, then the first voice by
+ * name that has its JSON beside it. Errors: SN_E_NOT_FOUND, SN_E_ARGUMENT (too long). */
+int sn_vits_locate(sn_vits_files *files, const char *path, char *err);
+
 int sn_vits_open(sn_vits **out, const sn_load_options *load, char *err);
 void sn_vits_close(sn_vits **vits);
 const sn_vits_config *sn_vits_get_config(const sn_vits *vits);
@@ -30,6 +39,7 @@ typedef struct sn_vits_options {
 	float noise_scale, noise_duration, length_scale; /* < 0: the checkpoint's default; length_scale 1/speed */
 	uint64_t seed;
 	const float *duration_noise, *prior_noise; /* tests: standard normal draws [2, tokens] and [channels, frames], else NULL */
+	int64_t duration_noise_count, prior_noise_count; /* of their values; a start refuses other lengths than its own */
 } sn_vits_options;
 
 /* A stream is one utterance's state between calls; many may be alive, each call runs one at a time. */

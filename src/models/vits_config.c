@@ -132,24 +132,26 @@ static int parse_hugging_face(vits_settings *s, const json_t *root, const char *
 	return SN_OK;
 }
 
-int vits_settings_read(vits_settings *s, const char *path, char *weights_path, char *err) {
-	char file[PATH_BYTES];
+int sn_vits_locate(sn_vits_files *files, const char *path, char *err) {
 	struct stat st;
-	json_t *root = NULL;
 	int code;
+	*files = (sn_vits_files){ 0 };
+	if ((code = join(files->weights, path, "", err)) != SN_OK || (code = join(files->json, path, "/config.json", err)) != SN_OK) return code;
+	if (is_directory(path) && stat(files->json, &st) == 0) return SN_OK;
+	files->piper = 1;
+	if (is_directory(path)) code = find_voice(path, files->weights, err);
+	return code == SN_OK ? join(files->json, files->weights, ".json", err) : code;
+}
+
+int vits_settings_read(vits_settings *s, const sn_vits_files *files, char *err) {
+	json_t *root = NULL;
 	*s = (vits_settings){
-		.public = { .sample_rate = 22050, .speakers = 1, .noise_scale = 0.667f, .noise_duration = 0.8f, .length_scale = 1 },
+		.public = { .sample_rate = 22050, .speakers = 1, .noise_scale = 0.667f, .noise_duration = 0.8f, .length_scale = 1, .piper = files->piper },
 		.act = NN_RELU, .norm_eps = 1e-5f, .slope = 0.1f, .tail_bound = 5, .wavenet_dilation = 1,
 	};
-	if ((code = join(weights_path, path, "", err)) != SN_OK || (code = join(file, path, "/config.json", err)) != SN_OK) return code;
-	if (!is_directory(path) || stat(file, &st) != 0) {
-		s->public.piper = 1;
-		code = is_directory(path) ? find_voice(path, weights_path, err) : SN_OK;
-		if (code == SN_OK) code = join(file, weights_path, ".json", err);
-		if (code != SN_OK) return code;
-	}
-	if ((code = sn_json_file(&root, file, err)) != SN_OK) return code;
-	code = s->public.piper ? parse_piper(s, root, file, err) : parse_hugging_face(s, root, file, err);
+	int code = sn_json_file(&root, files->json, err);
+	if (code != SN_OK) return code;
+	code = files->piper ? parse_piper(s, root, files->json, err) : parse_hugging_face(s, root, files->json, err);
 	json_decref(root);
 	return code;
 }

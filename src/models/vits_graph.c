@@ -202,12 +202,14 @@ void vits_record_stage(vits_recorder *r, int index, int64_t most) {
 	nn_output(g, x, "y");
 }
 
-/* Rows on each side that a residual block reaches. */
+/* Rows on each side that a convolution of odd kernel reaches. */
+static int64_t side(const vits_conv *c) { return (c->kernel - 1) / 2 * c->dilation; }
+
 static int64_t reach(const vits_block *k) {
 	int64_t rows = 0;
 	for (int i = 0; i < k->depth; i++) {
-		rows += (k->first[i].kernel - 1) / 2 * k->first[i].dilation;
-		if (k->two) rows += (k->second[i].kernel - 1) / 2;
+		rows += side(&k->first[i]);
+		if (k->two) rows += side(&k->second[i]);
 	}
 	return rows;
 }
@@ -217,11 +219,11 @@ static int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 void vits_stage_needs(const vits_weights *w, int index, int64_t first, int64_t last, int64_t *in_first, int64_t *in_last) {
 	const vits_stage *const stage = &w->stages[index];
 	const int64_t kernel = stage->up.kernel, stride = stage->up.stride, pad = (kernel - stride) / 2;
-	int64_t rows = index + 1 == w->stage_count ? (w->conv_post.kernel - 1) / 2 : 0, most = 0;
+	int64_t rows = index + 1 == w->stage_count ? side(&w->conv_post) : 0, most = 0;
 	for (int i = 0; i < w->kernel_count; i++) most = reach(&stage->blocks[i]) > most ? reach(&stage->blocks[i]) : most;
 	rows += most;
 	/* Output row t of the upsampling is made of inputs j with t = j * stride - pad + m, 0 <= m < kernel. */
-	const int64_t before = index ? 0 : (w->conv_pre.kernel - 1) / 2;
+	const int64_t before = index ? 0 : side(&w->conv_pre);
 	*in_first = floor_div(first - rows + pad - kernel + stride, stride) - before;
 	*in_last = floor_div(last - 1 + rows + pad, stride) + 1 + before;
 }

@@ -27,9 +27,8 @@ typedef struct vits_settings {
 	int64_t dilations[VITS_MAX_KERNELS][VITS_MAX_DEPTH];
 } vits_settings;
 
-/* vits_config.c: finds out what lies at `path` (a directory or a voice's .onnx), reads its JSON. weights_path (4096 bytes): what to
- * open with sn_weights_open. */
-int vits_settings_read(vits_settings *s, const char *path, char *weights_path, char *err);
+/* vits_config.c: reads the JSON. */
+int vits_settings_read(vits_settings *s, const sn_vits_files *files, char *err);
 
 /* ---- weights ---- */
 

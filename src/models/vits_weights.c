@@ -90,6 +90,17 @@ static int exists(const binder *b, const char *format, ...) {
 	return sn_weights_find(b->file, name) != NULL;
 }
 
+/* How many tensors there are of those named before, number, after; numbers rise by `step` from `first`. More than `most` are refused. */
+static int count_numbered(binder *b, const char *before, const char *after, int first, int step, int most) {
+	char name[256], expected[48];
+	int count = 0;
+	while (count < most && exists(b, "%s%d%s", before, first + count * step, after)) count++;
+	snprintf(name, sizeof name, "%s%d%s", before, first + count * step, after);
+	snprintf(expected, sizeof expected, "at most %d of its kind", most);
+	if (count == most && exists(b, "%s", name)) fail(b, name, "is one too many", expected);
+	return count;
+}
+
 static const sn_onnx_node *node_using(const binder *b, int input, const char *tensor) {
 	for (size_t i = 0; tensor && i < b->conv_count; i++)
 		if (b->convs[i]->input_count > input && strcmp(b->convs[i]->inputs[input], tensor) == 0) return b->convs[i];
@@ -120,16 +131,39 @@ static void find_conv(binder *b, vits_conv *c, const char *base) {
 	if (!c->weight && !c->norm_v) c->weight = sn_onnx_input(b->file, node, 1);
 	const int64_t stride = attribute(node, "strides", 1), dilation = attribute(node, "dilations", 1);
 	if (stride < 1 || stride > 32 || dilation < 1 || dilation > VITS_MAX_DILATION) {
-		fail(b, base, "has a stride or dilation out of range", "strides of 1 to 32, dilations of 1 to 4096");
+		char found[96];
+		snprintf(found, sizeof found, "belongs to a convolution of stride %lld and dilation %lld", (long long)stride, (long long)dilation);
+		fail(b, base, found, "strides of 1 to 32, dilations of 1 to 4096");
 		return;
 	}
 	c->stride = (int)stride;
 	c->dilation = (int)dilation;
 }
 
-typedef struct shape { int64_t out, in, kernel; int transposed, groups, dilation, bare; } shape;
+typedef struct shape { int64_t out, in, kernel; int transposed, groups, dilation, bare, odd; } shape;
 
-/* out, in, kernel may be ANY; bare: the bias may be missing; `dilation` holds where no node tells it. */
+/* What the recorded graph can run: only upsamplings have strides, nothing but the others dilations; odd kernels where chunks are cut. */
+static void check_steps(binder *b, const vits_conv *c, const shape *want, const char *base) {
+	char found[80];
+	if (!want->transposed && c->stride != 1) {
+		snprintf(found, sizeof found, "belongs to a convolution of stride %d", c->stride);
+		fail(b, base, found, "stride 1");
+	}
+	if (want->transposed && c->dilation != 1) {
+		snprintf(found, sizeof found, "belongs to an upsampling of dilation %d", c->dilation);
+		fail(b, base, found, "dilation 1");
+	}
+	if (!want->transposed && c->kernel * c->dilation > VITS_MAX_WIDTH) {
+		snprintf(found, sizeof found, "spans %lld rows", (long long)c->kernel * c->dilation);
+		fail(b, base, found, "at most 8192");
+	}
+	if (want->odd && c->kernel % 2 == 0) {
+		snprintf(found, sizeof found, "has a kernel of %lld rows", (long long)c->kernel);
+		fail(b, base, found, "an odd number, which keeps the length");
+	}
+}
+
+/* out, in, kernel may be ANY; bare: the bias may be missing; odd: the kernel must be; `dilation` holds where no node tells it. */
 static void bind_conv(binder *b, vits_conv *c, shape want, const char *format, ...) __attribute__((format(printf, 4, 5)));
 static void bind_conv(binder *b, vits_conv *c, shape want, const char *format, ...) {
 	char base[192];
@@ -150,9 +184,9 @@ static void bind_conv(binder *b, vits_conv *c, shape want, const char *format, .
 	c->in = main->dims[want.transposed ? 0 : 1] * c->groups;
 	c->kernel = flat ? 1 : main->dims[2];
 	if (c->norm_v) expect(b, c->norm_g, base, main->rank, (int64_t[]){ main->dims[0], 1, 1 });
+	check_steps(b, c, &want, base);
 	snprintf(base + strlen(base), sizeof base - strlen(base), ".bias");
 	if (c->bias || !want.bare) expect(b, c->bias, base, 1, &c->out);
-	if (!want.transposed && c->kernel * c->dilation > VITS_MAX_WIDTH) fail(b, base, "has a kernel too wide", "at most 8192 rows");
 }
 
 static void bind_norm(binder *b, vits_norm *n, int64_t channels, const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -215,9 +249,9 @@ static void bind_text(binder *b) {
 	}
 	w->heads = b->s->heads ? b->s->heads : rel && b->code == SN_OK ? (int)(w->width / rel->dims[2]) : 2;
 	if (b->code == SN_OK && (w->heads < 1 || w->width % w->heads)) fail(b, table->name, "has a width that the heads do not divide", "a multiple");
-	while (b->code == SN_OK && w->layer_count < VITS_MAX_LAYERS &&
-	       exists(b, PICK(b, "text_encoder.encoder.layers.%d.layer_norm.weight", "enc_p.encoder.norm_layers_1.%d.gamma"), w->layer_count))
-		bind_layer(b, &w->layers[w->layer_count], w->layer_count), w->layer_count++;
+	w->layer_count = count_numbered(b, PICK(b, "text_encoder.encoder.layers.", "enc_p.encoder.norm_layers_1."),
+	                                PICK(b, ".layer_norm.weight", ".gamma"), 0, 1, VITS_MAX_LAYERS);
+	for (int i = 0; i < w->layer_count && b->code == SN_OK; i++) bind_layer(b, &w->layers[i], i);
 	bind_conv(b, &w->project, (shape){ .out = ANY, .in = w->width, .kernel = 1 }, "%s", PICK(b, "text_encoder.project", "enc_p.proj"));
 	if (b->code == SN_OK && (w->layer_count == 0 || w->project.out % 4))
 		fail(b, "text_encoder.project", "or the layers before it are not those of VITS", "at least one layer and a multiple of 4 rows");
@@ -234,11 +268,12 @@ static void bind_speakers(binder *b) {
 }
 
 static void bind_separable(binder *b, vits_separable *s, int64_t width, const char *base) {
+	char before[128];
 	int64_t dilation = 1;
-	for (s->depth = 0; s->depth < VITS_MAX_DEPTH && b->code == SN_OK; s->depth++) {
-		const int i = s->depth;
+	snprintf(before, sizeof before, PICK(b, "%s.convs_dilated.", "%s.convs_sep."), base);
+	s->depth = count_numbered(b, before, ".weight", 0, 1, VITS_MAX_DEPTH);
+	for (int i = 0; i < s->depth && b->code == SN_OK; i++) {
 		vits_conv *const c = &s->dilated[i];
-		if (!exists(b, PICK(b, "%s.convs_dilated.%d.weight", "%s.convs_sep.%d.weight"), base, i)) break;
 		bind_conv(b, c, (shape){ .out = width, .in = width, .kernel = ANY, .groups = (int)width, .dilation = (int)dilation },
 		          PICK(b, "%s.convs_dilated.%d", "%s.convs_sep.%d"), base, i);
 		bind_conv(b, &s->pointwise[i], (shape){ .out = width, .in = width, .kernel = 1 }, PICK(b, "%s.convs_pointwise.%d", "%s.convs_1x1.%d"),
@@ -269,15 +304,14 @@ static void bind_stochastic(binder *b) {
 	vits_weights *const w = b->w;
 	const int64_t width = w->width;
 	const char *const predictor = PICK(b, "duration_predictor", "dp");
-	int last = 1;
 	bind_conv(b, &w->duration.pre, (shape){ .out = width, .in = width, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), predictor);
 	bind_conv(b, &w->duration.proj, (shape){ .out = width, .in = width, .kernel = 1 }, PICK(b, "%s.conv_proj", "%s.proj"), predictor);
 	bind_separable(b, &w->duration.separable, width, PICK(b, "duration_predictor.conv_dds", "dp.convs"));
 	if (w->speaker_width)
 		bind_conv(b, &w->duration.cond, (shape){ .out = width, .in = w->speaker_width, .kernel = 1 }, "%s.cond", predictor);
 	bind_affine(b);
-	const char *const first = PICK(b, "%s.flows.%d.conv_pre.weight", "%s.flows.%d.pre.weight");
-	while (last < VITS_MAX_FLOWS && exists(b, first, predictor, b->piper ? 2 * last + 1 : last + 1)) last++;
+	const int last = 1 + count_numbered(b, PICK(b, "duration_predictor.flows.", "dp.flows."), PICK(b, ".conv_pre.weight", ".pre.weight"),
+	                                    PICK(b, 2, 3), PICK(b, 1, 2), VITS_MAX_FLOWS);
 	for (int flow = last; flow >= 2 && b->code == SN_OK; flow--) {
 		vits_spline *const f = &w->duration.splines[w->spline_count++];
 		char base[96];
@@ -306,10 +340,12 @@ static void bind_deterministic(binder *b) {
 static void bind_coupling(binder *b, vits_coupling *f, const char *base) {
 	const vits_weights *const w = b->w;
 	const char *const net = PICK(b, "wavenet", "enc");
+	char before[96];
 	int64_t dilation = 1;
 	bind_conv(b, &f->pre, (shape){ .out = ANY, .in = w->half, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), base);
 	const int64_t width = f->pre.out;
-	while (f->depth < VITS_MAX_WAVENET && exists(b, "%s.%s.in_layers.%d.bias", base, net, f->depth)) f->depth++;
+	snprintf(before, sizeof before, "%s.%s.in_layers.", base, net);
+	f->depth = count_numbered(b, before, ".bias", 0, 1, VITS_MAX_WAVENET);
 	for (int i = 0; i < f->depth; i++) {
 		bind_conv(b, &f->in[i], (shape){ .out = 2 * width, .in = width, .kernel = ANY, .dilation = (int)dilation }, "%s.%s.in_layers.%d", base, net, i);
 		bind_conv(b, &f->skip[i], (shape){ .out = i + 1 < f->depth ? 2 * width : width, .in = width, .kernel = 1 }, "%s.%s.res_skip_layers.%d", base,
@@ -325,8 +361,7 @@ static void bind_coupling(binder *b, vits_coupling *f, const char *base) {
 static void bind_flow(binder *b) {
 	vits_weights *const w = b->w;
 	const int step = b->piper ? 2 : 1; /* voices number the flips between flows too */
-	const char *const first = PICK(b, "flow.flows.%d.conv_pre.weight", "flow.flows.%d.pre.weight");
-	while (w->flow_count < VITS_MAX_FLOWS && exists(b, first, w->flow_count * step)) w->flow_count++;
+	w->flow_count = count_numbered(b, "flow.flows.", PICK(b, ".conv_pre.weight", ".pre.weight"), 0, step, VITS_MAX_FLOWS);
 	for (int i = 0; i < w->flow_count; i++) {
 		char base[64];
 		snprintf(base, sizeof base, "flow.flows.%d", (w->flow_count - 1 - i) * step);
@@ -340,37 +375,41 @@ static void bind_block(binder *b, vits_block *k, int64_t channels, int index, in
 	const char *const decoder = PICK(b, "decoder", "dec");
 	k->two = exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, index);
 	const char *const first = k->two ? "convs1" : "convs";
-	while (k->depth < VITS_MAX_DEPTH && exists(b, "%s.resblocks.%d.%s.%d.bias", decoder, index, first, k->depth)) k->depth++;
+	char before[64];
+	snprintf(before, sizeof before, "%s.resblocks.%d.%s.", decoder, index, first);
+	k->depth = count_numbered(b, before, ".bias", 0, 1, VITS_MAX_DEPTH);
 	for (int i = 0; i < k->depth && b->code == SN_OK; i++) {
 		const int told = !b->piper && which < b->s->kernels && i < b->s->dilation_count[which];
-		const shape want = { .out = channels, .in = channels, .kernel = ANY, .dilation = told ? (int)b->s->dilations[which][i] : 1 };
+		shape want = { .out = channels, .in = channels, .kernel = ANY, .odd = 1, .dilation = told ? (int)b->s->dilations[which][i] : 1 };
 		bind_conv(b, &k->first[i], want, "%s.resblocks.%d.%s.%d", decoder, index, first, i);
-		if (k->two)
-			bind_conv(b, &k->second[i], (shape){ .out = channels, .in = channels, .kernel = ANY }, "%s.resblocks.%d.convs2.%d", decoder, index, i);
-		if (b->code == SN_OK && (k->first[i].kernel % 2 == 0 || (k->two && k->second[i].kernel % 2 == 0)))
-			fail(b, "resblocks", "have an even kernel", "odd kernels, which keep the length");
+		want.dilation = 1;
+		if (k->two) bind_conv(b, &k->second[i], want, "%s.resblocks.%d.convs2.%d", decoder, index, i);
 	}
-	if (b->code == SN_OK && k->depth == 0) fail(b, "resblocks", "are missing or end too early", "the same number for each upsampling");
 }
 
 static void bind_decoder(binder *b) {
 	vits_weights *const w = b->w;
 	const char *const decoder = PICK(b, "decoder", "dec"), *const ups = PICK(b, "upsampler", "ups");
+	char found[96], name[64];
 	int blocks = 0;
-	bind_conv(b, &w->conv_pre, (shape){ .out = ANY, .in = 2 * w->half, .kernel = ANY }, "%s.conv_pre", decoder);
+	bind_conv(b, &w->conv_pre, (shape){ .out = ANY, .in = 2 * w->half, .kernel = ANY, .odd = 1 }, "%s.conv_pre", decoder);
 	if (w->speaker_width)
 		bind_conv(b, &w->decoder_cond, (shape){ .out = w->conv_pre.out, .in = w->speaker_width, .kernel = 1 }, "%s.cond", decoder);
-	while (w->stage_count < VITS_MAX_STAGES && exists(b, "%s.%s.%d.bias", decoder, ups, w->stage_count)) w->stage_count++;
-	while (blocks < VITS_MAX_STAGES * VITS_MAX_KERNELS && (exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, blocks) ||
-	                                                       exists(b, "%s.resblocks.%d.convs.0.bias", decoder, blocks)))
+	w->stage_count = count_numbered(b, PICK(b, "decoder.upsampler.", "dec.ups."), ".bias", 0, 1, VITS_MAX_STAGES);
+	while (blocks <= VITS_MAX_STAGES * VITS_MAX_KERNELS && (exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, blocks) ||
+	                                                        exists(b, "%s.resblocks.%d.convs.0.bias", decoder, blocks)))
 		blocks++;
 	if (b->code != SN_OK) return;
 	if (w->stage_count == 0 || blocks == 0 || blocks % w->stage_count || blocks / w->stage_count > VITS_MAX_KERNELS) {
-		fail(b, "resblocks", "and upsamplings do not fit", "1 to 8 upsamplings with 1 to 8 residual blocks each");
+		snprintf(found, sizeof found, "is missing: there are %d residual blocks for %d upsamplings", blocks, w->stage_count);
+		snprintf(name, sizeof name, "%s.resblocks.%d", decoder, blocks);
+		fail(b, name, found, "1 to 8 upsamplings with 1 to 8 residual blocks each");
 		return;
 	}
 	if (!b->piper && w->stage_count != b->s->stages) {
-		fail(b, "decoder.upsampler", "has another number of upsamplings than the configuration", "as many as 'upsample_rates'");
+		snprintf(found, sizeof found, "is the last of %d upsamplings, the configuration has %d", w->stage_count, b->s->stages);
+		snprintf(name, sizeof name, "decoder.upsampler.%d", w->stage_count - 1);
+		fail(b, name, found, "as many as 'upsample_rates'");
 		return;
 	}
 	w->kernel_count = blocks / w->stage_count;
@@ -380,14 +419,15 @@ static void bind_decoder(binder *b) {
 		bind_conv(b, &stage->up, (shape){ .out = ANY, .in = channels, .kernel = ANY, .transposed = 1 }, "%s.%s.%d", decoder, ups, i);
 		if (b->code != SN_OK) return;
 		if (!b->piper) stage->up.stride = (int)b->s->rates[i];
-		if (stage->up.kernel < stage->up.stride || (stage->up.kernel - stage->up.stride) % 2)
-			fail(b, "upsampler", "has a kernel and stride that do not multiply the length", "a kernel of the stride plus an even number");
+		if (stage->up.kernel < stage->up.stride || (stage->up.kernel - stage->up.stride) % 2) {
+			snprintf(found, sizeof found, "has a kernel of %lld rows and stride %d", (long long)stage->up.kernel, stage->up.stride);
+			snprintf(name, sizeof name, "%s.%s.%d", decoder, ups, i);
+			fail(b, name, found, "a kernel of the stride plus an even number, which multiplies the length");
+		}
 		channels = stage->up.out;
 		for (int j = 0; j < w->kernel_count; j++) bind_block(b, &stage->blocks[j], channels, i * w->kernel_count + j, j);
 	}
-	bind_conv(b, &w->conv_post, (shape){ .out = 1, .in = channels, .kernel = ANY, .bare = 1 }, "%s.conv_post", decoder);
-	if (b->code == SN_OK && (w->conv_pre.kernel % 2 == 0 || w->conv_post.kernel % 2 == 0))
-		fail(b, "conv_pre or conv_post", "has an even kernel", "odd kernels, which keep the length");
+	bind_conv(b, &w->conv_post, (shape){ .out = 1, .in = channels, .kernel = ANY, .bare = 1, .odd = 1 }, "%s.conv_post", decoder);
 }
 
 static int collect_convs(binder *b) {

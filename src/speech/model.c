@@ -5,8 +5,6 @@
 #include "base/hash.h"
 #include "nn/cpu/kernels.h"
 
-#include <dirent.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,32 +116,14 @@ static int load_whisper(sn_model *m, const sn_load_options *load, char *err) {
 	return sn_lane_open(&m->lane, m->whisper, load->windows, load->rows, m->engine->sched, m->engine->pool, err);
 }
 
-/* The .onnx.json of a Piper voice, given as the .onnx or as its directory: there the first by name, as the model's reader takes it. */
-static int voice_json(const char *path, char *out, size_t size, char *err) {
-	DIR *dir = opendir(path);
-	if (!dir)
-		return snprintf(out, size, "%s.json", path) < (int)size ? SN_OK : sn_fail(err, SN_E_LIMIT, "the path %.64s... is too long", path);
-	char best[NAME_MAX + 1] = "";
-	for (struct dirent *e; (e = readdir(dir));) {
-		size_t length = strlen(e->d_name), ending = strlen(".onnx.json");
-		if (length > ending && strcmp(e->d_name + length - ending, ".onnx.json") == 0 && (!*best || strcmp(e->d_name, best) < 0))
-			snprintf(best, sizeof best, "%s", e->d_name);
-	}
-	closedir(dir);
-	if (!*best)
-		return sn_fail(err, SN_E_NOT_FOUND, "%s holds no .onnx.json", path);
-	snprintf(out, size, "%s/%s", path, best);
-	return SN_OK;
-}
-
 static int load_vits(sn_model *m, const sn_load_options *load, char *err) {
-	char path[SN_STORE_PATH + 260];
-	int result = voice_json(m->path, path, sizeof path, err);
-	if (result == SN_OK) {
-		result = sn_piper_open(&m->piper, path, err);
+	sn_vits_files files;
+	int result = sn_vits_locate(&files, m->path, err);
+	if (result == SN_OK && files.piper) {
+		result = sn_piper_open(&m->piper, files.json, err);
 		if (result == SN_OK && sn_piper_get_config(m->piper)->phonemize) /* where it is missing, the first sentence says so */
 			sn_phonemizer_prestart(m->engine->phonemizer, sn_piper_get_config(m->piper)->espeak_voice, NULL);
-	} else if (result == SN_E_NOT_FOUND) {
+	} else if (result == SN_OK) {
 		result = sn_chars_open(&m->chars, m->path, err);
 	}
 	if (result == SN_OK)

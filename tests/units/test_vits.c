@@ -1,7 +1,7 @@
 /* Speaking with small VITS checkpoints: what must not depend on chunks, threads or earlier utterances, and what damaged ones get.
  * test_vits FOLDER: holds vits-dp, vits-sdp and vits-sdp-multispeaker. */
 #include "base/json.h"
-#include "models/vits.h"
+#include "models/vits_internal.h"
 
 #include <limits.h>
 #include <math.h>
@@ -179,6 +179,80 @@ static void wrong_requests_get_a_sentence(void **state) {
 	close_voice(&v);
 }
 
+static void given_noise_must_fit(void **state) {
+	static float noise[2 * COUNT];
+	char err[SN_ERRLEN] = "";
+	voice v = fixture("vits-sdp", 1);
+	sn_vits_options o = usual;
+	int frames;
+	o.prior_noise = noise;
+	o.prior_noise_count = COUNT;
+	assert_int_equal(sn_vits_start(v.stream, ids, COUNT, &o, &frames, err), SN_E_ARGUMENT);
+	assert_non_null(strstr(err, "prior noise has 17 values"));
+	assert_int_equal(frames, 0);
+	assert_int_equal(sn_vits_next(v.stream, 64, NULL), 0);
+	o = usual;
+	o.duration_noise = noise;
+	o.duration_noise_count = 2 * COUNT - 1;
+	assert_int_equal(sn_vits_start(v.stream, ids, COUNT, &o, &frames, err), SN_E_ARGUMENT);
+	assert_non_null(strstr(err, "duration noise has 33 values"));
+	o.duration_noise_count++;
+	assert_int_equal(sn_vits_start(v.stream, ids, COUNT, &o, &frames, err), SN_OK);
+	close_voice(&v);
+}
+
+/* ---- what a chunk depends on, and which files a voice has ---- */
+
+static void a_convolution_reaches_as_far_as_it_is_dilated(void **state) {
+	static vits_weights w;
+	const vits_conv plain = { .kernel = 3, .stride = 1, .dilation = 1 }, wide = { .kernel = 3, .stride = 1, .dilation = 5 };
+	int64_t first, last;
+	w = (vits_weights){ .stage_count = 1, .kernel_count = 1, .conv_pre = plain, .conv_post = plain };
+	w.stages[0] = (vits_stage){ .up = { .kernel = 1, .stride = 1 }, .blocks[0] = { .depth = 1, .two = 1, .first[0] = plain, .second[0] = plain } };
+	vits_stage_needs(&w, 0, 100, 101, &first, &last);
+	assert_int_equal(first, 96);
+	assert_int_equal(last, 105);
+	vits_conv *const each[] = { &w.conv_pre, &w.conv_post, &w.stages[0].blocks[0].first[0], &w.stages[0].blocks[0].second[0] };
+	for (int i = 0; i < 4; i++) {
+		*each[i] = wide;
+		vits_stage_needs(&w, 0, 100, 101, &first, &last);
+		assert_int_equal(first, 96 - 4 * (i + 1));
+		assert_int_equal(last, 105 + 4 * (i + 1));
+	}
+}
+
+static void touch(const char *dir, const char *name) {
+	char path[PATH_MAX];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	FILE *const file = fopen(path, "w");
+	assert_non_null(file);
+	fclose(file);
+}
+
+static void the_same_voice_of_several_is_chosen_for_all(void **state) {
+	static const char *const names[] = { "a.onnx.json", "b.onnx", "b.onnx.json", "c.onnx", "c.onnx.json" };
+	char dir[] = "/tmp/sonant-voices-XXXXXX", err[SN_ERRLEN] = "", path[PATH_MAX];
+	sn_vits_files files;
+	assert_non_null(mkdtemp(dir));
+	for (int i = 0; i < 5; i++) touch(dir, names[i]);
+	assert_int_equal(sn_vits_locate(&files, dir, err), SN_OK);
+	assert_true(files.piper);
+	assert_string_equal(files.weights + strlen(dir), "/b.onnx"); /* a.onnx is not there */
+	assert_string_equal(files.json + strlen(dir), "/b.onnx.json");
+	snprintf(path, sizeof path, "%s/c.onnx", dir);
+	assert_int_equal(sn_vits_locate(&files, path, err), SN_OK);
+	assert_string_equal(files.json + strlen(dir), "/c.onnx.json");
+	touch(dir, "config.json");
+	assert_int_equal(sn_vits_locate(&files, dir, err), SN_OK);
+	assert_false(files.piper);
+	assert_string_equal(files.json + strlen(dir), "/config.json");
+	for (int i = 0; i < 6; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, i < 5 ? names[i] : "config.json");
+		unlink(path);
+	}
+	rmdir(dir);
+}
+
 /* ---- damaged checkpoints ---- */
 
 static char folder[] = "/tmp/sonant-vits-XXXXXX";
@@ -216,10 +290,61 @@ static void expect_refusal(const char *config_from, const char *config_to, const
 	close_voice(&v);
 }
 
+/* Lists tensors without values, named before, number, after, first in the copied file. */
+static void add_tensors(const char *before, const char *after, int first, int last) {
+	char path[PATH_MAX];
+	static char data[1 << 20], added[1 << 14];
+	uint64_t header;
+	size_t used = 1;
+	snprintf(path, sizeof path, "%s/model.safetensors", folder);
+	FILE *file = fopen(path, "rb");
+	assert_non_null(file);
+	const size_t size = fread(data, 1, sizeof data, file);
+	fclose(file);
+	memcpy(&header, data, sizeof header);
+	strcpy(added, "{");
+	for (int i = first; i <= last; i++) {
+		used += (size_t)snprintf(added + used, sizeof added - used, "\"%s%d%s\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},",
+		                         before, i, after);
+		assert_true(used < sizeof added);
+	}
+	header += used - 1;
+	file = fopen(path, "wb");
+	assert_non_null(file);
+	fwrite(&header, 1, sizeof header, file);
+	fwrite(added, 1, used, file);
+	fwrite(data + sizeof header + 1, 1, size - sizeof header - 1, file);
+	fclose(file);
+}
+
+static void more_parts_than_are_run_are_refused(void **state) {
+	static const struct { const char *before, *after; int first, most; } parts[] = {
+		{ "text_encoder.encoder.layers.", ".layer_norm.weight", 2, 48 }, { "flow.flows.", ".conv_pre.weight", 2, 16 },
+		{ "flow.flows.1.wavenet.in_layers.", ".bias", 2, 16 }, { "decoder.resblocks.0.convs1.", ".bias", 2, 8 },
+		{ "duration_predictor.conv_dds.convs_dilated.", ".weight", 3, 8 }, { "decoder.upsampler.", ".bias", 2, 8 },
+	};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		char err[SN_ERRLEN] = "", name[128], most[32];
+		voice v;
+		snprintf(name, sizeof name, "'%s%d%s'", parts[i].before, parts[i].most, parts[i].after);
+		snprintf(most, sizeof most, "at most %d", parts[i].most);
+		copy_file("config.json", NULL, NULL);
+		copy_file("model.safetensors", NULL, NULL);
+		add_tensors(parts[i].before, parts[i].after, parts[i].first, parts[i].most);
+		assert_int_equal(open_voice(&v, folder, 1, err), SN_E_MODEL);
+		if (!strstr(err, name) || !strstr(err, most)) fail_msg("'%s' does not say %s and %s", err, name, most);
+		close_voice(&v);
+	}
+}
+
 static void damaged_checkpoints_are_refused_by_name(void **state) {
 	expect_refusal("\"relu\"", "\"prel\"", NULL, NULL, SN_E_UNSUPPORTED, "prel");
 	expect_refusal("\"upsample_rates\"", "\"upsample_ratez\"", NULL, NULL, SN_E_MODEL, "upsample_rates");
 	expect_refusal("\"num_attention_heads\": 2", "\"num_attention_heads\": 5", NULL, NULL, SN_E_MODEL, "heads");
+	expect_refusal("\"upsample_rates\": [\n    4", "\"upsample_rates\": [\n    5", NULL, NULL, SN_E_MODEL,
+	               "'decoder.upsampler.0' has a kernel of 8 rows and stride 5");
+	expect_refusal(NULL, NULL, "decoder.resblocks.3.convs1.0.bias", "decoder.resblocks.3.convs9.0.bias", SN_E_MODEL,
+	               "'decoder.resblocks.3' is missing");
 	expect_refusal(NULL, NULL, "text_encoder.project.bias", "text_encoder.project.bios", SN_E_MODEL, "text_encoder.project.bias");
 	expect_refusal(NULL, NULL, "flow.flows.1.conv_post.weight", "flow.flows.1.conv_pust.weight", SN_E_MODEL, "flow.flows.1.conv_post");
 	expect_refusal(NULL, NULL, "decoder.conv_post.weight", "decoder.conv_pust.weight", SN_E_MODEL, "decoder.conv_post");
@@ -260,7 +385,11 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(utterances_do_not_disturb_each_other),
 		cmocka_unit_test(slower_speech_is_longer_and_durations_say_so),
 		cmocka_unit_test(wrong_requests_get_a_sentence),
+		cmocka_unit_test(given_noise_must_fit),
 		cmocka_unit_test(damaged_checkpoints_are_refused_by_name),
+		cmocka_unit_test(more_parts_than_are_run_are_refused),
+		cmocka_unit_test(a_convolution_reaches_as_far_as_it_is_dilated),
+		cmocka_unit_test(the_same_voice_of_several_is_chosen_for_all),
 		cmocka_unit_test(what_is_no_voice_is_refused),
 	};
 	if (argc != 2) return 2;

@@ -8,7 +8,7 @@
 
 #define SN_WHISPER_MAX_LANGUAGES 128
 #define SN_WHISPER_MAX_SUPPRESS 512
-#define SN_WHISPER_MAX_ALIGNMENT 256
+#define SN_WHISPER_MAX_ALIGNMENT 512 /* half of the largest published decoder has 16 layers of 20 heads */
 #define SN_WHISPER_WINDOW 480000  /* samples of a window at 16 kHz: 30 s */
 
 typedef struct sn_whisper sn_whisper;

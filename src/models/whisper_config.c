@@ -163,7 +163,12 @@ static int read_special(sn_whisper_config *c, const sn_bpe *bpe, const char *dir
 	}
 	if (c->eot < 0 || c->sot < 0)
 		return sn_fail(err, SN_E_MODEL, "%s: the vocabulary has no token '%s'", dir, c->eot < 0 ? "<|endoftext|>" : "<|startoftranscript|>");
-	c->timestamp_begin = c->no_timestamps >= 0 && c->no_timestamps + 1 < c->vocab ? c->no_timestamps + 1 : -1;
+	if (c->no_timestamps < 0)
+		return sn_fail(err, SN_E_MODEL, "%s: the vocabulary has no token '<|notimestamps|>', behind which timestamps begin", dir);
+	if (c->no_timestamps + 1 >= c->vocab)
+		return sn_fail(err, SN_E_MODEL, "%s: token '<|notimestamps|>' has id %d, the last of %d; timestamps must follow it", dir,
+		               c->no_timestamps, c->vocab);
+	c->timestamp_begin = c->no_timestamps + 1;
 	return SN_OK;
 }
 
@@ -262,6 +267,9 @@ static int read_ids(sn_whisper_config *c, const json_t *config, const json_t *ge
 	c->max_initial_timestamp = (int)initial;
 	if (c->multilingual)
 		read_languages(c, generation, bpe);
+	if (c->multilingual && (!c->languages || c->transcribe < 0))
+		return sn_fail(err, SN_E_MODEL, "%s: the model is multilingual, but its vocabulary has no token '%s'", dir,
+		               c->languages ? "<|transcribe|>" : "<|en|>' or of another language, '<|..|>");
 	if ((result = read_suppressed(c, config, generation, bpe, ct2, file, err)) != SN_OK)
 		return result;
 	const json_t *heads = json_object_get(generation, "alignment_heads");

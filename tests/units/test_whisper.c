@@ -174,6 +174,44 @@ static void unusable_values_are_named(void **state) {
 	assert_non_null(strstr(err, "model.safetensors"));
 }
 
+/* Replaces text by text as long in a file of the copy. */
+static void rename_in(const char *file, const char *from, const char *to) {
+	char path[PATH_MAX];
+	static char bytes[1 << 20];
+	snprintf(path, sizeof path, "%s/%s", folder, file);
+	FILE *f = fopen(path, "rb");
+	assert_non_null(f);
+	size_t size = fread(bytes, 1, sizeof bytes - 1, f);
+	fclose(f);
+	bytes[size] = 0;
+	assert_int_equal(strlen(from), strlen(to));
+	for (char *at = bytes; (at = strstr(at, from));)
+		memcpy(at, to, strlen(to));
+	unlink(path);
+	f = fopen(path, "wb");
+	assert_int_equal(fwrite(bytes, 1, size, f), size);
+	fclose(f);
+}
+
+static void missing_tokens_are_named(void **state) {
+	static const char *const tokens[][2] = { { "<|notimestamps|>", "<|notimestumps|>" }, { "<|transcribe|>", "<|transcrybe|>" } };
+	static const char *const files[] = { "added_tokens.json", "tokenizer.json", "special_tokens_map.json", "tokenizer_config.json" };
+	for (int i = 0; i < 2; i++) {
+		fresh_copy();
+		for (int f = 0; f < 4; f++)
+			rename_in(files[f], tokens[i][0], tokens[i][1]);
+		assert_refused(tokens[i][0], "no token");
+	}
+	fresh_copy();
+	change("generation_config.json", "lang_to_id", NULL);
+	for (int f = 0; f < 4; f++) {
+		rename_in(files[f], "<|en|>", "<|e1|>");
+		rename_in(files[f], "<|fr|>", "<|f1|>");
+		rename_in(files[f], "<|de|>", "<|d1|>");
+	}
+	assert_refused("<|en|>", "multilingual");
+}
+
 static void missing_lists_have_defaults(void **state) {
 	char err[SN_ERRLEN], path[PATH_MAX];
 	fresh_copy();
@@ -277,7 +315,8 @@ static void same_bytes_for_any_threads(void **state) {
 int main(int argc, char **argv) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(configuration_is_read), cmocka_unit_test(contradictions_are_named), cmocka_unit_test(unusable_values_are_named),
-		cmocka_unit_test(missing_lists_have_defaults), cmocka_unit_test(same_bytes_alone_and_beside_others),
+		cmocka_unit_test(missing_tokens_are_named), cmocka_unit_test(missing_lists_have_defaults),
+		cmocka_unit_test(same_bytes_alone_and_beside_others),
 		cmocka_unit_test(same_bytes_for_any_threads),
 	};
 	if (argc < 2 || !mkdtemp(folder))

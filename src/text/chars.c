@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unicode/uchar.h>
+#include <unicode/uloc.h>
 #include <unicode/ustring.h>
 #include <unicode/utf8.h>
 
@@ -102,12 +103,21 @@ static const char *token_text(const json_t *config, const char *key, const char 
 	return text ? text : fallback;
 }
 
+/* Checkpoints name languages by ISO 639-3 ("eng"); all else here knows those of two letters, where there is one. */
+static void set_language(sn_chars *chars, const char *text) {
+	const int size = sizeof chars->config.language;
+	UErrorCode status = U_ZERO_ERROR;
+	const int32_t length = uloc_getLanguage(text, chars->config.language, size, &status);
+	if (U_FAILURE(status) || length < 1 || length >= size)
+		snprintf(chars->config.language, sizeof chars->config.language, "%s", text);
+}
+
 static int read_config(sn_chars *chars, json_t *config, const json_t *vocabulary, const char *path, char *err) {
 	const char *unknown = token_text(config, "unk_token", "<unk>");
 	const json_t *unknown_id = json_object_get(vocabulary, unknown), *language = json_object_get(config, "language");
 	chars->unknown = unknown_id ? (int32_t)json_integer_value(unknown_id) : -1;
 	if (json_is_string(language))
-		snprintf(chars->config.language, sizeof chars->config.language, "%s", json_string_value(language));
+		set_language(chars, json_string_value(language));
 	int result = sn_json_bool(config, "add_blank", &chars->config.add_blank, path, err);
 	if (result == SN_OK)
 		result = sn_json_bool(config, "normalize", &chars->config.normalize, path, err);
@@ -223,7 +233,7 @@ static void add_lower(sn_buf *out, int32_t c) {
 
 /* Lower case, except what the vocabulary has as it is. */
 static int lower_case(const sn_chars *chars, const char *text, size_t size, sn_buf *out, char *err) {
-	int lower = chars->config.normalize, romanian = strcmp(chars->config.language, "ron") == 0;
+	int lower = chars->config.normalize, romanian = strcmp(chars->config.language, "ro") == 0;
 	for (int32_t i = 0; i < (int32_t)size;) {
 		const special *s = special_at(chars, text + i, size - (size_t)i);
 		int32_t at = i, c;

@@ -10,7 +10,7 @@ typedef struct sn_chars_config {
 	int size;          /* largest id + 1 */
 	int add_blank, normalize, phonemize;
 	int uroman;        /* the voice was trained on romanised text: only text in ASCII can be encoded */
-	char language[16]; /* "eng", or "" */
+	char language[16]; /* "en"; "yue" where there is no code of two letters; or "" */
 } sn_chars_config;
 
 /* Reads vocab.json and tokenizer_config.json of a directory. Errors: SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_MODEL. */

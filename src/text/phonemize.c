@@ -179,6 +179,11 @@ static int receive_all(sn_phonemizer *p, void *data, size_t size, double deadlin
 	return SN_OK;
 }
 
+/* What the helper may say; anything else is not of its protocol. */
+static int is_code(int32_t code) {
+	return code == SN_OK || code == SN_E_UNSUPPORTED || code == SN_E_DEPENDENCY || code == SN_E_LIMIT || code == SN_E_MEMORY;
+}
+
 /* One reply: SN_OK with its body (*body may be NULL when empty), or the code and message the helper gave, or a failure
  * to talk, which also sets *broken. */
 static int receive_reply(sn_phonemizer *p, char **body, size_t *size, double deadline, int *broken, char *err) {
@@ -188,7 +193,7 @@ static int receive_reply(sn_phonemizer *p, char **body, size_t *size, double dea
 	int result = receive_all(p, &head, sizeof head, deadline, err);
 	if (result != SN_OK)
 		return result;
-	if (head.magic != SN_WIRE_MAGIC || head.size > SN_WIRE_REPLY_MAX)
+	if (head.magic != SN_WIRE_MAGIC || head.size > SN_WIRE_REPLY_MAX || !is_code(head.code))
 		return sn_fail(err, SN_E_IO, "the answer of " HELPER " is not in its protocol; is it of another version?");
 	*body = malloc((size_t)head.size + 1);
 	if (!*body)

@@ -151,6 +151,8 @@ static void missing_and_broken_helpers(void **state) {
 	snprintf(path, sizeof path, "%s/sonant-phonemize", dir);
 	assert_int_equal(chmod(path, 0700), 0);
 	expect_failure(sn_phonemizer_run(phonemizer, "en-us", "a", 1, &clauses, err), SN_E_IO, err, "protocol");
+	put_text(dir, "sonant-phonemize", "#!/bin/sh\nprintf 'snp1\\144\\0\\0\\0\\0\\0\\0\\0'\n"); /* code 100 */
+	expect_failure(sn_phonemizer_run(phonemizer, "en-us", "a", 1, &clauses, err), SN_E_IO, err, "protocol");
 	put_text(dir, "sonant-phonemize", "#!/bin/sh\nexit 0\n");
 	expect_failure(sn_phonemizer_run(phonemizer, "en-us", "a", 1, &clauses, err), SN_E_IO, err, "ended");
 	setenv("SONANT_HELPERS", kept, 1);
@@ -339,6 +341,32 @@ static sn_chars *open_chars(const char *dir, const char *vocabulary, const char 
 	return chars;
 }
 
+static void languages_have_two_letters_where_there_are_two(void **state) {
+	static const char *const names[][2] = { { "eng", "en" }, { "deu", "de" }, { "ron", "ro" }, { "yue", "yue" }, { "en", "en" }, { "", "" } };
+	char dir[64], config[64];
+	make_dir(dir);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		snprintf(config, sizeof config, "{\"language\": \"%s\"}", names[i][0]);
+		sn_chars *chars = open_chars(dir, "{\"_\": 0, \"\u0163\": 1}", config);
+		assert_string_equal(sn_chars_get_config(chars)->language, names[i][1]);
+		sn_chars_close(&chars);
+	}
+	drop_dir(dir, chars_files);
+}
+
+/* Romanian checkpoints know the cedilla, texts have the comma below. */
+static void romanian_letters_are_those_of_the_checkpoint(void **state) {
+	char dir[64], err[SN_ERRLEN];
+	int32_t ids[4];
+	int count;
+	sn_chars *chars = open_chars(make_dir(dir), "{\"_\": 0, \"\u0163\": 1}", "{\"language\": \"ron\", \"phonemize\": false, \"add_blank\": false}");
+	assert_int_equal(sn_chars_encode(chars, NULL, "\u021b", 2, ids, 4, &count, NULL, err), SN_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(ids[0], 1);
+	sn_chars_close(&chars);
+	drop_dir(dir, chars_files);
+}
+
 static void romanised_and_phonemized_characters(void **state) {
 	static const int32_t expected[] = { 1, 2, 3, 4, 5, 6, 7 };
 	char dir[64], err[SN_ERRLEN] = "";
@@ -373,6 +401,8 @@ int main(void) {
 		cmocka_unit_test(piper_characters_speakers_and_clusters),
 		cmocka_unit_test(damaged_voices),
 		cmocka_unit_test(characters),
+		cmocka_unit_test(languages_have_two_letters_where_there_are_two),
+		cmocka_unit_test(romanian_letters_are_those_of_the_checkpoint),
 		cmocka_unit_test(romanised_and_phonemized_characters),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,8 @@
  * memory, processor time and file sizes are limited, and the kernel lets it do little but read descriptor 0 and write descriptor 1.
  * It is a program of its own because FFmpeg is large and Debian builds it under the GPL.
  *
- * sonant-decode --try open|socket|exec|write attempts what the sandbox forbids and exits with status 3 when it was possible. */
+ * sonant-decode --try open|socket|exec|write attempts what the sandbox forbids and exits with status 3 when it was possible; --try linger
+ * stays until nobody reads its output. */
 #include "audio/decode_protocol.h"
 #include "decode_sandbox.h"
 

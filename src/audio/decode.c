@@ -43,8 +43,10 @@ static int open_source(sn_decoder *d, char *err) {
 	result = sn_source_open_helper(&d->source, &d->input, &d->info, needed);
 	if (result == SN_OK)
 		return SN_OK;
-	if (known) /* libsndfile's complaint says more */
+	if (known && (result == SN_E_FORMAT || result == SN_E_LIMIT)) /* the file's fault: libsndfile's complaint says more */
 		return sn_fail(err, SN_E_FORMAT, "%s", refusal);
+	if (known && result == SN_E_DEPENDENCY)
+		return sn_fail(err, result, "%.200s; only sonant-decode may read it, and %s", refusal, needed);
 	if (result == SN_E_DEPENDENCY)
 		return sn_fail(err, result, "'%.120s' is of a kind that only sonant-decode reads, and %s", d->input.name, needed);
 	return sn_fail(err, result, "%s", needed);

@@ -2,6 +2,7 @@
 #include "audio/decode_protocol.h"
 #include "audio/decode_source.h"
 
+#include "base/clock.h"
 #include "base/helper_path.h"
 
 #include <errno.h>
@@ -14,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STALL_MS 60000      /* no byte for so long: the helper hangs */
+#define DYING_SECONDS 2.0    /* from closing its output until it must have ended */
 #define MAX_ENVIRONMENT 8
 
 typedef struct state {
@@ -52,7 +55,8 @@ static int start(state *s, const char *path, int in, int out, char *err) {
 	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setpgroup(&attributes, 0); /* its own: a Ctrl-C is for the program, which may still be finishing */
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	char *environment[MAX_ENVIRONMENT], *arguments[] = { "sonant-decode", NULL };
 	pass_environment(environment);
 	errno = posix_spawn(&s->pid, path, &actions, &attributes, arguments, environment);
@@ -102,14 +106,30 @@ static int spawn(state *s, char *err) {
 	return result;
 }
 
+/* As waitpid; a child that lives on is killed, and *killed set. */
+static pid_t wait_for_end(pid_t child, int *status, int *killed) {
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	const double deadline = sn_now() + DYING_SECONDS;
+	pid_t pid;
+	*killed = 0;
+	while ((pid = waitpid(child, status, *killed ? 0 : WNOHANG)) == 0 || (pid < 0 && errno == EINTR)) {
+		if (!*killed && sn_now() > deadline)
+			*killed = kill(child, SIGKILL) == 0;
+		else if (!*killed)
+			nanosleep(&pause, NULL);
+	}
+	return pid;
+}
+
 /* The pipe closed without END or ERROR. */
 static int explain_death(state *s, char *err) {
-	int status = 0;
-	pid_t pid;
-	while ((pid = waitpid(s->pid, &status, 0)) < 0 && errno == EINTR)
-		;
+	int status = 0, killed;
+	const pid_t pid = wait_for_end(s->pid, &status, &killed);
 	s->pid = 0;
 	const char *name = s->input->name;
+	if (killed)
+		return sn_fail(err, SN_E_TIMEOUT, "decoding '%s' stalled: sonant-decode closed its output, but had not ended %g s later", name,
+		               DYING_SECONDS);
 	if (pid < 0)
 		return sn_fail(err, SN_E_INTERNAL, "sonant-decode ended early while decoding '%s'", name);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)

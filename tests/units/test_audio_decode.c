@@ -5,10 +5,12 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <setjmp.h>
 #include <cmocka.h>
@@ -415,7 +417,9 @@ static void without_the_helper_the_message_says_where_it_should_be(void **state)
 	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_E_DEPENDENCY);
 	assert_non_null(strstr(err, "'" NAME "' is of a kind that only sonant-decode reads"));
 	assert_non_null(strstr(err, "/nonexistent"));
-	assert_int_equal(decode(&broken, 16000, &samples, &count, &info), SN_E_FORMAT); /* no helper could mend it */
+	assert_int_equal(decode(&broken, 16000, &samples, &count, &info), SN_E_DEPENDENCY);
+	assert_non_null(strstr(err, "'" NAME "' cannot be read as audio")); /* what is known without it, */
+	assert_non_null(strstr(err, "/nonexistent"));                         /* and what is missing */
 	free(c.data);
 	free(broken.data);
 	if (before)
@@ -425,9 +429,38 @@ static void without_the_helper_the_message_says_where_it_should_be(void **state)
 	free(before);
 }
 
+/* Whoever asked for the sound may be killed: the helper ends by itself then, even while it writes nothing. */
+static void the_helper_ends_when_nobody_reads(void **state) {
+	char path[PATH_MAX];
+	int fds[2], status;
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	snprintf(path, sizeof path, "%s/sonant-decode", getenv("SONANT_HELPERS"));
+	assert_int_equal(pipe(fds), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		dup2(fds[1], 1);
+		close(fds[0]);
+		close(fds[1]);
+		execl(path, "sonant-decode", "--try", "linger", NULL);
+		_exit(9);
+	}
+	assert_true(child > 0);
+	close(fds[1]);
+	nanosleep(&pause, NULL);
+	assert_int_equal(waitpid(child, &status, WNOHANG), 0);
+	close(fds[0]);
+	for (int i = 0; i < 400 && waitpid(child, &status, WNOHANG) == 0; i++) {
+		nanosleep(&pause, NULL);
+		if (i == 399)
+			kill(child, SIGKILL);
+	}
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+
 /* Stand-ins that misbehave as a helper under attack might. */
 static void a_broken_helper_is_survived(void **state) {
 	static const struct { const char *script; int code; const char *says; } cases[] = {
+		{ "exec >&-; sleep 60", SN_E_TIMEOUT, "closed its output" },
 		{ "exit 3", SN_E_FORMAT, "exit status 3" },
 		{ "kill -SEGV $$", SN_E_FORMAT, "signal 11" },
 		{ "kill -KILL $$", SN_E_IO, "was killed" },
@@ -480,6 +513,7 @@ int main(void) {
 		cmocka_unit_test(the_helper_reads_memory_and_cut_files),
 		cmocka_unit_test(the_helper_is_given_spoilt_files),
 		cmocka_unit_test(without_the_helper_the_message_says_where_it_should_be),
+		cmocka_unit_test(the_helper_ends_when_nobody_reads),
 		cmocka_unit_test(a_broken_helper_is_survived),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

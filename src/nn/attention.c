@@ -159,13 +159,17 @@ void nn_run_cache_attention(const nn_part *p) {
 	const nn_value *state = nn_val(p, s->in[1]), *out = nn_val(p, s->out);
 	int64_t slots = state->dims[0].add, length = state->dims[1].add, width = state->cols, rows = p->exec->rows[s->out];
 	const int32_t *position = (const int32_t *)nn_row(p, s->in[2], 0);
+	int64_t size = width / s->attn.heads, first = p->n0 * size; /* this share's heads */
 	const char *keys = nn_row(p, s->in[1], 0), *values = keys + (size_t)(slots * length * width) * nn_store_size(state->store);
+	keys += (size_t)first * nn_store_size(state->store);
+	values += (size_t)first * nn_store_size(state->store);
 	for (int64_t r = p->r0; r < p->r1; r++) {
-		float *probs = s->out2 >= 0 ? (float *)nn_row(p, s->out2, 0) + r * length : NULL;
-		for (int64_t h = 0; probs && h < s->attn.heads; h++)
+		float *probs = s->out2 >= 0 ? (float *)nn_row(p, s->out2, 0) + (p->n0 * rows + r) * length : NULL;
+		for (int64_t h = 0; probs && h < p->n1 - p->n0; h++)
 			memset(probs + h * rows * length, 0, (size_t)length * sizeof(float));
-		nn_kern(p)->cache_attention((const float *)nn_row(p, s->in[0], r), keys, values, state->store,
-		                            (const int32_t *)nn_row(p, s->in[3], r), length * width, width, s->attn.heads, position[r] + 1,
-		                            s->attn.scale, (float *)nn_scratch(p), probs, rows * length, nn_row(p, s->out, r), out->store);
+		nn_kern(p)->cache_attention((const float *)nn_row(p, s->in[0], r) + first, keys, values, state->store,
+		                            (const int32_t *)nn_row(p, s->in[3], r), length * width, width, size, (int)(p->n1 - p->n0),
+		                            position[r] + 1, s->attn.scale, (float *)nn_scratch(p), probs, rows * length,
+		                            nn_row(p, s->out, r) + (size_t)first * nn_store_size(out->store), out->store);
 	}
 }

@@ -240,7 +240,12 @@ static void run_by_columns(nn_exec *e, const nn_region *region, int64_t rows) {
 		}
 		i++;
 		int attention = step->kind == STEP_ATTENTION || step->kind == STEP_KV_ATTENTION;
-		int64_t work = rows * e->plan->value[step->out].cols * (step->kind == STEP_CACHE_ATTENTION ? 16 : 1);
+		int64_t work = rows * e->plan->value[step->out].cols;
+		if (step->kind == STEP_CACHE_ATTENTION) {
+			nn_part p = { .exec = e, .step = step };
+			work *= *(const int32_t *)nn_row(&p, step->in[2], rows - 1) + 1;
+			attention = work > SERIAL_WORK && rows < 2 * e->threads;
+		}
 		if (attention) {
 			s.chunk = (step->attn.heads + 2 * e->threads - 1) / (2 * e->threads);
 			nn_pool_run(e->pool, heads_task, &s, (step->attn.heads + s.chunk - 1) / s.chunk);

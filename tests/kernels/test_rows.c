@@ -224,8 +224,8 @@ static void attend(result *r, nn_store store, nn_store out_store, int heads, int
 		probs[1] = probs[0] + prob_bytes / 4;
 	}
 	float scale = 1 / sqrtf((float)size);
-	truth->cache_attention(q, keys, values, store, table, slot, width, heads, length, scale, scratch, probs[0], stride, out, out_store);
-	k->cache_attention(q, keys, values, store, table, slot, width, heads, length, scale, scratch, probs[1], stride, out + bytes,
+	truth->cache_attention(q, keys, values, store, table, slot, width, size, heads, length, scale, scratch, probs[0], stride, out, out_store);
+	k->cache_attention(q, keys, values, store, table, slot, width, size, heads, length, scale, scratch, probs[1], stride, out + bytes,
 	                   out_store);
 	check_that(r, fence_whole(&out_a) && fence_whole(&out_b) && (!with_probs || fence_whole(&out_c)), "wrote outside", length);
 	for (int64_t c = 0; c < width; c++) {
@@ -277,11 +277,11 @@ static void bench(const char *isa) {
 	void *keys = fence_input(&in_b, 224 * 512 * 4), *values = fence_input(&in_c, 224 * 512 * 4);
 	fill(keys, NN_STORE_F32, 224 * 512, 0, 1);
 	fill(values, NN_STORE_F32, 224 * 512, 0, 1);
-	BENCH(isa, "cache attention f32 8x64x224", 224 * 512, k->cache_attention(x, keys, values, NN_STORE_F32, table, 0, 512, 8, 224, 0.1f,
+	BENCH(isa, "cache attention f32 8x64x224", 224 * 512, k->cache_attention(x, keys, values, NN_STORE_F32, table, 0, 512, 64, 8, 224, 0.1f,
 	                                                                           scratch, NULL, 0, y, NN_STORE_F32));
 	fill(keys, NN_STORE_BF16, 224 * 512, 0, 1);
 	fill(values, NN_STORE_BF16, 224 * 512, 0, 1);
-	BENCH(isa, "cache attention bf16 8x64x224", 224 * 512, k->cache_attention(x, keys, values, NN_STORE_BF16, table, 0, 512, 8, 224,
+	BENCH(isa, "cache attention bf16 8x64x224", 224 * 512, k->cache_attention(x, keys, values, NN_STORE_BF16, table, 0, 512, 64, 8, 224,
 	                                                                            0.1f, scratch, NULL, 0, y, NN_STORE_F32));
 }
 

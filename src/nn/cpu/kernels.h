@@ -113,10 +113,11 @@ typedef struct nn_kernels {
 	                  int pad, float *y, int64_t t0, int64_t t1);
 	/* One decoder row's attention over a grown cache. For head h: s[p] = scale * q[h] . key(p)[h], softmax over p < length, out[h] =
 	 * sum p v(p)[h]. key(p) = k_cache + (table[p] * stride_slot + p * width) elements; same for values. Caches F32 or BF16 by `store`.
+	 * Rows are `width` apart and hold at least heads * size elements: a share of the heads is computed by shifting q, caches and out.
 	 * scratch: length floats. probs: NULL or [heads] rows of probs_stride floats. out: F32 or BF16. */
 	void (*cache_attention)(const float *q, const void *k_cache, const void *v_cache, nn_store store, const int32_t *table,
-	                        int64_t stride_slot, int64_t width, int heads, int64_t length, float scale, float *scratch, float *probs,
-	                        int64_t probs_stride, void *out, nn_store out_store);
+	                        int64_t stride_slot, int64_t width, int64_t size, int heads, int64_t length, float scale, float *scratch,
+	                        float *probs, int64_t probs_stride, void *out, nn_store out_store);
 	/* One LSTM step: gates[4H] (already x w_ih^T + b_ih + h w_hh^T + b_hh, order i f g o) and c[H] -> new c in place, h[H]. */
 	void (*lstm_gates)(const float *gates, float *c, float *h, int64_t hidden);
 } nn_kernels;

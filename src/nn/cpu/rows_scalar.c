@@ -109,9 +109,8 @@ static void depthwise(const float *x, int64_t time, int64_t channels, const floa
 }
 
 static void cache_attention(const float *q, const void *k_cache, const void *v_cache, nn_store store, const int32_t *table,
-                            int64_t stride_slot, int64_t width, int heads, int64_t length, float scale, float *scratch, float *probs,
-                            int64_t probs_stride, void *out, nn_store out_store) {
-	int64_t size = width / heads;
+                            int64_t stride_slot, int64_t width, int64_t size, int heads, int64_t length, float scale, float *scratch,
+                            float *probs, int64_t probs_stride, void *out, nn_store out_store) {
 	for (int64_t first = 0; first < size * heads; first += size) {
 		for (int64_t p = 0; p < length; p++) {
 			int64_t key = table[p] * stride_slot + p * width + first;

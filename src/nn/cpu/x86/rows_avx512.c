@@ -262,9 +262,8 @@ static inline const void *element(const void *x, nn_store store, int64_t i) {
 }
 
 static void cache_attention(const float *q, const void *k_cache, const void *v_cache, nn_store store, const int32_t *table,
-                            int64_t stride_slot, int64_t width, int heads, int64_t length, float scale, float *scratch, float *probs,
-                            int64_t probs_stride, void *out, nn_store out_store) {
-	int64_t size = width / heads;
+                            int64_t stride_slot, int64_t width, int64_t size, int heads, int64_t length, float scale, float *scratch,
+                            float *probs, int64_t probs_stride, void *out, nn_store out_store) {
 	for (int64_t first = 0; first < size * heads; first += size) {
 		view k = { element(k_cache, store, first), table, stride_slot, width };
 		view v = { element(v_cache, store, first), table, stride_slot, width };

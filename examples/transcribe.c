@@ -21,7 +21,8 @@ int main(int argc, char **argv) {
 	if (result == SN_OK)
 		result = sn_transcribe_file(&transcript, model, argv[1], &options, err);
 	if (result == SN_OK)
-		printf("%s, %.1f s of audio in %.2f s: %s\n", transcript->language, transcript->duration, transcript->processing_time, transcript->text);
+		printf("%s, %.1f s of audio in %.2f s: %s\n", transcript->language, transcript->duration, transcript->processing_time,
+		       transcript->text);
 	else
 		fprintf(stderr, "%s\n", err);
 	sn_transcript_free(&transcript);

@@ -126,10 +126,10 @@ typedef struct sn_model_options {
 } sn_model_options;
 
 /* Loads a model, or takes another reference to one loaded with the same options. `name` is a catalogue name or alias
- * ("openai/whisper-base", "base", "joe"), a directory, or a .onnx file of a Piper voice. NULL or "auto" (with options->task): the
- * default model of the task. Loading is atomic: on failure nothing changes for models that are in use.
- * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files: names file and
- * tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_IO, SN_E_LIMIT, SN_E_MEMORY. */
+ * ("openai/whisper-base", "base", "joe"), a directory, or a .onnx file of a Piper voice. NULL or "auto" (with options->task):
+ * the default model of the task. Loading is atomic: on failure nothing changes for models that are in use.
+ * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files:
+ * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_IO, SN_E_LIMIT, SN_E_MEMORY. */
 SN_API int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err);
 
 /* Gives a reference back; the last one frees the model. Sessions hold a reference of their own. */
@@ -149,7 +149,6 @@ typedef struct sn_model_info {
 	int speakers;              /* speak: voices in the model */
 	int detects_language, translates, streams, has_speed; /* 0 or 1 */
 	int windows;               /* most windows decoded together */
-	size_t packed_bytes;       /* packed weights and working memory */
 	double load_time;
 	int from_cache;            /* packed weights came from disk */
 } sn_model_info;
@@ -174,8 +173,9 @@ SN_API void sn_model_list_free(sn_model_list **list);
 /* One figure of a measurement: the median of `runs` runs in `unit` ("s", "ms", "Gflop/s", "MB"). */
 typedef struct sn_measure { char name[40], unit[16]; double median, best; int runs; } sn_measure;
 
-/* Times the parts of a loaded model on the engine's threads, each `runs` times (1..1000; 0: 5): Whisper: one encoder window and one decoder step; VITS:
- * nothing beyond what sn_tts_result says. Writes at most `max` figures and *count. Sessions of the engine wait meanwhile.
+/* Times the parts of a loaded model on the engine's threads, each `runs` times (1..1000; 0: 5): Whisper: one encoder window and
+ * one decoder step; VITS: nothing beyond what sn_tts_result says. Writes at most `max` figures and *count. Sessions of the
+ * engine wait meanwhile.
  * Returns SN_OK, SN_E_ARGUMENT, SN_E_MEMORY. */
 SN_API int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max, size_t *count, char *err);
 
@@ -239,14 +239,15 @@ typedef struct sn_stt_options {
 #define SN_MAX_PROMPT ((size_t)4096)           /* bytes */
 
 /* Opens a session on a model that transcribes. The session holds a reference to the model.
- * Returns SN_OK, SN_E_ARGUMENT (an option out of range, unknown language or task), SN_E_UNSUPPORTED (the model cannot do it: language, translation,
- * words; or is no speech-to-text model), SN_E_NOT_FOUND (vad on and no silero-vad installed), SN_E_BUSY (too many sessions), SN_E_MEMORY. */
+ * Returns SN_OK, SN_E_ARGUMENT (an option out of range, unknown language or task), SN_E_UNSUPPORTED (the model cannot do it:
+ * language, translation, words; or is no speech-to-text model), SN_E_NOT_FOUND (vad on and no silero-vad installed), SN_E_BUSY
+ * (too many sessions), SN_E_MEMORY. */
 SN_API int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, char *err);
 
 /* Hands over `count` samples (0 is fine), mono float32 at 16 kHz, copied. All or none are taken. Waits while the queue is full.
- * Returns SN_OK; SN_AGAIN (none taken: the session rests until events are pulled; pull, then push the same again); SN_E_FORMAT (NaN or
- * infinity: says where; none taken); SN_E_LIMIT (more than SN_STT_MAX_PUSH); SN_E_CLOSED (after finish); SN_E_CANCELLED; or the error that
- * ended the session. */
+ * Returns SN_OK; SN_AGAIN (none taken: the session rests until events are pulled; pull, then push the same again); SN_E_FORMAT
+ * (NaN or infinity: says where; none taken); SN_E_LIMIT (more than SN_STT_MAX_PUSH); SN_E_CLOSED (after finish);
+ * SN_E_CANCELLED; or the error that ended the session. */
 SN_API int sn_stt_push(sn_stt *stt, const float *pcm, size_t count, char *err);
 
 /* No more input will come. Returns SN_OK, SN_E_CLOSED (finished before), SN_E_CANCELLED. */
@@ -292,27 +293,30 @@ typedef struct sn_transcript {
 	size_t note_count;
 } sn_transcript;
 
-/* Transcribes a file in any format that is read in process (wav, flac, ogg, opus, mp3) or that FFmpeg reads; path "-": standard input.
- * Any rate and channel count. Memory does not grow with the length of the audio. Free *out with sn_transcript_free.
- * Returns SN_OK, SN_E_NOT_FOUND, SN_E_FORMAT (not audio, empty, truncated header, not a number: says where), SN_E_DEPENDENCY (the sonant-decode helper is needed
- * and missing), SN_E_IO, and what sn_stt_open and sn_stt_pull return. */
+/* Transcribes a file in any format that is read in process (wav, flac, ogg, opus, mp3) or that FFmpeg reads; path "-": standard
+ * input. Any rate and channel count. Memory does not grow with the length of the audio. Free *out with sn_transcript_free.
+ * Returns SN_OK, SN_E_NOT_FOUND, SN_E_FORMAT (not audio, empty, truncated header, not a number: says where), SN_E_DEPENDENCY
+ * (the sonant-decode helper is needed and missing), SN_E_IO, and what sn_stt_open and sn_stt_pull return. */
 SN_API int sn_transcribe_file(sn_transcript **out, sn_model *model, const char *path, const sn_stt_options *options, char *err);
 
 /* The same for the bytes of a file, */
-SN_API int sn_transcribe_memory(sn_transcript **out, sn_model *model, const void *data, size_t size, const sn_stt_options *options, char *err);
+SN_API int sn_transcribe_memory(sn_transcript **out, sn_model *model, const void *data, size_t size,
+                                const sn_stt_options *options, char *err);
 
 /* and for samples: mono float32 at 16 kHz. */
-SN_API int sn_transcribe_pcm(sn_transcript **out, sn_model *model, const float *pcm, size_t count, const sn_stt_options *options, char *err);
+SN_API int sn_transcribe_pcm(sn_transcript **out, sn_model *model, const float *pcm, size_t count, const sn_stt_options *options,
+                             char *err);
 
 SN_API void sn_transcript_free(sn_transcript **transcript);
 
 #define SN_TRANSCRIPT_FORMATS "text, json, verbose_json, srt, vtt, tsv"
 
-/* Writes a transcript: "text" (one line), "json" (one line: everything but the decoder's numbers), "verbose_json" (with tokens, log
- * probabilities and so on of each segment, indented), "srt", "vtt", "tsv" (milliseconds). file: becomes the JSON's "file"; may be NULL. *text
- * is malloc'ed (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
+/* Writes a transcript: "text" (one line), "json" (one line: everything but the decoder's numbers), "verbose_json" (with tokens,
+ * log probabilities and so on of each segment, indented), "srt", "vtt", "tsv" (milliseconds). file: becomes the JSON's "file";
+ * may be NULL. *text is malloc'ed (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
  * Returns SN_OK, SN_E_ARGUMENT (unknown format: lists them), SN_E_MEMORY. */
-SN_API int sn_transcript_format(char **text, size_t *size, const sn_transcript *transcript, const char *format, const char *file, char *err);
+SN_API int sn_transcript_format(char **text, size_t *size, const sn_transcript *transcript, const char *format, const char *file,
+                                char *err);
 
 /* ---- text to speech ---- */
 
@@ -335,19 +339,20 @@ typedef struct sn_tts_options {
 #define SN_SPEAK_MAX_TEXT ((size_t)512 << 10)  /* bytes of text of a one-call helper */
 #define SN_TTS_MAX_CHUNKS 8                    /* chunks waiting to be pulled beyond which a session rests */
 
-/* Opens a session on a model that speaks. Returns SN_OK, SN_E_ARGUMENT, SN_E_UNSUPPORTED (not a text-to-speech model, language), SN_E_NOT_FOUND (voice),
- * SN_E_DEPENDENCY (the sonant-phonemize helper is needed and missing), SN_E_BUSY, SN_E_MEMORY. */
+/* Opens a session on a model that speaks. Returns SN_OK, SN_E_ARGUMENT, SN_E_UNSUPPORTED (not a text-to-speech model,
+ * language), SN_E_NOT_FOUND (voice), SN_E_DEPENDENCY (the sonant-phonemize helper is needed and missing), SN_E_BUSY,
+ * SN_E_MEMORY. */
 SN_API int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, char *err);
 
-/* Hands over text: whole sentences are spoken as they come, the rest waits for more text or finish. Phonemes are made here, sentence by sentence.
- * Waits while SN_TTS_MAX_TEXT bytes wait. Returns SN_OK; SN_AGAIN (nothing taken: the session rests until audio is pulled; pull, then push the same
- * again); SN_E_FORMAT (invalid UTF-8: says where; a push holds whole characters);
- * SN_E_LIMIT (more than SN_TTS_MAX_TEXT bytes at once, or a sentence that is too long for the model); SN_E_CLOSED; SN_E_CANCELLED; or the error that
- * ended the session. */
+/* Hands over text: whole sentences are spoken as they come, the rest waits for more text or finish. Phonemes are made here,
+ * sentence by sentence. Waits while SN_TTS_MAX_TEXT bytes wait. Returns SN_OK; SN_AGAIN (nothing taken: the session rests until
+ * audio is pulled; pull, then push the same again); SN_E_FORMAT (invalid UTF-8: says where; a push holds whole characters);
+ * SN_E_LIMIT (more than SN_TTS_MAX_TEXT bytes at once, or a sentence that is too long for the model); SN_E_CLOSED;
+ * SN_E_CANCELLED; or the error that ended the session. */
 SN_API int sn_tts_push(sn_tts *tts, const char *text, size_t size, char *err);
 
-/* No more text will come. Returns SN_OK, SN_E_CLOSED, SN_E_CANCELLED, SN_E_ARGUMENT (there was nothing to speak: empty, or without a
- * letter or digit). */
+/* No more text will come. Returns SN_OK, SN_E_CLOSED, SN_E_CANCELLED, SN_E_ARGUMENT (there was nothing to speak: empty, or
+ * without a letter or digit). */
 SN_API int sn_tts_finish(sn_tts *tts, char *err);
 
 typedef struct sn_audio {
@@ -379,14 +384,16 @@ typedef struct sn_speech {
 } sn_speech;
 SN_API void sn_tts_result(const sn_tts *tts, sn_speech *speech);
 
-/* Speaks text to a file; path "-": standard output. format: "wav", "flac", "mp3", "opus", "pcm" (16-bit little endian), or NULL: by the path's ending (none: wav).
- * A file that already exists is replaced; on failure no half-written file is left. speech may be NULL.
+/* Speaks text to a file; path "-": standard output. format: "wav", "flac", "mp3", "opus", "pcm" (16-bit little endian), or
+ * NULL: by the path's ending (none: wav). A file that already exists is replaced; on failure no half-written file is left.
+ * speech may be NULL.
  * Returns SN_OK, SN_E_ARGUMENT (format), SN_E_IO, SN_E_NO_SPACE, and what sn_tts_open, push, finish and pull return. */
-SN_API int sn_speak_file(sn_model *model, const char *text, size_t size, const char *path, const char *format, const sn_tts_options *options, sn_speech *speech, char *err);
+SN_API int sn_speak_file(sn_model *model, const char *text, size_t size, const char *path, const char *format,
+                         const sn_tts_options *options, sn_speech *speech, char *err);
 
 /* The same to memory: *data is malloc'ed (free() it). format NULL: "wav". */
-SN_API int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char *text, size_t size, const char *format, const sn_tts_options *options,
-                           sn_speech *speech, char *err);
+SN_API int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char *text, size_t size, const char *format,
+                           const sn_tts_options *options, sn_speech *speech, char *err);
 
 #ifdef __cplusplus
 }

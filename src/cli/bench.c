@@ -30,17 +30,19 @@ static const cli_option options[] = {
 static const cli_command command = {
 	.name = "bench",
 	.usage = "bench [FILE...] [OPTION...]",
-	.summary = "Measures speed: loading, encoder, decoder step, transcribing each FILE (with the model loaded), speaking a short text and a paragraph.",
+	.summary = "Measures speed: loading, encoder, decoder step, transcribing each FILE (with the model loaded), speaking a\n"
+	           "short text and a paragraph.",
 	.options = options,
 	.option_count = COUNT(options),
 };
 
 static const char short_text[] = "The quick brown fox jumps over the dog.";
 static const char paragraph[] =
-	"Every morning the baker opens her shop before the sun is up. She lights the oven, weighs the flour, and shapes the loaves by hand, one after another, "
-	"until the long table is full. By the time the first people pass on their way to work, the whole street smells of warm bread. Some of them stop for a roll, "
-	"others only wave through the window. When the last loaf is sold she sweeps the floor, writes down what she needs for the next day, and walks home along the "
-	"river, where the evening light lies on the water and the boats come in.";
+	"Every morning the baker opens her shop before the sun is up. She lights the oven, weighs the flour, and shapes the loaves by "
+	"hand, one after another, until the long table is full. By the time the first people pass on their way to work, the whole "
+	"street smells of warm bread. Some of them stop for a roll, others only wave through the window. When the last loaf is sold she "
+	"sweeps the floor, writes down what she needs for the next day, and walks home along the river, where the evening light lies on "
+	"the water and the boats come in.";
 
 typedef struct rows {
 	sn_measure row[MAX_ROWS];
@@ -158,7 +160,8 @@ static void print(const rows *r, const sn_engine_info *info, int json) {
 		const sn_measure *const m = &r->row[i];
 		char *name = cli_quoted(m->name);
 		if (json)
-			printf("%s{\"name\": %s, \"unit\": \"%s\", \"median\": %.6g, \"best\": %.6g, \"runs\": %d}", i ? ", " : "", name ? name : "\"\"", m->unit, m->median, m->best, m->runs);
+			printf("%s{\"name\": %s, \"unit\": \"%s\", \"median\": %.6g, \"best\": %.6g, \"runs\": %d}", i ? ", " : "",
+			       name ? name : "\"\"", m->unit, m->median, m->best, m->runs);
 		else
 			printf("%-40s %12.3f %12.3f  %s\n", m->name, m->median, m->best, m->unit);
 		free(name);

@@ -113,8 +113,8 @@ void cli_help(const cli_command *c, FILE *out) {
 	for (int i = 0; i < c->option_count; i++) {
 		char left[64];
 		const cli_option *const o = &c->options[i];
-		snprintf(left, sizeof left, "%s%.1s%s--%s%s%s", o->letter ? "-" : "  ", o->letter ? &o->letter : "", o->letter ? ", " : "  ", o->name, o->value ? " " : "",
-		         o->value ? o->value : "");
+		snprintf(left, sizeof left, "%s%.1s%s--%s%s%s", o->letter ? "-" : "  ", o->letter ? &o->letter : "",
+		         o->letter ? ", " : "  ", o->name, o->value ? " " : "", o->value ? o->value : "");
 		fprintf(out, "  %-26s %s\n", left, o->help);
 	}
 	if (c->details)

@@ -6,7 +6,8 @@
 
 #include <stdio.h>
 
-/* One option of a subcommand. A long name without its dashes, a letter or 0; `value` names the argument in the help, NULL: a switch. */
+/* One option of a subcommand. A long name without its dashes, a letter or 0; `value` names the argument in the help, NULL: a
+ * switch. */
 typedef struct cli_option {
 	const char *name;
 	char letter;
@@ -21,8 +22,8 @@ typedef struct cli_command {
 	int option_count;
 } cli_command;
 
-/* Sorts arguments into options and operands: operands (argc places) receives the latter. Prints what is wrong. Returns the count of operands,
- * -1 for a mistake (exit status 2), -2 after --help was printed. */
+/* Sorts arguments into options and operands: operands (argc places) receives the latter. Prints what is wrong. Returns the
+ * count of operands, -1 for a mistake (exit status 2), -2 after --help was printed. */
 int cli_parse(const cli_command *command, int argc, char **argv, const char **operands);
 void cli_help(const cli_command *command, FILE *out);
 

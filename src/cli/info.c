@@ -35,8 +35,9 @@ int cli_info(int argc, char **argv) {
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
 	sn_engine_describe(engine, &info);
-	printf(json ? "{\"version\": \"%s\", \"cpu\": \"%s\", \"threads\": %d, \"home\": \"%s\"}\n" : "version  %s\ncpu      %s\nthreads  %d\nhome     %s\n", sn_version(), info.cpu,
-	       info.threads, info.home);
+	static const char text[] = "version  %s\ncpu      %s\nthreads  %d\nhome     %s\n";
+	static const char object[] = "{\"version\": \"%s\", \"cpu\": \"%s\", \"threads\": %d, \"home\": \"%s\"}\n";
+	printf(json ? object : text, sn_version(), info.cpu, info.threads, info.home);
 	sn_engine_close(&engine);
 	return sn_result_exit(cli_write("", 0));
 }

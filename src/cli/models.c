@@ -22,7 +22,9 @@ static const cli_command command = {
 	.option_count = COUNT(options),
 };
 
-static const char *const tasks[] = { [0] = "?", [SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad" };
+static const char *const tasks[] = {
+	[0] = "?", [SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad",
+};
 
 static int is_json(void) { return args.format && strcmp(args.format, "json") == 0; }
 
@@ -35,8 +37,9 @@ static int print(json_t *value) {
 }
 
 static json_t *entry_json(const sn_model_entry *e) {
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:s}", "name", e->name, "aliases", e->aliases, "task", tasks[e->task], "architecture", e->architecture, "installed",
-	                 e->installed, "bytes", (json_int_t)e->bytes, "licence", e->licence, "source", e->source, "path", e->path);
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:s}", "name", e->name, "aliases", e->aliases, "task", tasks[e->task],
+	                 "architecture", e->architecture, "installed", e->installed, "bytes", (json_int_t)e->bytes, "licence", e->licence,
+	                 "source", e->source, "path", e->path);
 }
 
 static int list(sn_engine *engine) {
@@ -55,7 +58,8 @@ static int list(sn_engine *engine) {
 			json_array_append(all, o);
 		json_decref(o);
 		if (!is_json())
-			printf("%-26s %-11s %-10s %8.1f  %-12s %s\n", e->name, tasks[e->task], e->installed ? "yes" : "no", (double)e->bytes / 1e6, e->licence, e->aliases);
+			printf("%-26s %-11s %-10s %8.1f  %-12s %s\n", e->name, tasks[e->task], e->installed ? "yes" : "no",
+			       (double)e->bytes / 1e6, e->licence, e->aliases);
 	}
 	sn_model_list_free(&models);
 	if (is_json())
@@ -68,10 +72,11 @@ static json_t *info_json(const sn_model_info *m) {
 	json_t *languages = json_array();
 	for (int i = 0; i < m->language_count; i++)
 		json_array_append_new(languages, json_string(m->languages[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:b, s:b, s:b, s:b, s:f, s:b, s:o}", "name", m->name, "path", m->path, "architecture", m->architecture, "dtype",
-	                 m->precision, "task", tasks[m->task], "parameters", (json_int_t)m->parameters, "sample_rate", m->sample_rate, "speakers", m->speakers,
-	                 "detects_language", m->detects_language, "translates", m->translates, "streams", m->streams, "has_speed", m->has_speed, "load_time", m->load_time,
-	                 "from_cache", m->from_cache, "languages", languages);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:b, s:b, s:b, s:b, s:f, s:b, s:o}", "name", m->name, "path", m->path,
+	                 "architecture", m->architecture, "dtype", m->precision, "task", tasks[m->task], "parameters",
+	                 (json_int_t)m->parameters, "sample_rate", m->sample_rate, "speakers", m->speakers, "detects_language",
+	                 m->detects_language, "translates", m->translates, "streams", m->streams, "has_speed", m->has_speed, "load_time",
+	                 m->load_time, "from_cache", m->from_cache, "languages", languages);
 }
 
 static int info(sn_engine *engine, const char *name) {
@@ -86,12 +91,14 @@ static int info(sn_engine *engine, const char *name) {
 	if (is_json()) {
 		status = print(info_json(&m));
 	} else {
-		printf("name          %s\npath          %s\narchitecture  %s\ntask          %s\ndtype         %s\nparameters    %.1f million\nsample rate   %d Hz\n", m.name, m.path,
-		       m.architecture, tasks[m.task], m.precision, (double)m.parameters * 1e-6, m.sample_rate);
+		printf("name          %s\npath          %s\narchitecture  %s\ntask          %s\n", m.name, m.path, m.architecture,
+		       tasks[m.task]);
+		printf("dtype         %s\nparameters    %.1f million\nsample rate   %d Hz\n", m.precision, (double)m.parameters * 1e-6,
+		       m.sample_rate);
 		if (m.speakers)
 			printf("speakers      %d\n", m.speakers);
-		printf("can           %s%s%s%s\n", tasks[m.task], m.detects_language ? ", detect the language" : "", m.translates ? ", translate into English" : "",
-		       m.has_speed ? ", change its speed" : "");
+		printf("can           %s%s%s%s\n", tasks[m.task], m.detects_language ? ", detect the language" : "",
+		       m.translates ? ", translate into English" : "", m.has_speed ? ", change its speed" : "");
 		printf("languages    ");
 		for (int i = 0; i < m.language_count; i++)
 			printf(" %s", m.languages[i]);

@@ -45,15 +45,17 @@ static int print_facts(const sn_speech *s) {
 	FILE *f = open_memstream(&text, &size);
 	int code = f && model && voice && out ? SN_OK : SN_E_MEMORY;
 	if (f && code == SN_OK && strcmp(args.format, "json") == 0) {
-		fprintf(f, "{\"success\": true, \"output\": %s, \"sample_rate\": %d, \"duration\": %.3f, \"processing_time\": %.3f, \"first_audio\": %.3f, \"sentences\": %d, ", out,
-		        s->sample_rate, s->duration, s->processing_time, s->first_audio, s->sentences);
+		fprintf(f, "{\"success\": true, \"output\": %s, \"sample_rate\": %d, \"duration\": %.3f, ", out, s->sample_rate,
+		        s->duration);
+		fprintf(f, "\"processing_time\": %.3f, \"first_audio\": %.3f, \"sentences\": %d, ", s->processing_time, s->first_audio,
+		        s->sentences);
 		fprintf(f, "\"model\": %s, \"dtype\": \"%s\", \"voice\": %s, \"notes\": [", model, s->dtype, voice);
 		for (int i = 0; i < s->note_count; i++)
 			fprintf(f, "%s{\"code\": \"%s\", \"message\": \"%s\"}", i ? ", " : "", s->notes[i].code, s->notes[i].message);
 		fprintf(f, "]}\n");
 	} else if (f && code == SN_OK) {
-		fprintf(f, "%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s\n", args.out, s->duration, s->processing_time, s->sentences,
-		        s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype);
+		fprintf(f, "%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s\n", args.out, s->duration,
+		        s->processing_time, s->sentences, s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype);
 	}
 	if (f)
 		fclose(f);
@@ -94,13 +96,15 @@ static int speak(const char *text, size_t size) {
 
 int cli_speak(int argc, char **argv) {
 	const char **operands = calloc((size_t)argc, sizeof *operands);
-	int count = operands ? cli_parse(&command, argc, argv, operands) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	int count = operands ? cli_parse(&command, argc, argv, operands) : -1;
+	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	const char *text = count == 1 ? operands[0] : NULL;
 	free(operands);
 	if (count < 0)
 		return status;
 	if (count != 1 || !args.out) {
-		fprintf(stderr, "sonant speak: %s\n", count == 0 ? "no TEXT was given" : count > 1 ? "more than one TEXT was given; quote it" : "-o OUT is missing");
+		const char *const many = count > 1 ? "more than one TEXT was given; quote it" : "-o OUT is missing";
+		fprintf(stderr, "sonant speak: %s\n", count == 0 ? "no TEXT was given" : many);
 		return status;
 	}
 	if (args.format && strcmp(args.format, "text") != 0 && strcmp(args.format, "json") != 0)

@@ -19,7 +19,8 @@ static const cli_option options[] = {
 	{ "task", 0, "TASK", "transcribe, or translate into English", CLI_TEXT, &args.stt.task },
 	{ "format", 'f', "FORMAT", SN_TRANSCRIPT_FORMATS " (default: text)", CLI_TEXT, &args.format },
 	{ "output", 'o', "OUT", "file; with several FILEs a folder; default: standard output", CLI_TEXT, &args.out },
-	{ "vad", 0, "on|off|auto", "decode speech only, in batches (default: where silero-vad is installed)", CLI_SWITCH, &args.stt.vad },
+	{ "vad", 0, "on|off|auto", "decode speech only, in batches (default: where silero-vad is installed)", CLI_SWITCH,
+		&args.stt.vad },
 	{ "batch", 0, "N", "windows decoded together with --vad (default: 8)", CLI_INT, &args.stt.batch },
 	{ "beam", 0, "N", "sequences searched; 1: greedy (default: 5)", CLI_INT, &args.stt.beam },
 	{ "prompt", 0, "TEXT", "text that the audio follows: names, spelling, style", CLI_TEXT, &args.stt.prompt },
@@ -35,9 +36,10 @@ static const cli_option options[] = {
 static const cli_command command = {
 	.name = "transcribe",
 	.usage = "transcribe FILE... [OPTION...]",
-	.summary = "Writes what is said in audio files: wav, flac, ogg, opus, mp3 and all that FFmpeg reads; \"-\" is standard input.",
-	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the others\n"
-	           "are still transcribed, and the exit status is that of the first failure.",
+	.summary = "Writes what is said in audio files: wav, flac, ogg, opus, mp3 and all that FFmpeg reads; \"-\" is standard\n"
+	           "input.",
+	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
+	           "others are still transcribed, and the exit status is that of the first failure.",
 	.options = options,
 	.option_count = COUNT(options),
 };
@@ -46,12 +48,15 @@ static const cli_command command = {
 static char *output_path(const char *file, int is_folder) {
 	const char *const base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
 	const char *const dot = strrchr(base, '.');
-	const char *const ending = strcmp(args.format, "text") == 0 ? "txt" : strcmp(args.format, "verbose_json") == 0 ? "json" : args.format;
+	const int is_text = strcmp(args.format, "text") == 0, is_json = strcmp(args.format, "verbose_json") == 0;
+	const char *const ending = is_text ? "txt" : is_json ? "json" : args.format;
+	const int is_input = strcmp(file, "-") == 0, length = dot && dot != base ? (int)(dot - base) : (int)strlen(base);
 	char *path = NULL;
 	if (!is_folder)
 		return strdup(args.out);
-	int length = asprintf(&path, "%s/%.*s.%s", args.out, dot && dot != base ? (int)(dot - base) : (int)strlen(base), strcmp(file, "-") == 0 ? "stdin" : base, ending);
-	return length < 0 ? NULL : path;
+	if (asprintf(&path, "%s/%.*s.%s", args.out, is_input ? 5 : length, is_input ? "stdin" : base, ending) < 0)
+		return NULL;
+	return path;
 }
 
 /* Returns an exit status. */
@@ -82,7 +87,11 @@ static int transcribe_one(sn_model *model, const char *file, int is_folder, int 
 	if (!*t->text && t->note_count && strcmp(args.format, "json") != 0 && strcmp(args.format, "verbose_json") != 0)
 		fprintf(stderr, "sonant: %s: %s\n", file, t->notes[t->note_count - 1].message);
 	char *path = args.out ? output_path(file, is_folder) : NULL;
-	int status = args.out ? path ? write_file(path, text, size) : cli_fail(SN_E_MEMORY, file, "out of memory") : sn_result_exit(cli_write(text, size));
+	int status;
+	if (!args.out)
+		status = sn_result_exit(cli_write(text, size));
+	else
+		status = path ? write_file(path, text, size) : cli_fail(SN_E_MEMORY, file, "out of memory");
 	free(path);
 	free(text);
 	sn_transcript_free(&t);
@@ -107,12 +116,13 @@ static int prepare_output(int files, int *is_folder) {
 }
 
 static int transcribe_all(const char **files, int count, int is_folder) {
+	const sn_model_options load = { .task = SN_TASK_TRANSCRIBE, .windows = args.stt.batch };
 	char err[SN_ERRLEN];
 	sn_engine *engine = NULL;
 	sn_model *model = NULL;
 	int code = cli_engine_open(&engine, &args.engine, err), first = 0;
 	if (code == SN_OK)
-		code = sn_model_load(&model, engine, args.model, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE, .windows = args.stt.batch }, err);
+		code = sn_model_load(&model, engine, args.model, &load, err);
 	if (code != SN_OK)
 		first = cli_fail(code, NULL, err);
 	for (int i = 0; i < count && code == SN_OK; i++) {
@@ -127,7 +137,8 @@ static int transcribe_all(const char **files, int count, int is_folder) {
 int cli_transcribe(int argc, char **argv) {
 	const char **files = calloc((size_t)argc, sizeof *files);
 	args.format = "text";
-	int is_folder, count = files ? cli_parse(&command, argc, argv, files) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	int is_folder, count = files ? cli_parse(&command, argc, argv, files) : -1;
+	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	if (count == 0) {
 		fprintf(stderr, "sonant transcribe: no FILE was given\n");
 		cli_help(&command, stderr);

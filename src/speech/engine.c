@@ -31,7 +31,8 @@ int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err)
 	const sn_engine_options *const o = options ? options : &defaults;
 	*out = NULL;
 	if (o->threads < 0 || o->threads > SN_MAX_THREADS)
-		return sn_fail(err, SN_E_ARGUMENT, "%d threads asked for; 1 to %d can be had, 0 means one for each CPU", o->threads, SN_MAX_THREADS);
+		return sn_fail(err, SN_E_ARGUMENT, "%d threads asked for; 1 to %d can be had, 0 means one for each CPU", o->threads,
+		               SN_MAX_THREADS);
 	if (o->precision < SN_AUTO || o->precision > SN_PRECISION_INT8)
 		return sn_fail(err, SN_E_ARGUMENT, "precision %d is none of sn_precision", (int)o->precision);
 	sn_engine *engine = calloc(1, sizeof *engine);

@@ -37,8 +37,8 @@ int sn_lane_open(sn_lane **out, sn_whisper *whisper, int windows, int rows, sn_s
 		free(slots);
 		return sn_fail(err, SN_E_MEMORY, "no memory for %d windows and %d sequences", windows, rows);
 	}
-	*lane = (sn_lane){ .whisper = whisper, .config = sn_whisper_get_config(whisper), .sched = sched, .pool = pool, .windows = windows,
-	                   .rows = rows, .free_slots = slots, .free_count = rows, .budget = 25 };
+	*lane = (sn_lane){ .whisper = whisper, .config = sn_whisper_get_config(whisper), .sched = sched, .pool = pool,
+	                   .windows = windows, .rows = rows, .free_slots = slots, .free_count = rows, .budget = 25 };
 	for (int i = 0; i < rows; i++)
 		slots[i] = rows - 1 - i;
 	int result = sn_mel_open(&lane->mel, lane->config->mels, err);
@@ -139,14 +139,16 @@ int sn_lane_encode(sn_lane *lane, sn_place *place) {
 
 int sn_lane_detect(sn_lane *lane, sn_place *place, char *err) {
 	const sn_search_options options = { .beam = 1 };
-	int result = sn_search_start(place->search, place->entry, place->slots, place->slot_count, &lane->config->sot, 1, 0, &options, err);
+	int result = sn_search_start(place->search, place->entry, place->slots, place->slot_count, &lane->config->sot, 1, 0, &options,
+	                             err);
 	place->searching = place->detecting = result == SN_OK;
 	return result;
 }
 
-int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index, const sn_search_options *options,
-                   char *err) {
-	int result = sn_search_start(place->search, place->entry, place->slots, place->slot_count, prompt, count, sot_index, options, err);
+int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index,
+                   const sn_search_options *options, char *err) {
+	int result = sn_search_start(place->search, place->entry, place->slots, place->slot_count, prompt, count, sot_index, options,
+	                             err);
 	place->searching = result == SN_OK;
 	return result;
 }

@@ -1,5 +1,5 @@
-/* What the sessions of one loaded Whisper share: the encoder, the entries for encoded windows, the cache slots, and the decoder step
- * that takes the rows of every search at once. Only the conductor calls it. */
+/* What the sessions of one loaded Whisper share: the encoder, the entries for encoded windows, the cache slots, and the decoder
+ * step that takes the rows of every search at once. Only the conductor calls it. */
 #ifndef SN_SPEECH_LANE_H
 #define SN_SPEECH_LANE_H
 
@@ -29,7 +29,8 @@ void sn_lane_close(sn_lane **lane);
 sn_whisper *sn_lane_whisper(const sn_lane *lane);
 int sn_lane_windows(const sn_lane *lane);
 
-/* A free place with `slots` cache slots for the job, and the encoder with it. NULL: not now, the job is woken when it may try again. */
+/* A free place with `slots` cache slots for the job, and the encoder with it. NULL: not now, the job is woken when it may try
+ * again. */
 sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots);
 /* Gives the place back whatever it is doing. */
 void sn_lane_give(sn_lane *lane, sn_place *place);
@@ -40,7 +41,8 @@ void sn_lane_features(sn_lane *lane, sn_place *place, const sn_mel_view *view, i
 int sn_lane_encode(sn_lane *lane, sn_place *place);
 
 int sn_lane_detect(sn_lane *lane, sn_place *place, char *err);
-int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index, const sn_search_options *options, char *err);
+int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index,
+                   const sn_search_options *options, char *err);
 /* One decoder step for the rows of all searches; the time is shared among their jobs. self: whose step this is. */
 void sn_lane_decode(sn_lane *lane, sn_job *self);
 

@@ -17,8 +17,8 @@ typedef struct job {
 	char *err;
 } job;
 
-/* Floating-point operations of one window (two for a multiplication and its addition): convolutions, linear layers, attention, keys and values of the
- * decoder's cross attention. */
+/* Floating-point operations of one window (two for a multiplication and its addition): convolutions, linear layers, attention,
+ * keys and values of the decoder's cross attention. */
 static double encoder_flops(const sn_whisper_config *c) {
 	const double t = c->source_positions, d = c->width, ffn = c->encoder_ffn, layers = c->encoder_layers;
 	const double front = 2 * t * 3 * c->mels * d + t * 3 * d * d;
@@ -37,7 +37,8 @@ static void run_decoder(sn_whisper *w, const sn_place *place, int32_t *table, fl
 	const sn_whisper_config *const c = sn_whisper_get_config(w);
 	double start = sn_now();
 	for (int i = 0; i < STEPS && i < c->target_positions; i++) {
-		const sn_whisper_row row = { .token = c->sot, .position = i, .slot = place->slots[0], .window = place->entry, .table = table, .logits = logits };
+		const sn_whisper_row row = { .token = c->sot, .position = i, .slot = place->slots[0], .window = place->entry,
+			.table = table, .logits = logits };
 		sn_whisper_decode(w, &row, 1);
 	}
 	*seconds = (sn_now() - start) / STEPS;
@@ -77,7 +78,8 @@ static int ascending(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
-static void add(sn_measure *measures, size_t max, size_t *count, const char *name, const char *unit, double median, double best, int runs) {
+static void add(sn_measure *measures, size_t max, size_t *count, const char *name, const char *unit, double median, double best,
+                int runs) {
 	if (*count == max)
 		return;
 	sn_measure *m = &measures[(*count)++];

@@ -146,8 +146,8 @@ static int load(sn_model *m, const sn_model_place *place, char *err) {
 	}
 	struct stat before;
 	m->from_cache = *pack && stat(pack, &before) == 0;
-	const sn_load_options options = { .dir = place->path, .dtype = m->dtype, .pool = m->engine->pool, .pack_path = *pack ? pack : NULL,
-	                                  .windows = m->windows, .rows = rows < MIN_ROWS ? MIN_ROWS : rows };
+	const sn_load_options options = { .dir = place->path, .dtype = m->dtype, .pool = m->engine->pool, .windows = m->windows,
+	                                  .pack_path = *pack ? pack : NULL, .rows = rows < MIN_ROWS ? MIN_ROWS : rows };
 	int result;
 	if (m->architecture == SN_ARCH_WHISPER)
 		result = load_whisper(m, &options, err);
@@ -203,7 +203,8 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 	sn_model_place place;
 	*out = NULL;
 	if (o->windows < 0 || o->windows > SN_LANE_MAX_WINDOWS)
-		return sn_fail(err, SN_E_ARGUMENT, "%d windows asked for; 1 to %d can be decoded together", o->windows, SN_LANE_MAX_WINDOWS);
+		return sn_fail(err, SN_E_ARGUMENT, "%d windows asked for; 1 to %d can be decoded together", o->windows,
+		               SN_LANE_MAX_WINDOWS);
 	if (o->precision < SN_AUTO || o->precision > SN_PRECISION_INT8)
 		return sn_fail(err, SN_E_ARGUMENT, "precision %d is none of sn_precision", (int)o->precision);
 	int result = resolve(engine, name, o->task, &place, err);
@@ -213,7 +214,8 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 	if (!task)
 		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, VITS, Silero VAD)", place.path);
 	if (o->task && o->task != task)
-		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is a %s model: it cannot be used to %s", place.name, place.architecture,
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is a %s model: it cannot be used to %s", place.name,
+		               place.architecture,
 		               o->task == SN_TASK_VAD ? "detect speech" : task_names[o->task]);
 	const nn_dtype dtype = task == SN_TASK_VAD ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
 	const int windows = o->windows ? o->windows : DEFAULT_WINDOWS;
@@ -229,7 +231,7 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 
 void sn_model_describe(const sn_model *m, sn_model_info *info) {
 	*info = (sn_model_info){ .name = m->name, .path = m->path, .architecture = architectures[m->architecture].name,
-		.precision = sn_dtype_label(m->dtype), .task = architectures[m->architecture].task, .sample_rate = SN_STT_RATE, .speakers = 0,
+		.precision = sn_dtype_label(m->dtype), .task = architectures[m->architecture].task, .sample_rate = SN_STT_RATE,
 		.languages = m->languages, .windows = m->windows, .load_time = m->load_time, .from_cache = m->from_cache };
 	if (m->whisper) {
 		const sn_whisper_config *const c = sn_whisper_get_config(m->whisper);
@@ -276,14 +278,16 @@ static void fill_list(model_list *l, const sn_store *store, int known, int insta
 		const sn_model_place *const place = installed_place(l, installed, e);
 		snprintf(l->paths[i], sizeof l->paths[i], "%.*s/models/%s", SN_STORE_PATH / 2, sn_store_home(store), e->directory);
 		list_aliases(l->aliases[i], e);
-		l->list.entries[l->list.count++] = (sn_model_entry){ .name = e->name, .architecture = e->architecture, .licence = e->licence,
+		l->list.entries[l->list.count++] = (sn_model_entry){ .name = e->name, .architecture = e->architecture,
+			.licence = e->licence,
 			.source = e->origin, .aliases = l->aliases[i], .task = task_of(e->architecture), .bytes = (uint64_t)e->size,
 			.installed = place != NULL, .path = place ? place->path : l->paths[i] };
 	}
 	for (int i = 0; i < installed; i++) {
 		const sn_model_place *const p = &l->places[i];
 		if (!p->entry)
-			l->list.entries[l->list.count++] = (sn_model_entry){ .name = p->name, .architecture = p->architecture, .licence = "", .source = "",
+			l->list.entries[l->list.count++] = (sn_model_entry){ .name = p->name, .architecture = p->architecture, .licence = "",
+				.source = "",
 				.aliases = "", .task = task_of(p->architecture), .installed = 1, .path = p->path };
 	}
 }

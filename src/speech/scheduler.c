@@ -149,7 +149,8 @@ int sn_sched_add(sn_sched *s, sn_job *job, char *err) {
 		s->count++;
 	}
 	pthread_mutex_unlock(&s->lock);
-	return full ? sn_fail(err, SN_E_BUSY, "%d sessions are open, which is the most an engine takes; close some", SN_SCHED_MAX_JOBS) : SN_OK;
+	return full ? sn_fail(err, SN_E_BUSY, "%d sessions are open, which is the most an engine takes; close some",
+	                      SN_SCHED_MAX_JOBS) : SN_OK;
 }
 
 void sn_sched_remove(sn_sched *s, sn_job *job) {

@@ -64,8 +64,8 @@ static int check_text(const char *text, size_t size, char *err) {
 	return result;
 }
 
-int sn_speak_file(sn_model *model, const char *text, size_t size, const char *path, const char *format, const sn_tts_options *options,
-                  sn_speech *speech, char *err) {
+int sn_speak_file(sn_model *model, const char *text, size_t size, const char *path, const char *format,
+                  const sn_tts_options *options, sn_speech *speech, char *err) {
 	sn_tts *tts = NULL;
 	sn_encoder *encoder = NULL;
 	sn_encoder_options eo = { .format = SN_AUDIO_WAV, .channels = 1 };
@@ -79,7 +79,8 @@ int sn_speak_file(sn_model *model, const char *text, size_t size, const char *pa
 		result = sn_tts_open(&tts, model, options, err);
 	if (result == SN_OK) {
 		eo.rate = tts->config->sample_rate;
-		result = is_stdout ? sn_encoder_open_fd(&encoder, STDOUT_FILENO, "standard output", &eo, err) : sn_encoder_open_path(&encoder, path, &eo, err);
+		result = is_stdout ? sn_encoder_open_fd(&encoder, STDOUT_FILENO, "standard output", &eo, err)
+			: sn_encoder_open_path(&encoder, path, &eo, err);
 	}
 	if (result == SN_OK)
 		result = speak(tts, encoder, text, size, options, err);

@@ -19,17 +19,19 @@ static int set_language(sn_stt *stt, const char *language, char *err) {
 	char code[8] = "en";
 	stt->language = -1;
 	if (language && strcmp(language, "auto") != 0 && !sn_language_code(language, code, sizeof code))
-		return sn_fail(err, SN_E_ARGUMENT, "language \"%s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"", language);
+		return sn_fail(err, SN_E_ARGUMENT, "language \"%s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"",
+		               language);
 	if (!c->multilingual) {
 		stt->language = 0;
-		return strcmp(code, "en") == 0 ? SN_OK : sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" knows English only, not \"%s\"", stt->model->name, language);
+		return strcmp(code, "en") == 0 ? SN_OK : sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" knows English only, not \"%s\"",
+		                                                 stt->model->name, language);
 	}
 	if (!language || strcmp(language, "auto") == 0)
 		return SN_OK;
 	stt->language = find_language(c, code);
 	if (stt->language < 0)
-		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not know the language \"%s\"; its languages are listed by \"models info\"", stt->model->name,
-		               language);
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not know the language \"%s\"; \"models info\" lists its languages",
+		               stt->model->name, language);
 	return SN_OK;
 }
 
@@ -92,7 +94,8 @@ static int set_numbers(sn_stt *stt, const sn_stt_options *o, char *err) {
 static int set_vad(sn_stt *stt, sn_switch vad, char *err) {
 	if (vad != SN_OFF) {
 		char why[SN_ERRLEN];
-		int result = sn_model_load(&stt->vad_model, stt->engine, "silero-vad", &(sn_model_options){ .task = SN_TASK_VAD, .precision = SN_PRECISION_F32 }, why);
+		int result = sn_model_load(&stt->vad_model, stt->engine, "silero-vad", &(sn_model_options){ .task = SN_TASK_VAD,
+			.precision = SN_PRECISION_F32 }, why);
 		if (result != SN_OK && (vad == SN_ON || result != SN_E_NOT_FOUND))
 			return sn_fail(err, result, "%s", why);
 		if (result != SN_OK)
@@ -202,10 +205,12 @@ int sn_stt_push(sn_stt *stt, const float *pcm, size_t count, char *err) {
 		return sn_fail(err, SN_E_LIMIT, "%zu samples in one push; at most %zu are taken", count, SN_STT_MAX_PUSH);
 	size_t invalid = sn_audio_find_invalid(pcm, count);
 	if (invalid < count)
-		return sn_fail(err, SN_E_FORMAT, "sample %zu of the push is %g; samples must be numbers between -1 and 1", invalid, (double)pcm[invalid]);
+		return sn_fail(err, SN_E_FORMAT, "sample %zu of the push is %g; samples must be numbers between -1 and 1", invalid,
+		               (double)pcm[invalid]);
 	sn_sched_lock(sched);
 	int result;
-	while ((result = ended(stt, err)) == SN_OK && !stt->finished && stt->queued >= SN_STT_MAX_QUEUE && stt->events < SN_STT_MAX_EVENTS)
+	while ((result = ended(stt, err)) == SN_OK && !stt->finished && stt->queued >= SN_STT_MAX_QUEUE &&
+	       stt->events < SN_STT_MAX_EVENTS)
 		sn_sched_wait(sched, &stt->job);
 	if (result == SN_OK && stt->finished)
 		result = sn_fail(err, SN_E_CLOSED, "samples were pushed after the session was finished");

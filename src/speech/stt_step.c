@@ -1,6 +1,8 @@
 /* The steps of a transcribing session, each some milliseconds long. Two ways to cut the audio into windows of 30 s:
- *   sequential (openai-whisper's transcribe): one window after another, each beginning where the last sentence of the one before ended;
- *   with voice activity detection (as faster-whisper's batched pipeline): stretches of speech are joined to windows that need nothing of
+ *   sequential (openai-whisper's transcribe): one window after another, each beginning where the last sentence of the one before
+ * ended;
+ *   with voice activity detection (as faster-whisper's batched pipeline): stretches of speech are joined to windows that need
+ * nothing of
  *   each other, so that several are decoded at once. */
 #include "speech/stt.h"
 
@@ -31,7 +33,8 @@ static int tape_reserve(sn_stt *stt, size_t count) {
 	if (count <= stt->tape_capacity)
 		return SN_OK;
 	if (count > SN_STT_TAPE_MAX)
-		return sn_fail(stt->message, SN_E_INTERNAL, "%zu samples wait for a window; at most %zu ever should", count, SN_STT_TAPE_MAX);
+		return sn_fail(stt->message, SN_E_INTERNAL, "%zu samples wait for a window; at most %zu ever should", count,
+		               SN_STT_TAPE_MAX);
 	size_t capacity = stt->tape_capacity ? stt->tape_capacity : 4 * BLOCK;
 	while (capacity < count)
 		capacity *= 2;
@@ -97,8 +100,8 @@ static int hear(sn_stt *stt) {
 	return sn_silero_run(stt->vad_model->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->message);
 }
 
-/* Puts the speech that was found into the window being filled; a short silence before it goes along, since the model knows speech with its
- * pauses. Returns 0 when it does not fit. */
+/* Puts the speech that was found into the window being filled; a short silence before it goes along, since the model knows
+ * speech with its pauses. Returns 0 when it does not fit. */
 static int stage_speech(sn_stt *stt, const sn_vad_segment *speech) {
 	stt_piece *last = stt->piece_count ? &stt->pieces[stt->piece_count - 1] : NULL;
 	const int64_t from = last ? last->source + last->samples : 0, silence = speech->start - from;
@@ -149,7 +152,8 @@ static int piece_with(const sn_stt *stt, int64_t sample) {
 	return -1;
 }
 
-/* A window is full. Rather than inside a sentence it ends at the longest pause of its last quarter: what is behind that is carried to the next. */
+/* A window is full. Rather than inside a sentence it ends at the longest pause of its last quarter: what is behind that is
+ * carried to the next. */
 static void cut_at_pause(sn_stt *stt) {
 	const stt_piece *const last = &stt->pieces[stt->piece_count - 1];
 	const int64_t end = last->source + last->samples;
@@ -160,7 +164,8 @@ static void cut_at_pause(sn_stt *stt) {
 		const int at = piece_with(stt, p->middle);
 		if (p->middle >= end - NEAR && p->middle <= stt->speech.start + NEAR)
 			natural = p->samples > natural ? p->samples : natural;
-		else if (at >= 0 && p->middle >= stt->tape_first && 4 * (stt->pieces[at].at + p->middle - stt->pieces[at].source) >= 3 * stt->window_samples &&
+		else if (at >= 0 && p->middle >= stt->tape_first &&
+		         4 * (stt->pieces[at].at + p->middle - stt->pieces[at].source) >= 3 * stt->window_samples &&
 		         (!best || p->samples > best->samples))
 			best = p;
 	}
@@ -342,7 +347,8 @@ static int note_language(sn_stt *stt, const sn_place *place) {
 	if (stt->language_confidence < SURE_LANGUAGE)
 		sn_notes_add(&stt->notes, "language_uncertain", "the language was taken for \"%s\" with a probability of only %.2f", code,
 		             (double)stt->language_confidence);
-	return sn_stt_emit(stt, &(sn_event){ .kind = SN_EVENT_LANGUAGE, .language = code, .language_confidence = stt->language_confidence });
+	return sn_stt_emit(stt, &(sn_event){ .kind = SN_EVENT_LANGUAGE, .language = code,
+		.language_confidence = stt->language_confidence });
 }
 
 /* Moves a window on as far as it goes without computing. */
@@ -407,7 +413,8 @@ static int at_rest(const sn_stt *stt) {
 static void conclude(sn_stt *stt) {
 	const double seconds = (double)tape_end(stt) / SN_MEL_RATE;
 	if (stt->repeated)
-		sn_notes_add(&stt->notes, "decoder_fallback", "%d of %d windows were decoded again at a higher temperature", stt->repeated, stt->begun);
+		sn_notes_add(&stt->notes, "decoder_fallback", "%d of %d windows were decoded again at a higher temperature",
+		             stt->repeated, stt->begun);
 	if (tape_end(stt) == 0)
 		sn_notes_add(&stt->notes, "no_audio", "there are no samples in the audio");
 	else if (tape_end(stt) < SN_MEL_HOP)

@@ -74,7 +74,8 @@ static void remember(sn_stt *stt, const int32_t *tokens, int count) {
 }
 
 /* One segment of tokens [first, end) between two samples of the window; nothing when it has no length or no text. */
-static void add_segment(sn_stt *stt, const stt_window *w, const sn_search_result *r, int first, int end, int64_t from, int64_t to) {
+static void add_segment(sn_stt *stt, const stt_window *w, const sn_search_result *r, int first, int end, int64_t from,
+                        int64_t to) {
 	int32_t text_tokens[SN_SEARCH_MAX_TOKENS];
 	int n = 0;
 	for (int i = first; i < end; i++)
@@ -89,9 +90,11 @@ static void add_segment(sn_stt *stt, const stt_window *w, const sn_search_result
 		const int64_t last_sample = to > whole ? whole : to > first_sample ? to : first_sample;
 		const double start = source_time(w, first_sample, 0), stop = source_time(w, last_sample, 1);
 		const sn_event event = { .kind = SN_EVENT_SEGMENT, .position = stop, .segment = {
-			.id = stt->segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first, .token_count = end - first,
+			.id = stt->segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first,
+				.token_count = end - first,
 			.temperature = r->temperature, .avg_logprob = r->avg_logprob, .compression_ratio = w->compression_ratio,
-			.no_speech_prob = r->no_speech_prob, .confidence = confidence(stt, r->tokens + first, r->logprobs + first, end - first) } };
+			.no_speech_prob = r->no_speech_prob, .confidence = confidence(stt, r->tokens + first, r->logprobs + first,
+			                                                              end - first) } };
 		sn_stt_emit(stt, &event);
 		if (!stt->vad_model)
 			remember(stt, r->tokens + first, end - first);

@@ -68,7 +68,8 @@ static int add_segment(transcript *r, const sn_segment *s, char *err) {
 	to->tokens = memcpy(copy, s->tokens, tokens);
 	to->text = memcpy(copy + tokens, s->text, text);
 	const char *words = r->text.size ? s->text : s->text + strspn(s->text, " ");
-	return sn_buf_text(&r->text, words) == SN_OK ? SN_OK : sn_fail(err, SN_E_LIMIT, "the text is longer than %zu bytes", MAX_TEXT);
+	return sn_buf_text(&r->text, words) == SN_OK ? SN_OK : sn_fail(err, SN_E_LIMIT, "the text is longer than %zu bytes",
+	                                                               MAX_TEXT);
 }
 
 static int take_event(transcript *r, const sn_event *e, const sn_stt_options *o, char *err) {
@@ -100,7 +101,8 @@ static int drain(transcript *r, sn_stt *stt, const sn_stt_options *o, double tot
 	return result;
 }
 
-static int push_all(transcript *r, sn_stt *stt, const float *pcm, size_t count, const sn_stt_options *o, double total, char *err) {
+static int push_all(transcript *r, sn_stt *stt, const float *pcm, size_t count, const sn_stt_options *o, double total,
+                    char *err) {
 	int result;
 	while ((result = sn_stt_push(stt, pcm, count, err)) == SN_AGAIN)
 		if ((result = drain(r, stt, o, total, err)) != SN_AGAIN)
@@ -177,7 +179,8 @@ static int run(sn_transcript **out, sn_model *model, source *from, const sn_stt_
 	sn_stt_close(&stt);
 	if (result == SN_END) {
 		if (from->decoder && sn_decoder_get_info(from->decoder)->note[0])
-			sn_notes_add(&r->notes, sn_decoder_get_info(from->decoder)->truncated ? "truncated" : "audio", "%s", sn_decoder_get_info(from->decoder)->note);
+			sn_notes_add(&r->notes, sn_decoder_get_info(from->decoder)->truncated ? "truncated" : "audio", "%s",
+			             sn_decoder_get_info(from->decoder)->note);
 		complete(r, started);
 		*out = t;
 		return SN_OK;
@@ -198,7 +201,8 @@ int sn_transcribe_file(sn_transcript **out, sn_model *model, const char *path, c
 	return result;
 }
 
-int sn_transcribe_memory(sn_transcript **out, sn_model *model, const void *data, size_t size, const sn_stt_options *options, char *err) {
+int sn_transcribe_memory(sn_transcript **out, sn_model *model, const void *data, size_t size, const sn_stt_options *options,
+                         char *err) {
 	const double started = sn_now();
 	source from = { .count = 0 };
 	*out = NULL;
@@ -209,7 +213,8 @@ int sn_transcribe_memory(sn_transcript **out, sn_model *model, const void *data,
 	return result;
 }
 
-int sn_transcribe_pcm(sn_transcript **out, sn_model *model, const float *pcm, size_t count, const sn_stt_options *options, char *err) {
+int sn_transcribe_pcm(sn_transcript **out, sn_model *model, const float *pcm, size_t count, const sn_stt_options *options,
+                      char *err) {
 	source from = { .pcm = pcm, .count = count };
 	*out = NULL;
 	return run(out, model, &from, options, sn_now(), err);

@@ -22,7 +22,8 @@ static int set_voice(sn_tts *tts, const char *voice, char *err) {
 	if (speaker < 0 && end != voice && !*end && number >= 0 && number < speakers)
 		speaker = (int)number;
 	if (speaker < 0)
-		return sn_fail(err, SN_E_NOT_FOUND, "the model \"%s\" has no voice \"%s\"; it has %d, numbered from 0", tts->model->name, voice, speakers);
+		return sn_fail(err, SN_E_NOT_FOUND, "the model \"%s\" has no voice \"%s\"; it has %d, numbered from 0", tts->model->name,
+		               voice, speakers);
 	tts->options.speaker = speaker;
 	return SN_OK;
 }
@@ -32,7 +33,8 @@ static int set_language(sn_tts *tts, const char *language, char *err) {
 	if (!language || strcmp(language, "auto") == 0)
 		return SN_OK;
 	if (!sn_language_code(language, asked, sizeof asked))
-		return sn_fail(err, SN_E_ARGUMENT, "language \"%s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"", language);
+		return sn_fail(err, SN_E_ARGUMENT, "language \"%s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"",
+		               language);
 	if (sn_language_code(tts->model->language, own, sizeof own) && strcmp(asked, own) != 0)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" speaks \"%s\", not \"%s\"", tts->model->name, own, language);
 	return SN_OK;
@@ -44,7 +46,8 @@ static int set_numbers(sn_tts *tts, const sn_tts_options *o, char *err) {
 	if (o->speed != 0 && !in_range(o->speed, 0.25f, 4))
 		return sn_fail(err, SN_E_ARGUMENT, "speed %g is outside 0.25 to 4", (double)o->speed);
 	if (!(o->noise <= 2) || !(o->noise_duration <= 2))
-		return sn_fail(err, SN_E_ARGUMENT, "noise %g and noise_duration %g must be at most 2", (double)o->noise, (double)o->noise_duration);
+		return sn_fail(err, SN_E_ARGUMENT, "noise %g and noise_duration %g must be at most 2", (double)o->noise,
+		               (double)o->noise_duration);
 	if (!in_range(o->pause, 0, 10))
 		return sn_fail(err, SN_E_ARGUMENT, "a pause of %g s is outside 0 to 10", (double)o->pause);
 	if (o->priority < SN_PRIORITY_INTERACTIVE || o->priority > SN_PRIORITY_BATCH)
@@ -172,7 +175,9 @@ static int ended(const sn_tts *tts, char *err) {
 }
 
 /* Has the queue no room for `size` more bytes? An empty one always has. Lock held. */
-static int is_full(const sn_tts *tts, size_t size) { return tts->waiting && tts->waiting + tts->text.size + size > SN_TTS_MAX_TEXT; }
+static int is_full(const sn_tts *tts, size_t size) {
+	return tts->waiting && tts->waiting + tts->text.size + size > SN_TTS_MAX_TEXT;
+}
 
 int sn_tts_push(sn_tts *tts, const char *text, size_t size, char *err) {
 	if (size > SN_TTS_MAX_TEXT)

@@ -49,7 +49,8 @@ class Tiny(Case):
             self.assertAlmostEqual(clip.getnframes() / clip.getframerate(), facts["duration"], places=2)
 
     def test_bad_text_is_refused_and_leaves_no_file(self):
-        for data, status in [(b"", 2), (b" \n\t", 2), (b"\xf0\x9f\x98\x80\xf0\x9f\x8e\x89", 2), (b"\x01\x02\x03", 2), (b"abc\xff", 4), (b"a" * (1 << 20), 10)]:
+        for data, status in [(b"", 2), (b" \n\t", 2), (b"\xf0\x9f\x98\x80\xf0\x9f\x8e\x89", 2), (b"\x01\x02\x03", 2),
+                             (b"abc\xff", 4), (b"a" * (1 << 20), 10)]:
             with self.subTest(data=data[:8]):
                 done = run("speak", "-", "-o", self.folder / "x.wav", *TINY_MODEL, data=data)
                 self.fails(done, status)
@@ -59,8 +60,8 @@ class Tiny(Case):
         self.assertEqual(self.speak("hel\x07lo\x1b there").returncode, 0)
 
     def test_options_out_of_range(self):
-        for args, status in [(["--speed", "9"], 2), (["--speed", "fast"], 2), (["-v", "anna"], 3), (["-l", "klingon"], 2), (["--audio", "jpeg"], 2), (["-m", "nobody"], 3),
-                             (["-m", str(TINY / "whisper")], 6)]:
+        for args, status in [(["--speed", "9"], 2), (["--speed", "fast"], 2), (["-v", "anna"], 3), (["-l", "klingon"], 2),
+                             (["--audio", "jpeg"], 2), (["-m", "nobody"], 3), (["-m", str(TINY / "whisper")], 6)]:
             with self.subTest(args=args):
                 self.fails(self.speak("hello", *args), status, args[-1].split("/")[-1])
 

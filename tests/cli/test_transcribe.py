@@ -35,8 +35,8 @@ class Tiny(Case):
         empty.write_bytes(b"")
         cut.write_bytes(good.read_bytes()[:20])
         body = struct.pack("<2000f", *([0.0] * 1000 + [float("nan")] + [0.0] * 999))
-        nan.write_bytes(b"RIFF" + struct.pack("<I", 36 + len(body)) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 3, 1, 16000, 64000, 4, 32) +
-                        b"data" + struct.pack("<I", len(body)) + body)
+        nan.write_bytes(b"RIFF" + struct.pack("<I", 36 + len(body)) + b"WAVEfmt " +
+                        struct.pack("<IHHIIHH", 16, 3, 1, 16000, 64000, 4, 32) + b"data" + struct.pack("<I", len(body)) + body)
         for file, status in [(text, 4), (nan, 4), (empty, 4), (cut, 4), (self.folder, 4), (self.folder / "none.wav", 3)]:
             with self.subTest(file=file.name):
                 done = run("transcribe", file, good, "--format", "json", *TINY_MODEL)
@@ -81,7 +81,8 @@ class Tiny(Case):
 
     def test_languages_tasks_and_options_the_model_lacks(self):
         write_wav(self.folder / "a.wav", bytes(64000))
-        for args, status in [(["-l", "klingon"], 2), (["-l", "sw"], 6), (["--task", "sing"], 2), (["--beam", "77"], 2), (["--words"], 6), (["-m", "joe-who"], 3)]:
+        for args, status in [(["-l", "klingon"], 2), (["-l", "sw"], 6), (["--task", "sing"], 2),
+                             (["--beam", "77"], 2), (["--words"], 6), (["-m", "joe-who"], 3)]:
             with self.subTest(args=args):
                 self.fails(run("transcribe", self.folder / "a.wav", *TINY_MODEL, *args), status, args[-1].strip("-"))
 
@@ -95,7 +96,8 @@ class Tiny(Case):
 @installed("base", "silero-vad")
 class Real(Case):
     def test_says_what_was_said(self):
-        for args in (["--beam", "1"], ["--vad", "off", "--beam", "1"], ["--dtype", "f32"], ["--dtype", "bf16", "--beam", "1"], ["--dtype", "int8", "--beam", "1"]):
+        for args in (["--beam", "1"], ["--vad", "off", "--beam", "1"], ["--dtype", "f32"],
+                     ["--dtype", "bf16", "--beam", "1"], ["--dtype", "int8", "--beam", "1"]):
             with self.subTest(args=args):
                 result = transcript(JFK, *args)
                 self.assertEqual(" ".join(words(result["text"])), SAID)

@@ -1,4 +1,5 @@
-/* The C API on tiny models with random weights: what they write means nothing, but it must be the same whoever asks and however. */
+/* The C API on tiny models with random weights: what they write means nothing, but it must be the same whoever asks and however.
+ * */
 #include <sonant/sonant.h>
 
 #include <math.h>
@@ -305,21 +306,25 @@ static void unspeakable_text_is_refused(void **state) {
 	static const struct {
 		const char *text;
 		int code;
-	} cases[] = { { "", SN_E_ARGUMENT }, { "  \n", SN_E_ARGUMENT }, { "\xf0\x9f\x98\x80", SN_E_ARGUMENT }, { "\x01\x02", SN_E_ARGUMENT }, { "a\xff", SN_E_FORMAT } };
+	} cases[] = { { "", SN_E_ARGUMENT }, { "  \n", SN_E_ARGUMENT }, { "\xf0\x9f\x98\x80", SN_E_ARGUMENT }, { "\x01\x02",
+		SN_E_ARGUMENT }, { "a\xff", SN_E_FORMAT } };
 	char err[SN_ERRLEN], *big = malloc(1 << 20);
 	void *data;
 	size_t size;
 	sn_engine *engine = open_engine(1);
 	sn_model *model = load(engine, VITS);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		assert_int_equal(sn_speak_memory(&data, &size, model, cases[i].text, strlen(cases[i].text), NULL, NULL, NULL, err), cases[i].code);
+		assert_int_equal(sn_speak_memory(&data, &size, model, cases[i].text, strlen(cases[i].text), NULL, NULL, NULL, err),
+		                 cases[i].code);
 		assert_null(data);
 	}
 	memset(big, 'a', 1 << 20);
 	assert_int_equal(sn_speak_memory(&data, &size, model, big, 1 << 20, NULL, NULL, NULL, err), SN_E_LIMIT);
 	assert_int_equal(sn_speak_memory(&data, &size, model, "a", 1, "jpeg", NULL, NULL, err), SN_E_ARGUMENT);
-	assert_int_equal(sn_speak_memory(&data, &size, model, "a", 1, NULL, &(sn_tts_options){ .speed = 9 }, NULL, err), SN_E_ARGUMENT);
-	assert_int_equal(sn_speak_memory(&data, &size, model, "a", 1, NULL, &(sn_tts_options){ .voice = "anna" }, NULL, err), SN_E_NOT_FOUND);
+	assert_int_equal(sn_speak_memory(&data, &size, model, "a", 1, NULL, &(sn_tts_options){ .speed = 9 }, NULL, err),
+	                 SN_E_ARGUMENT);
+	assert_int_equal(sn_speak_memory(&data, &size, model, "a", 1, NULL, &(sn_tts_options){ .voice = "anna" }, NULL, err),
+	                 SN_E_NOT_FOUND);
 	free(big);
 	sn_model_release(&model);
 	sn_engine_close(&engine);
@@ -343,7 +348,8 @@ static void models_are_shared_and_described(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(same_for_any_number_of_threads), cmocka_unit_test(same_alone_and_among_others), cmocka_unit_test(same_in_any_pieces),
+		cmocka_unit_test(same_for_any_number_of_threads), cmocka_unit_test(same_alone_and_among_others),
+			cmocka_unit_test(same_in_any_pieces),
 		cmocka_unit_test(short_and_silent_audio_is_explained), cmocka_unit_test(wrong_use_is_refused),
 		cmocka_unit_test(sessions_end_when_cancelled_or_closed), cmocka_unit_test(speech_is_the_same_for_the_same_seed),
 		cmocka_unit_test(unspeakable_text_is_refused), cmocka_unit_test(models_are_shared_and_described),

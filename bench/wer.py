@@ -4,7 +4,7 @@
 usage: wer.py CLIPS [--engine sonant|faster-whisper] [--model base] [--dtype auto] [--beam 5] [--vad on|off] [--english] [-v]
 
 CLIPS: a folder with refs.tsv (columns file, language, transcript) and the clips beside it; a clip without a transcript has no
-speech, and every word written for it is counted as invented. The true language is given. Text passes Whisper's normaliser (English
+speech, and every word written for it is counted as invented. The true language is given (English where the clip has none). Text passes Whisper's normaliser (English
 or basic) before words are compared. Needs: pip install jiwer whisper-normalizer (and faster-whisper for that engine, with
 FASTER_WHISPER_MODEL naming its model directory)."""
 import argparse, csv, json, os, subprocess, sys
@@ -37,7 +37,7 @@ def with_sonant(args, rows):
     for language in sorted({r["language"] for r in rows}):
         files = [r["file"] for r in rows if r["language"] == language]
         command = [args.sonant, "transcribe", "--format", "json", "-m", args.model, "--dtype", args.dtype, "--beam", str(args.beam),
-                   "-l", language or "auto", "--threads", "2", "--vad", args.vad]
+                   "-l", language.strip("-") or "en", "--threads", "2", "--vad", args.vad]
         done = subprocess.run(command + [os.path.join(args.clips, f) for f in files], capture_output=True, text=True)
         replies = [json.loads(line) for line in done.stdout.splitlines() if line.strip()]
         if len(replies) != len(files):
@@ -54,7 +54,7 @@ def with_faster_whisper(args, rows):
     extra = {"batch_size": 8} if args.batched else {"vad_filter": args.vad == "on"}
     texts = {}
     for r in rows:
-        segments, _ = run.transcribe(os.path.join(args.clips, r["file"]), language=r["language"] or None, beam_size=args.beam, **extra)
+        segments, _ = run.transcribe(os.path.join(args.clips, r["file"]), language=r["language"].strip("-") or "en", beam_size=args.beam, **extra)
         texts[r["file"]] = "".join(s.text for s in segments).strip()
     return texts
 

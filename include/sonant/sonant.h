@@ -77,6 +77,12 @@ SN_API const char *sn_result_text(int code);
 SN_API int sn_result_http(int code);
 SN_API int sn_result_exit(int code);
 
+/* The library writes nothing by itself. A sink gets its remarks (packed weights that could not be kept, ...), up to level `most`; it
+ * may be called from any thread, one call at a time. NULL silences. This is the one setting that all engines of a process share. */
+typedef enum sn_log_level { SN_LOG_ERROR, SN_LOG_WARN, SN_LOG_INFO, SN_LOG_DEBUG } sn_log_level;
+typedef void (*sn_log_sink)(sn_log_level level, const char *text, void *payload);
+SN_API void sn_log_set(sn_log_level most, sn_log_sink sink, void *payload);
+
 /* "0.1.0". Static. */
 SN_API const char *sn_version(void);
 
@@ -176,7 +182,7 @@ typedef struct sn_measure { char name[40], unit[16]; double median, best; int ru
 /* Times the parts of a loaded model on the engine's threads, each `runs` times (1..1000; 0: 5): Whisper: one encoder window and
  * one decoder step; VITS: nothing beyond what sn_tts_result says. Writes at most `max` figures and *count. Sessions of the
  * engine wait meanwhile.
- * Returns SN_OK, SN_E_ARGUMENT, SN_E_MEMORY. */
+ * Returns SN_OK, SN_E_ARGUMENT, SN_E_BUSY (a session uses the model), SN_E_MEMORY. */
 SN_API int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max, size_t *count, char *err);
 
 /* ---- speech to text ---- */

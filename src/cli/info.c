@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct {
@@ -36,8 +37,11 @@ int cli_info(int argc, char **argv) {
 		return cli_fail(code, NULL, err);
 	sn_engine_describe(engine, &info);
 	static const char text[] = "version  %s\ncpu      %s\nthreads  %d\nhome     %s\n";
-	static const char object[] = "{\"version\": \"%s\", \"cpu\": \"%s\", \"threads\": %d, \"home\": \"%s\"}\n";
-	printf(json ? object : text, sn_version(), info.cpu, info.threads, info.home);
+	static const char object[] = "{\"version\": \"%s\", \"cpu\": \"%s\", \"threads\": %d, \"home\": %s}\n";
+	char *home = json ? cli_quoted(info.home) : strdup(info.home);
+	if (home)
+		printf(json ? object : text, sn_version(), info.cpu, info.threads, home);
+	free(home);
 	sn_engine_close(&engine);
-	return sn_result_exit(cli_write("", 0));
+	return sn_result_exit(home ? cli_write("", 0) : SN_E_MEMORY);
 }

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct {
@@ -19,7 +20,8 @@ static void usage(FILE *out) {
 	fprintf(out, "usage: sonant COMMAND [OPTION...] [ARGUMENT...]\n\n");
 	for (int i = 0; i < COUNT(commands); i++)
 		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
-	fprintf(out, "\n\"sonant COMMAND --help\" lists a command's options and the exit statuses.\n");
+	fprintf(out, "\n\"sonant COMMAND --help\" lists a command's options and the exit statuses.\n"
+	             "Environment: SONANT_HOME (models and caches), SONANT_LOG (error, warn, info, debug), SONANT_CPU (scalar, avx512, avx512_vnni).\n");
 }
 
 int cli_version(int argc, char **argv) {
@@ -32,7 +34,19 @@ int cli_version(int argc, char **argv) {
 	return sn_result_exit(cli_write("", 0));
 }
 
+static void print_log(sn_log_level level, const char *text, void *payload) { fprintf(stderr, "sonant: %s\n", text); }
+
+/* SONANT_LOG=error, warn, info or debug: the library's remarks on standard error. */
+static void follow_log(void) {
+	static const char *const levels[] = { "error", "warn", "info", "debug" };
+	const char *const wanted = getenv("SONANT_LOG");
+	for (int i = 0; wanted && i < COUNT(levels); i++)
+		if (strcmp(wanted, levels[i]) == 0)
+			sn_log_set((sn_log_level)i, print_log, NULL);
+}
+
 int main(int argc, char **argv) {
+	follow_log();
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, and a helper's end is no reason to die */
 	if (argc < 2) {
 		usage(stderr);

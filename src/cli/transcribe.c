@@ -27,7 +27,7 @@ static const cli_option options[] = {
 	{ "temperature", 0, "X", "first temperature, 0 to 1 (default: 0)", CLI_FLOAT, &args.stt.temperature },
 	{ "seed", 0, "N", "of sampling at temperatures above 0", CLI_U64, &args.stt.seed },
 	{ "timestamps", 0, "on|off|auto", "times within a window (default: on)", CLI_SWITCH, &args.timestamps },
-	{ "words", 0, NULL, "times of words", CLI_FLAG, &args.words },
+	{ "words", 0, NULL, "times of words (not in this version)", CLI_FLAG, &args.words },
 	{ "no-fallback", 0, NULL, "do not repeat doubtful windows at higher temperatures", CLI_FLAG, &args.no_fallback },
 	{ "no-condition", 0, NULL, "without vad: do not give windows the text before them", CLI_FLAG, &args.no_condition },
 	CLI_ENGINE_OPTIONS(args.engine),
@@ -84,8 +84,9 @@ static int transcribe_one(sn_model *model, const char *file, int is_folder, int 
 		sn_transcript_free(&t);
 		return cli_fail(code, file, err);
 	}
-	if (!*t->text && t->note_count && strcmp(args.format, "json") != 0 && strcmp(args.format, "verbose_json") != 0)
-		fprintf(stderr, "sonant: %s: %s\n", file, t->notes[t->note_count - 1].message);
+	const int carries_notes = strcmp(args.format, "json") == 0 || strcmp(args.format, "verbose_json") == 0;
+	for (size_t i = 0; i < t->note_count && !carries_notes; i++)
+		fprintf(stderr, "sonant: %s: %s\n", file, t->notes[i].message);
 	char *path = args.out ? output_path(file, is_folder) : NULL;
 	int status;
 	if (!args.out)
@@ -104,6 +105,22 @@ static int check_format(const char *format) {
 	int code = sn_transcript_format(&text, NULL, &empty, format, NULL, err);
 	free(text);
 	return code == SN_OK ? 0 : cli_fail(code, NULL, err);
+}
+
+/* Two inputs of one name would write one file. */
+static int check_outputs(const char **files, int count, int is_folder) {
+	for (int i = 0; is_folder && i < count; i++)
+		for (int k = 0; k < i; k++) {
+			char *a = output_path(files[i], 1), *b = output_path(files[k], 1), text[SN_ERRLEN];
+			const int same = a && b && strcmp(a, b) == 0;
+			if (same)
+				snprintf(text, sizeof text, "'%.200s' would be written to the same file '%.200s'", files[k], a);
+			free(a);
+			free(b);
+			if (same)
+				return cli_fail(SN_E_ARGUMENT, files[i], text);
+		}
+	return 0;
 }
 
 /* OUT is a folder when it is one already or several files go there. */
@@ -151,6 +168,8 @@ int cli_transcribe(int argc, char **argv) {
 		status = check_format(args.format);
 		if (!status)
 			status = prepare_output(count, &is_folder);
+		if (!status)
+			status = check_outputs(files, count, is_folder);
 		if (!status)
 			status = transcribe_all(files, count, is_folder);
 	}

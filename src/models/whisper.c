@@ -100,6 +100,8 @@ void sn_whisper_close(sn_whisper **whisper) {
 	sn_whisper *w = *whisper;
 	if (!w)
 		return;
+	nn_exec_profile(w->encoder);
+	nn_exec_profile(w->decoder);
 	nn_exec_free(&w->decoder); /* first: it shares the encoder's states */
 	nn_exec_free(&w->encoder);
 	nn_pack_close(&w->pack);

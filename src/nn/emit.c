@@ -106,7 +106,6 @@ static void fuse_product(emitter *e, int i) {
 		}
 		e->absorbed[next] = i;
 		f->final = next;
-		e->plan->fused++;
 	}
 }
 
@@ -120,8 +119,7 @@ static void fuse_second(emitter *e, int i) {
 			f->act2 = n->act;
 			f->param2 = n->a;
 			e->absorbed[u] = i;
-			e->plan->fused++;
-		}
+			}
 	}
 }
 

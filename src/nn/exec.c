@@ -376,18 +376,12 @@ int nn_exec_tensor(nn_exec *e, const char *name, float **values, int *rank, int6
 	return SN_OK;
 }
 
-nn_facts nn_exec_facts(const nn_exec *e) {
-	const nn_plan *p = e->plan;
-	return (nn_facts){ .arena_bytes = p->arena + e->scratch_stride * (size_t)e->threads, .state_bytes = p->states,
-			   .packed_bytes = p->packed_bytes, .steps = p->steps, .fused = p->fused, .flops = e->flops };
-}
-
 static const char *const kind_names[] = { "product", "depthwise", "unary", "binary", "affine", "convert", "quantize", "norm", "gated",
 	"concat", "flip", "copy", "gather", "spline", "attention", "kv attention", "cache attention", "attention pack", "kv write",
 	"cache write", "lstm" };
 
-void nn_exec_profile(const nn_exec *e) {
-	for (int i = 0; e->seconds && i < e->plan->regions; i++) {
+void nn_exec_profile(nn_exec *e) {
+	for (int i = 0; e && e->seconds && i < e->plan->regions; i++) {
 		const nn_region *region = e->plan->region + i;
 		const nn_step *s = e->plan->step + region->first;
 		double flops = 0;

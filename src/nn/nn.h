@@ -204,14 +204,7 @@ const float *nn_exec_output(nn_exec *exec, const char *name, int64_t *dims);
 /* Debug plans: any named tensor as float32, copied to malloc'ed *values (free() it). SN_E_NOT_FOUND when no tensor has the name. */
 int nn_exec_tensor(nn_exec *exec, const char *name, float **values, int *rank, int64_t *dims, char *err);
 
-/* Facts for `bench` and `info`: bytes of arena and packed weights, floating-point operations of a run at present extents. */
-typedef struct nn_facts {
-	size_t arena_bytes, state_bytes, packed_bytes;
-	int steps, fused;
-	double flops;
-} nn_facts;
-nn_facts nn_exec_facts(const nn_exec *exec);
 /* Seconds of each region since the last call, when SONANT_PROFILE is set: written to the log. */
-void nn_exec_profile(const nn_exec *exec);
+void nn_exec_profile(nn_exec *exec); /* NULL is a no-op */
 
 #endif

@@ -116,7 +116,6 @@ int nn_weights_pack(nn_plan *plan, nn_pack *pack, nn_step *s, int node, char *er
 	s->packed = blob;
 	s->scale = s8 ? (const float *)(blob + aligned(body)) : NULL;
 	s->colsum = s8 ? (const int32_t *)(blob + aligned(body) + aligned((size_t)total * 4)) : NULL;
-	plan->packed_bytes += size;
 	return SN_OK;
 }
 

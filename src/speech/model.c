@@ -207,6 +207,8 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 		               SN_LANE_MAX_WINDOWS);
 	if (o->precision < SN_AUTO || o->precision > SN_PRECISION_INT8)
 		return sn_fail(err, SN_E_ARGUMENT, "precision %d is none of sn_precision", (int)o->precision);
+	if (o->task < 0 || o->task > SN_TASK_VAD)
+		return sn_fail(err, SN_E_ARGUMENT, "task %d is none of sn_task", o->task);
 	int result = resolve(engine, name, o->task, &place, err);
 	if (result != SN_OK)
 		return result;
@@ -219,6 +221,8 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 		               o->task == SN_TASK_VAD ? "detect speech" : task_names[o->task]);
 	const nn_dtype dtype = task == SN_TASK_VAD ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
 	const int windows = o->windows ? o->windows : DEFAULT_WINDOWS;
+	if ((*out = find_loaded(engine, &place, dtype, windows)) != NULL)
+		return SN_OK; /* without waiting for another model that is being loaded */
 	pthread_mutex_lock(&engine->load_lock);
 	*out = find_loaded(engine, &place, dtype, windows);
 	if (!*out)

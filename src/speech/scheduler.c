@@ -19,7 +19,7 @@ struct sn_sched {
 	sn_job *jobs;
 	int count, quit;
 	request *requests;
-	double clock; /* `served` of the last job picked: where a job that was asleep joins in */
+	double clock[3]; /* per class: `served` of the job that ran last; who joins or wakes starts there */
 };
 
 /* Before the others: a higher class, else less served. */
@@ -55,7 +55,7 @@ static void detach(sn_sched *s, sn_job *job) {
 
 static void run_step(sn_sched *s, sn_job *job) {
 	job->runnable = 0; /* a wake during the step sets it again */
-	s->clock = job->served;
+	s->clock[job->priority] = job->served;
 	pthread_mutex_unlock(&s->lock);
 	double start = sn_now();
 	int result = job->step(job);
@@ -142,7 +142,7 @@ int sn_sched_add(sn_sched *s, sn_job *job, char *err) {
 	int full = s->count >= SN_SCHED_MAX_JOBS;
 	if (!full) {
 		pthread_cond_init(&job->event, NULL);
-		job->served = s->clock;
+		job->served = s->clock[job->priority];
 		job->next = s->jobs;
 		s->jobs = job;
 		job->left = 0;
@@ -167,8 +167,8 @@ void sn_sched_wake(sn_sched *s, sn_job *job) {
 	if (job->runnable)
 		return;
 	job->runnable = 1;
-	if (job->served < s->clock)
-		job->served = s->clock;
+	if (job->served < s->clock[job->priority])
+		job->served = s->clock[job->priority];
 	pthread_cond_signal(&s->work);
 }
 

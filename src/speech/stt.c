@@ -268,6 +268,7 @@ void sn_stt_cancel(sn_stt *stt) {
 	sn_sched_lock(stt->engine->sched);
 	stt->cancelled = 1;
 	sn_sched_signal(stt->engine->sched, &stt->job);
+	sn_sched_wake(stt->engine->sched, &stt->job);
 	sn_sched_unlock(stt->engine->sched);
 }
 

@@ -9,7 +9,9 @@
 #define SN_STT_MAX_PIECES 256    /* stretches of speech in one window */
 #define SN_STT_MAX_PAUSES 64     /* kept for choosing the cut of a window */
 #define SN_STT_MAX_HISTORY 448   /* tokens of earlier text that are kept */
-#define SN_STT_TAPE_MAX ((size_t)1 << 20) /* samples between the queue and the windows */
+/* Samples between the queue and the windows: two stretches of speech of a window each, their padding, the silence kept between
+ * them, and what comes and goes in blocks; about 1.1 million. A power of two, since the tape grows by doubling. */
+#define SN_STT_TAPE_MAX ((size_t)1 << 21)
 #define SN_STT_VAD_CHUNKS 128    /* chunks that the detector hears at once */
 
 /* An event in the queue, with the memory that it points to behind it. */
@@ -96,7 +98,7 @@ struct sn_stt {
 	int32_t history[SN_STT_MAX_HISTORY]; /* text before the window, for conditioning */
 	int history_count;
 	int segments;                /* made so far */
-	int begun, silent, repeated; /* windows: all, skipped as silence, decoded again */
+	int begun, silent, repeated, limited; /* windows: all, skipped as silence, decoded again, ended by the most tokens */
 	float language_confidence;
 	sn_notes notes;
 };

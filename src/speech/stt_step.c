@@ -309,7 +309,9 @@ static int start_search(sn_stt *stt, stt_window *w) {
 	const float t = temperature(stt, w->tries);
 	const sn_search_options options = { .beam = t > 0 ? 1 : stt->beam, .patience = 1, .length_penalty = -1, .temperature = t,
 		.best_of = t > 0 ? w->place->slot_count < SN_LANE_BEST_OF ? w->place->slot_count : SN_LANE_BEST_OF : 1,
-		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps, .until = w->until };
+		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps,
+		/* Where the next window does not go on at the last timestamp, what does not fit is lost: all that the model can write. */
+		.max_tokens = stt->vad_model || !stt->timestamps ? stt->config->target_positions : 0, .until = w->until };
 	w->stage = STT_SEARCHING;
 	return sn_lane_search(stt->model->lane, w->place, prompt, n, sot, &options, stt->message);
 }
@@ -335,6 +337,7 @@ static int judge(sn_stt *stt, stt_window *w) {
 		stt->repeated += w->tries++ == 0;
 		return start_search(stt, w);
 	}
+	stt->limited += w->result.reached_limit && (stt->vad_model || !stt->timestamps);
 	w->stage = STT_DONE;
 	give_place(stt, w);
 	return SN_OK;
@@ -391,13 +394,15 @@ static void deliver(sn_stt *stt) {
 	stt->window_count--;
 }
 
-static int advance_all(sn_stt *stt) {
+/* With `full` the caller has enough to pull: windows are brought to their end, so that nobody waits for what they hold, but not
+ * delivered. */
+static int advance_all(sn_stt *stt, int full) {
 	for (int i = 0; i < stt->window_count; i++) {
 		int result = advance(stt, window_at(stt, i), i == 0);
 		if (result != SN_OK)
 			return result;
 	}
-	while (stt->window_count && window_at(stt, 0)->stage == STT_DONE)
+	while (!full && stt->window_count && window_at(stt, 0)->stage == STT_DONE)
 		deliver(stt);
 	return SN_OK;
 }
@@ -415,6 +420,9 @@ static void conclude(sn_stt *stt) {
 	if (stt->repeated)
 		sn_notes_add(&stt->notes, "decoder_fallback", "%d of %d windows were decoded again at a higher temperature",
 		             stt->repeated, stt->begun);
+	if (stt->limited)
+		sn_notes_add(&stt->notes, "token_limit", "%d of %d windows held more text than the model can write; words at their end are missing",
+		             stt->limited, stt->begun);
 	if (tape_end(stt) == 0)
 		sn_notes_add(&stt->notes, "no_audio", "there are no samples in the audio");
 	else if (tape_end(stt) < SN_MEL_HOP)
@@ -437,8 +445,8 @@ static void conclude(sn_stt *stt) {
 }
 
 /* One step's work: SN_OK more may follow at once, SN_AGAIN wait for the caller or for others, else an error. */
-static int work(sn_stt *stt) {
-	int result = advance_all(stt);
+static int work(sn_stt *stt, int full) {
+	int result = advance_all(stt, full);
 	if (result != SN_OK)
 		return result;
 	int searching = 0;
@@ -451,8 +459,8 @@ static int work(sn_stt *stt) {
 			w->stage = STT_ENCODED;
 		return SN_OK;
 	}
-	result = begin_window(stt);
-	if (result == SN_AGAIN)
+	result = full ? SN_AGAIN : begin_window(stt);
+	if (result == SN_AGAIN && !full)
 		result = prepare(stt);
 	if (result != SN_AGAIN)
 		return result;
@@ -460,7 +468,7 @@ static int work(sn_stt *stt) {
 		sn_lane_decode(stt->model->lane, &stt->job);
 		return SN_OK;
 	}
-	if (at_rest(stt))
+	if (!full && at_rest(stt))
 		conclude(stt);
 	return SN_AGAIN;
 }
@@ -469,22 +477,24 @@ int sn_stt_step(sn_job *job) {
 	sn_stt *stt = (sn_stt *)job;
 	sn_sched *sched = stt->engine->sched;
 	sn_sched_lock(sched);
-	int rests = stt->cancelled || stt->error || stt->done || stt->events >= SN_STT_MAX_EVENTS;
+	int over = stt->cancelled || stt->error, done = stt->done, full = stt->events >= SN_STT_MAX_EVENTS;
 	sn_sched_unlock(sched);
-	if (rests)
-		return SN_AGAIN;
-	int result = work(stt);
-	if (result == SN_OK || result == SN_AGAIN)
-		return result;
-	sn_sched_lock(sched);
-	stt->error = result;
-	sn_sched_signal(sched, &stt->job);
-	sn_sched_unlock(sched);
-	return SN_AGAIN;
+	int result = over || done ? SN_AGAIN : work(stt, full);
+	if (result != SN_OK && result != SN_AGAIN) {
+		sn_sched_lock(sched);
+		stt->error = result;
+		sn_sched_signal(sched, &stt->job);
+		sn_sched_unlock(sched);
+		over = 1;
+	}
+	if (over)
+		sn_stt_leave(job); /* others wait for the encoder and the places */
+	return over ? SN_AGAIN : result;
 }
 
 void sn_stt_leave(sn_job *job) {
 	sn_stt *stt = (sn_stt *)job;
 	for (int i = 0; i < stt->window_count; i++)
 		give_place(stt, window_at(stt, i));
+	stt->window_count = 0;
 }

@@ -84,7 +84,7 @@ static void segments_equal_the_references(void **state) {
 		float p;
 		sn_vad vad;
 		while (expected < MAX_SEGMENTS && e->segments[expected].end) expected++;
-		print_message("%s: %d segments\n", e->name, expected);
+		print_message("# %s: %d segments\n", e->name, expected);
 		sn_vad_init(&vad, &e->options, e->rate);
 		for (int chunk = 0; (p = probability(e, chunk)) >= 0; chunk++) {
 			sn_vad_push(&vad, p);

@@ -3,7 +3,7 @@
 set -eu
 
 packages="
-gcc libc6-dev meson ninja-build pkg-config
+gcc g++ libc6-dev meson ninja-build pkg-config
 python3 python3-pip ca-certificates
 libjansson-dev libminizip-dev zlib1g-dev libicu-dev
 libsndfile1-dev libsoxr-dev

@@ -67,6 +67,15 @@ class Tiny(Case):
         write_wav(file, b"")
         self.fails(run("transcribe", file, *TINY_MODEL), 4, "none.wav", "samples")
 
+    def test_a_file_cut_short_is_transcribed_and_reported(self):
+        file = self.folder / "cut.wav"
+        write_wav(file, os.urandom(64000))
+        file.write_bytes(file.read_bytes()[:-20000])
+        done = run("transcribe", file, *TINY_MODEL)
+        self.assertEqual(done.returncode, 0, done.errors)
+        self.assertIn("cut.wav", done.errors)
+        self.assertIn("truncated", [n["code"] for n in transcript(file, *TINY_MODEL)["notes"]])
+
     def test_outputs_go_to_a_folder(self):
         for name in ("a.wav", "b.wav"):
             write_wav(self.folder / name, os.urandom(64000))

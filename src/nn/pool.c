@@ -4,6 +4,7 @@
 #include "nn/nn.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -214,8 +215,13 @@ static void lead(void *arg) {
 		pthread_mutex_unlock(&pool->lock);
 	}
 	help(pool, 0);
-	while (atomic_load(&pool->done) < s->tasks)
-		pause_cpu();
+	/* The last tasks end soon, unless the system has taken a helper's CPU away: then it gets this one. */
+	for (int i = 0; atomic_load(&pool->done) < s->tasks; i++) {
+		if (i < SPIN)
+			pause_cpu();
+		else
+			sched_yield();
+	}
 }
 
 void nn_pool_run(nn_pool *pool, void (*fn)(void *payload, int64_t task, int worker), void *payload, int64_t tasks) {

@@ -72,7 +72,7 @@ int nn_rank(const nn_graph *g, nn_t t);
 
 typedef enum nn_act {
 	NN_IDENTITY, NN_RELU, NN_LEAKY_RELU /* param: slope */, NN_GELU /* erf form */, NN_GELU_TANH, NN_SILU, NN_TANH, NN_SIGMOID,
-	NN_EXP, NN_LOG, NN_SQRT, NN_SOFTPLUS, NN_NEG, NN_ABS, NN_CLAMP_MIN /* param: least */
+	NN_EXP, NN_LOG, NN_SQRT, NN_SOFTPLUS, NN_NEG, NN_ABS, NN_CLAMP_MIN /* param: least */, NN_ELU /* alpha 1 */
 } nn_act;
 
 nn_t nn_unary(nn_graph *g, nn_act act, nn_t x, float param);
@@ -92,13 +92,30 @@ nn_t nn_conv1d(nn_graph *g, nn_t x, nn_t w, nn_t b, nn_conv c);
 /* x[T, Cin], w[Cin, Cout, k], b[Cout] -> [(T-1)*stride - 2*pad + k, Cout]   (torch's ConvTranspose1d, groups 1) */
 nn_t nn_conv_transpose1d(nn_graph *g, nn_t x, nn_t w, nn_t b, int stride, int pad);
 
-nn_t nn_layer_norm(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps); /* over the last axis */
+nn_t nn_layer_norm(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps); /* over the last axis; beta may be NN_NONE */
+/* Each column over all rows of x[T, C]: (x - mean) / sqrt(var + eps) * gamma + beta, variance over T (torch's InstanceNorm1d, and
+ * GroupNorm with as many groups as channels); gamma and beta may be NN_NONE. */
+nn_t nn_norm_rows(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps);
 nn_t nn_gated_tanh(nn_graph *g, nn_t x); /* [T, 2C] -> tanh(first half) * sigmoid(second half) -> [T, C] */
 
 nn_t nn_slice_cols(nn_graph *g, nn_t x, int64_t first, int64_t count);
 nn_t nn_concat_cols(nn_graph *g, nn_t a, nn_t b);
 nn_t nn_flip_cols(nn_graph *g, nn_t x); /* column c becomes column C-1-c */
 nn_t nn_reshape(nn_graph *g, nn_t x, int rank, const nn_dim *dims);    /* same element order */
+
+/* Rows [first, T - drop_last) of x[T, C]; a view. */
+nn_t nn_trim_rows(nn_graph *g, nn_t x, int64_t first, int64_t drop_last);
+/* `left` rows before and `right` after x[T, C]: its first and last row repeated, mirrored without the edge (torch's reflect, which
+ * needs more than max(left, right) rows: shorter x mirrors within what it has), or zeros. */
+typedef enum nn_pad { NN_PAD_ZERO, NN_PAD_REPEAT, NN_PAD_REFLECT } nn_pad;
+nn_t nn_pad_rows(nn_graph *g, nn_t x, int64_t left, int64_t right, nn_pad how);
+/* Over the rows of x[T, C]: softmax of each column -> [T, C]; sum or mean of each column -> [1, C]. */
+nn_t nn_softmax_rows(nn_graph *g, nn_t x);
+nn_t nn_sum_rows(nn_graph *g, nn_t x);
+nn_t nn_mean_rows(nn_graph *g, nn_t x);
+/* Patches of an image x[H, W, C] (fixed W and C) for a 2-D convolution as a linear layer: -> [Ho, Wo, kh*kw*C], element
+ * (i*kw + j)*C + c of a patch from row h*stride_h + i - pad_h, column w*stride_w + j - pad_w; zeros outside. */
+nn_t nn_unfold(nn_graph *g, nn_t x, int kh, int kw, int stride_h, int stride_w, int pad_h, int pad_w);
 
 /* out[i] = table[ids[i]] : table [V, C] weight, constant or activation; ids int32 [N]. Ids outside are the caller's duty to check;
  * they read as row 0. */
@@ -109,7 +126,13 @@ typedef struct nn_attn {
 	float scale;          /* applied to q.k */
 	int causal;           /* row t sees keys 0..t */
 	int window;           /* with rel_k/rel_v: relative positions -window..window (VITS, Shaw et al. 2018) */
-	nn_t rel_k, rel_v;    /* [2*window+1, head size] constants or NN_NONE (set both to NN_NONE when unused!) */
+	nn_t rel_k, rel_v;    /* [2*window+1, head size] constants or NN_NONE (set both to NN_NONE when unused!); rel_v may lack alone */
+	int rel_clip;         /* positions farther than the window take the window's edge (SpeechT5); 0: they take nothing (VITS) */
+	/* Transformer-XL (Dai et al. 2019): scores = scale * ((q + u) k^T + shift((q + v) pos^T)). The caller gives q + u as q, and
+	 * here q + v [T, D] and pos [2T-1, D], row r for distance T-1-r (query minus key): rows descend from T-1 to 1-T. Zero-
+	 * initialised options have no such term: it is used where `shifted` is set. */
+	int shifted;
+	nn_t shifted_q, shifted_pos;
 } nn_attn;
 /* softmax(scale * q k^T (+ relative)) v per head. q[T, D], k[S, D], v[S, D] -> [T, D]; head h is columns h*D/heads...
  * probs (may be NULL) receives the tensor [heads, T, S]; asking for it makes the plan compute and store it. */
@@ -126,21 +149,33 @@ nn_t nn_kv_attention(nn_graph *g, nn_t q, nn_t state, nn_t slot, float scale, nn
 /* A cache that grows by rows (self attention of a decoder). State made by nn_cache_state: [slots, length, width] for k and v.
  * Each run: row r's k, v are first written at (slot[r], position[r]); then row r attends to positions 0..position[r], where the
  * entry of position p is read from slot table[r * length + p]: int32 table [R, length]. Beams share history by their tables;
- * several rows of one sequence in one run (a prompt) see each other's new entries. -> [R, D]; probs [heads, R, length]. */
+ * several rows of one sequence in one run (a prompt) see each other's new entries. -> [R, D]; probs [heads, R, length].
+ * k and v both NN_NONE: nothing is written, rows attend to what is there (cross attention over a sequence of any length, written
+ * before by nn_cache_write: position is then its length - 1). */
 nn_t nn_cache_state(nn_graph *g, const char *name, int64_t slots, int64_t length, int64_t width, int heads);
 nn_t nn_cache_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_t state, nn_t slot, nn_t position, nn_t table, float scale, nn_t *probs);
+
+/* Stores k[R, D], v[R, D] at (slot[r], position[r]). Its result is no tensor: make it an output, so that the step is kept. */
+nn_t nn_cache_write(nn_graph *g, nn_t state, nn_t k, nn_t v, nn_t slot, nn_t position);
 
 /* torch's LSTMCell over rows in sequence: x[T, I], h0[1, H], c0[1, H], w_ih[4H, I], w_hh[4H, H], b_ih[4H], b_hh[4H], gates i f g o.
  * -> h of every step [T, H]; *last_h, *last_c (may be NULL) [1, H]. */
 nn_t nn_lstm(nn_graph *g, nn_t x, nn_t h0, nn_t c0, nn_t w_ih, nn_t w_hh, nn_t b_ih, nn_t b_hh, nn_t *last_h, nn_t *last_c);
+
+/* One LSTM cell of a step graph, for R sequences side by side: gates[R, 4H] (order i f g o; the caller's nn_linear over [input, h],
+ * which runs in the plan's precision on all threads), c[R, H] -> h[R, H], *next_c [R, H]. */
+nn_t nn_lstm_cell(nn_graph *g, nn_t gates, nn_t c, nn_t *next_c);
 
 /* Inverse of the piecewise rational quadratic spline (Durkan et al. 2019, as VITS's stochastic duration predictor uses it):
  * x[T, 1], params[T, 3*bins-1] = widths, heights (already divided by sqrt(filter channels) by the caller's nn_affine where the
  * reference does so), derivatives; linear tails outside [-bound, bound]. -> [T, 1] */
 nn_t nn_spline_inverse(nn_graph *g, nn_t x, nn_t params, int bins, float bound);
 
-/* Constant expressions: the ops above on constants are folded at compile time. Two that only make sense there: */
+/* Constant expressions: elementwise ops and reshapes of constants are folded at compile time. These only make sense there: */
 nn_t nn_fold_weight_norm(nn_graph *g, nn_t weight_g, nn_t weight_v); /* g * v / |v|, norm over all but axis 0 */
+nn_t nn_fold_weight_norm_last(nn_graph *g, nn_t weight_g, nn_t weight_v); /* rank 3, norm over all but axis 2 (Wav2Vec2's positions) */
+nn_t nn_fold_scale(nn_graph *g, nn_t w, nn_t scale); /* row i of axis 0 times scale[i]: a batch norm folded into its layer */
+nn_t nn_fold_concat(nn_graph *g, nn_t a, nn_t b);    /* matrices [N, K1], [N, K2] -> [N, K1+K2]: LSTM's w_ih and w_hh side by side */
 nn_t nn_fold_rows(nn_graph *g, nn_t w, int64_t first, int64_t count); /* rows of axis 0: cuts a fused QKV matrix */
 
 /* ---- plans ---- */

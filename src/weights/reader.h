@@ -6,8 +6,6 @@
 #include "weights/onnx.h"
 #include "weights/weights.h"
 
-#define SN_WEIGHTS_MAX_NAME 1024
-
 struct sn_weights {
 	sn_layout layout;
 	char *path;

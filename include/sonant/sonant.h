@@ -122,7 +122,15 @@ SN_API void sn_engine_describe(const sn_engine *engine, sn_engine_info *info);
 
 /* ---- models ---- */
 
-typedef enum sn_task { SN_TASK_TRANSCRIBE = 1, SN_TASK_SPEAK = 2, SN_TASK_VAD = 3 } sn_task;
+/* What a model is for. VOCODE and EMBED serve models that speak: a vocoder makes sound of their mel spectrograms, a speaker encoder
+ * makes a voice of a clip; they can be loaded to be described. */
+typedef enum sn_task {
+	SN_TASK_TRANSCRIBE = 1,
+	SN_TASK_SPEAK = 2,
+	SN_TASK_VAD = 3,
+	SN_TASK_VOCODE = 4,
+	SN_TASK_EMBED = 5
+} sn_task;
 
 typedef struct sn_model_options {
 	sn_precision precision; /* SN_AUTO: the engine's */
@@ -132,8 +140,9 @@ typedef struct sn_model_options {
 } sn_model_options;
 
 /* Loads a model, or takes another reference to one loaded with the same options. `name` is a catalogue name or alias
- * ("openai/whisper-base", "base", "joe"), a directory, or a .onnx file of a Piper voice. NULL or "auto" (with options->task):
- * the default model of the task. Loading is atomic: on failure nothing changes for models that are in use.
+ * ("openai/whisper-base", "base", "joe"), a directory, or a weights file (.onnx of a Piper voice, .pt, .pth) with its configuration
+ * beside it. NULL or "auto" (with options->task): the default model of the task. Loading is atomic: on failure nothing changes for
+ * models that are in use.
  * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files:
  * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_IO, SN_E_LIMIT, SN_E_MEMORY. */
 SN_API int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err);
@@ -141,20 +150,37 @@ SN_API int sn_model_load(sn_model **out, sn_engine *engine, const char *name, co
 /* Gives a reference back; the last one frees the model. Sessions hold a reference of their own. */
 SN_API void sn_model_release(sn_model **model);
 
-/* What a model is and can do. Borrowed from the model. */
+/* What a model is and can do. Borrowed from the model; texts that do not apply are "", lists NULL. Asking a session for what
+ * its model cannot do is an error that lists what it can. */
 typedef struct sn_model_info {
 	const char *name;          /* catalogue name, else the path it was loaded from */
 	const char *path;
-	const char *architecture;  /* "whisper", "vits", "silero-vad" */
+	/* Transcribe: "whisper", "wav2vec2". Speak: "vits", "yourtts", "bark" (sound), "speecht5", "tacotron2", "fastspeech2" (mel
+	 * spectrograms, for a vocoder). Vocode: "hifigan", "melgan", "multiband-melgan", "waveglow", "griffin-lim". Embed:
+	 * "speaker-encoder", "xvector". Vad: "silero-vad". */
+	const char *architecture;
 	const char *precision;     /* "f32", "bf16", "int8" */
 	int task;                  /* sn_task */
 	int64_t parameters;
-	int sample_rate;           /* of audio in (transcribe) or out (speak) */
+	int sample_rate;           /* of audio in (transcribe, embed) or out (speak, vocode); 0: the files do not state it */
 	const char *const *languages; /* codes ("en", "de"); detection and translation need more than one */
 	int language_count;
-	int speakers;              /* speak: voices in the model */
-	int detects_language, translates, streams, has_speed; /* 0 or 1 */
+	int detects_language, translates, streams; /* 0 or 1, as are all has_ */
+	int has_words;             /* transcribe: times of words */
 	int windows;               /* most windows decoded together */
+	/* speak: voices */
+	int speakers;              /* in the model; 0: none of its own, a voice has to be given as an embedding */
+	const char *const *speaker_names; /* [speakers], or NULL where they have numbers only */
+	const char *const *emotions;
+	int emotion_count;
+	int embedding;             /* values of the voice embedding that it takes (embed: makes), 0: none */
+	int embeds;                /* makes voices of clips: sn_voice_add */
+	int has_presets;           /* takes .npz presets as voices */
+	/* speak: controls */
+	int has_speed, has_pitch, has_energy, has_noise, has_temperature, has_dropout;
+	/* speak, vocode: mel spectrograms */
+	const char *mel;           /* what their rows mean, in words: "80 mels of 22050 Hz, hop 256, ..." */
+	const char *vocoder;       /* that a session takes by default: name or path, "griffin-lim" where there is none */
 	double load_time;
 	int from_cache;            /* packed weights came from disk */
 } sn_model_info;
@@ -194,6 +220,12 @@ typedef enum sn_switch { SN_DEFAULT, SN_OFF, SN_ON } sn_switch;
 /* Which of several sessions is computed first. Inside a class all get equal shares of time. */
 typedef enum sn_priority { SN_PRIORITY_INTERACTIVE, SN_PRIORITY_REALTIME, SN_PRIORITY_BATCH } sn_priority;
 
+typedef struct sn_word {
+	double start, end;         /* seconds from the start of the audio */
+	const char *text;          /* without the space before it */
+	float confidence;          /* 0..1 */
+} sn_word;
+
 typedef struct sn_segment {
 	int id;                    /* 0, 1, ... */
 	double start, end;         /* seconds from the start of the audio */
@@ -203,6 +235,8 @@ typedef struct sn_segment {
 	float temperature;         /* that gave the text: 0, or the fallback's */
 	float avg_logprob, compression_ratio, no_speech_prob; /* of the window it came from */
 	float confidence;          /* 0..1: exp of the mean log probability of the segment's own tokens */
+	const sn_word *words;      /* where they were asked for and the model has them (sn_model_info.has_words), else NULL */
+	int word_count;
 } sn_segment;
 
 /* Something that the caller should know: a stage skipped, retried or limited. */
@@ -227,7 +261,7 @@ typedef struct sn_stt_options {
 	sn_switch condition;       /* without vad: give each window the text before it; default on */
 	int previous_tokens;       /* most tokens of that text; 0: half the model's context less one (223); at most that */
 	sn_switch timestamps;      /* default on; off: one segment a window, slightly faster */
-	sn_switch words;           /* times of words; on: SN_E_UNSUPPORTED in this version */
+	sn_switch words;           /* times of words; on: SN_E_UNSUPPORTED where the model has none; default: where it has them */
 	int batch;                 /* windows decoded together with vad; 0: the model's `windows` */
 	uint64_t seed;             /* of sampling at temperatures above 0 */
 	sn_priority priority;
@@ -318,8 +352,9 @@ SN_API void sn_transcript_free(sn_transcript **transcript);
 #define SN_TRANSCRIPT_FORMATS "text, json, verbose_json, srt, vtt, tsv"
 
 /* Writes a transcript: "text" (one line), "json" (one line: everything but the decoder's numbers), "verbose_json" (with tokens,
- * log probabilities and so on of each segment, indented), "srt", "vtt", "tsv" (milliseconds). file: becomes the JSON's "file";
- * may be NULL. *text is malloc'ed (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
+ * log probabilities and so on of each segment, indented), "srt", "vtt", "tsv" (milliseconds). Words are in both JSON formats
+ * (`word_timestamps`) and, where there are any, cut the long segments of "srt" and "vtt" into lines. file: becomes the
+ * JSON's "file"; may be NULL. *text is malloc'ed (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
  * Returns SN_OK, SN_E_ARGUMENT (unknown format: lists them), SN_E_MEMORY. */
 SN_API int sn_transcript_format(char **text, size_t *size, const sn_transcript *transcript, const char *format, const char *file,
                                 char *err);
@@ -329,8 +364,10 @@ SN_API int sn_transcript_format(char **text, size_t *size, const sn_transcript *
 typedef struct sn_tts sn_tts;
 
 typedef struct sn_tts_options {
-	const char *voice;         /* speaker of a model with several: its number; NULL or "default": the first */
-	const char *language;      /* NULL or "auto": the model's; another than the model's: SN_E_UNSUPPORTED */
+	/* NULL or "default": the model's default. Else a speaker of the model by its name or number, a voice of the bank
+	 * (sn_voice_add), or the path of an embedding (.npy) or preset (.npz); looked for in this order. */
+	const char *voice;
+	const char *language;      /* of the text, a code or English name that the model has; NULL or "auto": the model's first */
 	float speed;               /* 0.25..4; 0: 1 */
 	uint64_t seed;             /* of the model's noise; the same seed gives the same samples. 0 is a seed like any other */
 	float noise, noise_duration; /* of the voice and of its rhythm, 0..2; 0: the voice's own, below 0: none */
@@ -338,16 +375,24 @@ typedef struct sn_tts_options {
 	sn_priority priority;
 	sn_progress progress;      /* one-call helpers only: seconds of speech made */
 	void *payload;
-	int64_t reserved[8];
+	/* Makes sound of a mel spectrogram: a catalogue name, a directory or file, or "griffin-lim". NULL: the one in the model's
+	 * files, else the one that belongs to it beside them, else an installed one that fits exactly, else Griffin-Lim with a note. */
+	const char *vocoder;
+	const char *emotion;       /* one of the model's; NULL: none */
+	float pitch, energy;       /* factors 0.25..4 of what the model predicts; 0: 1 */
+	float temperature;         /* of sampled tokens, up to 2; 0: the model's own, below 0: the likeliest token always */
+	sn_switch dropout;         /* of prenets that draw it while speaking; default: as the reference does */
+	int64_t reserved[4];
 } sn_tts_options;
 
 #define SN_TTS_MAX_TEXT ((size_t)65536)        /* bytes of text waiting in a session, and of one push */
 #define SN_SPEAK_MAX_TEXT ((size_t)512 << 10)  /* bytes of text of a one-call helper */
 #define SN_TTS_MAX_CHUNKS 8                    /* chunks waiting to be pulled beyond which a session rests */
 
-/* Opens a session on a model that speaks. Returns SN_OK, SN_E_ARGUMENT, SN_E_UNSUPPORTED (not a text-to-speech model,
- * language), SN_E_NOT_FOUND (voice), SN_E_DEPENDENCY (the sonant-phonemize helper is needed and missing), SN_E_BUSY,
- * SN_E_MEMORY. */
+/* Opens a session on a model that speaks; a model that makes mel spectrograms gets its vocoder here. Returns SN_OK, SN_E_ARGUMENT
+ * (an option out of range; a voice or vocoder that does not fit the model: names both sides), SN_E_UNSUPPORTED (not a
+ * text-to-speech model; a language, emotion or control that it lacks: lists what it has), SN_E_NOT_FOUND (voice, vocoder),
+ * SN_E_DEPENDENCY (the sonant-phonemize helper is needed and missing), SN_E_BUSY, SN_E_MEMORY, and those of sn_model_load. */
 SN_API int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, char *err);
 
 /* Hands over text: whole sentences are spoken as they come, the rest waits for more text or finish. Phonemes are made here,
@@ -375,7 +420,8 @@ SN_API int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err);
 SN_API void sn_tts_cancel(sn_tts *tts);
 SN_API void sn_tts_close(sn_tts **tts);
 
-typedef struct sn_speech_note { char code[32], message[224]; } sn_speech_note; /* "left_out", "clipped" */
+/* "left_out", "clipped", "no_vocoder" (Griffin-Lim stood in), "remark" (the model's on a sentence: cut short, spoken again) */
+typedef struct sn_speech_note { char code[32], message[224]; } sn_speech_note;
 
 /* Facts of a synthesis, complete after SN_END. */
 typedef struct sn_speech {
@@ -385,8 +431,9 @@ typedef struct sn_speech {
 	int sample_rate, sentences;
 	int64_t samples;
 	char model[256], dtype[8], voice[64];
+	char vocoder[256];         /* "" where the model makes sound itself */
 	int note_count;
-	sn_speech_note notes[4];
+	sn_speech_note notes[8];
 } sn_speech;
 SN_API void sn_tts_result(const sn_tts *tts, sn_speech *speech);
 
@@ -400,6 +447,59 @@ SN_API int sn_speak_file(sn_model *model, const char *text, size_t size, const c
 /* The same to memory: *data is malloc'ed (free() it). format NULL: "wav". */
 SN_API int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char *text, size_t size, const char *format,
                            const sn_tts_options *options, sn_speech *speech, char *err);
+
+/* ---- voices ----
+ * The bank in HOME/voices keeps voices under names. A voice is an embedding (of a clip, or from a file), a preset, a clip that each
+ * model embeds by itself when it speaks, or a name for a speaker inside a model. */
+
+typedef enum sn_voice_kind { SN_VOICE_SPEAKER = 1, SN_VOICE_EMBEDDING, SN_VOICE_PRESET, SN_VOICE_CLIP } sn_voice_kind;
+
+typedef struct sn_voice_entry {
+	const char *name;
+	sn_voice_kind kind;
+	int in_bank;               /* 0: a speaker of the model that was asked for */
+	const char *speaker;       /* SPEAKER: its name or number in the model, else "" */
+	const char *model;         /* that it was made with or belongs to; "": any that takes it */
+	const char *architecture;  /* of that model, or "" */
+	int embedding;             /* values; 0: none */
+	const char *language, *licence, *source; /* as they were given, or "" */
+	const char *created;       /* "2026-01-31T12:00:00Z", or "" */
+	const char *path;          /* its directory in the bank, or "" */
+} sn_voice_entry;
+typedef struct sn_voice_list { sn_voice_entry *entries; size_t count; } sn_voice_list;
+
+#define SN_MAX_VOICES 4096                     /* in the bank */
+#define SN_MAX_VOICE_NAME ((size_t)63)         /* bytes: letters, digits, "-", "_", "." (not first); not a number alone */
+#define SN_MAX_VOICE_FACT ((size_t)255)        /* bytes of each fact */
+
+/* The voices of the bank and, where model is not NULL, the speakers inside it, which come first. Free with sn_voice_list_free.
+ * A damaged voice is left out and logged. Returns SN_OK, SN_E_IO, SN_E_LIMIT, SN_E_MEMORY. */
+SN_API int sn_voice_list_read(sn_voice_list **out, sn_engine *engine, const sn_model *model, char *err);
+SN_API void sn_voice_list_free(sn_voice_list **list);
+
+typedef struct sn_voice_facts {
+	const char *language, *licence, *source; /* free text, may be NULL */
+	const char *speaker;       /* instead of a path: name or number of a speaker in the model */
+	int64_t reserved[4];
+} sn_voice_facts;
+
+/* Adds a voice to the bank. `path` is one of: audio of a voice in any format that is read, at least a second of it and at most the
+ * first minute (model: one that embeds, it makes the embedding now; NULL: the clip itself is kept); an embedding (.npy) or preset
+ * (.npz), which must fit the model where one is given; a directory that sn_voice_export wrote. facts may be NULL. The voice appears
+ * whole or not at all.
+ * Returns SN_OK, SN_E_ARGUMENT (a bad name, one that is taken, a clip that is too short, a file that does not fit the model),
+ * SN_E_UNSUPPORTED (the model makes no embeddings), SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_LIMIT (SN_MAX_VOICES), SN_E_IO,
+ * SN_E_NO_SPACE, SN_E_MEMORY. */
+SN_API int sn_voice_add(sn_engine *engine, sn_model *model, const char *name, const char *path, const sn_voice_facts *facts,
+                        char *err);
+
+/* Removes a voice from the bank. Returns SN_OK, SN_E_ARGUMENT (a bad name), SN_E_NOT_FOUND, SN_E_IO. */
+SN_API int sn_voice_remove(sn_engine *engine, const char *name, char *err);
+
+/* Copies a voice out of the bank: into a new directory NAME below `path` where that is a directory (all of it, for sn_voice_add on
+ * another machine), else its data to the file `path`. Nothing is overwritten.
+ * Returns SN_OK, SN_E_ARGUMENT (a speaker has no data to write; the target exists), SN_E_NOT_FOUND, SN_E_IO, SN_E_NO_SPACE. */
+SN_API int sn_voice_export(sn_engine *engine, const char *name, const char *path, char *err);
 
 #ifdef __cplusplus
 }

@@ -30,26 +30,53 @@ typedef struct block {
 	float *scores; /* [m][ld] */
 	char *weights; /* [m][ld] of the family's elements; the scores themselves in f32 */
 	int64_t ld;
+	float *more; /* products with relative positions, behind the scores */
 	float inverse[NN_ATTN_ROWS];
 } block;
 
-/* scores[i, j] += scale * q[i] . rel_k[j - i + window] for |j - i| <= window */
+static int64_t clamped(int64_t x, int64_t least, int64_t most) { return x < least ? least : x > most ? most : x; }
+
+/* scores[i, j] += scale * q[i] . rel_k[j - i + window] for |j - i| <= window; with rel_clip for all j, the window's ends standing
+ * for what lies beyond. */
 static void add_relative_keys(const nn_part *p, const block *b) {
 	const nn_step *s = p->step;
-	const nn_value *q = nn_val(p, s->in[0]);
-	int64_t w = s->attn.window;
+	const int64_t w = s->attn.window;
+	float *const products = b->more; /* of one query row with each relative position */
 	for (int64_t i = 0; i < b->m; i++) {
 		const float *row = (const float *)nn_row(p, s->in[0], b->r + i) + b->h * b->head;
-		for (int64_t o = -w; o <= w; o++) {
-			int64_t j = b->r + i + o;
-			if (j < 0 || j >= b->length || q->store != NN_STORE_F32)
-				continue;
+		const int64_t at = b->r + i, low = clamped(-at, -w, w), high = clamped(b->length - 1 - at, -w, w);
+		for (int64_t o = low; o <= high; o++) {
 			const float *rel = (const float *)nn_row(p, s->in[3], 0) + (o + w) * b->head;
 			float sum = 0;
 			for (int64_t c = 0; c < b->head; c++)
 				sum += row[c] * rel[c];
-			b->scores[i * b->ld + j] += s->attn.scale * sum;
+			products[o + w] = s->attn.scale * sum;
 		}
+		const int64_t first = s->attn.rel_clip ? 0 : clamped(at - w, 0, b->length);
+		const int64_t end = s->attn.rel_clip ? b->length : clamped(at + w + 1, 0, b->length);
+		for (int64_t j = first; j < end; j++)
+			b->scores[i * b->ld + j] += products[clamped(j - at, -w, w) + w];
+	}
+}
+
+/* scores[i, j] += scale * q2[i] . pos[T-1 - (i - j)]: one product of the block's rows with all positions that they reach, then
+ * each row reads its own window of T. */
+static void add_shifted_positions(const nn_part *p, const block *b) {
+	const nn_step *s = p->step;
+	const nn_gemm_family *f = s->family;
+	const nn_value *q = nn_val(p, s->in[5]);
+	const int64_t low = (b->length - b->r - b->m) / f->nr * f->nr, high = 2 * b->length - 1 - b->r; /* positions [low, high) */
+	const int64_t stride = nn_shifted_stride(f, b->length);
+	const size_t bytes = nn_packed_head(f, 2 * b->length - 1, b->head);
+	float *const products = b->more;
+	nn_gemm gemm = { .m = b->m, .n = high - low, .k = b->head, .taps = 1, .a = nn_row(p, s->in[5], b->r) + b->h * b->head * 4,
+			 .row_bytes = q->stride * 4, .b = nn_row(p, s->in[6], 0) + (size_t)b->h * bytes + nn_packed_size(f, low, b->head, 1),
+			 .out_scale = s->attn.scale, .c = products, .c_store = NN_STORE_F32, .c_stride = stride };
+	f->run(&gemm);
+	for (int64_t i = 0; i < b->m; i++) {
+		const float *from = products + i * stride + (b->length - 1 - b->r - i - low);
+		float *const to = b->scores + i * b->ld;
+		nn_kern(p)->binary(NN_ADD, to, from, b->length, to, NN_STORE_F32, b->length);
 	}
 }
 
@@ -95,6 +122,8 @@ static void attend(const nn_part *p, block *b) {
 	int relative = s->kind == STEP_ATTENTION && s->in[3] >= 0;
 	if (relative)
 		add_relative_keys(p, b);
+	if (s->kind == STEP_ATTENTION && s->attn.shifted)
+		add_shifted_positions(p, b);
 	for (int64_t i = 0; i < b->m; i++) {
 		int64_t n = s->attn.causal && b->r + i + 1 < b->length ? b->r + i + 1 : b->length;
 		b->inverse[i] = nn_kern(p)->softmax_row(b->scores + i * b->ld, n, b->ld, b->weights + (size_t)(i * b->ld) * nn_store_size(store), store);
@@ -104,7 +133,7 @@ static void attend(const nn_part *p, block *b) {
 			  .c = nn_row(p, s->out, b->r) + (size_t)(b->h * b->head) * nn_store_size(out->store), .c_store = out->store,
 			  .c_stride = out->stride };
 	f->run(&weigh);
-	if (relative)
+	if (relative && s->in[4] >= 0)
 		add_relative_values(p, b);
 	if (s->out2 >= 0)
 		store_probs(p, b);
@@ -126,6 +155,7 @@ void nn_run_attention(const nn_part *p) {
 	b.ld = (b.length + 31) / 32 * 32 + 16; /* not a multiple of a page: rows of a block fall on different cache sets */
 	b.scores = (float *)nn_scratch(p);
 	b.weights = s->family->element == 4 ? (char *)b.scores : (char *)(b.scores + NN_ATTN_ROWS * b.ld);
+	b.more = b.scores + (s->family->element == 4 ? 1 : 2) * NN_ATTN_ROWS * b.ld;
 	size_t bytes = nn_packed_head(s->family, b.length, b.head);
 	const int32_t *slot = kv ? (const int32_t *)nn_row(p, s->in[2], 0) : NULL;
 	for (b.r = p->r0; b.r < p->r1; b.r += b.m) {

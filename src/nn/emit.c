@@ -34,7 +34,10 @@ typedef struct emitter {
 static const nn_node *node_of(const emitter *e, int i) { return e->plan->graph->nodes + i; }
 static int constant(const emitter *e, int i) { return nn_is_constant(e->plan->graph, i); }
 
-static int view_op(nn_op op) { return op == OP_SLICE_COLS || op == OP_RESHAPE; }
+static int view_op(nn_op op) { return op == OP_SLICE_COLS || op == OP_RESHAPE || op == OP_TRIM_ROWS; }
+
+/* Written into a state: the step is kept though nobody reads a result. */
+static int write_op(nn_op op) { return op == OP_KV_WRITE || op == OP_CACHE_WRITE; }
 
 static int depthwise(const emitter *e, const nn_node *n) {
 	return n->op == OP_CONV && n->conv.groups > 1 && n->conv.groups == nn_cols(n) && nn_cols(node_of(e, n->inputs[0])) == nn_cols(n) &&
@@ -57,7 +60,7 @@ static nn_store product_store(const emitter *e, const nn_node *n) {
 }
 
 static nn_store attention_store(const emitter *e, const nn_node *n) {
-	int relative = n->op == OP_ATTENTION && n->attn.rel_k != NN_NONE;
+	int relative = n->op == OP_ATTENTION && (n->attn.rel_k != NN_NONE || n->attn.shifted);
 	return relative || nn_attention_family(e->plan) != &e->plan->kernels.bf16 ? NN_STORE_F32 : NN_STORE_BF16;
 }
 
@@ -128,7 +131,7 @@ static void fuse_attention_scale(emitter *e, int i) {
 	const nn_node *n = node_of(e, i);
 	int q = n->inputs[0], p = product(e, q) ? q : e->absorbed[q];
 	e->pre_scaled[i] = 1;
-	if (n->attn.rel_k != NN_NONE && n->op == OP_ATTENTION)
+	if (n->op == OP_ATTENTION && (n->attn.rel_k != NN_NONE || n->attn.shifted))
 		return;
 	if (p >= 0 && e->fuse[p].final == q && e->uses[q] == 1 && e->fuse[p].second < 0) {
 		e->fuse[p].scale *= n->a;
@@ -169,7 +172,7 @@ static void want_inputs(emitter *e, int i) {
 		want(e, n->inputs[0], BIT(product_store(e, n)));
 		return;
 	}
-	if (view_op(n->op)) {
+	if (view_op(n->op) || n->op == OP_PAD_ROWS) {
 		unsigned bits = e->want[i] & (BIT(NN_STORE_F32) | BIT(NN_STORE_BF16));
 		if (!bits)
 			bits = bf16_plan(e) ? BIT(NN_STORE_BF16) : BIT(NN_STORE_F32);
@@ -186,7 +189,7 @@ static void want_inputs(emitter *e, int i) {
 static void find_wants(emitter *e) {
 	for (int i = e->count - 1; i >= 0; i--) {
 		const nn_node *n = node_of(e, i);
-		if (n->is_output || e->plan->debug || n->op == OP_KV_WRITE)
+		if (n->is_output || e->plan->debug || write_op(n->op))
 			e->want[i] |= BIT(NN_STORE_F32);
 		if (e->plan->debug)
 			continue;
@@ -440,12 +443,10 @@ static int second_value(emitter *e, int i, int which) {
 	return node < 0 || !e->want[node] ? -1 : new_value(e, node, NN_STORE_F32, PLACE_ARENA);
 }
 
-/* Keys and values of all heads packed into one buffer, then the queries. */
-static void emit_attention(emitter *e, int i) {
+/* The step that packs keys and values of all heads into one buffer. Returns the buffer's value, -1 after an error. */
+static int packed_rows(emitter *e, int i, nn_t keys, nn_t values, nn_store store, const nn_gemm_family *f) {
 	const nn_node *n = node_of(e, i);
-	nn_store store = attention_store(e, n);
-	const nn_gemm_family *f = store == NN_STORE_BF16 ? &e->plan->kernels.bf16 : &e->plan->kernels.f32;
-	int64_t head = nn_cols(n) / n->attn.heads, length = nn_dim_value(e->plan->graph, node_of(e, n->inputs[1])->dims[0], NULL);
+	int64_t head = nn_cols(n) / n->attn.heads, length = nn_dim_value(e->plan->graph, node_of(e, keys)->dims[0], NULL);
 	size_t bytes = nn_packed_head(f, length, head) * (size_t)n->attn.heads;
 	nn_value work = { .place = PLACE_ARENA, .store = NN_STORE_F32, .base = -1, .rank = 1, .node = -1, .cols = (int64_t)(bytes / 4 + 1) };
 	work.dims[0] = nn_fix(work.cols);
@@ -453,17 +454,31 @@ static void emit_attention(emitter *e, int i) {
 	int packed = nn_value_new(e->plan, &work);
 	nn_step *s = packed < 0 ? (fail(e), NULL) : new_step(e, STEP_ATTENTION_PACK, i, packed);
 	if (!s)
-		return;
-	s->in[s->count++] = value_of(e, n->inputs[1], store);
-	s->in[s->count++] = value_of(e, n->inputs[2], store);
+		return -1;
+	s->in[s->count++] = value_of(e, keys, store);
+	s->in[s->count++] = value_of(e, values, store);
 	s->whole = 3;
 	s->family = f;
 	s->attn = n->attn;
+	return packed;
+}
+
+/* Keys and values, then the queries. */
+static void emit_attention(emitter *e, int i) {
+	const nn_node *n = node_of(e, i);
+	nn_store store = attention_store(e, n);
+	const nn_gemm_family *f = store == NN_STORE_BF16 ? &e->plan->kernels.bf16 : &e->plan->kernels.f32;
+	int64_t length = nn_dim_value(e->plan->graph, node_of(e, n->inputs[1])->dims[0], NULL);
+	int packed = packed_rows(e, i, n->inputs[1], n->inputs[2], store, f);
+	int positions = n->attn.shifted && packed >= 0 ? packed_rows(e, i, n->attn.shifted_pos, n->attn.shifted_pos, store, f) : -1;
+	if (packed < 0)
+		return;
 	int relative = n->attn.rel_k != NN_NONE; /* relative values are added to float32 */
+	int shifted = n->attn.shifted ? value_of(e, n->attn.shifted_q, NN_STORE_F32) : -1;
 	int out = new_value(e, i, relative ? NN_STORE_F32 : primary(e, i), PLACE_ARENA), probs = second_value(e, i, 0);
 	int rel_k = relative ? constant_value(e, n->attn.rel_k) : -1;
-	int rel_v = relative ? constant_value(e, n->attn.rel_v) : -1;
-	s = e->result == SN_OK ? new_step(e, STEP_ATTENTION, i, out) : NULL;
+	int rel_v = n->attn.rel_v != NN_NONE ? constant_value(e, n->attn.rel_v) : -1;
+	nn_step *s = e->result == SN_OK ? new_step(e, STEP_ATTENTION, i, out) : NULL;
 	if (!s)
 		return;
 	s->in[0] = value_of(e, n->inputs[0], store);
@@ -471,8 +486,10 @@ static void emit_attention(emitter *e, int i) {
 	s->in[2] = value_of(e, n->inputs[1], store); /* for its extent */
 	s->in[3] = rel_k;
 	s->in[4] = rel_v;
-	s->count = 5;
-	s->whole = 2 | 4;
+	s->in[5] = shifted;
+	s->in[6] = positions;
+	s->count = 7;
+	s->whole = 2 | 4 | 64;
 	s->out2 = probs;
 	s->family = f;
 	s->attn = n->attn;
@@ -500,18 +517,22 @@ static void emit_kv_attention(emitter *e, int i) {
 	finish(e, i);
 }
 
+static void emit_cache_write(emitter *e, int i, nn_t state, nn_t k, nn_t v, nn_t entry, nn_t position) {
+	nn_step *s = new_step(e, STEP_CACHE_WRITE, i, *slot(e, state, NN_STORE_F32));
+	nn_t inputs[4] = { k, v, entry, position };
+	for (int j = 0; s && j < 4; j++)
+		s->in[s->count++] = value_of(e, inputs[j], NN_STORE_F32);
+	if (s)
+		s->whole = 15;
+}
+
 static void emit_cache_attention(emitter *e, int i) {
 	const nn_node *n = node_of(e, i);
 	int state = *slot(e, n->inputs[3], NN_STORE_F32);
-	nn_step *s = new_step(e, STEP_CACHE_WRITE, i, state);
-	if (!s)
-		return;
-	int inputs[4] = { n->inputs[1], n->inputs[2], n->inputs[4], n->inputs[5] };
-	for (int k = 0; k < 4; k++)
-		s->in[s->count++] = value_of(e, inputs[k], NN_STORE_F32);
-	s->whole = 15;
-	int out = new_value(e, i, primary(e, i), PLACE_ARENA), probs = second_value(e, i, 0);
-	s = e->result == SN_OK ? new_step(e, STEP_CACHE_ATTENTION, i, out) : NULL;
+	if (n->inputs[1] != NN_NONE)
+		emit_cache_write(e, i, n->inputs[3], n->inputs[1], n->inputs[2], n->inputs[4], n->inputs[5]);
+	int out = e->result == SN_OK ? new_value(e, i, primary(e, i), PLACE_ARENA) : 0, probs = second_value(e, i, 0);
+	nn_step *s = e->result == SN_OK ? new_step(e, STEP_CACHE_ATTENTION, i, out) : NULL;
 	if (!s)
 		return;
 	s->in[s->count++] = value_of(e, n->inputs[0], NN_STORE_F32);
@@ -549,7 +570,7 @@ static void emit_view(emitter *e, int i) {
 			return;
 		nn_value *v = e->plan->value + id;
 		v->base = from;
-		v->view = n->op == OP_SLICE_COLS ? n->first : 0;
+		v->view = n->op == OP_SLICE_COLS ? n->first : n->op == OP_TRIM_ROWS ? n->first * base.stride : 0;
 		v->stride = n->op == OP_RESHAPE ? v->cols : base.stride;
 		v->same_rows = n->op == OP_SLICE_COLS;
 		v->ids = base.ids;
@@ -563,6 +584,36 @@ static void emit_view(emitter *e, int i) {
 	}
 	if (node_of(e, i)->type != NN_I32)
 		finish(e, i);
+}
+
+/* One step for every form that is wanted: rows are only copied. */
+static void emit_pad(emitter *e, int i) {
+	const nn_node *n = node_of(e, i);
+	for (int store = NN_STORE_F32; store <= NN_STORE_BF16 && e->result == SN_OK; store++) {
+		int from = value_of(e, n->inputs[0], (nn_store)store);
+		if (from < 0 || (!(e->want[i] & BIT(store)) && !(e->want[i] & BIT(NN_STORE_U8))))
+			continue;
+		int out = new_value(e, i, (nn_store)store, PLACE_ARENA);
+		nn_step *s = e->result == SN_OK ? new_step(e, STEP_PAD, i, out) : NULL;
+		if (!s)
+			return;
+		s->in[s->count++] = from;
+		s->whole = 1;
+	}
+	finish(e, i);
+}
+
+/* in: gates [R, 4H], c [R, H]; out h, out3 the next c. */
+static void emit_lstm_cell(emitter *e, int i) {
+	const nn_node *n = node_of(e, i);
+	int out = new_value(e, i, NN_STORE_F32, PLACE_ARENA), next = second_value(e, i, 1);
+	nn_step *s = e->result == SN_OK ? new_step(e, STEP_LSTM_CELL, i, out) : NULL;
+	if (!s)
+		return;
+	s->in[s->count++] = value_of(e, n->inputs[0], NN_STORE_F32);
+	s->in[s->count++] = value_of(e, n->inputs[1], NN_STORE_F32);
+	s->out3 = next;
+	finish(e, i);
 }
 
 static void emit_lstm(emitter *e, int i) {
@@ -608,6 +659,10 @@ static nn_step_kind simple_kind(nn_op op) {
 	case OP_FLIP_COLS: return STEP_FLIP;
 	case OP_GATHER: return STEP_GATHER;
 	case OP_SPLINE: return STEP_SPLINE;
+	case OP_UNFOLD: return STEP_UNFOLD;
+	case OP_NORM_ROWS: return STEP_NORM_ROWS;
+	case OP_SOFTMAX_ROWS: return STEP_SOFTMAX_ROWS;
+	case OP_SUM_ROWS: return STEP_SUM_ROWS;
 	default: return STEP_KV_WRITE;
 	}
 }
@@ -615,13 +670,14 @@ static nn_step_kind simple_kind(nn_op op) {
 static void emit_simple(emitter *e, int i) {
 	const nn_node *n = node_of(e, i);
 	nn_step_kind kind = simple_kind(n->op);
-	int narrow = kind == STEP_UNARY || kind == STEP_BINARY || kind == STEP_AFFINE || kind == STEP_GATED || kind == STEP_NORM;
+	int narrow = kind == STEP_UNARY || kind == STEP_BINARY || kind == STEP_AFFINE || kind == STEP_GATED || kind == STEP_NORM ||
+	             kind == STEP_NORM_ROWS;
 	nn_store store = narrow ? primary(e, i) : NN_STORE_F32;
 	if (kind == STEP_NORM && e->want[i] == BIT(NN_STORE_U8))
 		store = NN_STORE_U8;
 	int out = kind == STEP_KV_WRITE ? *slot(e, n->inputs[0], NN_STORE_F32) : new_value(e, i, store, PLACE_ARENA);
 	int inputs[NN_MAX_INPUTS], count = 0;
-	unsigned whole = kind == STEP_KV_WRITE ? ~0u : 0;
+	unsigned whole = kind == STEP_KV_WRITE || kind == STEP_UNFOLD || kind >= STEP_NORM_ROWS ? ~0u : 0;
 	for (int k = kind == STEP_KV_WRITE ? 1 : 0; k < n->count && e->result == SN_OK; k++) {
 		int table = kind == STEP_GATHER && k == 0;
 		if (table)
@@ -681,11 +737,14 @@ static void emit_node(emitter *e, int i) {
 		else
 			emit_depthwise(e, i);
 		break;
-	case OP_SLICE_COLS: case OP_RESHAPE: emit_view(e, i); break;
+	case OP_SLICE_COLS: case OP_RESHAPE: case OP_TRIM_ROWS: emit_view(e, i); break;
+	case OP_PAD_ROWS: emit_pad(e, i); break;
 	case OP_ATTENTION: emit_attention(e, i); break;
 	case OP_KV_ATTENTION: emit_kv_attention(e, i); break;
 	case OP_CACHE_ATTENTION: emit_cache_attention(e, i); break;
+	case OP_CACHE_WRITE: emit_cache_write(e, i, n->inputs[0], n->inputs[1], n->inputs[2], n->inputs[3], n->inputs[4]); break;
 	case OP_LSTM: emit_lstm(e, i); break;
+	case OP_LSTM_CELL: emit_lstm_cell(e, i); break;
 	case OP_PROBS: case OP_LSTM_LAST: finish(e, i); break;
 	default: emit_simple(e, i);
 	}

@@ -258,6 +258,12 @@ static void run_by_columns(nn_exec *e, const nn_region *region, int64_t rows) {
 	}
 }
 
+static void strips_task(void *payload, int64_t task, int worker) {
+	const share *s = payload;
+	int64_t n0 = task * NN_STRIP_COLS, cols = s->exec->plan->value[s->step->out].cols;
+	column_part(s, s->step, 0, s->rows, n0, n0 + NN_STRIP_COLS < cols ? n0 + NN_STRIP_COLS : cols, worker);
+}
+
 static void run_alone(nn_exec *e, const nn_region *region) {
 	const nn_step *step = e->plan->step + region->first;
 	share s = { .exec = e, .step = step, .rows = e->rows[step->out], .chunk = 1 };
@@ -267,6 +273,12 @@ static void run_alone(nn_exec *e, const nn_region *region) {
 	s.step = &counted;
 	if (step->kind == STEP_ATTENTION_PACK || step->kind == STEP_KV_WRITE) {
 		nn_pool_run(e->pool, heads_task, &s, counted.attn.heads);
+	} else if (step->kind >= STEP_NORM_ROWS) {
+		int64_t strips = (e->plan->value[step->out].cols + NN_STRIP_COLS - 1) / NN_STRIP_COLS;
+		if (strips > 1)
+			nn_pool_run(e->pool, strips_task, &s, strips);
+		else
+			strips_task(&s, 0, 0);
 	} else {
 		s.chunk = s.rows;
 		few_rows_task(&s, 0, 0);
@@ -377,8 +389,8 @@ int nn_exec_tensor(nn_exec *e, const char *name, float **values, int *rank, int6
 }
 
 static const char *const kind_names[] = { "product", "depthwise", "unary", "binary", "affine", "convert", "quantize", "norm", "gated",
-	"concat", "flip", "copy", "gather", "spline", "attention", "kv attention", "cache attention", "attention pack", "kv write",
-	"cache write", "lstm" };
+	"concat", "flip", "copy", "gather", "pad", "unfold", "lstm cell", "spline", "attention", "kv attention", "cache attention",
+	"attention pack", "kv write", "cache write", "lstm", "norm of rows", "softmax of rows", "sum of rows" };
 
 void nn_exec_profile(nn_exec *e) {
 	for (int i = 0; e && e->seconds && i < e->plan->regions; i++) {

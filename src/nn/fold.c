@@ -27,6 +27,33 @@ static void fold_norm(const float *g, float *v, int64_t rows, int64_t per_row) {
 	}
 }
 
+/* The same over the first two axes of v[rows, cols], one norm for each column (dim 2 of a convolution's weight). */
+static int fold_norm_last(const float *g, float *v, int64_t rows, int64_t cols) {
+	double *sum = calloc((size_t)cols, sizeof *sum);
+	if (!sum)
+		return 0;
+	for (int64_t i = 0; i < rows * cols; i++)
+		sum[i % cols] += (double)v[i] * v[i];
+	for (int64_t i = 0; i < rows * cols; i++)
+		v[i] *= sum[i % cols] > 0 ? (float)(g[i % cols] / sqrt(sum[i % cols])) : 0;
+	free(sum);
+	return 1;
+}
+
+/* [rows, a] and [rows, b] -> [rows, a + b] in memory for the latter, of which `left` is the owner. */
+static int fold_concat(float **left, const float *right, int64_t rows, int64_t a, int64_t b) {
+	float *out = malloc((size_t)(rows * (a + b)) * sizeof *out + NN_OVERREAD);
+	if (!out)
+		return 0;
+	for (int64_t r = 0; r < rows; r++) {
+		memcpy(out + r * (a + b), *left + r * a, (size_t)a * sizeof *out);
+		memcpy(out + r * (a + b) + a, right + r * b, (size_t)b * sizeof *out);
+	}
+	free(*left);
+	*left = out;
+	return 1;
+}
+
 static void fold_binary(nn_binary_op op, float *a, int64_t count, const float *b, int64_t period) {
 	for (int64_t i = 0; i < count; i++) {
 		float y = b[i % period];
@@ -62,7 +89,20 @@ int nn_fold(const nn_graph *g, nn_t t, float **out, int64_t *count, char *err) {
 	nn_kernels scalar = { 0 };
 	nn_kernels_fill(&scalar, 0);
 	switch (n->op) {
-	case OP_FOLD_NORM: fold_norm(second, *out, n->dims[0].add, *count / n->dims[0].add); break;
+	case OP_FOLD_NORM:
+		if (!n->first)
+			fold_norm(second, *out, n->dims[0].add, *count / n->dims[0].add);
+		else if (!fold_norm_last(second, *out, *count / n->dims[2].add, n->dims[2].add))
+			result = SN_E_MEMORY;
+		break;
+	case OP_FOLD_SCALE:
+		for (int64_t i = 0; i < *count; i++)
+			(*out)[i] *= second[i / (*count / n->dims[0].add)];
+		break;
+	case OP_FOLD_CONCAT:
+		if (!fold_concat(out, second, n->dims[0].add, size / n->dims[0].add, size2 / n->dims[0].add))
+			result = SN_E_MEMORY;
+		break;
 	case OP_FOLD_ROWS: {
 		int64_t per_row = *count / n->dims[0].add;
 		memmove(*out, *out + n->first * per_row, (size_t)*count * sizeof(float));
@@ -74,5 +114,9 @@ int nn_fold(const nn_graph *g, nn_t t, float **out, int64_t *count, char *err) {
 	default: break; /* a reshape changes nothing */
 	}
 	free(second);
-	return SN_OK;
+	if (result == SN_OK)
+		return SN_OK;
+	free(*out);
+	*out = NULL;
+	return sn_fail(err, result, "no memory for '%s' (%lld values)", n->name, (long long)*count);
 }

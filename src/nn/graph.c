@@ -134,7 +134,7 @@ int nn_is_constant(const nn_graph *g, nn_t t) {
 	const nn_node *n = node(g, t);
 	switch (n->op) {
 	case OP_WEIGHT: case OP_CONST: return 1;
-	case OP_FOLD_NORM: case OP_FOLD_ROWS: return 1;
+	case OP_FOLD_NORM: case OP_FOLD_ROWS: case OP_FOLD_SCALE: case OP_FOLD_CONCAT: return 1;
 	case OP_UNARY: case OP_AFFINE: case OP_BINARY: case OP_RESHAPE:
 		for (int i = 0; i < n->count; i++)
 			if (!nn_is_constant(g, n->inputs[i]))
@@ -420,18 +420,36 @@ nn_t nn_conv_transpose1d(nn_graph *g, nn_t x, nn_t w, nn_t b, int stride, int pa
 	return id(g, n);
 }
 
-nn_t nn_layer_norm(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps) {
+/* A row of `cols` equal values. */
+static nn_t constant_row(nn_graph *g, int64_t cols, float value) {
+	float *values = cols > 0 ? malloc((size_t)cols * sizeof *values) : NULL;
+	if (!values)
+		return fail(g, "node %d: no memory for a row of %lld values", g->count, (long long)cols);
+	for (int64_t i = 0; i < cols; i++)
+		values[i] = value;
+	nn_t row = nn_const(g, value == 0 ? "zeros" : "ones", 1, &cols, values);
+	free(values);
+	return row;
+}
+
+static nn_t norm(nn_graph *g, nn_op op, nn_t x, nn_t gamma, nn_t beta, float eps) {
 	if (g->error[0])
 		return NN_NONE;
 	int64_t cols = x >= 0 && x < g->count ? nn_cols(node(g, x)) : 0;
-	if (gamma == NN_NONE || beta == NN_NONE || !check_vector(g, gamma, cols, "gamma") || !check_vector(g, beta, cols, "beta"))
-		return fail(g, "node %d: a layer norm needs gamma and beta of %lld values", g->count, (long long)cols);
-	nn_node *n = add(g, OP_NORM, 3, (nn_t[]){ x, gamma, beta }, 0, x);
+	if (!check_vector(g, gamma, cols, "gamma") || !check_vector(g, beta, cols, "beta"))
+		return NN_NONE;
+	if (gamma == NN_NONE)
+		gamma = constant_row(g, cols, 1);
+	if (beta == NN_NONE)
+		beta = constant_row(g, cols, 0);
+	nn_node *n = add(g, op, 3, (nn_t[]){ x, gamma, beta }, 0, x);
 	if (n)
 		n->a = eps;
 	return id(g, n);
 }
 
+nn_t nn_layer_norm(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps) { return norm(g, OP_NORM, x, gamma, beta, eps); }
+nn_t nn_norm_rows(nn_graph *g, nn_t x, nn_t gamma, nn_t beta, float eps) { return norm(g, OP_NORM_ROWS, x, gamma, beta, eps); }
 
 static nn_t with_cols(nn_graph *g, nn_node *n, int64_t cols) {
 	if (n)
@@ -462,6 +480,62 @@ nn_t nn_concat_cols(nn_graph *g, nn_t a, nn_t b) {
 
 nn_t nn_flip_cols(nn_graph *g, nn_t x) { return id(g, add(g, OP_FLIP_COLS, 1, &x, 0, x)); }
 
+nn_t nn_trim_rows(nn_graph *g, nn_t x, int64_t first, int64_t drop_last) {
+	nn_node *n = add(g, OP_TRIM_ROWS, 1, &x, 0, x);
+	if (!n)
+		return NN_NONE;
+	n->first = first;
+	n->dims[0] = nn_dim_add(n->dims[0], -first - drop_last);
+	if (n->rank != 2 || first < 0 || drop_last < 0 || nn_dim_value(g, n->dims[0], NULL) < 1)
+		return fail(g, "node %d: %lld rows before and %lld behind cannot be cut off '%s'", id(g, n), (long long)first, (long long)drop_last,
+		            node(g, x)->name);
+	return id(g, n);
+}
+
+nn_t nn_pad_rows(nn_graph *g, nn_t x, int64_t left, int64_t right, nn_pad how) {
+	nn_node *n = add(g, OP_PAD_ROWS, 1, &x, 0, x);
+	if (!n)
+		return NN_NONE;
+	if (n->rank != 2 || left < 0 || right < 0 || left > INT32_MAX || right > INT32_MAX)
+		return fail(g, "node %d: %lld and %lld rows cannot be added to '%s'", id(g, n), (long long)left, (long long)right, node(g, x)->name);
+	n->conv = (nn_conv){ .pad_left = (int)left, .pad_right = (int)right };
+	n->pad = how;
+	n->dims[0] = nn_dim_add(n->dims[0], left + right);
+	return id(g, n);
+}
+
+nn_t nn_softmax_rows(nn_graph *g, nn_t x) { return id(g, add(g, OP_SOFTMAX_ROWS, 1, &x, 0, x)); }
+
+static nn_t reduce_rows(nn_graph *g, nn_t x, int mean) {
+	nn_node *n = add(g, OP_SUM_ROWS, 1, &x, 0, x);
+	if (!n)
+		return NN_NONE;
+	n->first = mean;
+	n->rank = 2;
+	n->dims[0] = nn_fix(1);
+	n->dims[1] = nn_fix(nn_cols(node(g, x)));
+	return id(g, n);
+}
+
+nn_t nn_sum_rows(nn_graph *g, nn_t x) { return reduce_rows(g, x, 0); }
+nn_t nn_mean_rows(nn_graph *g, nn_t x) { return reduce_rows(g, x, 1); }
+
+nn_t nn_unfold(nn_graph *g, nn_t x, int kh, int kw, int stride_h, int stride_w, int pad_h, int pad_w) {
+	nn_node *n = add(g, OP_UNFOLD, 1, &x, 0, x);
+	if (!n)
+		return NN_NONE;
+	if (n->rank != 3 || !nn_dim_fixed(n->dims[1]) || kh < 1 || kw < 1 || stride_h < 1 || stride_w < 1 || pad_h < 0 || pad_w < 0)
+		return fail(g, "node %d: patches of %d x %d by %d, %d of '%s', which is no image of fixed width", id(g, n), kh, kw, stride_h, stride_w,
+		            node(g, x)->name);
+	n->unfold = (nn_unfolding){ kh, kw, stride_h, stride_w, pad_h, pad_w };
+	nn_dim h = nn_dim_add(n->dims[0], 2 * (int64_t)pad_h - kh);
+	n->dims[0] = nn_dim_add(stride_h == 1 ? h : nn_dim_div(h, stride_h), 1);
+	n->dims[1] = nn_dim_add(nn_dim_div(nn_dim_add(n->dims[1], 2 * (int64_t)pad_w - kw), stride_w), 1);
+	n->dims[2] = nn_fix(kh * kw * nn_cols(node(g, x)));
+	if (nn_dim_value(g, n->dims[0], NULL) < 1 || n->dims[1].add < 1)
+		return fail(g, "node %d: patches of %d x %d are larger than '%s'", id(g, n), kh, kw, node(g, x)->name);
+	return id(g, n);
+}
 
 nn_t nn_reshape(nn_graph *g, nn_t x, int rank, const nn_dim *dims) {
 	if (!valid_rank(g, "reshape", rank))
@@ -506,7 +580,10 @@ static nn_t second_output(nn_graph *g, nn_t of, nn_op op, int rank, const nn_dim
 }
 
 nn_t nn_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_attn a, nn_t *probs) {
-	nn_node *n = add(g, OP_ATTENTION, 5, (nn_t[]){ q, k, v, a.rel_k, a.rel_v }, 8 | 16, q);
+	if (!a.shifted)
+		a.shifted_q = a.shifted_pos = NN_NONE;
+	nn_t inputs[] = { q, k, v, a.rel_k, a.rel_v, a.shifted_q, a.shifted_pos };
+	nn_node *n = add(g, OP_ATTENTION, 7, inputs, a.shifted ? 8 | 16 : 8 | 16 | 32 | 64, q);
 	if (probs)
 		*probs = NN_NONE;
 	if (!n)
@@ -515,8 +592,16 @@ nn_t nn_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_attn a, nn_t *probs) {
 	if (n->rank != 2 || a.heads < 1 || d % a.heads || nn_cols(node(g, k)) != d || nn_cols(node(g, v)) != d)
 		return fail(g, "node %d: attention of %d heads over widths %lld, %lld, %lld", id(g, n), a.heads, (long long)d,
 		            (long long)nn_cols(node(g, k)), (long long)nn_cols(node(g, v)));
-	if ((a.rel_k == NN_NONE) != (a.rel_v == NN_NONE))
-		return fail(g, "node %d: relative keys and values come together", id(g, n));
+	if (a.rel_k == NN_NONE && a.rel_v != NN_NONE)
+		return fail(g, "node %d: relative values come with relative keys", id(g, n));
+	if (a.shifted) {
+		const nn_node *p = node(g, a.shifted_pos);
+		int64_t keys = nn_dim_value(g, node(g, k)->dims[0], NULL);
+		if (!same_shape(node(g, q), node(g, a.shifted_q)) || !nn_dim_equal(n->dims[0], node(g, k)->dims[0]) || p->rank != 2 || nn_cols(p) != d ||
+		    nn_dim_value(g, p->dims[0], NULL) != 2 * keys - 1 || nn_is_constant(g, a.shifted_pos))
+			return fail(g, "node %d: shifted attention over %lld keys needs queries of the same shape and 2 T - 1 computed positions of width %lld",
+			            id(g, n), (long long)keys, (long long)d);
+	}
 	int64_t relative = (2 * (int64_t)a.window + 1) * (d / a.heads);
 	if (a.rel_k != NN_NONE && (!check_vector(g, a.rel_k, relative, "relative keys") || !check_vector(g, a.rel_v, relative, "relative values")))
 		return NN_NONE;
@@ -559,20 +644,48 @@ nn_t nn_kv_attention(nn_graph *g, nn_t q, nn_t st, nn_t slot, float scale, nn_t 
 }
 
 nn_t nn_cache_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_t st, nn_t slot, nn_t position, nn_t table, float scale, nn_t *probs) {
-	nn_node *n = add(g, OP_CACHE_ATTENTION, 7, (nn_t[]){ q, k, v, st, slot, position, table }, 0, q);
+	int reads = k == NN_NONE && v == NN_NONE; /* what is there, without writing */
+	nn_node *n = add(g, OP_CACHE_ATTENTION, 7, (nn_t[]){ q, k, v, st, slot, position, table }, reads ? 2 | 4 : 0, q);
 	if (probs)
 		*probs = NN_NONE;
 	if (!n)
 		return NN_NONE;
 	const nn_node *s = node(g, st), *t = node(g, table);
-	if (s->op != OP_CACHE_STATE || nn_cols(n) != nn_cols(s) || nn_cols(node(g, k)) != nn_cols(s) || nn_cols(node(g, v)) != nn_cols(s) ||
-	    t->type != NN_I32 || nn_cols(t) != s->dims[1].add || node(g, slot)->type != NN_I32 || node(g, position)->type != NN_I32)
+	int fits = reads || (nn_cols(node(g, k)) == nn_cols(s) && nn_cols(node(g, v)) == nn_cols(s));
+	if (s->op != OP_CACHE_STATE || nn_cols(n) != nn_cols(s) || !fits || t->type != NN_I32 || nn_cols(t) != s->dims[1].add || node(g, slot)->type != NN_I32 || node(g, position)->type != NN_I32)
 		return fail(g, "node %d: queries, keys, values or tables do not fit state '%s'", id(g, n), s->name);
 	n->a = scale;
 	n->attn.heads = (int)s->first;
 	nn_t self = id(g, n);
 	if (probs)
 		*probs = second_output(g, self, OP_PROBS, 3, (nn_dim[]){ nn_fix(s->first), n->dims[0], s->dims[1] }, 0);
+	return self;
+}
+
+nn_t nn_cache_write(nn_graph *g, nn_t st, nn_t k, nn_t v, nn_t slot, nn_t position) {
+	nn_node *n = add(g, OP_CACHE_WRITE, 5, (nn_t[]){ st, k, v, slot, position }, 0, NN_NONE);
+	if (!n)
+		return NN_NONE;
+	const nn_node *s = node(g, st);
+	if (s->op != OP_CACHE_STATE || nn_cols(node(g, k)) != nn_cols(s) || nn_cols(node(g, v)) != nn_cols(s) || node(g, slot)->type != NN_I32 ||
+	    node(g, position)->type != NN_I32)
+		return fail(g, "node %d: keys and values do not fit state '%s'", id(g, n), s->name);
+	n->rank = 1;
+	n->dims[0] = nn_fix(1);
+	return id(g, n);
+}
+
+nn_t nn_lstm_cell(nn_graph *g, nn_t gates, nn_t c, nn_t *next_c) {
+	*next_c = NN_NONE;
+	nn_node *n = add(g, OP_LSTM_CELL, 2, (nn_t[]){ gates, c }, 0, c);
+	if (!n)
+		return NN_NONE;
+	if (n->rank != 2 || nn_cols(node(g, gates)) != 4 * nn_cols(n) || !nn_dim_equal(node(g, gates)->dims[0], n->dims[0]))
+		return fail(g, "node %d: %lld gates for a cell of %lld units; four times as many are right", id(g, n), (long long)nn_cols(node(g, gates)),
+		            (long long)nn_cols(n));
+	nn_dim dims[2] = { n->dims[0], n->dims[1] };
+	nn_t self = id(g, n);
+	*next_c = second_output(g, self, OP_LSTM_LAST, 2, dims, 1);
 	return self;
 }
 
@@ -611,16 +724,41 @@ nn_t nn_spline_inverse(nn_graph *g, nn_t x, nn_t params, int bins, float bound) 
 	return id(g, n);
 }
 
-
-nn_t nn_fold_weight_norm(nn_graph *g, nn_t weight_g, nn_t weight_v) {
+static nn_t fold_weight_norm(nn_graph *g, nn_t weight_g, nn_t weight_v, int axis) {
 	if (g->error[0])
 		return NN_NONE;
-	if (weight_v < 0 || weight_v >= g->count || !nn_is_constant(g, weight_v) || node(g, weight_v)->rank < 1)
-		return fail(g, "node %d: weight norm of something that is no constant", g->count);
+	if (weight_v < 0 || weight_v >= g->count || !nn_is_constant(g, weight_v) || node(g, weight_v)->rank <= axis)
+		return fail(g, "node %d: weight norm of something that is no constant of rank %d or more", g->count, axis + 1);
 	const nn_node *v = node(g, weight_v);
-	if (weight_g == NN_NONE || !check_vector(g, weight_g, v->dims[0].add, "weight norm's g"))
+	if (weight_g == NN_NONE || !check_vector(g, weight_g, v->dims[axis].add, "weight norm's g"))
 		return fail(g, "node %d: weight norm lacks its magnitudes", g->count);
-	return id(g, add(g, OP_FOLD_NORM, 2, (nn_t[]){ weight_g, weight_v }, 0, weight_v));
+	nn_node *n = add(g, OP_FOLD_NORM, 2, (nn_t[]){ weight_g, weight_v }, 0, weight_v);
+	if (n)
+		n->first = axis;
+	return id(g, n);
+}
+
+nn_t nn_fold_weight_norm(nn_graph *g, nn_t weight_g, nn_t weight_v) { return fold_weight_norm(g, weight_g, weight_v, 0); }
+nn_t nn_fold_weight_norm_last(nn_graph *g, nn_t weight_g, nn_t weight_v) { return fold_weight_norm(g, weight_g, weight_v, 2); }
+
+nn_t nn_fold_scale(nn_graph *g, nn_t w, nn_t scale) {
+	if (g->error[0])
+		return NN_NONE;
+	if (w < 0 || w >= g->count || !nn_is_constant(g, w) || node(g, w)->rank < 1)
+		return fail(g, "node %d: only constants can be scaled by rows", g->count);
+	if (scale == NN_NONE || !check_vector(g, scale, node(g, w)->dims[0].add, "scale"))
+		return fail(g, "node %d: '%s' has %lld rows to scale", g->count, node(g, w)->name, (long long)node(g, w)->dims[0].add);
+	return id(g, add(g, OP_FOLD_SCALE, 2, (nn_t[]){ w, scale }, 0, w));
+}
+
+nn_t nn_fold_concat(nn_graph *g, nn_t a, nn_t b) {
+	if (g->error[0])
+		return NN_NONE;
+	const nn_node *x = constant(g, a, 2, "left matrix"), *y = x ? constant(g, b, 2, "right matrix") : NULL;
+	if (!y || x->dims[0].add != y->dims[0].add)
+		return fail(g, "node %d: matrices of different heights cannot stand side by side", g->count);
+	int64_t cols = nn_cols(x) + nn_cols(y);
+	return with_cols(g, add(g, OP_FOLD_CONCAT, 2, (nn_t[]){ a, b }, 0, a), cols);
 }
 
 nn_t nn_fold_rows(nn_graph *g, nn_t w, int64_t first, int64_t count) {

@@ -10,11 +10,14 @@
 typedef enum nn_op {
 	OP_INPUT, OP_WEIGHT, OP_CONST, OP_KV_STATE, OP_CACHE_STATE,
 	OP_UNARY, OP_BINARY, OP_AFFINE, OP_LINEAR, OP_CONV, OP_CONV_TRANSPOSE, OP_NORM, OP_GATED,
-	OP_SLICE_COLS, OP_CONCAT_COLS, OP_FLIP_COLS, OP_RESHAPE, OP_GATHER,
-	OP_ATTENTION, OP_KV_WRITE, OP_KV_ATTENTION, OP_CACHE_ATTENTION, OP_LSTM, OP_SPLINE,
+	OP_SLICE_COLS, OP_TRIM_ROWS, OP_CONCAT_COLS, OP_FLIP_COLS, OP_RESHAPE, OP_GATHER, OP_PAD_ROWS, OP_UNFOLD,
+	OP_NORM_ROWS, OP_SOFTMAX_ROWS, OP_SUM_ROWS,
+	OP_ATTENTION, OP_KV_WRITE, OP_KV_ATTENTION, OP_CACHE_ATTENTION, OP_CACHE_WRITE, OP_LSTM, OP_LSTM_CELL, OP_SPLINE,
 	OP_PROBS, OP_LSTM_LAST, /* further outputs of inputs[0] */
-	OP_FOLD_NORM, OP_FOLD_ROWS
+	OP_FOLD_NORM, OP_FOLD_ROWS, OP_FOLD_SCALE, OP_FOLD_CONCAT
 } nn_op;
+
+typedef struct nn_unfolding { int kh, kw, stride_h, stride_w, pad_h, pad_w; } nn_unfolding;
 
 typedef struct nn_node {
 	nn_op op;
@@ -29,10 +32,13 @@ typedef struct nn_node {
 	/* what the op needs, each read by the ops that set it */
 	nn_act act;
 	nn_binary_op binary;
-	nn_conv conv;
+	nn_conv conv;     /* padded rows: pad_left and pad_right */
+	nn_unfolding unfold;
+	nn_pad pad;
 	nn_attn attn;
 	float a, b; /* unary's param; affine's scale and shift; norm's epsilon; attention's scale; spline's bound */
-	int64_t first; /* slices: first; kv and cache states: heads; spline's bins; lstm_last: 0 h, 1 c */
+	int64_t first; /* slices and trims: first; kv and cache states: heads; spline's bins; second outputs: which, 0 or 1; sums: 1 for the
+	                * mean; weight norms: the axis that keeps its norm, 0 or 2 */
 	const sn_weight *weight;
 	float *values; /* OP_CONST, owned */
 } nn_node;

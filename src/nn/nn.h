@@ -155,7 +155,7 @@ nn_t nn_kv_attention(nn_graph *g, nn_t q, nn_t state, nn_t slot, float scale, nn
 nn_t nn_cache_state(nn_graph *g, const char *name, int64_t slots, int64_t length, int64_t width, int heads);
 nn_t nn_cache_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_t state, nn_t slot, nn_t position, nn_t table, float scale, nn_t *probs);
 
-/* Stores k[R, D], v[R, D] at (slot[r], position[r]). Its result is no tensor: make it an output, so that the step is kept. */
+/* Stores k[R, D], v[R, D] at (slot[r], position[r]). Its result is no tensor; the step is kept all the same, as nn_kv_write's is. */
 nn_t nn_cache_write(nn_graph *g, nn_t state, nn_t k, nn_t v, nn_t slot, nn_t position);
 
 /* torch's LSTMCell over rows in sequence: x[T, I], h0[1, H], c0[1, H], w_ih[4H, I], w_hh[4H, H], b_ih[4H], b_hh[4H], gates i f g o.

@@ -219,9 +219,13 @@ static size_t step_scratch(const nn_plan *p, const nn_step *s) {
 		const nn_value *keys = p->value + (s->kind == STEP_ATTENTION ? s->in[2] : s->in[1]);
 		int64_t length = nn_dim_value(p->graph, keys->dims[s->kind == STEP_ATTENTION ? 0 : 1], NULL);
 		bytes = (size_t)NN_ATTN_ROWS * ((size_t)(length + 128) * 8 + 64) + 4096;
+		if (s->kind == STEP_ATTENTION && s->attn.shifted)
+			bytes += (size_t)NN_ATTN_ROWS * (size_t)nn_shifted_stride(s->family, length) * 4;
+		if (s->kind == STEP_ATTENTION && s->attn.rel_k != NN_NONE)
+			bytes += (2 * (size_t)s->attn.window + 1) * 4;
 	} else if (s->kind == STEP_CACHE_ATTENTION) {
 		bytes = (size_t)(nn_dim_value(p->graph, p->value[s->in[1]].dims[1], NULL) + 64) * 4;
-	} else if (s->kind == STEP_NORM) {
+	} else if (s->kind == STEP_NORM || s->kind == STEP_LSTM_CELL) {
 		bytes = (size_t)(p->value[s->out].cols + 64) * 4;
 	} else if (s->kind == STEP_LSTM) {
 		bytes = (size_t)(s->n + 2 * s->k + 64) * 4;

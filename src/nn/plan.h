@@ -17,6 +17,7 @@
 #define NN_COLUMN_ROWS 56 /* up to so many rows a region runs split by columns */
 #define NN_ATTN_ROWS 28   /* query rows scored at once: their scores stay in the cache */
 #define NN_GATHER_ROWS 14 /* convolution rows copied together where the input's ends are near */
+#define NN_STRIP_COLS 64  /* columns that a worker sums over all rows at once */
 #define NN_ALIGN 64
 
 typedef enum nn_place { PLACE_ARENA, PLACE_LOCAL, PLACE_CONST, PLACE_INPUT, PLACE_STATE } nn_place;
@@ -40,9 +41,12 @@ typedef struct nn_value {
 
 typedef enum nn_step_kind {
 	STEP_GEMM, STEP_DEPTHWISE, STEP_UNARY, STEP_BINARY, STEP_AFFINE, STEP_CONVERT, STEP_QUANTIZE, STEP_NORM, STEP_GATED,
-	STEP_CONCAT, STEP_FLIP, STEP_COPY, STEP_GATHER, STEP_SPLINE, STEP_ATTENTION, STEP_KV_ATTENTION, STEP_CACHE_ATTENTION,
+	STEP_CONCAT, STEP_FLIP, STEP_COPY, STEP_GATHER, STEP_PAD, STEP_UNFOLD, STEP_LSTM_CELL, STEP_SPLINE, STEP_ATTENTION, STEP_KV_ATTENTION,
+	STEP_CACHE_ATTENTION,
 	/* those below are regions of their own */
-	STEP_ATTENTION_PACK, STEP_KV_WRITE, STEP_CACHE_WRITE, STEP_LSTM
+	STEP_ATTENTION_PACK, STEP_KV_WRITE, STEP_CACHE_WRITE, STEP_LSTM,
+	/* and of these, columns are shared among threads */
+	STEP_NORM_ROWS, STEP_SOFTMAX_ROWS, STEP_SUM_ROWS
 } nn_step_kind;
 
 typedef struct nn_step {
@@ -101,6 +105,11 @@ size_t nn_packed_size(const nn_gemm_family *f, int64_t n, int64_t k, int taps);
 /* Bytes of one head's packed keys and values. */
 static inline size_t nn_packed_head(const nn_gemm_family *f, int64_t length, int64_t head) {
 	return nn_packed_size(f, length, head, 1) + nn_packed_size(f, head, length, 1) + NN_OVERREAD;
+}
+
+/* Floats of a query row's products with the positions that a block of rows shifts over (see attention.c). */
+static inline int64_t nn_shifted_stride(const nn_gemm_family *f, int64_t length) {
+	return (length + NN_ATTN_ROWS + 2 * f->nr + 15) / 16 * 16;
 }
 
 /* emit.c */

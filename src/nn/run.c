@@ -3,6 +3,7 @@
 
 #include "nn/cpu/spline.h"
 
+#include <math.h>
 #include <string.h>
 
 static void run_unary(const nn_part *p) {
@@ -109,6 +110,61 @@ static void run_gather(const nn_part *p) {
 	}
 }
 
+/* The row of x[rows] that padded row t shows, -1 for zeros. Mirrored rows bounce as often as it takes. */
+static int64_t padded_row(nn_pad how, int64_t t, int64_t rows) {
+	if (t >= 0 && t < rows)
+		return t;
+	if (how == NN_PAD_ZERO)
+		return -1;
+	if (how == NN_PAD_REPEAT || rows == 1)
+		return t < 0 ? 0 : rows - 1;
+	int64_t period = 2 * (rows - 1), at = t % period;
+	at += at < 0 ? period : 0;
+	return at < rows ? at : period - at;
+}
+
+static void run_pad(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_value *y = nn_val(p, s->out);
+	const nn_node *n = nn_plan_node(p->exec->plan, s->node);
+	size_t bytes = (size_t)y->cols * nn_store_size(y->store);
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		int64_t from = padded_row(n->pad, r - n->conv.pad_left, p->exec->rows[s->in[0]]);
+		if (from < 0)
+			memset(nn_row(p, s->out, r), 0, bytes);
+		else
+			memcpy(nn_row(p, s->out, r), nn_row(p, s->in[0], from), bytes);
+	}
+}
+
+/* Row r is the patch of image position (r / Wo, r % Wo). */
+static void run_unfold(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_unfolding u = nn_plan_node(p->exec->plan, s->node)->unfold;
+	int64_t high = nn_now(p, s->in[0], 0), wide = nn_now(p, s->in[0], 1), cols = nn_val(p, s->in[0])->cols, across = nn_now(p, s->out, 1);
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		float *to = (float *)nn_row(p, s->out, r);
+		for (int i = 0; i < u.kh; i++)
+			for (int j = 0; j < u.kw; j++, to += cols) {
+				int64_t h = r / across * u.stride_h + i - u.pad_h, w = r % across * u.stride_w + j - u.pad_w;
+				if (h >= 0 && h < high && w >= 0 && w < wide)
+					memcpy(to, nn_row(p, s->in[0], h * wide + w), (size_t)cols * sizeof *to);
+				else
+					memset(to, 0, (size_t)cols * sizeof *to);
+			}
+	}
+}
+
+static void run_lstm_cell(const nn_part *p) {
+	const nn_step *s = p->step;
+	int64_t hidden = nn_val(p, s->out)->cols;
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		float *c = (float *)(s->out3 >= 0 ? nn_row(p, s->out3, r) : nn_scratch(p));
+		memcpy(c, nn_row(p, s->in[1], r), (size_t)hidden * sizeof *c);
+		nn_kern(p)->lstm_gates((const float *)nn_row(p, s->in[0], r), c, (float *)nn_row(p, s->out, r), hidden);
+	}
+}
+
 static void run_spline(const nn_part *p) {
 	const nn_step *s = p->step;
 	for (int64_t r = p->r0; r < p->r1; r++)
@@ -145,6 +201,79 @@ static void run_lstm(const nn_part *p) {
 		memcpy(nn_row(p, s->out3, 0), c, (size_t)hidden * sizeof *c);
 }
 
+/* ---- steps over all rows of columns [n0, n1), at most NN_STRIP_COLS of them ---- */
+
+static void add_rows(const nn_part *p, double *sum) {
+	int64_t rows = p->exec->rows[p->step->in[0]], n = p->n1 - p->n0;
+	memset(sum, 0, (size_t)n * sizeof *sum);
+	for (int64_t r = 0; r < rows; r++) {
+		const float *x = (const float *)nn_row(p, p->step->in[0], r) + p->n0;
+		for (int64_t c = 0; c < n; c++)
+			sum[c] += (double)x[c];
+	}
+}
+
+static void run_sum_rows(const nn_part *p) {
+	double sum[NN_STRIP_COLS];
+	float *y = (float *)nn_row(p, p->step->out, 0);
+	double scale = p->step->first ? 1.0 / (double)p->exec->rows[p->step->in[0]] : 1;
+	add_rows(p, sum);
+	for (int64_t c = p->n0; c < p->n1; c++)
+		y[c] = (float)(sum[c - p->n0] * scale);
+}
+
+static void run_norm_rows(const nn_part *p) {
+	const nn_step *s = p->step;
+	int64_t rows = p->exec->rows[s->in[0]], n = p->n1 - p->n0;
+	const nn_value *y = nn_val(p, s->out);
+	const float *gamma = (const float *)nn_row(p, s->in[1], 0) + p->n0, *beta = (const float *)nn_row(p, s->in[2], 0) + p->n0;
+	double sum[NN_STRIP_COLS], squares[NN_STRIP_COLS] = { 0 };
+	float mean[NN_STRIP_COLS], scale[NN_STRIP_COLS], row[NN_STRIP_COLS];
+	add_rows(p, sum);
+	for (int64_t c = 0; c < n; c++)
+		mean[c] = (float)(sum[c] / (double)rows);
+	for (int64_t r = 0; r < rows; r++) {
+		const float *x = (const float *)nn_row(p, s->in[0], r) + p->n0;
+		for (int64_t c = 0; c < n; c++)
+			squares[c] += (double)(x[c] - mean[c]) * (double)(x[c] - mean[c]);
+	}
+	for (int64_t c = 0; c < n; c++)
+		scale[c] = gamma[c] / sqrtf((float)(squares[c] / (double)rows) + s->param);
+	for (int64_t r = 0; r < rows; r++) {
+		const float *x = (const float *)nn_row(p, s->in[0], r) + p->n0;
+		for (int64_t c = 0; c < n; c++)
+			row[c] = (x[c] - mean[c]) * scale[c] + beta[c];
+		nn_kern(p)->convert(row, NN_STORE_F32, nn_row(p, s->out, r) + (size_t)p->n0 * nn_store_size(y->store), y->store, n);
+	}
+}
+
+static void run_softmax_rows(const nn_part *p) {
+	const nn_step *s = p->step;
+	int64_t rows = p->exec->rows[s->in[0]], n = p->n1 - p->n0;
+	double sum[NN_STRIP_COLS] = { 0 };
+	float most[NN_STRIP_COLS];
+	memcpy(most, (const float *)nn_row(p, s->in[0], 0) + p->n0, (size_t)n * sizeof *most);
+	for (int64_t r = 1; r < rows; r++) {
+		const float *x = (const float *)nn_row(p, s->in[0], r) + p->n0;
+		for (int64_t c = 0; c < n; c++)
+			most[c] = x[c] > most[c] ? x[c] : most[c];
+	}
+	for (int64_t r = 0; r < rows; r++) {
+		const float *x = (const float *)nn_row(p, s->in[0], r) + p->n0;
+		float *y = (float *)nn_row(p, s->out, r) + p->n0;
+		for (int64_t c = 0; c < n; c++)
+			y[c] = x[c] - most[c];
+		nn_kern(p)->unary(NN_EXP, 0, y, NN_STORE_F32, y, NN_STORE_F32, n);
+		for (int64_t c = 0; c < n; c++)
+			sum[c] += (double)y[c];
+	}
+	for (int64_t r = 0; r < rows; r++) {
+		float *y = (float *)nn_row(p, s->out, r) + p->n0;
+		for (int64_t c = 0; c < n; c++)
+			y[c] = (float)(y[c] / sum[c]);
+	}
+}
+
 void nn_run_step(const nn_part *p) {
 	switch (p->step->kind) {
 	case STEP_GEMM: nn_run_product(p); break;
@@ -160,11 +289,17 @@ void nn_run_step(const nn_part *p) {
 	case STEP_FLIP: run_flip(p); break;
 	case STEP_COPY: run_copy(p); break;
 	case STEP_GATHER: run_gather(p); break;
+	case STEP_PAD: run_pad(p); break;
+	case STEP_UNFOLD: run_unfold(p); break;
+	case STEP_LSTM_CELL: run_lstm_cell(p); break;
 	case STEP_SPLINE: run_spline(p); break;
 	case STEP_ATTENTION: case STEP_KV_ATTENTION: nn_run_attention(p); break;
 	case STEP_CACHE_ATTENTION: nn_run_cache_attention(p); break;
 	case STEP_ATTENTION_PACK: case STEP_KV_WRITE: nn_run_pack(p); break;
 	case STEP_CACHE_WRITE: nn_run_cache_write(p); break;
 	case STEP_LSTM: run_lstm(p); break;
+	case STEP_NORM_ROWS: run_norm_rows(p); break;
+	case STEP_SOFTMAX_ROWS: run_softmax_rows(p); break;
+	case STEP_SUM_ROWS: run_sum_rows(p); break;
 	}
 }

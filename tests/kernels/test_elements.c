@@ -56,6 +56,7 @@ static const struct {
 	{ NN_NEG, "neg", 0, 0, 0, 1 },
 	{ NN_ABS, "abs", 0, 0, 0, 1 },
 	{ NN_CLAMP_MIN, "clamp min", 0.25f, 0, 0, 1 },
+	{ NN_ELU, "elu", 0, 2e-7, 6e-7, 1 },
 };
 
 static void unary_once(result *r, int a, nn_store xs, nn_store ys, int64_t n, int special) {

@@ -58,6 +58,7 @@ static inline float nn_act_apply(nn_act act, float param, float x) {
 	case NN_NEG: return -x;
 	case NN_ABS: return fabsf(x);
 	case NN_CLAMP_MIN: return x < param ? param : x;
+	case NN_ELU: return x < 0 ? expm1f(x) : x;
 	}
 	return x;
 }

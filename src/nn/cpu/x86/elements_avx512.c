@@ -36,6 +36,7 @@ static void unary(nn_act act, float param, const void *x, nn_store xs, void *y, 
 		CASE(NN_NEG);
 		CASE(NN_ABS);
 		CASE(NN_CLAMP_MIN);
+		CASE(NN_ELU);
 	}
 }
 

@@ -175,6 +175,7 @@ NN16_INLINE __m512 nn16_act(nn_act act, __m512 param, __m512 x) {
 	case NN_NEG: return _mm512_sub_ps(zero, x);
 	case NN_ABS: return _mm512_abs_ps(x);
 	case NN_CLAMP_MIN: return _mm512_max_ps(param, x);
+	case NN_ELU: return _mm512_mask_sub_ps(x, _mm512_cmp_ps_mask(x, zero, _CMP_LT_OQ), nn16_exp(x), _mm512_set1_ps(1.0f));
 	}
 	return x;
 }

@@ -91,9 +91,11 @@ int nn_weights_pack(nn_plan *plan, nn_pack *pack, nn_step *s, int node, char *er
 	size_t group = depthwise ? 0 : nn_packed_size(f, n, s->k, s->taps);
 	size_t body = depthwise ? (size_t)(s->n * s->taps) * sizeof(float) : aligned(group) * (size_t)s->groups;
 	size_t size = aligned(body) + (s8 ? 2 * aligned((size_t)total * 4) : 0);
-	char name[3 * NN_NAME];
-	snprintf(name, sizeof name, "%s/%d/%lldx%lldx%d/%d/%s", plan->name, node, (long long)s->n, (long long)s->k, s->taps, s->groups,
-	         depthwise ? "depthwise" : f->isa);
+	/* The weight's own name tells apart graphs that differ in some weights of the same shapes only (adapters of a language). */
+	const char *weight = nn_plan_node(plan, nn_plan_node(plan, node)->inputs[1])->name;
+	char name[4 * NN_NAME];
+	snprintf(name, sizeof name, "%s/%d/%lldx%lldx%d/%d/%s/%s", plan->name, node, (long long)s->n, (long long)s->k, s->taps, s->groups,
+	         depthwise ? "depthwise" : f->isa, weight);
 	size_t found;
 	const char *blob = nn_pack_find(pack, name, &found);
 	if (!blob || found != size) {

@@ -38,9 +38,11 @@ struct sn_vits {
 
 struct sn_vits_stream {
 	sn_vits *vits;
-	int speaker, count, frames, position; /* ids; frames in all and decoded */
+	int speaker, language, count, frames, position; /* ids; frames for the decoder in all and decoded */
+	int latent_frames; /* before they are resampled to `frames` */
 	int32_t durations[SN_VITS_MAX_TOKENS];
-	float *z, *z_prior; /* [frames, width]; z_prior for debug plans only */
+	float *z, *z_prior; /* [frames, width]; z_prior [latent frames, width] for debug plans only */
+	float *voice;       /* [speaker width] normalised embedding, of models that take one */
 };
 
 static int width_of(const sn_vits *v) { return 2 * v->weights->half; }
@@ -154,13 +156,15 @@ int64_t sn_vits_parameters(const sn_vits *vits) { return vits->weights->paramete
 
 int sn_vits_stream_new(sn_vits_stream **out, sn_vits *vits, char *err) {
 	const size_t size = (size_t)SN_VITS_MAX_FRAMES * (size_t)width_of(vits) * sizeof(float); /* untouched pages cost nothing */
+	const int embedding = vits->settings.public.embedding;
 	sn_vits_stream *s = *out = calloc(1, sizeof *s);
 	if (s) {
 		s->vits = vits;
 		s->z = malloc(size);
 		if (vits->debug) s->z_prior = malloc(size);
+		if (embedding) s->voice = calloc((size_t)embedding, sizeof *s->voice);
 	}
-	if (s && s->z && (!vits->debug || s->z_prior)) return SN_OK;
+	if (s && s->z && (!vits->debug || s->z_prior) && (!embedding || s->voice)) return SN_OK;
 	sn_vits_stream_free(out);
 	return sn_fail(err, SN_E_MEMORY, "out of memory for an utterance of %d frames", SN_VITS_MAX_FRAMES);
 }
@@ -169,6 +173,7 @@ void sn_vits_stream_free(sn_vits_stream **stream) {
 	if (!*stream) return;
 	free((*stream)->z);
 	free((*stream)->z_prior);
+	free((*stream)->voice);
 	free(*stream);
 	*stream = NULL;
 }
@@ -187,6 +192,12 @@ static int check(const sn_vits *v, const int32_t *ids, int count, const sn_vits_
 		return sn_fail(err, SN_E_LIMIT, "the sentence has %d symbols; at most %d can be spoken at once", count, SN_VITS_MAX_TOKENS);
 	if (o->speaker < 0 || o->speaker >= c->speakers)
 		return sn_fail(err, SN_E_ARGUMENT, "speaker %d does not exist; this voice has speakers 0 to %d", o->speaker, c->speakers - 1);
+	if (c->embedding && !o->embedding)
+		return sn_fail(err, SN_E_ARGUMENT, "the model has no voice of its own; it needs an embedding of %d values", c->embedding);
+	if (c->languages && (o->language < 0 || o->language >= c->languages))
+		return sn_fail(err, SN_E_ARGUMENT, "language %d does not exist; this model has languages 0 to %d", o->language, c->languages - 1);
+	for (int i = 0; i < c->embedding; i++)
+		if (!isfinite(o->embedding[i])) return sn_fail(err, SN_E_ARGUMENT, "value %d of the voice's embedding is not a number", i);
 	for (int i = 0; i < count; i++)
 		if (ids[i] < 0 || ids[i] >= c->vocab)
 			return sn_fail(err, SN_E_ARGUMENT, "symbol %d has id %d; this voice knows ids 0 to %d", i, ids[i], c->vocab - 1);
@@ -196,8 +207,19 @@ static int check(const sn_vits *v, const int32_t *ids, int count, const sn_vits_
 	return check_noise("duration", o->duration_noise, o->duration_noise_count, 2 * (int64_t)count, err);
 }
 
-static void set_speaker(nn_exec *exec, const sn_vits *v, int speaker) {
-	if (v->weights->speakers) *nn_exec_input_ids(exec, "speaker") = speaker;
+static void set_speaker(nn_exec *exec, const sn_vits_stream *s) {
+	const vits_weights *const w = s->vits->weights;
+	if (w->speakers) *nn_exec_input_ids(exec, "speaker") = s->speaker;
+	else if (w->speaker_width) memcpy(nn_exec_input(exec, "voice"), s->voice, (size_t)w->speaker_width * sizeof *s->voice);
+}
+
+/* The reference divides an embedding by its length, at least 1e-12. */
+static void set_voice(sn_vits_stream *s, const float *embedding) {
+	const int count = s->vits->settings.public.embedding;
+	double sum = 0;
+	for (int i = 0; i < count; i++) sum += (double)embedding[i] * (double)embedding[i];
+	const float length = fmaxf((float)sqrt(sum), 1e-12f);
+	for (int i = 0; i < count; i++) s->voice[i] = embedding[i] / length;
 }
 
 static void run_text(sn_vits_stream *s, const int32_t *ids, const sn_vits_options *o, float noise_scale) {
@@ -205,7 +227,11 @@ static void run_text(sn_vits_stream *s, const int32_t *ids, const sn_vits_option
 	const int n = s->count;
 	nn_exec_set(v->text, "tokens", n);
 	memcpy(nn_exec_input_ids(v->text, "ids"), ids, (size_t)n * sizeof *ids);
-	set_speaker(v->text, v, s->speaker);
+	if (v->weights->duration.cond.out) set_speaker(v->text, s);
+	if (v->weights->languages) {
+		int32_t *const language = nn_exec_input_ids(v->text, "language");
+		for (int i = 0; i < n; i++) language[i] = s->language;
+	}
 	if (v->weights->stochastic) {
 		float *const noise = nn_exec_input(v->text, "noise");
 		if (!o->duration_noise) vits_noise(o->seed, STREAM_DURATION, 0, 2 * n, noise);
@@ -215,18 +241,25 @@ static void run_text(sn_vits_stream *s, const int32_t *ids, const sn_vits_option
 	nn_exec_run(v->text);
 }
 
-static int set_durations(sn_vits_stream *s, float length_scale, char *err) {
+static int too_long(const sn_vits *v, char *err) {
+	const double seconds = (double)SN_VITS_MAX_FRAMES * v->settings.public.hop / v->settings.public.sample_rate;
+	return sn_fail(err, SN_E_LIMIT, "the sentence would be longer than %d frames (%.0f s); split it or speak faster", SN_VITS_MAX_FRAMES, seconds);
+}
+
+static int set_durations(sn_vits_stream *s, float length_scale, int force, char *err) {
 	const float *const log_duration = nn_exec_output(s->vits->text, "log_duration", NULL);
+	const double stretch = s->vits->settings.stretch;
 	int64_t frames = 0;
 	for (int i = 0; i < s->count; i++) {
-		const float duration = ceilf(expf(log_duration[i]) * length_scale);
+		const float duration = force > 0 ? (float)((int64_t)force * (i + 1) / s->count - (int64_t)force * i / s->count)
+		                                 : ceilf(expf(log_duration[i]) * length_scale);
 		if (!(duration >= 0)) return sn_fail(err, SN_E_MODEL, "the duration of symbol %d is not a number: are the weights sound?", i);
-		if (duration > SN_VITS_MAX_FRAMES || (frames += (int64_t)duration) > SN_VITS_MAX_FRAMES)
-			return sn_fail(err, SN_E_LIMIT, "the sentence would be longer than %d frames (%.0f s); split it or speak faster",
-			               SN_VITS_MAX_FRAMES, (double)SN_VITS_MAX_FRAMES * s->vits->settings.public.hop / s->vits->settings.public.sample_rate);
+		if (duration > SN_VITS_MAX_FRAMES || (frames += (int64_t)duration) > SN_VITS_MAX_FRAMES) return too_long(s->vits, err);
 		s->durations[i] = (int32_t)duration;
 	}
-	s->frames = frames > 0 ? (int)frames : 1;
+	s->latent_frames = frames > 0 ? (int)frames : 1;
+	if (s->latent_frames * stretch > SN_VITS_MAX_FRAMES) return too_long(s->vits, err);
+	s->frames = (int)fmax(1, floor(s->latent_frames * stretch));
 	return SN_OK;
 }
 
@@ -245,10 +278,37 @@ static void fill_prior(sn_vits_stream *s, const sn_vits_options *o, float scale,
 			memcpy(out, means + (size_t)i * (size_t)width, (size_t)width * sizeof *out);
 			if (scale <= 0) continue;
 			if (!o->prior_noise) vits_noise(o->seed, STREAM_PRIOR, (uint64_t)(frame * width), width, row);
-			else for (int c = 0; c < width; c++) row[c] = o->prior_noise[(int64_t)c * s->frames + frame];
+			else for (int c = 0; c < width; c++) row[c] = o->prior_noise[(int64_t)c * s->latent_frames + frame];
 			for (int c = 0; c < width; c++) out[c] += row[c] * deviation[c] * scale;
 		}
 	}
+}
+
+/* Linear interpolation between the middles of frames, as torch does it without aligned corners. */
+static void resample(const float *from, int from_rows, float *to, int to_rows, int width, double stretch) {
+	for (int t = 0; t < to_rows; t++) {
+		const double at = fmax(0, (t + 0.5) / stretch - 0.5);
+		const int first = (int)at < from_rows ? (int)at : from_rows - 1, second = first + 1 < from_rows ? first + 1 : first;
+		const float share = (float)(at - first);
+		const float *const a = from + (size_t)first * (size_t)width, *const b = from + (size_t)second * (size_t)width;
+		for (int c = 0; c < width; c++) to[(size_t)t * (size_t)width + (size_t)c] = a[c] * (1 - share) + b[c] * share;
+	}
+}
+
+/* The flow from the prior, and the frames that the decoder takes. */
+static void run_flow(sn_vits_stream *s, const sn_vits_options *o, float noise) {
+	sn_vits *const v = s->vits;
+	const int width = width_of(v);
+	const size_t bytes = (size_t)s->latent_frames * (size_t)width * sizeof(float);
+	nn_exec_set(v->flow, "frames", s->latent_frames);
+	set_speaker(v->flow, s);
+	float *const z = nn_exec_input(v->flow, "z");
+	fill_prior(s, o, noise, z);
+	if (s->z_prior) memcpy(s->z_prior, z, bytes);
+	nn_exec_run(v->flow);
+	const float *const out = nn_exec_output(v->flow, "z", NULL);
+	if (v->settings.stretch == 1) memcpy(s->z, out, bytes);
+	else resample(out, s->latent_frames, s->z, s->frames, width, v->settings.stretch);
 }
 
 int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const sn_vits_options *options, int *frames, char *err) {
@@ -257,26 +317,20 @@ int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const s
 	*frames = stream->frames = stream->position = stream->count = 0;
 	int code = check(v, ids, count, options, err);
 	if (code != SN_OK) return code;
-	const float noise = options->noise_scale < 0 ? c->noise_scale : options->noise_scale;
-	const float duration_noise = options->noise_duration < 0 ? c->noise_duration : options->noise_duration;
 	stream->count = count;
 	stream->speaker = options->speaker;
-	run_text(stream, ids, options, duration_noise);
-	code = set_durations(stream, options->length_scale < 0 ? c->length_scale : options->length_scale, err);
+	stream->language = options->language;
+	if (c->embedding) set_voice(stream, options->embedding);
+	run_text(stream, ids, options, options->noise_duration < 0 ? c->noise_duration : options->noise_duration);
+	code = set_durations(stream, options->length_scale < 0 ? c->length_scale : options->length_scale, options->force_frames, err);
 	if (code == SN_OK)
-		code = check_noise("prior", options->prior_noise, options->prior_noise_count, (int64_t)stream->frames * width_of(v), err);
+		code = check_noise("prior", options->prior_noise, options->prior_noise_count, (int64_t)stream->latent_frames * width_of(v), err);
 	if (code != SN_OK) {
 		stream->frames = 0;
 		return code;
 	}
-	const size_t bytes = (size_t)stream->frames * (size_t)width_of(v) * sizeof(float);
-	nn_exec_set(v->flow, "frames", stream->frames);
-	set_speaker(v->flow, v, stream->speaker);
-	float *const z = nn_exec_input(v->flow, "z");
-	fill_prior(stream, options, noise, z);
-	if (stream->z_prior) memcpy(stream->z_prior, z, bytes);
-	nn_exec_run(v->flow);
-	memcpy(stream->z, nn_exec_output(v->flow, "z", NULL), bytes);
+	run_flow(stream, options, options->noise_scale < 0 ? c->noise_scale : options->noise_scale);
+	if (v->settings.most_frames && stream->frames > v->settings.most_frames) stream->frames = v->settings.most_frames;
 	*frames = stream->frames;
 	return SN_OK;
 }
@@ -292,7 +346,7 @@ static void run_stage(sn_vits_stream *s, int index, const float *in, int64_t in_
 		if (b > in_total) b = in_total;
 		nn_exec_set(stage->exec, "rows", b - a);
 		memcpy(nn_exec_input(stage->exec, "x"), in + (a - in_first) * in_width, (size_t)((b - a) * in_width) * sizeof *in);
-		if (index == 0) set_speaker(stage->exec, s->vits, s->speaker);
+		if (index == 0) set_speaker(stage->exec, s);
 		nn_exec_run(stage->exec);
 		memcpy(out + (first - stage->first) * stage->channels,
 		       nn_exec_output(stage->exec, "y", NULL) + (first - a * stage->stride) * stage->channels,
@@ -350,7 +404,7 @@ int sn_vits_tensor(sn_vits_stream *stream, const char *name, float **values, int
 	sn_vits *const v = stream->vits;
 	const int width = width_of(v);
 	if (strcmp(name, "z_after_flow") == 0) return copy_rows(stream->z, stream->frames, width, values, rank, dims, err);
-	if (strcmp(name, "z_prior") == 0 && stream->z_prior) return copy_rows(stream->z_prior, stream->frames, width, values, rank, dims, err);
+	if (strcmp(name, "z_prior") == 0 && stream->z_prior) return copy_rows(stream->z_prior, stream->latent_frames, width, values, rank, dims, err);
 	for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
 		int64_t extents[NN_MAX_RANK];
 		if (strcmp(name, outputs[i]) != 0) continue;

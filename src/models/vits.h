@@ -1,5 +1,6 @@
-/* VITS (Kim et al. 2021): Piper voices (.onnx + .onnx.json) and the Hugging Face layout, one or many speakers, deterministic and
- * stochastic duration predictor. Reference: transformers' VitsModel, piper. One engine thread drives a loaded model. */
+/* VITS (Kim et al. 2021): Piper voices (.onnx + .onnx.json), the Hugging Face layout and Coqui's (YourTTS, Casanova et al. 2022, among
+ * them), one or many speakers and languages, deterministic and stochastic duration predictor. References: transformers' VitsModel, piper,
+ * coqui-tts' Vits. One engine thread drives a loaded model. */
 #ifndef SN_MODELS_VITS_H
 #define SN_MODELS_VITS_H
 
@@ -17,11 +18,14 @@ typedef struct sn_vits_config {
 	int vocab, speakers;      /* speakers 1: single */
 	float noise_scale, noise_duration, length_scale; /* defaults of the checkpoint */
 	int piper;                /* ids come from phonemes by phoneme_id_map, else from the character tokenizer */
+	int coqui;                /* Coqui's layout: ids come from the character set of its config.json */
+	int embedding;            /* values of a speaker embedding that each start needs; 0: speakers are numbers */
+	int languages;            /* rows of the language embedding; 0: there is none */
 	char espeak_voice[32], language[16];
 } sn_vits_config;
 
 typedef struct sn_vits_files {
-	int piper;
+	int piper, coqui;
 	char json[4096], weights[4096]; /* the configuration; a file or a directory of weights */
 } sn_vits_files;
 
@@ -35,7 +39,9 @@ const sn_vits_config *sn_vits_get_config(const sn_vits *vits);
 int64_t sn_vits_parameters(const sn_vits *vits);
 
 typedef struct sn_vits_options {
-	int speaker;
+	int speaker, language;
+	const float *embedding;   /* [config.embedding] where that is not 0; normalised here */
+	int force_frames;         /* measuring: so many frames, spread evenly, whatever the durations; 0: as predicted */
 	float noise_scale, noise_duration, length_scale; /* < 0: the checkpoint's default; length_scale 1/speed */
 	uint64_t seed;
 	const float *duration_noise, *prior_noise; /* tests: standard normal draws [2, tokens] and [channels, frames], else NULL */
@@ -45,8 +51,8 @@ typedef struct sn_vits_options {
 /* A stream is one utterance's state between calls; many may be alive, each call runs one at a time. */
 int sn_vits_stream_new(sn_vits_stream **out, sn_vits *vits, char *err);
 void sn_vits_stream_free(sn_vits_stream **stream);
-/* Text encoder, durations, prior and flow. Errors: SN_E_ARGUMENT (an id outside the vocabulary, speaker out of range), SN_E_LIMIT
- * (too many ids or frames: says how many and the maximum). *frames: spectrogram frames to come. */
+/* Text encoder, durations, prior and flow. Errors: SN_E_ARGUMENT (an id outside the vocabulary, speaker or language out of range, no
+ * embedding where one is needed), SN_E_LIMIT (too many ids or frames: says how many and the maximum). *frames: frames to come. */
 int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const sn_vits_options *options, int *frames, char *err);
 /* Decodes the next `chunk_frames` frames (1 to 256 are right; fewer at the end) to pcm, which has room for chunk_frames * hop floats.
  * Returns the samples written, 0 at the end. Chunks of any sizes joined are what decoding the whole at once gives, within 1e-5. */

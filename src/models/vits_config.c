@@ -3,6 +3,7 @@
 #include "base/json.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,21 +86,23 @@ static int parse_piper(vits_settings *s, const json_t *root, const char *file, c
 	return SN_OK;
 }
 
-static int parse_dilations(vits_settings *s, const json_t *root, const char *file, char *err) {
-	const json_t *const rows = json_object_get(root, "resblock_dilation_sizes");
+/* Lists of dilations, one for each residual block of a stage; a missing key leaves s->kernels as it is. */
+static int parse_dilations(vits_settings *s, const json_t *root, const char *key, const char *file, char *err) {
+	const json_t *const rows = json_object_get(root, key);
+	if ((!rows || json_is_null(rows)) && s->kernels) return SN_OK;
 	s->kernels = (int)json_array_size(rows);
 	if (s->kernels < 1 || s->kernels > VITS_MAX_KERNELS)
-		return sn_fail(err, SN_E_MODEL, "%s: 'resblock_dilation_sizes' must be a list of 1 to %d lists", file, VITS_MAX_KERNELS);
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' must be a list of 1 to %d lists", file, key, VITS_MAX_KERNELS);
 	for (int i = 0; i < s->kernels; i++) {
 		const json_t *const row = json_array_get(rows, (size_t)i);
 		s->dilation_count[i] = (int)json_array_size(row);
 		if (s->dilation_count[i] < 1 || s->dilation_count[i] > VITS_MAX_DEPTH)
-			return sn_fail(err, SN_E_MODEL, "%s: 'resblock_dilation_sizes'[%d] must be a list of 1 to %d numbers", file, i, VITS_MAX_DEPTH);
+			return sn_fail(err, SN_E_MODEL, "%s: '%s'[%d] must be a list of 1 to %d numbers", file, key, i, VITS_MAX_DEPTH);
 		for (int j = 0; j < s->dilation_count[i]; j++) {
 			const json_t *const value = json_array_get(row, (size_t)j);
 			s->dilations[i][j] = json_integer_value(value);
 			if (!json_is_integer(value) || s->dilations[i][j] < 1 || s->dilations[i][j] > VITS_MAX_DILATION)
-				return sn_fail(err, SN_E_MODEL, "%s: 'resblock_dilation_sizes'[%d][%d] must be 1 to %d", file, i, j, VITS_MAX_DILATION);
+				return sn_fail(err, SN_E_MODEL, "%s: '%s'[%d][%d] must be 1 to %d", file, key, i, j, VITS_MAX_DILATION);
 		}
 	}
 	return SN_OK;
@@ -121,10 +124,11 @@ static int parse_hugging_face(vits_settings *s, const json_t *root, const char *
 	if (code == SN_OK) code = read_float(root, "duration_predictor_tail_bound", 1e-3, 1e3, &s->tail_bound, file, err);
 	if (code == SN_OK) code = read_text(root, "hidden_act", act, sizeof act, file, err);
 	if (code == SN_OK) code = sn_json_ints(root, "upsample_rates", 1, 32, s->rates, VITS_MAX_STAGES, &s->stages, file, err);
-	if (code == SN_OK) code = parse_dilations(s, root, file, err);
+	if (code == SN_OK) code = parse_dilations(s, root, "resblock_dilation_sizes", file, err);
 	if (code != SN_OK) return code;
 	if (s->stages < 1) return sn_fail(err, SN_E_MODEL, "%s: 'upsample_rates' is missing", file);
 	c->length_scale = 1 / rate;
+	s->duration_eps = s->norm_eps;
 	if (strcmp(act, "relu") == 0) s->act = NN_RELU;
 	else if (strcmp(act, "gelu") == 0) s->act = NN_GELU;
 	else if (strcmp(act, "silu") == 0 || strcmp(act, "swish") == 0) s->act = NN_SILU;
@@ -132,12 +136,148 @@ static int parse_hugging_face(vits_settings *s, const json_t *root, const char *
 	return SN_OK;
 }
 
+/* ---- Coqui ---- */
+
+/* A number, a text of digits ("1") or nothing. */
+static int read_type(const json_t *args, int *type, const char *file, char *err) {
+	const json_t *const value = json_object_get(args, "resblock_type_decoder");
+	if (!value || json_is_null(value)) return SN_OK;
+	const char *const text = json_string_value(value);
+	*type = json_is_integer(value) ? (int)json_integer_value(value) : text && strcmp(text, "1") == 0 ? 1 : text && strcmp(text, "2") == 0 ? 2 : 0;
+	if (*type == 1 || *type == 2) return SN_OK;
+	return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'resblock_type_decoder' is neither \"1\" nor \"2\"", file);
+}
+
+/* The reference looks for these two beside "model_args" first. */
+static int read_flag(const json_t *root, const json_t *args, const char *key, int *out, const char *file, char *err) {
+	const int code = sn_json_bool(args, key, out, file, err);
+	return code == SN_OK ? sn_json_bool(root, key, out, file, err) : code;
+}
+
+/* What conditions the model: numbered speakers, embeddings that come with the request, languages. */
+static int parse_conditions(vits_settings *s, const json_t *root, const json_t *args, const char *file, char *err) {
+	int vectors = 0, languages = 0, width = 256, vector_width = 0;
+	int code = read_flag(root, args, "use_speaker_embedding", &s->use_speakers, file, err);
+	if (code == SN_OK) code = read_flag(root, args, "use_d_vector_file", &vectors, file, err);
+	if (code == SN_OK) code = sn_json_bool(args, "use_language_embedding", &languages, file, err);
+	if (code == SN_OK) code = sn_json_bool(args, "condition_dp_on_speaker", &s->duration_voice, file, err);
+	if (code == SN_OK) code = read_int(args, "speaker_embedding_channels", 1, VITS_MAX_WIDTH, &width, file, err);
+	if (code == SN_OK) code = read_int(args, "d_vector_dim", 0, VITS_MAX_WIDTH, &vector_width, file, err);
+	s->language_width = 4;
+	if (code == SN_OK) code = read_int(args, "embedded_language_dim", 1, VITS_MAX_WIDTH, &s->language_width, file, err);
+	if (code != SN_OK) return code;
+	if (s->use_speakers && vectors)
+		return sn_fail(err, SN_E_MODEL, "%s: 'use_speaker_embedding' and 'use_d_vector_file' are both set; a model has one of them", file);
+	s->speaker_width = s->use_speakers ? width : vectors ? vector_width : 0;
+	if (!languages) s->language_width = 0;
+	if (vectors && vector_width == 0)
+		return sn_fail(err, SN_E_MODEL, "%s: 'use_d_vector_file' is set but 'd_vector_dim' is 0; the embedding's size is expected", file);
+	return SN_OK;
+}
+
+/* Frames of the encoder's rate become frames of the sound's, by interpolation or by longer upsamplings. */
+static int parse_rates(vits_settings *s, const json_t *root, const json_t *args, const char *file, char *err) {
+	const json_t *const audio = json_object_get(root, "audio");
+	sn_vits_config *const c = &s->public;
+	int encoder_rate = 0, interpolate = 1;
+	s->coqui.hop = 256;
+	int code = read_int(audio, "sample_rate", 1000, 384000, &c->sample_rate, file, err);
+	if (code == SN_OK) code = read_int(audio, "hop_length", 1, VITS_MAX_HOP, &s->coqui.hop, file, err);
+	if (code == SN_OK) code = read_int(args, "encoder_sample_rate", 0, 384000, &encoder_rate, file, err);
+	if (code == SN_OK) code = sn_json_bool(args, "interpolate_z", &interpolate, file, err);
+	if (code != SN_OK || !encoder_rate) return code;
+	const double factor = (double)c->sample_rate / encoder_rate;
+	if (factor < 1.0 / 16 || factor > 16)
+		return sn_fail(err, SN_E_MODEL, "%s: 'encoder_sample_rate' is %d beside a 'sample_rate' of %d; up to 16 times as much or as little is right", file,
+		               encoder_rate, c->sample_rate);
+	if (interpolate) s->stretch = factor;
+	else if (factor * s->coqui.hop != floor(factor * s->coqui.hop))
+		return sn_fail(err, SN_E_MODEL, "%s: 'hop_length' %d at %d Hz is no whole number of samples at %d Hz", file, s->coqui.hop, encoder_rate,
+		               c->sample_rate);
+	else s->coqui.hop = (int)(factor * s->coqui.hop);
+	if (interpolate) s->coqui.hop = 0;
+	return SN_OK;
+}
+
+static int parse_coqui_sizes(vits_settings *s, const json_t *args, const char *file, char *err) {
+	vits_coqui *const c = &s->coqui;
+	const struct { const char *key; int *value, most; } sizes[] = {
+		{ "num_chars", &c->chars, VITS_MAX_WIDTH }, { "hidden_channels", &c->hidden, VITS_MAX_WIDTH },
+		{ "hidden_channels_ffn_text_encoder", &c->feed_forward, VITS_MAX_WIDTH }, { "num_heads_text_encoder", &s->heads, 256 },
+		{ "num_layers_text_encoder", &c->layers, VITS_MAX_LAYERS }, { "kernel_size_text_encoder", &c->text_kernel, VITS_MAX_WIDTH },
+		{ "kernel_size_flow", &c->flow_kernel, VITS_MAX_WIDTH }, { "dilation_rate_flow", &s->wavenet_dilation, 16 },
+		{ "num_layers_flow", &c->flow_layers, VITS_MAX_WAVENET }, { "upsample_initial_channel_decoder", &c->decoder_width, VITS_MAX_WIDTH },
+		{ "max_inference_len", &s->most_frames, 1 << 30 },
+	};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		const int code = read_int(args, sizes[i].key, 1, sizes[i].most, sizes[i].value, file, err);
+		if (code != SN_OK) return code;
+	}
+	int code = read_type(args, &c->block_type, file, err);
+	if (code == SN_OK) code = sn_json_ints(args, "upsample_rates_decoder", 1, 32, s->rates, VITS_MAX_STAGES, &s->stages, file, err);
+	if (code == SN_OK) code = sn_json_ints(args, "upsample_kernel_sizes_decoder", 1, 256, c->up_kernels, VITS_MAX_STAGES, &c->up_count, file, err);
+	if (code == SN_OK) code = sn_json_ints(args, "resblock_kernel_sizes_decoder", 1, 256, c->kernels, VITS_MAX_KERNELS, &c->kernel_count, file, err);
+	if (code == SN_OK) code = sn_json_bool(args, "use_sdp", &c->stochastic, file, err);
+	return code == SN_OK ? parse_dilations(s, args, "resblock_dilation_sizes_decoder", file, err) : code;
+}
+
+/* Keys that a configuration leaves out have the reference's defaults. */
+static int parse_coqui(vits_settings *s, const json_t *root, const char *file, char *err) {
+	const json_t *const args = json_object_get(root, "model_args");
+	sn_vits_config *const c = &s->public;
+	if (!json_is_object(args)) return sn_fail(err, SN_E_MODEL, "%s: 'model_args' is missing; an object with the model's sizes is expected", file);
+	s->coqui = (vits_coqui){ .chars = 100, .hidden = 192, .layers = 6, .feed_forward = 768, .text_kernel = 3, .stochastic = 1, .flow_layers = 4,
+	                         .flow_kernel = 5, .decoder_width = 512, .block_type = 1, .kernel_count = 3, .up_count = 4,
+	                         .kernels = { 3, 7, 11 }, .up_kernels = { 16, 16, 4, 4 } };
+	s->stages = 4;
+	memcpy(s->rates, (int64_t[]){ 8, 8, 2, 2 }, 4 * sizeof *s->rates);
+	s->kernels = 3;
+	for (int i = 0; i < s->kernels; i++) {
+		s->dilation_count[i] = 3;
+		memcpy(s->dilations[i], (int64_t[]){ 1, 3, 5 }, 3 * sizeof *s->dilations[i]);
+	}
+	s->heads = 2;
+	s->duration_eps = 1e-4f;
+	c->noise_duration = 1;
+	int code = parse_coqui_sizes(s, args, file, err);
+	if (code == SN_OK) code = parse_conditions(s, root, args, file, err);
+	if (code == SN_OK) code = parse_rates(s, root, args, file, err);
+	if (code == SN_OK) code = read_float(args, "inference_noise_scale", 0, 10, &c->noise_scale, file, err);
+	if (code == SN_OK) code = read_float(args, "inference_noise_scale_dp", 0, 10, &c->noise_duration, file, err);
+	return code == SN_OK ? read_float(args, "length_scale", 0.01, 100, &c->length_scale, file, err) : code;
+}
+
+/* Coqui's configurations say "model": "vits", Hugging Face's "model_type". Others count as Hugging Face's, whose reader refuses them. */
+static int is_coqui(const char *json) {
+	json_t *root = NULL;
+	if (sn_json_file(&root, json, NULL) != SN_OK) return 0;
+	const char *const model = json_string_value(json_object_get(root, "model"));
+	const int yes = model && strcmp(model, "vits") == 0 && !json_object_get(root, "model_type");
+	json_decref(root);
+	return yes;
+}
+
+/* Other .pth files lie beside the model's: embeddings of speakers, the speaker encoder. */
+static int find_coqui(const char *path, char weights[PATH_BYTES], char *err) {
+	static const char *const names[] = { "model_file.pth", "model_file.pth.tar", "best_model.pth", "best_model.pth.tar", "model.pth" };
+	struct stat st;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		if (snprintf(weights, PATH_BYTES, "%s/%s", path, names[i]) >= PATH_BYTES)
+			return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long", path);
+		if (stat(weights, &st) == 0) return SN_OK;
+	}
+	return sn_fail(err, SN_E_NOT_FOUND, "%s has a config.json of Coqui's but no weights; model_file.pth, best_model.pth or model.pth is expected", path);
+}
+
 int sn_vits_locate(sn_vits_files *files, const char *path, char *err) {
 	struct stat st;
 	int code;
 	*files = (sn_vits_files){ 0 };
 	if ((code = join(files->weights, path, "", err)) != SN_OK || (code = join(files->json, path, "/config.json", err)) != SN_OK) return code;
-	if (is_directory(path) && stat(files->json, &st) == 0) return SN_OK;
+	if (is_directory(path) && stat(files->json, &st) == 0) {
+		files->coqui = is_coqui(files->json);
+		return files->coqui ? find_coqui(path, files->weights, err) : SN_OK;
+	}
 	files->piper = 1;
 	if (is_directory(path)) code = find_voice(path, files->weights, err);
 	return code == SN_OK ? join(files->json, files->weights, ".json", err) : code;
@@ -146,12 +286,15 @@ int sn_vits_locate(sn_vits_files *files, const char *path, char *err) {
 int vits_settings_read(vits_settings *s, const sn_vits_files *files, char *err) {
 	json_t *root = NULL;
 	*s = (vits_settings){
-		.public = { .sample_rate = 22050, .speakers = 1, .noise_scale = 0.667f, .noise_duration = 0.8f, .length_scale = 1, .piper = files->piper },
-		.act = NN_RELU, .norm_eps = 1e-5f, .slope = 0.1f, .tail_bound = 5, .wavenet_dilation = 1,
+		.public = { .sample_rate = 22050, .speakers = 1, .noise_scale = 0.667f, .noise_duration = 0.8f, .length_scale = 1, .piper = files->piper,
+		            .coqui = files->coqui },
+		.act = NN_RELU, .norm_eps = 1e-5f, .duration_eps = 1e-5f, .slope = 0.1f, .tail_bound = 5, .wavenet_dilation = 1, .duration_voice = 1,
+		.stretch = 1,
 	};
 	int code = sn_json_file(&root, files->json, err);
 	if (code != SN_OK) return code;
-	code = files->piper ? parse_piper(s, root, files->json, err) : parse_hugging_face(s, root, files->json, err);
+	code = files->piper ? parse_piper(s, root, files->json, err)
+	     : files->coqui ? parse_coqui(s, root, files->json, err) : parse_hugging_face(s, root, files->json, err);
 	json_decref(root);
 	return code;
 }

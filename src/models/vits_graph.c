@@ -26,8 +26,14 @@ static nn_t conv(vits_recorder *r, const vits_conv *c, nn_t x) {
 	return nn_conv1d(r->g, x, weight(r, c), bias(r, c), shape);
 }
 
+/* A vector that a checkpoint may keep as [1, channels, 1]. */
+static nn_t vector(vits_recorder *r, const sn_weight *w) {
+	const nn_t t = nn_weight(r->g, w, w->name);
+	return w->rank == 1 ? t : nn_reshape(r->g, t, 1, (nn_dim[]){ nn_fix(w->dims[1]) });
+}
+
 static nn_t norm(vits_recorder *r, const vits_norm *n, nn_t x, float eps) {
-	return nn_layer_norm(r->g, x, nn_weight(r->g, n->gamma, n->gamma->name), nn_weight(r->g, n->beta, n->beta->name), eps);
+	return nn_layer_norm(r->g, x, vector(r, n->gamma), vector(r, n->beta), eps);
 }
 
 static nn_t add(vits_recorder *r, nn_t x, nn_t y) { return nn_binary(r->g, NN_ADD, x, y); }
@@ -39,7 +45,8 @@ static nn_t part(vits_recorder *r, nn_t x, nn_t w, nn_t b, int64_t first, int64_
 
 /* The chosen speaker's embedding [1, speaker width], NN_NONE for a model of one speaker. */
 static nn_t speaker(vits_recorder *r) {
-	if (!r->w->speakers) return NN_NONE;
+	if (!r->w->speaker_width) return NN_NONE;
+	if (!r->w->speakers) return nn_input(r->g, "voice", NN_F32, 2, (nn_dim[]){ nn_fix(1), nn_fix(r->w->speaker_width) });
 	const nn_t id = nn_input(r->g, "speaker", NN_I32, 1, (nn_dim[]){ nn_fix(1) });
 	return nn_gather_rows(r->g, nn_weight(r->g, r->w->speakers, r->w->speakers->name), id);
 }
@@ -90,12 +97,13 @@ static nn_t spline_params(vits_recorder *r, const vits_spline *f, nn_t x) {
 }
 
 /* noise [tokens, 2] through the flows backwards; each flow but the last swaps the channels first, so only the columns' names change. */
-static nn_t stochastic(vits_recorder *r, nn_t x, nn_t voice, nn_dim tokens) {
+static nn_t stochastic(vits_recorder *r, nn_t x, nn_t voice, nn_t language, nn_dim tokens) {
 	nn_graph *const g = r->g;
 	const nn_t noise = nn_input(g, "noise", NN_F32, 2, (nn_dim[]){ tokens, nn_fix(2) });
 	nn_t a = nn_slice_cols(g, noise, 0, 1), b = nn_slice_cols(g, noise, 1, 1);
 	x = conv(r, &r->w->duration.pre, x);
 	if (voice != NN_NONE) x = add(r, x, conv(r, &r->w->duration.cond, voice));
+	if (language != NN_NONE) x = add(r, x, conv(r, &r->w->duration.cond_language, language));
 	x = conv(r, &r->w->duration.proj, separable(r, &r->w->duration.separable, x, NN_NONE));
 	for (int i = 0; i < r->w->spline_count; i++) {
 		const vits_spline *const f = &r->w->duration.splines[i];
@@ -107,10 +115,11 @@ static nn_t stochastic(vits_recorder *r, nn_t x, nn_t voice, nn_dim tokens) {
 	return nn_affine(g, centred, r->w->duration.scale, 0);
 }
 
-static nn_t deterministic(vits_recorder *r, nn_t x, nn_t voice) {
+static nn_t deterministic(vits_recorder *r, nn_t x, nn_t voice, nn_t language) {
 	if (voice != NN_NONE) x = add(r, x, conv(r, &r->w->duration.cond, voice));
-	x = norm(r, &r->w->duration.norm1, nn_unary(r->g, NN_RELU, conv(r, &r->w->duration.conv1, x), 0), r->s->norm_eps);
-	x = norm(r, &r->w->duration.norm2, nn_unary(r->g, NN_RELU, conv(r, &r->w->duration.conv2, x), 0), r->s->norm_eps);
+	if (language != NN_NONE) x = add(r, x, conv(r, &r->w->duration.cond_language, language));
+	x = norm(r, &r->w->duration.norm1, nn_unary(r->g, NN_RELU, conv(r, &r->w->duration.conv1, x), 0), r->s->duration_eps);
+	x = norm(r, &r->w->duration.norm2, nn_unary(r->g, NN_RELU, conv(r, &r->w->duration.conv2, x), 0), r->s->duration_eps);
 	return conv(r, &r->w->duration.proj, x);
 }
 
@@ -118,15 +127,21 @@ void vits_record_text(vits_recorder *r) {
 	nn_graph *const g = r->g;
 	const vits_weights *const w = r->w;
 	const nn_dim tokens = nn_symbol(g, "tokens", SN_VITS_MAX_TOKENS);
-	const nn_t ids = nn_input(g, "ids", NN_I32, 1, &tokens), voice = speaker(r);
-	nn_t x = nn_gather_rows(g, nn_weight(g, w->embedding, w->embedding->name), ids);
-	x = nn_name(g, nn_affine(g, x, sqrtf((float)w->width), 0), "text_encoder_embed");
+	const nn_t ids = nn_input(g, "ids", NN_I32, 1, &tokens), voice = w->duration.cond.out ? speaker(r) : NN_NONE;
+	nn_t x = nn_gather_rows(g, nn_weight(g, w->embedding, w->embedding->name), ids), language = NN_NONE;
+	x = nn_affine(g, x, sqrtf((float)(w->width - w->language_width)), 0);
+	if (w->languages) {
+		language = nn_gather_rows(g, nn_weight(g, w->languages, w->languages->name), nn_input(g, "language", NN_I32, 1, &tokens));
+		x = nn_concat_cols(g, x, language);
+	}
+	nn_name(g, x, "text_encoder_embed");
 	for (int i = 0; i < w->layer_count; i++) x = layer(r, i, x);
 	nn_output(g, x, "text_encoder_out");
 	const nn_t project = matrix(r, &w->project), project_b = bias(r, &w->project);
 	nn_output(g, part(r, x, project, project_b, 0, 2 * w->half), "prior_means");
 	nn_output(g, part(r, x, project, project_b, 2 * w->half, 2 * w->half), "prior_log_variances");
-	nn_output(g, w->stochastic ? stochastic(r, x, voice, tokens) : deterministic(r, x, voice), "log_duration");
+	x = w->stochastic ? stochastic(r, x, voice, language, tokens) : deterministic(r, x, voice, language);
+	nn_output(g, x, "log_duration");
 }
 
 /* ---- flow ---- */

@@ -1,4 +1,4 @@
-/* Shared by the files of VITS: the configuration, one struct of weights for both layouts, the recorded graphs, the noise. */
+/* Shared by the files of VITS: the configuration, one struct of weights for all layouts, the recorded graphs, the noise. */
 #ifndef SN_MODELS_VITS_INTERNAL_H
 #define SN_MODELS_VITS_INTERNAL_H
 
@@ -14,12 +14,25 @@
 #define VITS_MAX_DILATION 4096
 #define VITS_MAX_HOP 8192    /* samples of a frame */
 
+/* What Coqui's configuration states and the weights must agree with; hop 0: any. */
+typedef struct vits_coqui {
+	int hop, chars, hidden, layers, feed_forward, text_kernel, stochastic, flow_layers, flow_kernel, decoder_width, block_type;
+	int kernel_count, up_count;
+	int64_t kernels[VITS_MAX_KERNELS], up_kernels[VITS_MAX_STAGES];
+} vits_coqui;
+
 /* What the JSON files say beyond sn_vits_config; a Piper voice says none of it, so those are the reference's constants. */
 typedef struct vits_settings {
 	sn_vits_config public;
 	int heads;                      /* 0: told by the relative embeddings */
 	nn_act act;                     /* of the feed-forward layers */
 	float norm_eps, slope, tail_bound;
+	float duration_eps;             /* of the norms in the deterministic duration predictor */
+	int speaker_width, language_width, use_speakers; /* Coqui: of the embeddings, 0: none; speakers have numbers */
+	int duration_voice;             /* the speaker conditions the durations */
+	double stretch;                 /* latent frames are resampled to so many times as many before the decoder; 1: not */
+	int most_frames;                /* the decoder takes no more; 0: all */
+	vits_coqui coqui;
 	int wavenet_dilation;           /* layer i of a coupling has dilation wavenet_dilation^i */
 	int stages, kernels;
 	int64_t rates[VITS_MAX_STAGES];
@@ -79,12 +92,15 @@ typedef struct vits_stage {
 
 typedef struct vits_weights {
 	int width, half, speaker_width; /* of the text encoder, half a latent frame, speaker embedding (0: none) */
+	int language_width;             /* of the language embedding (0: none), part of the text encoder's width */
 	int layer_count, flow_count, spline_count, stage_count, kernel_count, heads, window, stochastic;
-	const sn_weight *embedding, *speakers; /* [vocab, width], [speakers, speaker width] or NULL */
+	const sn_weight *embedding;            /* [vocab, width - language width] */
+	const sn_weight *speakers, *languages; /* [speakers, speaker width] and [languages, language width], or NULL */
 	vits_layer layers[VITS_MAX_LAYERS];
 	vits_conv project;                     /* [4 * half, width]: means, log variances */
 	struct {
-		vits_conv pre, proj, cond;         /* stochastic: [width, width]; else proj [1, filter] */
+		vits_conv pre, proj;               /* stochastic: [filter, width], [filter, filter]; else proj [1, filter] */
+		vits_conv cond, cond_language;     /* of the speaker, of the language */
 		vits_separable separable;
 		float translate, scale;            /* of the first affine flow's first channel: (x - translate) * scale */
 		vits_spline splines[VITS_MAX_FLOWS]; /* in the order of use */
@@ -97,7 +113,7 @@ typedef struct vits_weights {
 	int64_t parameters;
 } vits_weights;
 
-/* vits_weights.c: the one place that knows both layouts' tensor names. *w is zeroed first; everything is checked for shape. */
+/* vits_weights.c: the one place that knows the layouts' tensor names. *w is zeroed first; everything is checked for shape. */
 int vits_weights_bind(vits_weights *w, vits_settings *s, const sn_weights *file, char *err);
 
 /* ---- graphs (vits_graph.c) ---- */
@@ -109,12 +125,13 @@ typedef struct vits_recorder {
 	int debug;
 } vits_recorder;
 
-/* ids [tokens], noise [tokens, 2] (stochastic), speaker [1] -> prior_means, prior_log_variances [tokens, 2 * half],
+/* The speaker is `speaker` [1], a number, or `voice` [1, speaker width], normalised.
+ * ids [tokens], language [tokens] (all alike), noise [tokens, 2] (stochastic), speaker -> prior_means, prior_log_variances [tokens, 2 * half],
  * log_duration [tokens, 1], text_encoder_out [tokens, width] */
 void vits_record_text(vits_recorder *r);
-/* z [frames, 2 * half], speaker [1] -> z */
+/* z [frames, 2 * half], speaker -> z */
 void vits_record_flow(vits_recorder *r);
-/* One upsampling with its residual blocks: x [rows, channels] (stage 0: a latent frame, and speaker [1]) -> y [rows * stride, channels];
+/* One upsampling with its residual blocks: x [rows, channels] (stage 0: a latent frame, and the speaker) -> y [rows * stride, channels];
  * the last stage ends in samples [rows * stride, 1]. most: the largest `rows`. */
 void vits_record_stage(vits_recorder *r, int stage, int64_t most);
 

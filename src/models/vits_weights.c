@@ -16,12 +16,14 @@ typedef struct binder {
 	const sn_weights *file;
 	const sn_onnx_node **convs; /* Conv and ConvTranspose nodes */
 	size_t conv_count;
-	int piper;
+	const char *text, *duration, *decoder; /* what names of the text encoder, the duration predictor and the decoder begin with */
+	int piper, coqui;
 	int code; /* the first failure; later calls do nothing */
 	char *err;
 } binder;
 
-#define PICK(b, hugging_face, voice) ((b)->piper ? (voice) : (hugging_face))
+/* Piper and Coqui keep most names of the authors' code. */
+#define PICK(b, hugging_face, authors) ((b)->piper || (b)->coqui ? (authors) : (hugging_face))
 #define ANY (-1)
 
 static void fail(binder *b, const char *name, const char *found, const char *expected) {
@@ -200,6 +202,13 @@ static void bind_norm(binder *b, vits_norm *n, int64_t channels, const char *for
 	n->beta = bind(b, 1, &channels, "%s.%s", base, PICK(b, "bias", "beta"));
 }
 
+/* Coqui's deterministic duration predictor keeps its norms as [1, channels, 1]. */
+static void bind_tall_norm(binder *b, vits_norm *n, int64_t channels, const char *base, int index) {
+	const int64_t dims[] = { 1, channels, 1 };
+	n->gamma = bind(b, 3, dims, "%s.norm_%d.gamma", base, index);
+	n->beta = bind(b, 3, dims, "%s.norm_%d.beta", base, index);
+}
+
 /* An embedding by its name, or as the table that a Gather reads by the graph's input of that name: exporters rename it. */
 static const sn_weight *find_table(const binder *b, const char *name, const char *ids) {
 	const sn_weight *const table = sn_weights_find(b->file, name);
@@ -214,10 +223,10 @@ static const sn_weight *find_table(const binder *b, const char *name, const char
 
 static void bind_layer(binder *b, vits_layer *l, int i) {
 	const int64_t width = b->w->width, head = width / b->w->heads, ffn = ANY;
-	const char *const attention = PICK(b, "text_encoder.encoder.layers.%d.attention", "enc_p.encoder.attn_layers.%d");
-	const char *const feed = PICK(b, "text_encoder.encoder.layers.%d.feed_forward", "enc_p.encoder.ffn_layers.%d");
+	const char *const norm1 = PICK(b, "%s.encoder.layers.%d.layer_norm", "%s.encoder.norm_layers_1.%d");
+	const char *const norm2 = PICK(b, "%s.encoder.layers.%d.final_layer_norm", "%s.encoder.norm_layers_2.%d");
 	char base[96];
-	snprintf(base, sizeof base, attention, i);
+	snprintf(base, sizeof base, PICK(b, "%s.encoder.layers.%d.attention", "%s.encoder.attn_layers.%d"), b->text, i);
 	bind_conv(b, &l->q, (shape){ .out = width, .in = width, .kernel = 1, .bare = 1 }, "%s.%s", base, PICK(b, "q_proj", "conv_q"));
 	bind_conv(b, &l->k, (shape){ .out = width, .in = width, .kernel = 1, .bare = 1 }, "%s.%s", base, PICK(b, "k_proj", "conv_k"));
 	bind_conv(b, &l->v, (shape){ .out = width, .in = width, .kernel = 1, .bare = 1 }, "%s.%s", base, PICK(b, "v_proj", "conv_v"));
@@ -227,44 +236,57 @@ static void bind_layer(binder *b, vits_layer *l, int i) {
 		l->rel_k = bind(b, 3, dims, "%s.emb_rel_k", base);
 		l->rel_v = bind(b, 3, dims, "%s.emb_rel_v", base);
 	}
-	snprintf(base, sizeof base, feed, i);
+	snprintf(base, sizeof base, PICK(b, "%s.encoder.layers.%d.feed_forward", "%s.encoder.ffn_layers.%d"), b->text, i);
 	bind_conv(b, &l->ffn1, (shape){ .out = ffn, .in = width, .kernel = ANY }, "%s.conv_1", base);
 	bind_conv(b, &l->ffn2, (shape){ .out = width, .in = l->ffn1.out, .kernel = ANY }, "%s.conv_2", base);
-	bind_norm(b, &l->norm1, width, PICK(b, "text_encoder.encoder.layers.%d.layer_norm", "enc_p.encoder.norm_layers_1.%d"), i);
-	bind_norm(b, &l->norm2, width, PICK(b, "text_encoder.encoder.layers.%d.final_layer_norm", "enc_p.encoder.norm_layers_2.%d"), i);
+	bind_norm(b, &l->norm1, width, norm1, b->text, i);
+	bind_norm(b, &l->norm2, width, norm2, b->text, i);
+}
+
+/* The language's embedding stands beside each symbol's. */
+static void bind_languages(binder *b) {
+	vits_weights *const w = b->w;
+	if (!b->s->language_width) return;
+	w->languages = bind(b, 2, (int64_t[]){ ANY, b->s->language_width }, "emb_l.weight");
+	w->language_width = b->s->language_width;
 }
 
 static void bind_text(binder *b) {
 	vits_weights *const w = b->w;
-	w->embedding = find_table(b, PICK(b, "text_encoder.embed_tokens.weight", "enc_p.emb.weight"), "input");
+	char name[96], before[96];
+	snprintf(name, sizeof name, "%s.%s", b->text, PICK(b, "embed_tokens.weight", "emb.weight"));
+	w->embedding = find_table(b, name, "input");
 	const sn_weight *const table = w->embedding;
 	if (table && table->rank == 2 && table->dims[0] > VITS_MAX_WIDTH) fail(b, table->name, "has too many rows", "a vocabulary of at most 8192");
-	if (!expect(b, table, PICK(b, "text_encoder.embed_tokens.weight", "enc_p.emb.weight"), 2, (int64_t[]){ ANY, ANY })) return;
-	w->width = (int)table->dims[1];
-	const sn_weight *const rel =
-	    sn_weights_find(b->file, PICK(b, "text_encoder.encoder.layers.0.attention.emb_rel_k", "enc_p.encoder.attn_layers.0.emb_rel_k"));
+	if (!expect(b, table, name, 2, (int64_t[]){ ANY, ANY })) return;
+	w->width = (int)table->dims[1] + w->language_width;
+	snprintf(before, sizeof before, "%s.encoder.%s.emb_rel_k", b->text, PICK(b, "layers.0.attention", "attn_layers.0"));
+	const sn_weight *const rel = sn_weights_find(b->file, before);
 	if (rel && expect(b, rel, rel->name, 3, (int64_t[]){ 1, ANY, ANY })) {
 		w->window = (int)(rel->dims[1] / 2);
 		w->parameters -= elements(rel);
 	}
 	w->heads = b->s->heads ? b->s->heads : rel && b->code == SN_OK ? (int)(w->width / rel->dims[2]) : 2;
 	if (b->code == SN_OK && (w->heads < 1 || w->width % w->heads)) fail(b, table->name, "has a width that the heads do not divide", "a multiple");
-	w->layer_count = count_numbered(b, PICK(b, "text_encoder.encoder.layers.", "enc_p.encoder.norm_layers_1."),
-	                                PICK(b, ".layer_norm.weight", ".gamma"), 0, 1, VITS_MAX_LAYERS);
+	snprintf(before, sizeof before, "%s.encoder.%s", b->text, PICK(b, "layers.", "norm_layers_1."));
+	w->layer_count = count_numbered(b, before, PICK(b, ".layer_norm.weight", ".gamma"), 0, 1, VITS_MAX_LAYERS);
 	for (int i = 0; i < w->layer_count && b->code == SN_OK; i++) bind_layer(b, &w->layers[i], i);
-	bind_conv(b, &w->project, (shape){ .out = ANY, .in = w->width, .kernel = 1 }, "%s", PICK(b, "text_encoder.project", "enc_p.proj"));
+	bind_conv(b, &w->project, (shape){ .out = ANY, .in = w->width, .kernel = 1 }, "%s.%s", b->text, PICK(b, "project", "proj"));
 	if (b->code == SN_OK && (w->layer_count == 0 || w->project.out % 4))
-		fail(b, "text_encoder.project", "or the layers before it are not those of VITS", "at least one layer and a multiple of 4 rows");
+		fail(b, b->text, "projects to other rows than those of VITS, or has no layers", "at least one layer and a multiple of 4 rows");
 	w->half = (int)(w->project.out / 4);
 }
 
 static void bind_speakers(binder *b) {
 	vits_weights *const w = b->w;
 	const char *const name = PICK(b, "embed_speaker.weight", "emb_g.weight");
+	if (b->coqui) w->speaker_width = b->s->speaker_width;
+	if (b->coqui && !b->s->use_speakers) return;
 	w->speakers = find_table(b, name, "sid");
-	if (!w->speakers) return;
-	if (w->speakers->rank == 2 && w->speakers->dims[0] > SN_VITS_MAX_SPEAKERS) fail(b, name, "has too many rows", "at most 4096 speakers");
-	if (expect(b, w->speakers, name, 2, (int64_t[]){ ANY, ANY })) w->speaker_width = (int)w->speakers->dims[1];
+	if (!w->speakers && !b->coqui) return;
+	if (w->speakers && w->speakers->rank == 2 && w->speakers->dims[0] > SN_VITS_MAX_SPEAKERS)
+		fail(b, name, "has too many rows", "at most 4096 speakers");
+	if (expect(b, w->speakers, name, 2, (int64_t[]){ ANY, b->coqui ? w->speaker_width : ANY })) w->speaker_width = (int)w->speakers->dims[1];
 }
 
 static void bind_separable(binder *b, vits_separable *s, int64_t width, const char *base) {
@@ -285,37 +307,49 @@ static void bind_separable(binder *b, vits_separable *s, int64_t width, const ch
 	if (b->code == SN_OK && s->depth == 0) fail(b, base, "holds no convolutions", "at least one");
 }
 
-/* Flow 0 is affine: only its first channel reaches the durations. Voices keep exp(-log scale), already computed. */
+/* Flow 0 is affine: only its first channel reaches the durations. Piper's voices keep exp(-log scale), already computed. */
 static void bind_affine(binder *b) {
 	float translate[2], scale[2];
 	const int64_t dims[] = { 2, 1 };
-	const sn_weight *const logs = sn_weights_find(b->file, PICK(b, "duration_predictor.flows.0.log_scale", "dp.flows.0.logs"));
-	const sn_weight *const m = bind(b, 2, dims, "%s", PICK(b, "duration_predictor.flows.0.translate", "dp.flows.0.m"));
-	const sn_weight *const s = logs ? logs : sn_weights_find(b->file, "/dp/flows.0/Exp_output_0");
-	if (!m || !expect(b, s, PICK(b, "duration_predictor.flows.0.log_scale", "dp.flows.0.logs"), 2, dims)) return;
+	const char *const logs_name = b->piper ? "logs" : "log_scale";
+	const sn_weight *const logs = find(b, b->duration, b->piper ? ".flows.0.logs" : ".flows.0.log_scale");
+	const sn_weight *const m = bind(b, 2, dims, "%s.flows.0.%s", b->duration, b->piper ? "m" : b->coqui ? "translation" : "translate");
+	const sn_weight *const s = logs || !b->piper ? logs : sn_weights_find(b->file, "/dp/flows.0/Exp_output_0");
+	char name[96];
+	snprintf(name, sizeof name, "%s.flows.0.%s", b->duration, logs_name);
+	if (!m || !expect(b, s, name, 2, dims)) return;
 	sn_weight_floats(m, 0, 2, translate);
 	sn_weight_floats(s, 0, 2, scale);
 	b->w->duration.translate = translate[0];
 	b->w->duration.scale = logs ? expf(-scale[0]) : scale[0];
 }
 
-/* Run backwards, the first spline flow is skipped, as in the reference; voices number the flips between flows too. */
+/* What a duration predictor is told beside the text, in `width` channels. */
+static void bind_conditions(binder *b, int64_t width) {
+	vits_weights *const w = b->w;
+	if (w->speaker_width && b->s->duration_voice)
+		bind_conv(b, &w->duration.cond, (shape){ .out = width, .in = w->speaker_width, .kernel = 1 }, "%s.cond", b->duration);
+	if (w->language_width)
+		bind_conv(b, &w->duration.cond_language, (shape){ .out = width, .in = w->language_width, .kernel = 1 }, "%s.cond_lang", b->duration);
+}
+
+/* Run backwards, the first spline flow is skipped, as in the reference; Piper's voices number the flips between flows too. */
 static void bind_stochastic(binder *b) {
 	vits_weights *const w = b->w;
-	const int64_t width = w->width;
-	const char *const predictor = PICK(b, "duration_predictor", "dp");
-	bind_conv(b, &w->duration.pre, (shape){ .out = width, .in = width, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), predictor);
-	bind_conv(b, &w->duration.proj, (shape){ .out = width, .in = width, .kernel = 1 }, PICK(b, "%s.conv_proj", "%s.proj"), predictor);
-	bind_separable(b, &w->duration.separable, width, PICK(b, "duration_predictor.conv_dds", "dp.convs"));
-	if (w->speaker_width)
-		bind_conv(b, &w->duration.cond, (shape){ .out = width, .in = w->speaker_width, .kernel = 1 }, "%s.cond", predictor);
+	char base[96];
+	bind_conv(b, &w->duration.pre, (shape){ .out = b->coqui ? ANY : w->width, .in = w->width, .kernel = 1 }, "%s.%s", b->duration,
+	          PICK(b, "conv_pre", "pre"));
+	const int64_t width = w->duration.pre.out;
+	bind_conv(b, &w->duration.proj, (shape){ .out = width, .in = width, .kernel = 1 }, "%s.%s", b->duration, PICK(b, "conv_proj", "proj"));
+	snprintf(base, sizeof base, "%s.%s", b->duration, PICK(b, "conv_dds", "convs"));
+	bind_separable(b, &w->duration.separable, width, base);
+	bind_conditions(b, width);
 	bind_affine(b);
-	const int last = 1 + count_numbered(b, PICK(b, "duration_predictor.flows.", "dp.flows."), PICK(b, ".conv_pre.weight", ".pre.weight"),
-	                                    PICK(b, 2, 3), PICK(b, 1, 2), VITS_MAX_FLOWS);
+	snprintf(base, sizeof base, "%s.flows.", b->duration);
+	const int last = 1 + count_numbered(b, base, PICK(b, ".conv_pre.weight", ".pre.weight"), b->piper ? 3 : 2, b->piper ? 2 : 1, VITS_MAX_FLOWS);
 	for (int flow = last; flow >= 2 && b->code == SN_OK; flow--) {
 		vits_spline *const f = &w->duration.splines[w->spline_count++];
-		char base[96];
-		snprintf(base, sizeof base, "%s.flows.%d", predictor, b->piper ? 2 * flow - 1 : flow);
+		snprintf(base, sizeof base, "%s.flows.%d", b->duration, b->piper ? 2 * flow - 1 : flow);
 		bind_conv(b, &f->pre, (shape){ .out = width, .in = 1, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), base);
 		bind_conv(b, &f->proj, (shape){ .out = ANY, .in = width, .kernel = 1 }, PICK(b, "%s.conv_proj", "%s.proj"), base);
 		if (b->code == SN_OK && ((f->proj.out + 1) % 3 || f->proj.out > 191))
@@ -327,14 +361,18 @@ static void bind_stochastic(binder *b) {
 
 static void bind_deterministic(binder *b) {
 	vits_weights *const w = b->w;
-	const char *const predictor = PICK(b, "duration_predictor", "dp");
-	if (w->speaker_width)
-		bind_conv(b, &w->duration.cond, (shape){ .out = w->width, .in = w->speaker_width, .kernel = 1 }, "%s.cond", predictor);
-	bind_conv(b, &w->duration.conv1, (shape){ .out = ANY, .in = w->width, .kernel = ANY }, "%s.conv_1", predictor);
-	bind_norm(b, &w->duration.norm1, w->duration.conv1.out, "%s.norm_1", predictor);
-	bind_conv(b, &w->duration.conv2, (shape){ .out = w->duration.conv1.out, .in = w->duration.conv1.out, .kernel = ANY }, "%s.conv_2", predictor);
-	bind_norm(b, &w->duration.norm2, w->duration.conv1.out, "%s.norm_2", predictor);
-	bind_conv(b, &w->duration.proj, (shape){ .out = 1, .in = w->duration.conv1.out, .kernel = 1 }, "%s.proj", predictor);
+	bind_conditions(b, w->width);
+	bind_conv(b, &w->duration.conv1, (shape){ .out = ANY, .in = w->width, .kernel = ANY }, "%s.conv_1", b->duration);
+	const int64_t width = w->duration.conv1.out;
+	bind_conv(b, &w->duration.conv2, (shape){ .out = width, .in = width, .kernel = ANY }, "%s.conv_2", b->duration);
+	if (b->coqui) {
+		bind_tall_norm(b, &w->duration.norm1, width, b->duration, 1);
+		bind_tall_norm(b, &w->duration.norm2, width, b->duration, 2);
+	} else {
+		bind_norm(b, &w->duration.norm1, width, "%s.norm_1", b->duration);
+		bind_norm(b, &w->duration.norm2, width, "%s.norm_2", b->duration);
+	}
+	bind_conv(b, &w->duration.proj, (shape){ .out = 1, .in = width, .kernel = 1 }, "%s.proj", b->duration);
 }
 
 static void bind_coupling(binder *b, vits_coupling *f, const char *base) {
@@ -360,7 +398,7 @@ static void bind_coupling(binder *b, vits_coupling *f, const char *base) {
 
 static void bind_flow(binder *b) {
 	vits_weights *const w = b->w;
-	const int step = b->piper ? 2 : 1; /* voices number the flips between flows too */
+	const int step = b->piper ? 2 : 1; /* Piper's voices number the flips between flows too */
 	w->flow_count = count_numbered(b, "flow.flows.", PICK(b, ".conv_pre.weight", ".pre.weight"), 0, step, VITS_MAX_FLOWS);
 	for (int i = 0; i < w->flow_count; i++) {
 		char base[64];
@@ -372,7 +410,7 @@ static void bind_flow(binder *b) {
 
 /* Type 2 has one convolution for each dilation, type 1 two. */
 static void bind_block(binder *b, vits_block *k, int64_t channels, int index, int which) {
-	const char *const decoder = PICK(b, "decoder", "dec");
+	const char *const decoder = b->decoder;
 	k->two = exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, index);
 	const char *const first = k->two ? "convs1" : "convs";
 	char before[64];
@@ -389,13 +427,15 @@ static void bind_block(binder *b, vits_block *k, int64_t channels, int index, in
 
 static void bind_decoder(binder *b) {
 	vits_weights *const w = b->w;
-	const char *const decoder = PICK(b, "decoder", "dec"), *const ups = PICK(b, "upsampler", "ups");
+	const char *const decoder = b->decoder, *const ups = PICK(b, "upsampler", "ups");
 	char found[96], name[64];
 	int blocks = 0;
 	bind_conv(b, &w->conv_pre, (shape){ .out = ANY, .in = 2 * w->half, .kernel = ANY, .odd = 1 }, "%s.conv_pre", decoder);
 	if (w->speaker_width)
-		bind_conv(b, &w->decoder_cond, (shape){ .out = w->conv_pre.out, .in = w->speaker_width, .kernel = 1 }, "%s.cond", decoder);
-	w->stage_count = count_numbered(b, PICK(b, "decoder.upsampler.", "dec.ups."), ".bias", 0, 1, VITS_MAX_STAGES);
+		bind_conv(b, &w->decoder_cond, (shape){ .out = w->conv_pre.out, .in = w->speaker_width, .kernel = 1 }, "%s.%s", decoder,
+		          b->coqui ? "cond_layer" : "cond");
+	snprintf(name, sizeof name, "%s.%s.", decoder, ups);
+	w->stage_count = count_numbered(b, name, ".bias", 0, 1, VITS_MAX_STAGES);
 	while (blocks <= VITS_MAX_STAGES * VITS_MAX_KERNELS && (exists(b, "%s.resblocks.%d.convs1.0.bias", decoder, blocks) ||
 	                                                        exists(b, "%s.resblocks.%d.convs.0.bias", decoder, blocks)))
 		blocks++;
@@ -408,7 +448,7 @@ static void bind_decoder(binder *b) {
 	}
 	if (!b->piper && w->stage_count != b->s->stages) {
 		snprintf(found, sizeof found, "is the last of %d upsamplings, the configuration has %d", w->stage_count, b->s->stages);
-		snprintf(name, sizeof name, "decoder.upsampler.%d", w->stage_count - 1);
+		snprintf(name, sizeof name, "%s.%s.%d", decoder, ups, w->stage_count - 1);
 		fail(b, name, found, "as many as 'upsample_rates'");
 		return;
 	}
@@ -442,26 +482,85 @@ static int collect_convs(binder *b) {
 	return SN_OK;
 }
 
+/* A number of the configuration that the weights tell as well. */
+static void agree(binder *b, const char *key, int64_t configured, int64_t found) {
+	if (b->code == SN_OK && configured != found)
+		b->code = sn_fail(b->err, SN_E_MODEL, "%s: the configuration's '%s' is %lld; the weights have %lld", sn_weights_path(b->file), key,
+		                  (long long)configured, (long long)found);
+}
+
+/* Coqui's reference builds the model from its configuration and loads only what fits. */
+static void check_coqui(binder *b) {
+	const vits_weights *const w = b->w;
+	const vits_coqui *const c = &b->s->coqui;
+	if (b->code != SN_OK) return;
+	agree(b, "num_chars", c->chars, w->embedding->dims[0]);
+	agree(b, "hidden_channels", c->hidden, w->embedding->dims[1]);
+	agree(b, "hidden_channels", c->hidden, 2 * w->half);
+	agree(b, "num_layers_text_encoder", c->layers, w->layer_count);
+	for (int i = 0; i < w->layer_count; i++) {
+		agree(b, "hidden_channels_ffn_text_encoder", c->feed_forward, w->layers[i].ffn1.out);
+		agree(b, "kernel_size_text_encoder", c->text_kernel, w->layers[i].ffn1.kernel);
+	}
+	agree(b, "use_sdp", c->stochastic, w->stochastic);
+	for (int i = 0; i < w->flow_count; i++) {
+		agree(b, "num_layers_flow", c->flow_layers, w->flows[i].depth);
+		agree(b, "kernel_size_flow", c->flow_kernel, w->flows[i].in[0].kernel);
+	}
+	agree(b, "upsample_initial_channel_decoder", c->decoder_width, w->conv_pre.out);
+	agree(b, "resblock_kernel_sizes_decoder", c->kernel_count, w->kernel_count);
+	agree(b, "resblock_dilation_sizes_decoder", b->s->kernels, w->kernel_count);
+	agree(b, "upsample_kernel_sizes_decoder", c->up_count, w->stage_count);
+	for (int i = 0; i < w->stage_count && b->code == SN_OK; i++) {
+		agree(b, "upsample_kernel_sizes_decoder", c->up_kernels[i], w->stages[i].up.kernel);
+		for (int j = 0; j < w->kernel_count; j++) {
+			agree(b, "resblock_kernel_sizes_decoder", c->kernels[j], w->stages[i].blocks[j].first[0].kernel);
+			if (b->s->dilation_count[j] < w->stages[i].blocks[j].depth)
+				agree(b, "resblock_dilation_sizes_decoder", b->s->dilation_count[j], w->stages[i].blocks[j].depth);
+			agree(b, "resblock_type_decoder", c->block_type, w->stages[i].blocks[j].two ? 1 : 2);
+		}
+	}
+	agree(b, "d_vector_dim or use_speaker_embedding", w->speaker_width != 0, exists(b, "%s.cond_layer.weight", b->decoder));
+	agree(b, "use_language_embedding", w->language_width != 0, exists(b, "emb_l.weight"));
+}
+
+/* Samples of a frame: what the upsamplings make of it, which Coqui's configuration states as well. */
+static void set_hop(binder *b, vits_settings *s) {
+	int64_t hop = 1;
+	if (b->code != SN_OK) return;
+	for (int i = 0; i < b->w->stage_count; i++) hop *= b->w->stages[i].up.stride; /* at most 32^8 */
+	if (hop > VITS_MAX_HOP)
+		b->code = sn_fail(b->err, SN_E_MODEL, "%s: a frame has %lld samples; at most %d are supported", sn_weights_path(b->file), (long long)hop,
+		                  VITS_MAX_HOP);
+	else if (b->coqui && s->coqui.hop && s->coqui.hop != hop)
+		b->code = sn_fail(b->err, SN_E_MODEL, "%s: the configuration's 'hop_length' asks for %d samples a frame; 'upsample_rates_decoder' makes %lld",
+		                  sn_weights_path(b->file), s->coqui.hop, (long long)hop);
+	s->public.hop = (int)hop;
+}
+
 int vits_weights_bind(vits_weights *w, vits_settings *s, const sn_weights *file, char *err) {
-	binder b = { .w = w, .s = s, .file = file, .piper = s->public.piper, .err = err };
+	binder b = { .w = w, .s = s, .file = file, .piper = s->public.piper, .coqui = s->public.coqui, .err = err };
+	b.text = b.piper ? "enc_p" : "text_encoder";
+	b.duration = b.piper ? "dp" : "duration_predictor";
+	b.decoder = b.piper ? "dec" : b.coqui ? "waveform_decoder" : "decoder";
 	*w = (vits_weights){ 0 };
 	const int code = collect_convs(&b);
 	if (code != SN_OK) return code;
+	bind_languages(&b);
 	bind_text(&b);
 	bind_speakers(&b);
-	w->stochastic = exists(&b, "%s", PICK(&b, "duration_predictor.flows.0.translate", "dp.flows.0.m"));
+	w->stochastic = exists(&b, "%s.flows.0.%s", b.duration, b.piper ? "m" : b.coqui ? "translation" : "translate");
 	if (w->stochastic) bind_stochastic(&b);
 	else bind_deterministic(&b);
 	bind_flow(&b);
 	bind_decoder(&b);
 	free(b.convs);
+	if (b.coqui) check_coqui(&b);
+	set_hop(&b, s);
 	if (b.code != SN_OK) return b.code;
-	int64_t hop = 1;
-	for (int i = 0; i < w->stage_count; i++) hop *= w->stages[i].up.stride; /* at most 32^8 */
-	if (hop > VITS_MAX_HOP)
-		return sn_fail(err, SN_E_MODEL, "%s: a frame has %lld samples; at most %d are supported", sn_weights_path(file), (long long)hop, VITS_MAX_HOP);
-	s->public.hop = (int)hop;
 	s->public.vocab = (int)w->embedding->dims[0];
 	s->public.speakers = w->speakers ? (int)w->speakers->dims[0] : 1;
+	s->public.embedding = w->speakers ? 0 : w->speaker_width;
+	s->public.languages = w->languages ? (int)w->languages->dims[0] : 0;
 	return SN_OK;
 }

@@ -108,3 +108,18 @@ void sn_weight_floats(const sn_weight *weight, int64_t first, int64_t count, flo
 	if (weight->row_scale)
 		scale_rows(weight, first, count, out);
 }
+
+int sn_weight_integers(const sn_weight *weight, int64_t first, int64_t count, int64_t *out) {
+	size_t size = sn_dtype_size(weight->dtype);
+	const uint8_t *in = (const uint8_t *)weight->data + (count > 0 ? (size_t)first * size : 0);
+	int is_signed = weight->dtype == SN_I8 || weight->dtype == SN_I16 || weight->dtype == SN_I32 || weight->dtype == SN_I64;
+	if (!is_signed && weight->dtype != SN_U8 && weight->dtype != SN_BOOL)
+		return 0;
+	for (int64_t i = 0; i < count; i++, in += size) {
+		uint64_t bits = 0;
+		memcpy(&bits, in, size);
+		int unused = 64 - 8 * (int)size;
+		out[i] = is_signed ? (int64_t)(bits << unused) >> unused : (int64_t)bits;
+	}
+	return 1;
+}

@@ -18,12 +18,19 @@ struct sn_weights {
 	size_t slot_count; /* 0 or a power of two */
 	struct sn_block *owned;
 	size_t owned_bytes, mapped_bytes;
+	struct sn_fact *facts; /* pickles only */
+	size_t fact_count, fact_capacity;
+	uint32_t *fact_slots; /* hash table of their paths */
+	size_t fact_slot_count;
 	sn_onnx_node *nodes; /* ONNX only */
 	size_t node_count, node_capacity;
 };
 
 /* Maps a file for the lifetime of `weights` and mixes it into the key. An empty file is SN_E_MODEL. */
 int sn_weights_map(sn_weights *weights, const char *path, sn_map *map, char *err);
+
+/* The bytes that may be owned for the files mapped so far. */
+size_t sn_weights_budget(const sn_weights *weights);
 
 /* Memory freed with `weights`, aligned to 16 bytes. NULL after a failure, with the error in *result and err: SN_E_MEMORY, or
  * SN_E_LIMIT when all that is owned would outgrow the files, as only copies of copies do. */
@@ -38,12 +45,26 @@ int64_t sn_weights_elements(int rank, const int64_t *dims);
  * dimension out of range, and a size that is not the product of the dimensions. `file` is for messages. */
 int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *file, char *err);
 
+/* A tensor over a part of a file. */
+typedef struct sn_weights_view {
+	sn_dtype dtype;
+	const uint8_t *storage; /* `elements` of them may be read */
+	int64_t elements, offset;
+	int rank;
+	int64_t dims[SN_WEIGHTS_MAX_RANK], strides[SN_WEIGHTS_MAX_RANK]; /* in elements, each >= 0 */
+} sn_weights_view;
+
+/* Adds it, copied into rows unless it lies so already. What it sees must lie inside and may not be larger than the storage. */
+int sn_weights_add_view(sn_weights *weights, const char *name, const sn_weights_view *view, const char *file, char *err);
+
 /* One reader per format. */
 int sn_read_safetensors(sn_weights *weights, const char *path, char *err);
 int sn_read_safetensors_shards(sn_weights *weights, const char *index_path, char *err);
 int sn_read_ctranslate2(sn_weights *weights, const char *path, char *err);
 int sn_read_torch(sn_weights *weights, const char *path, char *err);
 int sn_read_torch_shards(sn_weights *weights, const char *index_path, char *err);
+int sn_read_npy(sn_weights *weights, const char *path, char *err);
+int sn_read_npz(sn_weights *weights, const char *path, char *err);
 int sn_read_onnx(sn_weights *weights, const char *path, char *err);
 
 /* Reads the list of shard files in an index ("weight_map") and calls `read` for each; then every name in it must exist. */

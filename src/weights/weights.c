@@ -1,14 +1,16 @@
+#include "weights/facts.h"
 #include "weights/reader.h"
 
 #include "base/hash.h"
 #include "base/path.h"
 
 #include <dirent.h>
-#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define KEY_HEADER 16384 /* bytes at the front of each file that enter the key */
 #define BLOCK_SIZE 65536
@@ -35,8 +37,10 @@ struct sn_block {
 	_Alignas(16) unsigned char data[];
 };
 
+size_t sn_weights_budget(const sn_weights *weights) { return OWNED_BASE + OWNED_FACTOR * weights->mapped_bytes; }
+
 static struct sn_block *add_block(sn_weights *weights, size_t room, int *result, char *err) {
-	size_t most = OWNED_BASE + OWNED_FACTOR * weights->mapped_bytes;
+	size_t most = sn_weights_budget(weights);
 	if (room > most - weights->owned_bytes) {
 		*result = sn_fail(err, SN_E_LIMIT, "%s: what must be copied of it takes more than %zu bytes (%d times its size and %zu)",
 		                  weights->path, most, OWNED_FACTOR, OWNED_BASE);
@@ -87,6 +91,23 @@ static size_t slot_of(const sn_weights *weights, const char *name) {
 const sn_weight *sn_weights_find(const sn_weights *weights, const char *name) {
 	uint32_t index = weights->slot_count ? weights->slots[slot_of(weights, name)] : 0;
 	return index ? weights->items + index - 1 : NULL;
+}
+
+size_t sn_weights_prefix(const sn_weights *weights, const char *suffix, char prefix[SN_WEIGHTS_MAX_NAME + 1]) {
+	size_t tail = strlen(suffix), found = 0, shortest = 0;
+	prefix[0] = 0;
+	for (size_t i = 0; i < weights->count; i++) {
+		const char *name = weights->items[i].name;
+		size_t length = strlen(name), front = length - tail;
+		if (tail > length || strcmp(name + front, suffix) != 0 || (front > 0 && name[front - 1] != '.'))
+			continue;
+		if (found++ == 0 || front < shortest) {
+			memcpy(prefix, name, front);
+			prefix[front] = 0;
+			shortest = front;
+		}
+	}
+	return found;
 }
 
 /* The tensor after the last one counted becomes known by its name. */
@@ -190,34 +211,59 @@ int sn_weights_map(sn_weights *weights, const char *path, sn_map *map, char *err
 	return SN_OK;
 }
 
-/* The formats by file name. `whole` entries are looked for in a directory under that very name, in this order; of the others
- * a directory must hold exactly one. */
+typedef enum match { WHOLE, END, FRONT, PATH } match;
+
+/* The formats by file name, and the order in which a directory is searched. WHOLE: that very name; END and FRONT: names that
+ * end or begin so, of which a directory must hold exactly one; those that begin so have no extension. PATH: names that end so,
+ * of files that are only read when they are named themselves. */
 static const struct format {
 	const char *name;
-	int whole;
+	match match;
 	sn_layout layout;
 	int (*read)(sn_weights *, const char *, char *);
 } formats[] = {
-	{ "model.safetensors", 1, SN_LAYOUT_SAFETENSORS, sn_read_safetensors },
-	{ "model.safetensors.index.json", 1, SN_LAYOUT_SAFETENSORS, sn_read_safetensors_shards },
-	{ "model.bin", 1, SN_LAYOUT_CTRANSLATE2, sn_read_ctranslate2 },
-	{ "pytorch_model.bin", 1, SN_LAYOUT_TORCH, sn_read_torch },
-	{ "pytorch_model.bin.index.json", 1, SN_LAYOUT_TORCH, sn_read_torch_shards },
-	{ ".safetensors", 0, SN_LAYOUT_SAFETENSORS, sn_read_safetensors },
-	{ ".safetensors.index.json", 0, SN_LAYOUT_SAFETENSORS, sn_read_safetensors_shards },
-	{ ".onnx", 0, SN_LAYOUT_ONNX, sn_read_onnx },
-	{ ".pt", 0, SN_LAYOUT_TORCH, sn_read_torch },
-	{ ".pth", 0, SN_LAYOUT_TORCH, sn_read_torch },
-	{ ".bin", 0, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "model.safetensors", WHOLE, SN_LAYOUT_SAFETENSORS, sn_read_safetensors },
+	{ "model.safetensors.index.json", WHOLE, SN_LAYOUT_SAFETENSORS, sn_read_safetensors_shards },
+	{ "model.bin", WHOLE, SN_LAYOUT_CTRANSLATE2, sn_read_ctranslate2 },
+	{ "pytorch_model.bin", WHOLE, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "pytorch_model.bin.index.json", WHOLE, SN_LAYOUT_TORCH, sn_read_torch_shards },
+	{ "model_file.pth", WHOLE, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "best_model.pth", WHOLE, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "model_file.pth.tar", WHOLE, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "best_model.pth.tar", WHOLE, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "embedding_model.ckpt", WHOLE, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "generator.ckpt", WHOLE, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "_statedict.pt", END, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "generator", FRONT, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "g_", FRONT, SN_LAYOUT_TORCH, sn_read_torch },
+	{ "checkpoint_", FRONT, SN_LAYOUT_TORCH, sn_read_torch },
+	{ ".safetensors", END, SN_LAYOUT_SAFETENSORS, sn_read_safetensors },
+	{ ".safetensors.index.json", END, SN_LAYOUT_SAFETENSORS, sn_read_safetensors_shards },
+	{ ".bin.index.json", PATH, SN_LAYOUT_TORCH, sn_read_torch_shards },
+	{ ".onnx", END, SN_LAYOUT_ONNX, sn_read_onnx },
+	{ ".pt", END, SN_LAYOUT_TORCH, sn_read_torch },
+	{ ".pth", END, SN_LAYOUT_TORCH, sn_read_torch },
+	{ ".bin", END, SN_LAYOUT_TORCH, sn_read_torch },
+	{ ".ckpt", END, SN_LAYOUT_TORCH, sn_read_torch },
+	{ ".npy", PATH, SN_LAYOUT_NUMPY, sn_read_npy },
+	{ ".npz", PATH, SN_LAYOUT_NUMPY, sn_read_npz },
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
-/* Looks in directory `dir` for files named `*suffix`; returns how many and the first in file[SN_PATH_MAX]. */
-static int count_files(const char *dir, const char *suffix, char *file) {
+static int matches(const struct format *format, const char *name) {
+	if (format->match == WHOLE)
+		return strcmp(name, format->name) == 0;
+	if (format->match == FRONT)
+		return strncmp(name, format->name, strlen(format->name)) == 0 && !strchr(name, '.');
+	return sn_path_ends_with(name, format->name);
+}
+
+/* Looks in directory `dir` for files of the format; returns how many and the first in file[SN_PATH_MAX]. Folders are none. */
+static int count_files(const char *dir, const struct format *format, char *file) {
 	DIR *list = opendir(dir);
 	int count = 0;
 	for (struct dirent *entry; list && (entry = readdir(list));)
-		if (entry->d_name[0] != '.' && sn_path_ends_with(entry->d_name, suffix) && ++count == 1 &&
+		if (entry->d_name[0] != '.' && entry->d_type != DT_DIR && matches(format, entry->d_name) && ++count == 1 &&
 		    !sn_path_join(file, dir, entry->d_name))
 			count--;
 	if (list)
@@ -229,20 +275,42 @@ static int choose_in_directory(const char *dir, char *file, const struct format 
 	for (size_t i = 0; i < FORMATS; i++) {
 		struct stat st;
 		*format = formats + i;
-		if (formats[i].whole) {
+		if (formats[i].match == PATH)
+			continue;
+		if (formats[i].match == WHOLE) {
 			if (sn_path_join(file, dir, formats[i].name) && stat(file, &st) == 0)
 				return SN_OK;
 			continue;
 		}
-		int count = count_files(dir, formats[i].name, file);
+		int count = count_files(dir, formats + i, file);
 		if (count == 1)
 			return SN_OK;
 		if (count > 1)
-			return sn_fail(err, SN_E_MODEL, "'%s' holds %d files *%s; name one of them", dir, count, formats[i].name);
+			return sn_fail(err, SN_E_MODEL, formats[i].match == END ? "'%s' holds %d files *%s; name one of them"
+			                                                        : "'%s' holds %d files %s*; name one of them",
+			               dir, count, formats[i].name);
 	}
 	return sn_fail(err, SN_E_NOT_FOUND,
 	               "'%s' holds no weights: looked for model.safetensors, pytorch_model.bin (or their .index.json), model.bin, "
-	               "*.safetensors, *.onnx, *.pt, *.pth and *.bin", dir);
+	               "*.safetensors, *.onnx, *.pt, *.pth, *.bin, *.ckpt, generator*, g_* and checkpoint_*", dir);
+}
+
+/* A file of another name is known by its first bytes, when these can belong to nothing else. */
+static const struct format *recognise(const char *path) {
+	char head[8] = { 0 };
+	int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t size = file >= 0 ? read(file, head, sizeof head) : 0;
+	if (file >= 0)
+		close(file);
+	const char *as = size < 6                                           ? NULL
+	                 : memcmp(head, "\x93NUMPY", 6) == 0                ? ".npy"
+	                 : memcmp(head, "PK\3\4", 4) == 0                   ? ".pt"
+	                 : head[0] == '\x80' && head[1] >= 2 && head[1] <= 5 ? ".pt"
+	                                                                    : NULL;
+	for (size_t i = 0; as && i < FORMATS; i++)
+		if (strcmp(formats[i].name, as) == 0)
+			return formats + i;
+	return NULL;
 }
 
 static int choose(const char *path, char *file, const struct format **format, char *err) {
@@ -254,14 +322,16 @@ static int choose(const char *path, char *file, const struct format **format, ch
 	if (snprintf(file, SN_PATH_MAX, "%s", path) >= SN_PATH_MAX)
 		return sn_fail(err, SN_E_ARGUMENT, "a path of %zu bytes is too long", strlen(path));
 	const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path;
-	for (size_t i = 0; i < FORMATS; i++)
-		if (formats[i].whole ? strcmp(base, formats[i].name) == 0 : sn_path_ends_with(base, formats[i].name)) {
+	*format = NULL;
+	for (size_t i = 0; i < FORMATS && !*format; i++)
+		if (formats[i].match != FRONT && matches(formats + i, base))
 			*format = formats + i;
-			return SN_OK;
-		}
-	return sn_fail(err, SN_E_MODEL,
-	               "'%s' is no known kind of weights: *.safetensors and *.bin (or their .index.json), *.pt, *.pth, *.onnx and "
-	               "CTranslate2's model.bin are read", path);
+	if (!*format)
+		*format = recognise(path);
+	return *format ? SN_OK
+	               : sn_fail(err, SN_E_MODEL,
+	                         "'%s' is no known kind of weights: *.safetensors and *.bin (or their .index.json), *.pt, *.pth, *.ckpt, "
+	                         "*.onnx, *.npy, *.npz, CTranslate2's model.bin, and other files of torch.save are read", path);
 }
 
 int sn_weights_open(sn_weights **out, const char *path, char *err) {
@@ -301,6 +371,8 @@ void sn_weights_close(sn_weights **out) {
 	free(weights->maps);
 	free(weights->items);
 	free(weights->slots);
+	free(weights->facts);
+	free(weights->fact_slots);
 	free(weights->nodes);
 	free(weights->path);
 	free(weights);

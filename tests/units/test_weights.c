@@ -428,15 +428,17 @@ static void torch_is_checked(void **state) {
 	expect_pickle_failure("\x80\x02}", 4, 0, 5, 0, "reaches outside its storage");
 	expect_pickle_failure("\x80\x02}", 5, 0, 4, 1, "has 16 bytes; 5 elements");
 	expect_pickle_failure("\x80\x02" "cposix\nsystem\nU\x02id\x85R.", 0, 0, 0, 0, "asks for posix.system");
-	expect_pickle_failure("\x80\x02" "c__builtin__\neval\n", 0, 0, 0, 0, "asks for __builtin__.eval");
+	expect_pickle_failure("\x80\x02" "c__builtin__\neval\nU\x01" "1\x85R.", 0, 0, 0, 0, "asks for __builtin__.eval");
 	expect_pickle_failure("\x80\x02}(K\x01u.", 0, 0, 0, 0, "a key without value");
 	expect_pickle_failure("\x80\x02K\x01.", 0, 0, 0, 0, "not a dictionary");
 	expect_pickle_failure("\x80\x02" "0000.", 0, 0, 0, 0, "the stack is empty");
 	expect_pickle_failure("\x80\x02}j\xff\xff\xff\x7f.", 0, 0, 0, 0, "nothing was remembered");
 	expect_pickle_failure("\x80\x02}X\xff\xff\xff\x7f", 0, 0, 0, 0, "cut short");
 	save_text("bad.pt", "\x80\x02\x8a\x0al");
-	expect_failure(path_of("bad.pt"), SN_E_MODEL, "older than version 1.6");
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "cut short");
 	save_text("bad.pt", "PK\x03\x04");
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "no zip directory");
+	save_text("bad.pt", "PK");
 	expect_failure(path_of("bad.pt"), SN_E_MODEL, "not a file of torch.save");
 }
 

@@ -3,7 +3,7 @@
 #ifndef SN_MODELS_MEL_LAYOUT_H
 #define SN_MODELS_MEL_LAYOUT_H
 
-#include "base/error.h"
+#include "base/json.h"
 
 typedef enum sn_mel_scale { SN_MEL_UNKNOWN, SN_MEL_SLANEY, SN_MEL_HTK } sn_mel_scale;
 typedef enum sn_mel_log { SN_MEL_LOG_UNKNOWN, SN_MEL_LOG_E, SN_MEL_LOG_10 } sn_mel_log;
@@ -22,5 +22,9 @@ typedef struct sn_mel_layout {
 
 /* SN_OK, or SN_E_ARGUMENT with one sentence that names both sides and every field in which they differ, with both values. */
 int sn_mel_layout_match(const sn_mel_layout *made, const char *by, const sn_mel_layout *taken, const char *from, char *err);
+
+/* Coqui's "audio" section of a config.json: librosa's filters, a logarithm of either base times a gain, and a normalisation of
+ * decibels (`normalised` 2: by statistics of a file). `file` is for messages. Errors: SN_E_MODEL. */
+int sn_mel_layout_coqui(sn_mel_layout *out, const json_t *config, const char *file, char *err);
 
 #endif

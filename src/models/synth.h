@@ -42,6 +42,9 @@ typedef struct sn_voice {
 	int prompt_rows[3], prompt_count[3]; /* prompt_count: columns n */
 } sn_voice;
 void sn_voice_clear(sn_voice *voice);
+/* Reads an embedding of `size` finite values from a file (.npy, or any weights file with one such tensor) into voice->embedding. Errors:
+ * SN_E_NOT_FOUND, SN_E_ARGUMENT (another size: says both; not a number: says where), those of sn_weights_open. */
+int sn_voice_read(sn_voice *voice, const char *path, int size, char *err);
 
 typedef struct sn_synth_options {
 	const sn_voice *voice;       /* NULL: the model's default */

@@ -33,7 +33,9 @@ struct golden {
 	int compared, failed, skipped;
 };
 
-static const golden_adapter *const adapters[] = { &golden_whisper, &golden_vits, &golden_piper, &golden_silero };
+static const golden_adapter *const adapters[] = {
+	&golden_whisper, &golden_vits, &golden_piper, &golden_silero,
+};
 
 /* ---- what adapters ask for ---- */
 

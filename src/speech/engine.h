@@ -4,7 +4,6 @@
 
 #include "models/silero.h"
 #include "models/vits.h"
-#include "models/wav2vec2.h"
 #include "models/whisper.h"
 #include "speech/lane.h"
 #include "speech/scheduler.h"
@@ -26,7 +25,7 @@ struct sn_engine {
 	sn_phonemizer *phonemizer;   /* starts its helper when it is first needed */
 };
 
-typedef enum sn_architecture { SN_ARCH_WHISPER, SN_ARCH_WAV2VEC2, SN_ARCH_VITS, SN_ARCH_SILERO } sn_architecture;
+typedef enum sn_architecture { SN_ARCH_WHISPER, SN_ARCH_VITS, SN_ARCH_SILERO } sn_architecture;
 
 struct sn_model {
 	sn_engine *engine;
@@ -40,7 +39,6 @@ struct sn_model {
 	/* one of these */
 	sn_whisper *whisper;
 	sn_lane *lane;             /* with whisper */
-	sn_wav2vec2 *wav2vec2;
 	sn_vits *vits;
 	sn_piper *piper;           /* with vits: one of these two makes its ids */
 	sn_chars *chars;

@@ -19,7 +19,6 @@ static const struct {
 	sn_task task;
 } architectures[] = {
 	{ "whisper", SN_ARCH_WHISPER, SN_TASK_TRANSCRIBE },
-	{ "wav2vec2", SN_ARCH_WAV2VEC2, SN_TASK_TRANSCRIBE },
 	{ "vits", SN_ARCH_VITS, SN_TASK_SPEAK },
 	{ "silero-vad", SN_ARCH_SILERO, SN_TASK_VAD },
 };
@@ -48,7 +47,6 @@ void sn_model_retain(sn_model *model) {
 static void destroy(sn_model *model) {
 	sn_lane_close(&model->lane);
 	sn_whisper_close(&model->whisper);
-	sn_wav2vec2_close(&model->wav2vec2);
 	sn_vits_close(&model->vits);
 	sn_piper_close(&model->piper);
 	sn_chars_close(&model->chars);
@@ -153,8 +151,6 @@ static int load(sn_model *m, const sn_model_place *place, char *err) {
 	int result;
 	if (m->architecture == SN_ARCH_WHISPER)
 		result = load_whisper(m, &options, err);
-	else if (m->architecture == SN_ARCH_WAV2VEC2)
-		result = sn_wav2vec2_open(&m->wav2vec2, &options, err);
 	else if (m->architecture == SN_ARCH_VITS)
 		result = load_vits(m, &options, err);
 	else
@@ -218,7 +214,7 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 		return result;
 	const int task = task_of(place.architecture);
 	if (!task)
-		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, Wav2Vec2, VITS, Silero VAD)", place.path);
+		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, VITS, Silero VAD)", place.path);
 	if (o->task && o->task != task)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is a %s model: it cannot be used to %s", place.name,
 		               place.architecture,
@@ -248,14 +244,6 @@ void sn_model_describe(const sn_model *m, sn_model_info *info) {
 		info->detects_language = c->multilingual;
 		info->translates = c->multilingual && c->translate >= 0;
 		info->streams = 1;
-	}
-	if (m->wav2vec2) {
-		const sn_wav2vec2_config *const c = sn_wav2vec2_get_config(m->wav2vec2);
-		info->parameters = sn_wav2vec2_parameters(m->wav2vec2);
-		info->sample_rate = c->sample_rate;
-		info->languages = c->languages;
-		info->language_count = c->language_count;
-		info->streams = info->has_words = 1;
 	}
 	if (m->vits) {
 		const sn_vits_config *const c = sn_vits_get_config(m->vits);

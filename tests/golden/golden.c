@@ -35,6 +35,7 @@ struct golden {
 
 static const golden_adapter *const adapters[] = {
 	&golden_whisper, &golden_vits, &golden_piper, &golden_silero,
+	&golden_vocoder,
 };
 
 /* ---- what adapters ask for ---- */

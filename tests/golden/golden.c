@@ -36,6 +36,7 @@ struct golden {
 static const golden_adapter *const adapters[] = {
 	&golden_whisper, &golden_vits, &golden_piper, &golden_silero,
 	&golden_vocoder,
+	&golden_speecht5,
 };
 
 /* ---- what adapters ask for ---- */

@@ -52,7 +52,9 @@ static int read_type(header *h, char *err) {
 			}
 	}
 	skip_blank(h);
-	size_t length = (size_t)(h->end - text) < 24 ? (size_t)(h->end - text) : 24;
+	size_t length = 0, most = (size_t)(h->end - text);
+	while (length < most && length < 24 && text[length] != ',')
+		length++;
 	return sn_fail(err, SN_E_MODEL,
 	               "%s: array '%s' has elements of the type %.*s; little-endian f2, f4, f8, i1, i2, i4, i8, u1 and b1 are read", h->file,
 	               h->name, (int)length, text);
@@ -147,6 +149,8 @@ int sn_read_npz(sn_weights *weights, const char *path, char *err) {
 		result = sn_zip_open(&zip, weights, path, &map, 1, "numpy stores or deflates entries", err);
 	if (result != SN_OK)
 		return result;
+	if (zip.count == 0)
+		result = sn_fail(err, SN_E_MODEL, "%s: the zip file holds no arrays (cut short?)", path);
 	for (size_t i = 0; i < zip.count && result == SN_OK; i++) {
 		const sn_zip_entry *e = zip.entries + i;
 		size_t length = strlen(e->name);

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <minizip/zip.h>
+
 #include <cmocka.h>
 
 #define MAX_FILE ((size_t)1 << 20)
@@ -455,6 +457,465 @@ static void torch_dictionaries_in_themselves_end(void **state) {
 	sn_weights_close(&w);
 }
 
+/* ---- the older stream ---- */
+
+static void older_streams_are_read(void **state) {
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_stream(&b);
+	save_file("generator_v1", &b); /* known by its first bytes */
+	sn_weights *w = open_good(path_of("generator_v1"));
+	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_TORCH);
+	assert_int_equal(sn_weights_count(w), 3);
+	expect_floats(sn_weights_find(w, "whole"), 3, (float[]){ 1, 2, 3 });
+	expect_floats(sn_weights_find(w, "part"), 2, (float[]){ 2, 3 });
+	int64_t number = 0;
+	assert_true(sn_weight_integers(sn_weights_find(w, "number"), 0, 1, &number));
+	assert_int_equal(number, 7);
+	assert_int_equal(sn_weights_find(w, "number")->dtype, SN_I32);
+	sn_weights_close(&w);
+}
+
+/* A stream whose object is `pickle` (freed), with storage "a" of `elements` float32. */
+static void save_stream(const char *name, sn_buf *pickle, int elements) {
+	static const float values[4] = { 1, 2, 3, 4 };
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_stream_of(&b, pickle, (zip_entry[]){ { "a", values, (size_t)elements * 4 } }, elements > 0);
+	save_file(name, &b);
+	sn_buf_free(pickle);
+}
+
+static void expect_stream_failure(int64_t promised, int64_t first, int64_t count, int elements, const char *says) {
+	sn_buf pickle;
+	sn_buf_init(&pickle, MAX_FILE);
+	sn_buf_text(&pickle, "\x80\x02}U\x01w");
+	put_stream_tensor(&pickle, "a", "FloatStorage", promised, first, count);
+	sn_buf_text(&pickle, "s.");
+	save_stream("bad.pt", &pickle, elements);
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, says);
+}
+
+static void older_streams_are_checked(void **state) {
+	expect_stream_failure(4, 0, -1, 3, "the storage of tensor 'w' has 12 bytes; 4 elements of float32 are promised");
+	expect_stream_failure((int64_t)1 << 62, 0, -1, 4, "has 16 bytes; 4611686018427387904 elements");
+	expect_stream_failure(4, 3, 2, 4, "a storage without type, key and number of elements");
+	expect_stream_failure(4, 0, -1, 0, "the storage of tensor 'w' is missing");
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_stream(&b);
+	b.data[b.size - 12] = '\x7f'; /* the count of elements of the last storage */
+	save_file("bad.pt", &b);
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "storage 'b' ends outside the file");
+	make_stream(&b);
+	b.data[10]++;
+	save_file("bad.pt", &b);
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "magic number");
+	save_text("bad.pt", "\x80\x02}U\x01wK\x01s.");
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "magic number");
+	save_text("bad.pt", "\x80\x02ios\nsystem\n");
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "asks for os.system");
+}
+
+/* ---- modules and what stands beside tensors ---- */
+
+/* class glow.Net, with the record of its source; its state is put by the caller and ended by "b". */
+static void put_object(sn_buf *b, const char *class) {
+	sn_buf_text(b, "(");
+	put_pickled_text(b, "module");
+	sn_buf_printf(b, "cglow\n%s\n", class);
+	put_pickled_text(b, "glow.py");
+	put_pickled_text(b, "import os; os.abort()");
+	sn_buf_text(b, "tQ)\x81");
+}
+
+static void put_named_tensor(sn_buf *b, const char *name) {
+	put_pickled_text(b, name);
+	put_stream_tensor(b, "a", "FloatStorage", 4, 0, -1);
+}
+
+/* {"model": Net(layers = ModuleList([Net]))}: parameters w, buffers kept and hidden, a plain attribute that is a tensor. */
+static void put_module(sn_buf *b) {
+	sn_buf_text(b, "\x80\x02}(");
+	put_pickled_text(b, "model");
+	put_object(b, "Net");
+	sn_buf_text(b, "}(");
+	put_pickled_text(b, "n_flows");
+	sn_buf_text(b, "K\x0c");
+	put_pickled_text(b, "_modules");
+	sn_buf_text(b, "ccollections\nOrderedDict\n)R(");
+	put_pickled_text(b, "layers");
+	sn_buf_text(b, "ctorch.nn.modules.container\nModuleList\n)\x81}(");
+	put_pickled_text(b, "_modules");
+	sn_buf_text(b, "}(");
+	put_pickled_text(b, "0");
+	put_object(b, "Net");
+	sn_buf_text(b, "}(");
+	put_pickled_text(b, "_parameters");
+	sn_buf_text(b, "}(");
+	put_named_tensor(b, "w");
+	sn_buf_text(b, "u");
+	put_pickled_text(b, "_buffers");
+	sn_buf_text(b, "}(");
+	put_named_tensor(b, "kept");
+	put_named_tensor(b, "hidden");
+	sn_buf_text(b, "u");
+	put_pickled_text(b, "_non_persistent_buffers_set");
+	sn_buf_text(b, "c__builtin__\nset\n](");
+	put_pickled_text(b, "hidden");
+	sn_buf_text(b, "e\x85R");
+	put_pickled_text(b, "kernel_size");
+	sn_buf_text(b, "K\x05K\x07\x86");
+	put_named_tensor(b, "weight");
+	sn_buf_text(b, "ubuubuub");
+	put_pickled_text(b, "iteration");
+	sn_buf_text(b, "M\x10\x27u.");
+}
+
+static void modules_are_named_as_their_state(void **state) {
+	sn_buf pickle;
+	sn_buf_init(&pickle, MAX_FILE);
+	put_module(&pickle);
+	save_stream("module.pt", &pickle, 4);
+	sn_weights *w = open_good(path_of("module.pt"));
+	assert_int_equal(sn_weights_count(w), 2);
+	expect_floats(sn_weights_find(w, "model.layers.0.w"), 4, (float[]){ 1, 2, 3, 4 });
+	assert_non_null(sn_weights_find(w, "model.layers.0.kept"));
+	double value = 0, sizes[2];
+	int count = 0;
+	assert_true(sn_weights_number(w, "model.n_flows", &value));
+	assert_true(value == 12);
+	assert_true(sn_weights_number(w, "iteration", &value));
+	assert_true(value == 10000);
+	assert_true(sn_weights_numbers(w, "model.layers.0.kernel_size", sizes, 2, &count));
+	assert_true(count == 2 && sizes[0] == 5 && sizes[1] == 7);
+	sn_weights_close(&w);
+}
+
+/* {"config": {"rate": 22050, "gain": -0.5, "on": True, "name": "höher", "none": None, "langs": ["en", {"x": 1}]},
+ *  "voices": {"a.b": {"embedding": [1, 2.5, -3]}}, "w": tensor} */
+static void put_facts(sn_buf *b) {
+	sn_buf_text(b, "\x80\x02}(");
+	put_pickled_text(b, "config");
+	sn_buf_text(b, "}(");
+	put_pickled_text(b, "rate");
+	sn_buf_text(b, "M\x22\x56");
+	put_pickled_text(b, "gain");
+	sn_buf_add(b, "G\xbf\xe0\0\0\0\0\0\0", 9);
+	put_pickled_text(b, "on");
+	sn_buf_text(b, "\x88");
+	put_pickled_text(b, "name");
+	put_pickled_text(b, "h\xc3\xb6her");
+	put_pickled_text(b, "none");
+	sn_buf_text(b, "N");
+	put_pickled_text(b, "langs");
+	sn_buf_text(b, "](");
+	put_pickled_text(b, "en");
+	sn_buf_text(b, "}");
+	put_pickled_text(b, "x");
+	sn_buf_text(b, "K\x01seu");
+	put_pickled_text(b, "voices");
+	sn_buf_text(b, "}");
+	put_pickled_text(b, "a.b");
+	sn_buf_text(b, "}");
+	put_pickled_text(b, "embedding");
+	sn_buf_add(b, "](K\x01G\x40\x04\0\0\0\0\0\0J\xfd\xff\xff\xff" "ess", 21);
+	put_named_tensor(b, "w");
+	sn_buf_text(b, "u.");
+}
+
+static void facts_are_found_by_path(void **state) {
+	sn_buf pickle;
+	sn_buf_init(&pickle, MAX_FILE);
+	sn_buf_text(&pickle, "");
+	put_facts(&pickle);
+	save_stream("facts.pt", &pickle, 4);
+	sn_weights *w = open_good(path_of("facts.pt"));
+	double value = 0, list[3] = { 0 };
+	int count = 0;
+	assert_true(sn_weights_number(w, "config.rate", &value) && value == 22050);
+	assert_true(sn_weights_number(w, "config.gain", &value) && value == -0.5);
+	assert_true(sn_weights_number(w, "config.on", &value) && value == 1);
+	assert_true(sn_weights_number(w, "config.langs.1.x", &value) && value == 1);
+	assert_false(sn_weights_number(w, "config.name", &value) || sn_weights_number(w, "config.none", &value) || sn_weights_number(w, "w", &value));
+	assert_string_equal(sn_weights_text(w, "config.name"), "h\xc3\xb6her");
+	assert_string_equal(sn_weights_text(w, "config.langs.0"), "en");
+	assert_null(sn_weights_text(w, "config.rate"));
+	assert_null(sn_weights_text(w, ""));
+	assert_true(sn_weights_numbers(w, "voices.a.b.embedding", list, 2, &count));
+	assert_true(count == 3 && list[0] == 1 && list[1] == 2.5 && list[2] == 0);
+	assert_true(sn_weights_numbers(w, "w", list, 3, &count));
+	assert_true(count == 4 && list[2] == 3);
+	assert_false(sn_weights_numbers(w, "config.langs", list, 3, &count));
+	assert_int_equal(sn_weights_key_count(w, ""), 3);
+	assert_string_equal(sn_weights_key_at(w, "", 2), "w");
+	assert_int_equal(sn_weights_key_count(w, "config"), 6);
+	assert_string_equal(sn_weights_key_at(w, "voices", 0), "a.b");
+	assert_null(sn_weights_key_at(w, "voices", 1));
+	assert_int_equal(sn_weights_key_count(w, "config.rate"), 0);
+	sn_weights_close(&w);
+}
+
+static void wrappers_are_found(void **state) {
+	save_safetensors("wrapped.safetensors",
+	                 "{\"state_dict.module.enc.w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+	                 "\"ema.enc.w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]},"
+	                 "\"bare\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]},"
+	                 "\"other.dec.w\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[3,4]}}", 4);
+	sn_weights *w = open_good(path_of("wrapped.safetensors"));
+	char prefix[SN_WEIGHTS_MAX_NAME + 1];
+	assert_int_equal(sn_weights_prefix(w, "dec.w", prefix), 1);
+	assert_string_equal(prefix, "other.");
+	assert_int_equal(sn_weights_prefix(w, "bare", prefix), 1);
+	assert_string_equal(prefix, "");
+	assert_int_equal(sn_weights_prefix(w, "enc.w", prefix), 2);
+	assert_string_equal(prefix, "ema.");
+	assert_int_equal(sn_weights_prefix(w, "nc.w", prefix), 0); /* only whole parts of names */
+	assert_string_equal(prefix, "");
+	sn_weights_close(&w);
+}
+
+/* ---- hostile pickles ---- */
+
+static void nothing_is_called(void **state) {
+	static const struct {
+		const char *call, *says;
+	} calls[] = {
+		{ "cos\nsystem\n%s\x85R", "asks for os.system" },
+		{ "cposix\nsystem\n%s\x85R", "asks for posix.system" },
+		{ "c__builtin__\nexec\n%s\x85R", "asks for __builtin__.exec" },
+		{ "cbuiltins\neval\n%s\x85R", "asks for builtins.eval" },
+		{ "csubprocess\nPopen\n%s\x85R", "asks for subprocess.Popen" },
+		{ "ctorch.hub\nload\n%s\x85R", "asks for torch.hub.load" },
+		{ "cglow\nNet\n%s\x85R", "asks for glow.Net" },
+		{ "ccopyreg\n_reconstructor\n(cbuiltins\nset\n%stR", "asks for builtins.set" },
+		{ "ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\nN%sNtR", "asks for os.system" },
+		{ "(U\x07storagecos\nsystem\n%sU\x03" "cpuK\x04NtQ", "asks for os.system" },
+		{ "(U\x06modulecos\nsystem\nU\x01" "fU\x01stQ%s\x85R", "asks for os.system" },
+		{ "cshutil\nrmtree\n", "asks for shutil.rmtree" },
+		{ "(%sios\nsystem\n", "asks for os.system" },
+	};
+	char command[300];
+	snprintf(command, sizeof command, "touch %s", path_of("MARK"));
+	for (size_t i = 0; i < 2 * sizeof calls / sizeof calls[0]; i++) {
+		const char *call = calls[i / 2].call, *rest = strstr(call, "%s");
+		sn_buf pickle, b;
+		sn_buf_init(&pickle, MAX_FILE);
+		sn_buf_init(&b, MAX_FILE);
+		sn_buf_text(&pickle, "\x80\x02}U\x01w");
+		sn_buf_add(&pickle, call, rest ? (size_t)(rest - call) : strlen(call));
+		if (rest) {
+			put_pickled_text(&pickle, command);
+			sn_buf_text(&pickle, rest + 2);
+		}
+		sn_buf_text(&pickle, "s.");
+		if (i % 2)
+			make_torch_of(&b, &pickle, (float[]){ 1 }, 1);
+		else
+			make_stream_of(&b, &pickle, NULL, 0);
+		save_file("bad.pt", &b);
+		sn_buf_free(&pickle);
+		expect_failure(path_of("bad.pt"), SN_E_MODEL, calls[i / 2].says);
+	}
+	assert_int_equal(access(path_of("MARK"), F_OK), -1);
+}
+
+static void expect_bomb(sn_buf *pickle, int code, const char *says) {
+	save_stream("bomb.pt", pickle, 0);
+	expect_failure(path_of("bomb.pt"), code, says);
+}
+
+/* Each level holds the one below ten times, in a list or dictionary. */
+static void put_laughs(sn_buf *b, int dictionaries) {
+	sn_buf_text(b, "\x80\x02}U\x01w");
+	for (int level = 0; level < 12; level++) {
+		sn_buf_add(b, (char[]){ dictionaries ? '}' : ']', 'q', (char)level, '(' }, 4);
+		for (int i = 0; i < 10 && level > 0; i++) {
+			if (dictionaries)
+				sn_buf_add(b, (char[]){ 'U', 1, (char)('a' + i) }, 3);
+			sn_buf_add(b, (char[]){ 'h', (char)(level - 1) }, 2);
+		}
+		sn_buf_text(b, level == 0 ? dictionaries ? "U\x01" "aNu0" : "Ne0" : dictionaries ? "u0" : "e0");
+	}
+	sn_buf_text(b, "h\x0bs.");
+}
+
+static void bombs_are_limited(void **state) {
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_text(&b, "\x80\x02");
+	for (int i = 0; i < 100; i++)
+		sn_buf_text(&b, "}U\x01w");
+	sn_buf_text(&b, "N");
+	for (int i = 0; i < 100; i++)
+		sn_buf_text(&b, "s");
+	sn_buf_text(&b, ".");
+	expect_bomb(&b, SN_E_LIMIT, "is nested deeper than 64");
+	sn_buf_text(&b, "\x80\x02}r\xff\xff\xff\x7f.");
+	expect_bomb(&b, SN_E_LIMIT, "the values of the pickle take more than");
+	sn_buf_text(&b, "\x80\x02}U\x01w\x8b\xff\xff\xff\x7f.");
+	expect_bomb(&b, SN_E_MODEL, "cut short");
+	for (int dictionaries = 0; dictionaries < 2; dictionaries++) {
+		char err[SN_ERRLEN] = "";
+		sn_weights *w;
+		put_laughs(&b, dictionaries);
+		save_stream("bomb.pt", &b, 0);
+		assert_int_equal(sn_weights_open(&w, path_of("bomb.pt"), err), SN_E_LIMIT);
+	}
+}
+
+/* ---- kinds of elements ---- */
+
+static void torch_elements_may_be_any(void **state) {
+	static const struct {
+		const char *type;
+		sn_dtype dtype;
+	} types[] = {
+		{ "FloatStorage", SN_F32 }, { "HalfStorage", SN_F16 }, { "BFloat16Storage", SN_BF16 }, { "DoubleStorage", SN_F64 }, { "LongStorage", SN_I64 },
+		{ "IntStorage", SN_I32 },   { "ShortStorage", SN_I16 }, { "CharStorage", SN_I8 },      { "ByteStorage", SN_U8 },    { "BoolStorage", SN_BOOL },
+	};
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		sn_buf b, pickle;
+		sn_buf_init(&b, MAX_FILE);
+		sn_buf_init(&pickle, MAX_FILE);
+		sn_buf_text(&pickle, "\x80\x02}U\x01w");
+		put_stream_tensor(&pickle, "0", types[i].type, (int64_t)(16 / sn_dtype_size(types[i].dtype)), 0, -1);
+		sn_buf_text(&pickle, "s.");
+		make_torch_of(&b, &pickle, (float[]){ 1, 2, 3, 4 }, 4);
+		save_file("type.ckpt", &b);
+		sn_buf_free(&pickle);
+		sn_weights *w = open_good(path_of("type.ckpt"));
+		assert_int_equal(sn_weights_find(w, "w")->dtype, types[i].dtype);
+		assert_int_equal(sn_weights_find(w, "w")->bytes, 16);
+		sn_weights_close(&w);
+	}
+	sn_weights *w = open_view(0, NULL, NULL);
+	assert_int_equal(sn_weights_find(w, "w")->rank, 0);
+	expect_floats(sn_weights_find(w, "w"), 1, (float[]){ 1 });
+	sn_weights_close(&w);
+}
+
+static void torch_shards_are_joined(void **state) {
+	assert_int_equal(mkdir(path_of("parts"), 0700), 0);
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_torch(&b);
+	save_file("parts/pytorch_model-00001-of-00002.bin", &b);
+	make_stream(&b);
+	save_file("parts/pytorch_model-00002-of-00002.bin", &b);
+	save_text("parts/pytorch_model.bin.index.json", "{\"weight_map\":{\"model.rows\":\"pytorch_model-00001-of-00002.bin\","
+	                                                "\"whole\":\"pytorch_model-00002-of-00002.bin\"}}");
+	sn_weights *w = open_good(path_of("parts"));
+	assert_int_equal(sn_weights_count(w), 5);
+	sn_weights_close(&w);
+}
+
+/* ---- numpy ---- */
+
+static void save_npy(const char *name, const char *header, const void *data, size_t size) {
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_npy_of(&b, header, data, size);
+	save_file(name, &b);
+}
+
+static void numpy_arrays_are_read(void **state) {
+	sn_buf b;
+	sn_buf_init(&b, MAX_FILE);
+	make_npy(&b);
+	save_file("a.npy", &b);
+	sn_weights *w = open_good(path_of("a.npy"));
+	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_NUMPY);
+	int64_t values[4];
+	assert_true(sn_weight_integers(sn_weights_find(w, "array"), 0, 4, values));
+	assert_memory_equal(values, ((int64_t[]){ 1, 2, 3, 4 }), sizeof values);
+	sn_weights_close(&w);
+	save_npy("a.npy", "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", (float[]){ 1, 4, 2, 5, 3, 6 }, 24);
+	w = open_good(path_of("a.npy"));
+	expect_floats(sn_weights_find(w, "array"), 6, (float[]){ 1, 2, 3, 4, 5, 6 });
+	assert_int_equal(sn_weights_find(w, "array")->dims[1], 3);
+	sn_weights_close(&w);
+	save_npy("a.npy", "{'shape': (), 'descr': '<f8', 'fortran_order': False}", (double[]){ 2.5 }, 8);
+	w = open_good(path_of("a.npy"));
+	expect_floats(sn_weights_find(w, "array"), 1, (float[]){ 2.5f });
+	sn_weights_close(&w);
+	make_npz(&b);
+	save_file("a.npz", &b);
+	w = open_good(path_of("a.npz"));
+	assert_int_equal(sn_weights_count(w), 2);
+	assert_int_equal(sn_weights_find(w, "two")->bytes, 32);
+	sn_weights_close(&w);
+}
+
+static void numpy_arrays_are_checked(void **state) {
+	static const struct {
+		const char *header, *says;
+	} cases[] = {
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", "has 16 bytes; its shape and type (float32) need 12" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (5,), }", "need 20" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 4), }", "too large" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,), }", "too large" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (-4,), }", "tuple of integers" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (4 4), }", "tuple of integers" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': 4, }", "must be a tuple" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,4), }", "more than 8 dimensions" },
+		{ "{'descr': '>f4', 'fortran_order': False, 'shape': (4,), }", "of the type '>f4'; little-endian" },
+		{ "{'descr': '|O', 'fortran_order': False, 'shape': (4,), }", "of the type '|O'; little-endian" },
+		{ "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (4,), }", "of the type [('a'; little-endian" },
+		{ "{'descr': '<f4', 'fortran_order': 0, 'shape': (4,), }", "True or False" },
+		{ "{'descr': '<f4', 'shape': (4,), }", "once each" },
+		{ "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (4,), }", "once each" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (4,), 'more': 1}", "once each" },
+		{ "{'descr': '<f4', 'fortran_order': False, 'shape': (4,)", "no dictionary" },
+		{ "", "no dictionary" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		save_npy("bad.npy", cases[i].header, (float[]){ 1, 2, 3, 4 }, 16);
+		expect_failure(path_of("bad.npy"), SN_E_MODEL, cases[i].says);
+	}
+	save_text("bad.npy", "\x93NUMPY\x01");
+	expect_failure(path_of("bad.npy"), SN_E_MODEL, "not an array of numpy");
+	save_text("bad.npz", "PK\x05\x06");
+	expect_failure(path_of("bad.npz"), SN_E_MODEL, "no zip directory");
+}
+
+/* One entry, deflated as zip64 by the library. */
+static void save_deflated(const char *path, const char *name, const void *data, size_t size) {
+	unlink(path);
+	zipFile zip = zipOpen64(path, APPEND_STATUS_CREATE);
+	zip_fileinfo info = { 0 };
+	assert_int_equal(zipOpenNewFileInZip64(zip, name, &info, NULL, 0, NULL, 0, NULL, Z_DEFLATED, 9, 1), ZIP_OK);
+	assert_int_equal(zipWriteInFileInZip(zip, data, (unsigned)size), ZIP_OK);
+	assert_int_equal(zipCloseFileInZip(zip), ZIP_OK);
+	assert_int_equal(zipClose(zip, NULL), ZIP_OK);
+}
+
+static void packed_entries_are_limited(void **state) {
+	sn_buf b;
+	sn_buf_init(&b, 64 << 20);
+	make_npy(&b);
+	save_deflated(path_of("packed.npz"), "a.npy", b.data, b.size);
+	sn_weights *w = open_good(path_of("packed.npz"));
+	int64_t values[4];
+	assert_true(sn_weight_integers(sn_weights_find(w, "a"), 0, 4, values));
+	assert_int_equal(values[3], 4);
+	sn_weights_close(&w);
+	sn_buf_clear(&b);
+	save_deflated(path_of("bad.pt"), "archive/data.pkl", "\x80\x02}.", 4);
+	expect_failure(path_of("bad.pt"), SN_E_MODEL, "'archive/data.pkl' is compressed; torch.save stores entries as they are");
+	char *zeros = calloc(1, 20 << 20);
+	make_npy_of(&b, "{'descr': '|u1', 'fortran_order': False, 'shape': (20971520,), }", zeros, 20 << 20);
+	free(zeros);
+	save_deflated(path_of("bomb.npz"), "a.npy", b.data, b.size);
+	expect_failure(path_of("bomb.npz"), SN_E_LIMIT, "must be copied of it takes more than");
+	sn_buf_clear(&b);
+	make_npz(&b);
+	char *directory = memmem(b.data, b.size, "PK\x01\x02", 4), *second = memmem(directory + 4, 80, "PK\x01\x02", 4);
+	memset(second + 42, 0, 4); /* the second entry is where the first one is */
+	save_file("bad.npz", &b);
+	expect_failure(path_of("bad.npz"), SN_E_MODEL, "share the bytes");
+}
+
 /* ---- every format, cut and spoilt ---- */
 
 /* `idle`: bytes at the end that do not matter, as the length of a zip file's comment. */
@@ -466,6 +927,9 @@ static const struct {
 	{ "cut/model.bin", NULL, 0 },
 	{ "cut.onnx", make_onnx, 0 },
 	{ "cut.pt", make_torch, 3 },
+	{ "cut_old.pt", make_stream, 0 },
+	{ "cut.npy", make_npy, 0 },
+	{ "cut.npz", make_npz, 3 },
 	{ "cut.safetensors", NULL, 0 },
 };
 
@@ -553,6 +1017,22 @@ static void directories_are_read_in_order(void **state) {
 	w = open_good(path_of("order"));
 	assert_int_equal(sn_weights_layout(w), SN_LAYOUT_SAFETENSORS);
 	assert_string_equal(sn_weights_path(w), path_of("order/model.safetensors"));
+	sn_weights_close(&w);
+	make_torch(&b);
+	save_file("order/waveglow_statedict.pt", &b);
+	make_torch(&b);
+	save_file("order/waveglow_module.pt", &b);
+	unlink(path_of("order/model.safetensors"));
+	unlink(path_of("order/pytorch_model.bin"));
+	w = open_good(path_of("order"));
+	assert_string_equal(sn_weights_path(w), path_of("order/waveglow_statedict.pt"));
+	sn_weights_close(&w);
+	assert_int_equal(mkdir(path_of("order/generator"), 0700), 0);
+	make_stream(&b);
+	save_file("order/model_file.pth", &b);
+	save_text("order/speakers.pth", "");
+	w = open_good(path_of("order"));
+	assert_string_equal(sn_weights_path(w), path_of("order/model_file.pth"));
 	sn_weights_close(&w);
 	save_text("note.txt", "words");
 	expect_failure(path_of("note.txt"), SN_E_MODEL, "no known kind of weights");
@@ -646,6 +1126,18 @@ int main(void) {
 		cmocka_unit_test(torch_copies_are_limited),
 		cmocka_unit_test(torch_is_checked),
 		cmocka_unit_test(torch_dictionaries_in_themselves_end),
+		cmocka_unit_test(older_streams_are_read),
+		cmocka_unit_test(older_streams_are_checked),
+		cmocka_unit_test(modules_are_named_as_their_state),
+		cmocka_unit_test(facts_are_found_by_path),
+		cmocka_unit_test(wrappers_are_found),
+		cmocka_unit_test(nothing_is_called),
+		cmocka_unit_test(bombs_are_limited),
+		cmocka_unit_test(torch_elements_may_be_any),
+		cmocka_unit_test(torch_shards_are_joined),
+		cmocka_unit_test(numpy_arrays_are_read),
+		cmocka_unit_test(numpy_arrays_are_checked),
+		cmocka_unit_test(packed_entries_are_limited),
 		cmocka_unit_test(a_file_cut_anywhere_is_refused),
 		cmocka_unit_test(a_spoilt_byte_harms_nobody),
 		cmocka_unit_test(directories_are_read_in_order),

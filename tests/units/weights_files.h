@@ -290,6 +290,101 @@ static inline void make_torch(sn_buf *b) {
 	sn_buf_free(&pickle);
 }
 
+/* ---- torch.save before version 1.6: a stream of pickles and storages ---- */
+
+/* "X" and a text of any length. */
+static inline void put_pickled_text(sn_buf *b, const char *text) {
+	sn_buf_add(b, "X", 1);
+	put(b, strlen(text), 4);
+	sn_buf_text(b, text);
+}
+
+/* A tensor of rank 1 that sees all of storage `key` of `elements` TYPE, or the `count` from `first` on if count >= 0. */
+static inline void put_stream_tensor(sn_buf *b, const char *key, const char *type, int64_t elements, int64_t first, int64_t count) {
+	int64_t seen = count >= 0 ? count : elements;
+	sn_buf_printf(b, "ctorch._utils\n_rebuild_tensor_v2\n((");
+	put_pickled_text(b, "storage");
+	sn_buf_printf(b, "ctorch\n%s\n", type);
+	put_pickled_text(b, key);
+	put_pickled_text(b, "cuda:0");
+	put_pickled_int(b, elements);
+	if (count >= 0) {
+		sn_buf_text(b, "(");
+		put_pickled_text(b, "view");
+		put_pickled_int(b, first);
+		put_pickled_int(b, count);
+		sn_buf_text(b, "t");
+	} else {
+		sn_buf_text(b, "N");
+	}
+	sn_buf_text(b, "tQ");
+	put_pickled_int(b, 0);
+	put_pickled_ints(b, 1, &seen);
+	put_pickled_ints(b, 1, (int64_t[]){ 1 });
+	sn_buf_text(b, "\x89" "ccollections\nOrderedDict\n)RtR");
+}
+
+static inline void put_stream_front(sn_buf *b) {
+	sn_buf_text(b, "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}");
+	put_pickled_text(b, "little_endian");
+	sn_buf_text(b, "\x88s.");
+}
+
+/* The whole stream: front, the pickle of the object, the keys "0" and "1" as far as `storages` goes, and these. */
+static inline void make_stream_of(sn_buf *b, const sn_buf *pickle, const zip_entry *storages, int count) {
+	put_stream_front(b);
+	sn_buf_add(b, pickle->data, pickle->size);
+	sn_buf_text(b, "\x80\x02](");
+	for (int i = 0; i < count; i++)
+		put_pickled_text(b, storages[i].name);
+	sn_buf_text(b, "e.");
+	for (int i = 0; i < count; i++) {
+		put(b, storages[i].size / 4, 8);
+		sn_buf_add(b, storages[i].data, storages[i].size);
+	}
+}
+
+/* whole: float32 [3] = 1, 2, 3; part: elements 1 and 2 of the same; number: int32 [1] = 7; step: 5. */
+static inline void make_stream(sn_buf *b) {
+	sn_buf pickle;
+	sn_buf_init(&pickle, 4096);
+	sn_buf_text(&pickle, "\x80\x02}(");
+	put_pickled_text(&pickle, "whole");
+	put_stream_tensor(&pickle, "a", "FloatStorage", 3, 0, -1);
+	put_pickled_text(&pickle, "part");
+	put_stream_tensor(&pickle, "a", "FloatStorage", 3, 1, 2);
+	put_pickled_text(&pickle, "number");
+	put_stream_tensor(&pickle, "b", "IntStorage", 1, 0, -1);
+	put_pickled_text(&pickle, "step");
+	sn_buf_text(&pickle, "K\x05u.");
+	make_stream_of(b, &pickle, (zip_entry[]){ { "a", (float[]){ 1, 2, 3 }, 12 }, { "b", (int32_t[]){ 7 }, 4 } }, 2);
+	sn_buf_free(&pickle);
+}
+
+/* ---- numpy ---- */
+
+static inline void make_npy_of(sn_buf *b, const char *header, const void *data, size_t size) {
+	sn_buf_text(b, "\x93NUMPY\x01");
+	put(b, 0, 1);
+	put(b, strlen(header), 2);
+	sn_buf_text(b, header);
+	sn_buf_add(b, data, size);
+}
+
+/* int64 [2, 2] = 1, 2, 3, 4 */
+static inline void make_npy(sn_buf *b) {
+	make_npy_of(b, "{'descr': '<i8', 'fortran_order': False, 'shape': (2, 2), }\n", (int64_t[]){ 1, 2, 3, 4 }, 32);
+}
+
+/* one and two: that array, stored */
+static inline void make_npz(sn_buf *b) {
+	sn_buf array;
+	sn_buf_init(&array, 4096);
+	make_npy(&array);
+	make_zip(b, (zip_entry[]){ { "one.npy", array.data, array.size }, { "two.npy", array.data, array.size } }, 2);
+	sn_buf_free(&array);
+}
+
 /* A new file each time: rewriting one makes some file systems wait for the disk. */
 static inline int save(const char *path, const void *data, size_t size) {
 	unlink(path);

@@ -16,7 +16,6 @@ typedef struct sn_encodec_facts {
 	int sample_rate, hop;       /* samples a frame */
 	int quantizers, codebook;   /* code books and entries of each */
 	int width;                  /* values of an entry */
-	int64_t parameters;         /* of the decoder and its code books */
 } sn_encodec_facts;
 
 typedef struct sn_encodec_source {

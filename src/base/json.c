@@ -2,6 +2,9 @@
 
 #include "base/map.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 int sn_json_text(json_t **out, const char *text, size_t size, const char *name, char *err) {
 	*out = NULL;
 	if (size > SN_JSON_MAX)
@@ -13,6 +16,40 @@ int sn_json_text(json_t **out, const char *text, size_t size, const char *name, 
 	return SN_OK;
 }
 
+/* What Python writes for numbers that JSON lacks. */
+static size_t constant(const char *text, size_t size) {
+	static const char *const words[] = { "-Infinity", "Infinity", "NaN" };
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strlen(words[i]) <= size && memcmp(text, words[i], strlen(words[i])) == 0)
+			return strlen(words[i]);
+	return 0;
+}
+
+/* A copy in which those stand as null; *changed says whether there were any. "NaN" grows by one, and has at least one byte of
+ * punctuation beside it. */
+static char *without_constants(const char *text, size_t size, size_t *length, int *changed) {
+	char *out = malloc(size + size / 3 + 8);
+	int quoted = 0;
+	*length = 0;
+	*changed = 0;
+	for (size_t i = 0; out && i < size;) {
+		size_t word = quoted ? 0 : constant(text + i, size - i);
+		if (word) {
+			memcpy(out + *length, "null", 4);
+			*length += 4;
+			*changed = 1;
+			i += word;
+			continue;
+		}
+		if (quoted && text[i] == '\\' && i + 1 < size)
+			out[(*length)++] = text[i++];
+		else if (text[i] == '"')
+			quoted = !quoted;
+		out[(*length)++] = text[i++];
+	}
+	return out;
+}
+
 int sn_json_file(json_t **out, const char *path, char *err) {
 	*out = NULL;
 	sn_map map;
@@ -20,6 +57,14 @@ int sn_json_file(json_t **out, const char *path, char *err) {
 	if (result != SN_OK)
 		return result;
 	result = sn_json_text(out, (const char *)map.data, map.size, path, err);
+	if (result == SN_E_FORMAT) {
+		size_t length;
+		int changed;
+		char *text = without_constants((const char *)map.data, map.size, &length, &changed);
+		if (text && changed)
+			result = sn_json_text(out, text, length, path, err);
+		free(text);
+	}
 	sn_map_close(&map);
 	return result;
 }

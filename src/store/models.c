@@ -101,6 +101,55 @@ static int is_ctranslate2_whisper(const char *dir) {
 	return is;
 }
 
+typedef struct known_type {
+	const char *type, *architecture;
+} known_type;
+
+static const char *known(const known_type *types, int count, const char *type) {
+	for (int i = 0; i < count && type; i++)
+		if (strcmp(types[i].type, type) == 0)
+			return types[i].architecture;
+	return NULL;
+}
+
+/* By what a config.json says: "model_type" (Hugging Face), "model" (Coqui), or keys that only one kind has. */
+static const char *architecture_of_config(const json_t *config) {
+	static const known_type hub[] = {
+		{ "speecht5_hifigan", "hifigan" }, { "hifigan", "hifigan" }, { "fastspeech2_conformer_hifigan", "hifigan" },
+		{ "fastspeech2_conformer", "fastspeech2" }, { "fastspeech2_conformer_with_hifigan", "fastspeech2" },
+	};
+	static const known_type coqui[] = {
+		{ "tacotron2", "tacotron2" }, { "fastspeech2", "fastspeech2" }, { "fast_speech2", "fastspeech2" }, { "fast_speech", "fastspeech2" },
+		{ "fast_pitch", "fastspeech2" }, { "speedy_speech", "fastspeech2" }, { "forward_tts", "fastspeech2" }, { "vits", "yourtts" },
+		{ "hifigan", "hifigan" }, { "melgan", "melgan" }, { "fullband_melgan", "melgan" }, { "multiband_melgan", "multiband-melgan" },
+		{ "speaker_encoder", "speaker-encoder" },
+	};
+	const char *const type = json_string_value(json_object_get(config, "model_type"));
+	const char *const model = json_string_value(json_object_get(config, "model"));
+	const char *const found = type ? known(hub, sizeof hub / sizeof *hub, type) : known(coqui, sizeof coqui / sizeof *coqui, model);
+	if (found || type || model)
+		return found ? found : type ? type : model;
+	if (json_object_get(config, "WN_config") || json_object_get(config, "waveglow_config"))
+		return "waveglow";
+	if (json_object_get(config, "upsample_rates") && json_object_get(config, "resblock"))
+		return "hifigan";
+	return "";
+}
+
+/* By the name of a file that publishers give to one kind only. */
+static const char *architecture_of_name(const char *name) {
+	if (strncmp(name, "silero_vad", 10) == 0)
+		return "silero-vad";
+	if (sn_path_ends_with(name, ".onnx.json"))
+		return "vits";
+	const int is_torch = sn_path_ends_with(name, ".pt") || sn_path_ends_with(name, ".pth");
+	if (is_torch && strncasecmp(name, "tacotron2", 9) == 0)
+		return "tacotron2";
+	if (is_torch && strncasecmp(name, "waveglow", 8) == 0)
+		return "waveglow";
+	return strcmp(name, "embedding_model.ckpt") == 0 ? "xvector" : "";
+}
+
 static void architecture_of_directory(const char *dir, char *out) {
 	char path[SN_STORE_PATH];
 	json_t *config = NULL;
@@ -108,18 +157,13 @@ static void architecture_of_directory(const char *dir, char *out) {
 		strcpy(out, "whisper");
 		return;
 	}
-	if (sn_path_join(path, dir, "config.json") && sn_json_file(&config, path, NULL) == SN_OK) {
-		const char *type = json_string_value(json_object_get(config, "model_type"));
-		snprintf(out, 32, "%s", type ? type : "");
-	}
+	if (sn_path_join(path, dir, "config.json") && sn_json_file(&config, path, NULL) == SN_OK)
+		snprintf(out, 32, "%s", architecture_of_config(config));
 	json_decref(config);
 	DIR *list = *out ? NULL : opendir(dir);
-	for (struct dirent *entry; list && (entry = readdir(list));) {
-		if (sn_path_ends_with(entry->d_name, ".onnx.json"))
-			strcpy(out, "vits");
-		else if (strncmp(entry->d_name, "silero_vad", 10) == 0)
-			strcpy(out, "silero-vad");
-	}
+	for (struct dirent *entry; list && (entry = readdir(list));)
+		if (*architecture_of_name(entry->d_name))
+			snprintf(out, 32, "%s", architecture_of_name(entry->d_name));
 	if (list)
 		closedir(list);
 }
@@ -129,8 +173,8 @@ void sn_store_architecture(const char *path, char out[32]) {
 	*out = 0;
 	if (sn_path_is_directory(path)) {
 		architecture_of_directory(path, out);
-	} else if (strncmp(base_name(path), "silero_vad", 10) == 0) {
-		strcpy(out, "silero-vad");
+	} else if (*architecture_of_name(base_name(path))) {
+		snprintf(out, 32, "%s", architecture_of_name(base_name(path)));
 	} else if (sn_path_ends_with(path, ".onnx")) {
 		if (snprintf(beside, sizeof beside, "%s.json", path) < (int)sizeof beside && exists(beside))
 			strcpy(out, "vits");
@@ -190,6 +234,18 @@ const char *sn_store_default(const sn_store *store, const char *task, int index)
 	return sn_catalogue_default(&store->catalogue, task, index);
 }
 
+static const sn_catalogue_entry *entry_of_directory(const sn_store *store, const char *name) {
+	for (int i = 0; i < store->catalogue.count; i++)
+		if (strcmp(store->catalogue.entries[i].directory, name) == 0)
+			return store->catalogue.entries + i;
+	return NULL;
+}
+
+const sn_catalogue_entry *sn_store_vocoder(const sn_store *store, const char *directory) {
+	const sn_catalogue_entry *const entry = entry_of_directory(store, directory);
+	return entry && *entry->vocoder ? sn_store_find(store, entry->vocoder) : NULL;
+}
+
 static void place(sn_model_place *out, const char *name, const sn_catalogue_entry *entry) {
 	snprintf(out->name, sizeof out->name, "%s", entry ? entry->name : name);
 	out->entry = entry;
@@ -244,6 +300,9 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 		return SN_OK;
 	}
 	*out = (sn_model_place){ 0 };
+	if (entry && !entry->package_count)
+		return sn_fail(err, SN_E_NOT_FOUND, "model '%s' is not installed: put the files of %s into '%.200s/models/%s'", entry->name,
+		               entry->origin, store->home, entry->directory);
 	if (entry)
 		return sn_fail(err, SN_E_NOT_FOUND, "model '%s' is not installed in '%s': run 'make models', or set SONANT_HOME to where it is",
 		               entry->name, store->home);
@@ -280,13 +339,6 @@ static void add_place(listing *l, const char *path, const char *name, const sn_c
 	place(added, name, entry);
 }
 
-static const sn_catalogue_entry *entry_of_directory(const sn_store *store, const char *name) {
-	for (int i = 0; i < store->catalogue.count; i++)
-		if (strcmp(store->catalogue.entries[i].directory, name) == 0)
-			return store->catalogue.entries + i;
-	return NULL;
-}
-
 static void list_home(listing *l) {
 	char models[SN_STORE_PATH], path[SN_STORE_PATH];
 	DIR *dir = sn_path_join(models, l->store->home, "models") ? opendir(models) : NULL;
@@ -308,7 +360,15 @@ static int repository_name(const char *directory, char *name) {
 	return dashes && snprintf(name, SN_STORE_NAME, "%.*s/%s", (int)(dashes - org), org, dashes + 2) < SN_STORE_NAME;
 }
 
-/* Only what an architecture is known for: the cache holds data sets and models of all kinds. */
+static int is_spoken(const char *architecture) {
+	static const char *const all[] = { "whisper", "wav2vec2", "vits", "speecht5", "fastspeech2", "bark", "hifigan" };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (strcmp(all[i], architecture) == 0)
+			return 1;
+	return 0;
+}
+
+/* Only what has to do with speech: the cache holds data sets and models of all kinds. */
 static void list_hub(listing *l) {
 	char name[SN_STORE_NAME], repository[SN_STORE_PATH], path[SN_STORE_PATH], architecture[32];
 	DIR *dir = *l->store->hub ? opendir(l->store->hub) : NULL;
@@ -317,7 +377,7 @@ static void list_hub(listing *l) {
 		    !hub_snapshot(repository, path))
 			continue;
 		sn_store_architecture(path, architecture);
-		if (strcmp(architecture, "whisper") == 0 || strcmp(architecture, "vits") == 0)
+		if (is_spoken(architecture))
 			add_place(l, path, name, sn_store_find(l->store, name));
 	}
 	if (dir)
@@ -347,8 +407,7 @@ int sn_store_list(const sn_store *store, sn_model_place **out, int *count, char 
 
 /* ---- packed weights ---- */
 
-/* Makes a directory and those above it. */
-static int make_directories(const char *path) {
+int sn_store_make_directories(const char *path) {
 	char part[SN_STORE_PATH];
 	snprintf(part, sizeof part, "%s", path);
 	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -373,7 +432,7 @@ void sn_store_packed_path(const sn_store *store, const char *name, uint64_t key,
 		sn_fail(note, SN_E_LIMIT, "packed weights are not kept: the path of '%s' is too long", store->home);
 		return;
 	}
-	if (exists(path) || make_directories(packed) == 0)
+	if (exists(path) || sn_store_make_directories(packed) == 0)
 		return;
 	sn_fail_errno(note, "packed weights are not kept: cannot make '%s'", packed);
 	*path = 0;

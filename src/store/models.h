@@ -27,9 +27,10 @@ typedef struct sn_catalogue_package {
 /* Everything is borrowed from the store. */
 typedef struct sn_catalogue_entry {
 	const char *name, *directory;
-	const char *task;         /* "transcribe", "speak", "vad" */
-	const char *architecture; /* "whisper", "vits", "silero-vad" */
+	const char *task;         /* "transcribe", "speak", "vad", "vocode", "embed" */
+	const char *architecture; /* as sn_store_architecture says it */
 	const char *description, *licence, *origin;
+	const char *vocoder;      /* name of the entry that belongs to a model of spectrograms, or "" */
 	int alias_count, language_count, dtype_count, package_count, file_count;
 	const char *const *aliases;
 	const char *const *languages; /* "multilingual" where the model says which itself */
@@ -57,6 +58,8 @@ int sn_store_count(const sn_store *store);
 const sn_catalogue_entry *sn_store_at(const sn_store *store, int index);
 /* By name or alias, in any case of letters; NULL when there is none. */
 const sn_catalogue_entry *sn_store_find(const sn_store *store, const char *name);
+/* The entry of the vocoder that belongs to the model in a directory of that name, or NULL. */
+const sn_catalogue_entry *sn_store_vocoder(const sn_store *store, const char *directory);
 /* Whether dtype ("int8", ...) passed the accuracy gate for the entry. */
 int sn_catalogue_allows(const sn_catalogue_entry *entry, const char *dtype);
 /* The models that "auto" tries for a task, best first: their names; NULL after the last. */
@@ -72,6 +75,9 @@ int sn_store_list(const sn_store *store, sn_model_place **out, int *count, char 
 
 /* The architecture that the files at `path` are of, or "". */
 void sn_store_architecture(const char *path, char architecture[32]);
+
+/* Makes a directory and those above it. 0, or -1 with errno. */
+int sn_store_make_directories(const char *path);
 
 /* Where packed weights of a checkpoint are kept: HOME/packed/NAME-KEY-VARIANT.pack, in path[SN_STORE_PATH]. Makes the
  * directory. When that fails and no such file exists, path is "" and note[SN_ERRLEN] says why: go on without it. */

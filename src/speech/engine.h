@@ -3,13 +3,12 @@
 #define SN_SPEECH_ENGINE_H
 
 #include "models/silero.h"
-#include "models/vits.h"
+#include "models/synth.h"
+#include "models/vocoder.h"
 #include "models/whisper.h"
 #include "speech/lane.h"
 #include "speech/scheduler.h"
 #include "store/models.h"
-#include "text/chars.h"
-#include "text/piper.h"
 
 struct sn_engine {
 	nn_pool *pool;
@@ -25,7 +24,13 @@ struct sn_engine {
 	sn_phonemizer *phonemizer;   /* starts its helper when it is first needed */
 };
 
-typedef enum sn_architecture { SN_ARCH_WHISPER, SN_ARCH_VITS, SN_ARCH_SILERO } sn_architecture;
+typedef enum sn_architecture {
+	SN_ARCH_WHISPER, SN_ARCH_WAV2VEC2, SN_ARCH_SILERO, SN_ARCH_SYNTH, SN_ARCH_VOCODER, SN_ARCH_EMBEDDER
+} sn_architecture;
+
+#define SN_MEL_TEXT 256 /* bytes of a mel layout in words */
+
+struct sn_wav2vec2;
 
 struct sn_model {
 	sn_engine *engine;
@@ -33,21 +38,42 @@ struct sn_model {
 	int references;
 	char name[SN_STORE_NAME], path[SN_STORE_PATH];
 	sn_architecture architecture;
+	const char *label;           /* its architecture's name */
 	nn_dtype dtype;
 	int windows, from_cache;
 	double load_time;
 	/* one of these */
 	sn_whisper *whisper;
-	sn_lane *lane;             /* with whisper */
-	sn_vits *vits;
-	sn_piper *piper;           /* with vits: one of these two makes its ids */
-	sn_chars *chars;
+	sn_lane *lane;               /* with whisper */
+	struct sn_wav2vec2 *wav2vec2;
 	sn_silero *silero;
+	void *synth;                 /* with its class and facts */
+	const sn_synth_class *class;
+	const sn_synth_facts *facts;
+	sn_vocoder *vocoder;
+
 	const char *languages[SN_WHISPER_MAX_LANGUAGES];
-	char language[16];         /* vits */
+	char mel[SN_MEL_TEXT];       /* layout in words */
+	/* of a model that makes spectrograms: the vocoder that sessions take, or why it cannot be had */
+	sn_model *own_vocoder;
+	int vocoder_result;
+	char vocoder_error[SN_ERRLEN];
 };
 
 void sn_model_retain(sn_model *model);
 const char *sn_dtype_label(nn_dtype dtype); /* "f32", "bf16", "int8" */
+
+/* What a load asks for, below sn_model_load; the engine's load_lock is held. label: the architecture's name. */
+typedef struct sn_model_request {
+	const char *label;
+	nn_dtype dtype;
+	int windows;
+	const sn_mel_layout *mel;    /* griffin-lim: the layout that it is for */
+} sn_model_request;
+int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err);
+
+/* What the files of the place are: a name of the table of architectures, or NULL. */
+const char *sn_model_label(const sn_model_place *place);
+int sn_model_task(const char *label); /* an sn_task; 0 for a name that is not in the table */
 
 #endif

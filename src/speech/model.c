@@ -1,9 +1,12 @@
-/* Loading, sharing and describing models. */
+/* Loading and sharing models. */
 #include "speech/engine.h"
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "models/vits.h"
 #include "nn/cpu/kernels.h"
+#include "speech/vocoders.h"
+#include "text/piper.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,25 +20,55 @@ static const struct {
 	const char *name;
 	sn_architecture architecture;
 	sn_task task;
+	const sn_synth_class *class; /* of those that speak */
 } architectures[] = {
-	{ "whisper", SN_ARCH_WHISPER, SN_TASK_TRANSCRIBE },
-	{ "vits", SN_ARCH_VITS, SN_TASK_SPEAK },
-	{ "silero-vad", SN_ARCH_SILERO, SN_TASK_VAD },
+	{ "whisper", SN_ARCH_WHISPER, SN_TASK_TRANSCRIBE, NULL },
+	{ "silero-vad", SN_ARCH_SILERO, SN_TASK_VAD, NULL },
+	{ "vits", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_vits },
+	{ "speecht5", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_speecht5 },
+	{ "hifigan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
+	{ "melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
+	{ "multiband-melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
+	{ "waveglow", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
+	{ "griffin-lim", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 };
-#define ARCHITECTURES (sizeof architectures / sizeof architectures[0])
+#define ARCHITECTURES ((int)(sizeof architectures / sizeof architectures[0]))
 
-static const char *const task_names[] = { [SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad" };
+static const char *const task_names[] = {
+	[SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad", [SN_TASK_VOCODE] = "vocode",
+	[SN_TASK_EMBED] = "embed",
+};
+static const char *const task_doing[] = {
+	[SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "detect speech",
+	[SN_TASK_VOCODE] = "make sound of spectrograms", [SN_TASK_EMBED] = "embed voices",
+};
 
 const char *sn_dtype_label(nn_dtype dtype) {
 	static const char *const labels[] = { [NN_DTYPE_F32] = "f32", [NN_DTYPE_BF16] = "bf16", [NN_DTYPE_INT8] = "int8" };
 	return labels[dtype];
 }
 
-static int task_of(const char *architecture) {
-	for (size_t i = 0; i < ARCHITECTURES; i++)
-		if (strcmp(architectures[i].name, architecture) == 0)
-			return architectures[i].task;
-	return 0;
+/* Index in the table, or -1. */
+static int find(const char *label) {
+	for (int i = 0; i < ARCHITECTURES; i++)
+		if (label && strcmp(architectures[i].name, label) == 0)
+			return i;
+	return -1;
+}
+
+int sn_model_task(const char *label) {
+	const int at = find(label);
+	return at < 0 ? 0 : (int)architectures[at].task;
+}
+
+const char *sn_model_label(const sn_model_place *place) {
+	const int at = find(place->architecture);
+	if (at >= 0)
+		return architectures[at].name;
+	for (int i = 0; i < ARCHITECTURES; i++)
+		if (architectures[i].class && architectures[i].class->accepts(place->path))
+			return architectures[i].name;
+	return sn_vocoder_accepts(place->path) ? "hifigan" : NULL; /* opening tells which kind */
 }
 
 void sn_model_retain(sn_model *model) {
@@ -47,10 +80,11 @@ void sn_model_retain(sn_model *model) {
 static void destroy(sn_model *model) {
 	sn_lane_close(&model->lane);
 	sn_whisper_close(&model->whisper);
-	sn_vits_close(&model->vits);
-	sn_piper_close(&model->piper);
-	sn_chars_close(&model->chars);
 	sn_silero_close(&model->silero);
+	if (model->class)
+		model->class->close(&model->synth);
+	sn_vocoder_close(&model->vocoder);
+	sn_model_release(&model->own_vocoder);
 	free(model);
 }
 
@@ -76,11 +110,17 @@ void sn_model_release(sn_model **held) {
 
 /* ---- choosing ---- */
 
+nn_dtype sn_vocoder_dtype(nn_dtype model) {
+	if (model != NN_DTYPE_INT8)
+		return model;
+	return nn_cpu_detect() & NN_CPU_BF16 ? NN_DTYPE_BF16 : NN_DTYPE_F32;
+}
+
 static nn_dtype choose_dtype(const sn_engine *engine, sn_precision asked, const sn_model_place *place) {
 	const sn_precision precision = asked != SN_AUTO ? asked : engine->precision;
+	const unsigned cpu = nn_cpu_detect();
 	if (precision != SN_AUTO)
 		return precision == SN_PRECISION_F32 ? NN_DTYPE_F32 : precision == SN_PRECISION_BF16 ? NN_DTYPE_BF16 : NN_DTYPE_INT8;
-	const unsigned cpu = nn_cpu_detect();
 	if ((cpu & NN_CPU_VNNI) && place->entry && sn_catalogue_allows(place->entry, "int8"))
 		return NN_DTYPE_INT8;
 	int bf16 = (cpu & NN_CPU_BF16) && (!place->entry || sn_catalogue_allows(place->entry, "bf16"));
@@ -91,8 +131,8 @@ static nn_dtype choose_dtype(const sn_engine *engine, sn_precision asked, const 
 static int resolve(const sn_engine *engine, const char *name, int task, sn_model_place *place, char *err) {
 	if (name && *name && strcmp(name, "auto") != 0)
 		return sn_store_resolve(engine->store, name, place, err);
-	if (task < SN_TASK_TRANSCRIBE || task > SN_TASK_VAD)
-		return sn_fail(err, SN_E_ARGUMENT, "model \"auto\" needs a task: transcribe, speak or vad");
+	if (task < SN_TASK_TRANSCRIBE || task > SN_TASK_EMBED)
+		return sn_fail(err, SN_E_ARGUMENT, "model \"auto\" needs a task: transcribe, speak, vad, vocode or embed");
 	int result = SN_E_NOT_FOUND;
 	char why[SN_ERRLEN] = "no model is known for the task";
 	for (int i = 0; (name = sn_store_default(engine->store, task_names[task], i)); i++) {
@@ -116,53 +156,72 @@ static int load_whisper(sn_model *m, const sn_load_options *load, char *err) {
 	return sn_lane_open(&m->lane, m->whisper, load->windows, load->rows, m->engine->sched, m->engine->pool, err);
 }
 
-static int load_vits(sn_model *m, const sn_load_options *load, char *err) {
+/* The helper for phonemes gets ready while the weights are read. Where it is missing, the first sentence says so. */
+static void prestart_phonemizer(sn_model *m) {
 	sn_vits_files files;
-	int result = sn_vits_locate(&files, m->path, err);
-	if (result == SN_OK && files.piper) {
-		result = sn_piper_open(&m->piper, files.json, err);
-		if (result == SN_OK && sn_piper_get_config(m->piper)->phonemize) /* where it is missing, the first sentence says so */
-			sn_phonemizer_prestart(m->engine->phonemizer, sn_piper_get_config(m->piper)->espeak_voice, NULL);
-	} else if (result == SN_OK) {
-		result = sn_chars_open(&m->chars, m->path, err);
-	}
-	if (result == SN_OK)
-		result = sn_vits_open(&m->vits, load, err);
+	sn_piper *piper = NULL;
+	if (m->class == &sn_synth_vits && sn_vits_locate(&files, m->path, NULL) == SN_OK && files.piper &&
+	    sn_piper_open(&piper, files.json, NULL) == SN_OK && sn_piper_get_config(piper)->phonemize)
+		sn_phonemizer_prestart(m->engine->phonemizer, sn_piper_get_config(piper)->espeak_voice, NULL);
+	sn_piper_close(&piper);
+}
+
+static int load_synth(sn_model *m, const sn_load_options *load, char *err) {
+	prestart_phonemizer(m);
+	int result = m->class->open(&m->synth, load, err);
 	if (result != SN_OK)
 		return result;
-	const char *language = m->piper ? sn_piper_get_config(m->piper)->language : sn_chars_get_config(m->chars)->language;
-	snprintf(m->language, sizeof m->language, "%s", language);
-	m->languages[0] = m->language;
+	m->facts = m->class->facts(m->synth);
+	if (m->facts->kind == SN_SYNTH_MEL) {
+		sn_mel_describe(m->mel, &m->facts->mel);
+		m->vocoder_result = sn_vocoder_of_model(&m->own_vocoder, m, m->vocoder_error);
+	}
 	return SN_OK;
 }
 
-static int load(sn_model *m, const sn_model_place *place, char *err) {
+static int load_vocoder(sn_model *m, const sn_load_options *load, const sn_mel_layout *mel, char *err) {
+	int result = mel ? sn_fail(err, SN_E_UNSUPPORTED, "Griffin-Lim is not offered by this version")
+		: sn_vocoder_open(&m->vocoder, load, err);
+	if (result != SN_OK)
+		return result;
+	m->label = sn_vocoder_get_facts(m->vocoder)->architecture;
+	sn_mel_describe(m->mel, &sn_vocoder_get_facts(m->vocoder)->mel);
+	return SN_OK;
+}
+
+static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	char pack[SN_STORE_PATH] = "", note[SN_ERRLEN], variant[96];
 	const double start = sn_now();
 	const int rows = m->windows * SN_LANE_BEST_OF;
-	if (!m->engine->no_cache) {
-		snprintf(variant, sizeof variant, "%s-%s", sn_dtype_label(m->dtype), nn_kernels_best()->name);
-		sn_store_packed_path(m->engine->store, place->name, sn_hash_text(SN_HASH_INIT, place->path), variant, pack, note);
+	if (!m->engine->no_cache && !mel) {
+		snprintf(variant, sizeof variant, "%s%s-%s", m->architecture == SN_ARCH_VOCODER ? "vocoder-" : "", sn_dtype_label(m->dtype),
+		         nn_kernels_best()->name);
+		sn_store_packed_path(m->engine->store, m->name, sn_hash_text(SN_HASH_INIT, m->path), variant, pack, note);
 	}
 	struct stat before;
 	m->from_cache = *pack && stat(pack, &before) == 0;
-	const sn_load_options options = { .dir = place->path, .dtype = m->dtype, .pool = m->engine->pool, .windows = m->windows,
+	const sn_load_options options = { .dir = m->path, .dtype = m->dtype, .pool = m->engine->pool, .windows = m->windows,
 	                                  .pack_path = *pack ? pack : NULL, .rows = rows < MIN_ROWS ? MIN_ROWS : rows };
 	int result;
 	if (m->architecture == SN_ARCH_WHISPER)
 		result = load_whisper(m, &options, err);
-	else if (m->architecture == SN_ARCH_VITS)
-		result = load_vits(m, &options, err);
+	else if (m->architecture == SN_ARCH_SYNTH)
+		result = load_synth(m, &options, err);
+	else if (m->architecture == SN_ARCH_VOCODER)
+		result = load_vocoder(m, &options, mel, err);
 	else
 		result = sn_silero_open(&m->silero, &options, err);
 	m->load_time = sn_now() - start;
 	return result;
 }
 
-static sn_model *find_loaded(sn_engine *engine, const sn_model_place *place, nn_dtype dtype, int windows) {
+/* The same files may be an acoustic model and a vocoder at once. Griffin-Lim has no files: its path is its layout. */
+static sn_model *find_loaded(sn_engine *engine, const sn_model_place *place, const sn_model_request *request) {
+	const sn_architecture architecture = architectures[find(request->label)].architecture;
 	pthread_mutex_lock(&engine->models_lock);
 	sn_model *m = engine->models;
-	while (m && (strcmp(m->path, place->path) != 0 || m->dtype != dtype || m->windows != windows))
+	while (m && (m->architecture != architecture || strcmp(m->path, place->path) != 0 || m->dtype != request->dtype ||
+	             m->windows != request->windows))
 		m = m->next;
 	if (m)
 		m->references++;
@@ -170,20 +229,21 @@ static sn_model *find_loaded(sn_engine *engine, const sn_model_place *place, nn_
 	return m;
 }
 
-static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *place, nn_dtype dtype, int windows, char *err) {
+static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err) {
 	sn_model *m = calloc(1, sizeof *m);
 	if (!m)
 		return sn_fail(err, SN_E_MEMORY, "no memory for a model");
+	const int at = find(request->label);
 	m->engine = engine;
 	m->references = 1;
-	m->dtype = dtype;
-	m->windows = windows;
-	for (size_t i = 0; i < ARCHITECTURES; i++)
-		if (strcmp(architectures[i].name, place->architecture) == 0)
-			m->architecture = architectures[i].architecture;
+	m->dtype = request->dtype;
+	m->windows = request->windows;
+	m->label = architectures[at].name;
+	m->architecture = architectures[at].architecture;
+	m->class = architectures[at].class;
 	snprintf(m->name, sizeof m->name, "%s", place->name);
 	snprintf(m->path, sizeof m->path, "%s", place->path);
-	int result = load(m, place, err);
+	int result = load(m, request->mel, err);
 	if (result != SN_OK) {
 		destroy(m);
 		return result;
@@ -197,6 +257,23 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 	return SN_OK;
 }
 
+int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err) {
+	*out = find_loaded(engine, place, request);
+	return *out ? SN_OK : load_new(out, engine, place, request, err);
+}
+
+/* The task that the files are for, checked against the one that is wanted. */
+static int check_task(const sn_model_place *place, const char *label, int wanted, char *err) {
+	const int task = sn_model_task(label);
+	if (!task)
+		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, Wav2Vec2, VITS, YourTTS, SpeechT5, Tacotron2, "
+		               "FastSpeech2, Bark, HiFi-GAN, MelGAN, WaveGlow, Silero VAD)", place->path);
+	if (wanted && wanted != task)
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is a %s model: it cannot be used to %s", place->name, label,
+		               task_doing[wanted]);
+	return SN_OK;
+}
+
 int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err) {
 	static const sn_model_options defaults;
 	const sn_model_options *const o = options ? options : &defaults;
@@ -207,124 +284,23 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 		               SN_LANE_MAX_WINDOWS);
 	if (o->precision < SN_AUTO || o->precision > SN_PRECISION_INT8)
 		return sn_fail(err, SN_E_ARGUMENT, "precision %d is none of sn_precision", (int)o->precision);
-	if (o->task < 0 || o->task > SN_TASK_VAD)
+	if (o->task < 0 || o->task > SN_TASK_EMBED)
 		return sn_fail(err, SN_E_ARGUMENT, "task %d is none of sn_task", o->task);
 	int result = resolve(engine, name, o->task, &place, err);
 	if (result != SN_OK)
 		return result;
-	const int task = task_of(place.architecture);
-	if (!task)
-		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, VITS, Silero VAD)", place.path);
-	if (o->task && o->task != task)
-		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is a %s model: it cannot be used to %s", place.name,
-		               place.architecture,
-		               o->task == SN_TASK_VAD ? "detect speech" : task_names[o->task]);
-	const nn_dtype dtype = task == SN_TASK_VAD ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
-	const int windows = o->windows ? o->windows : DEFAULT_WINDOWS;
-	if ((*out = find_loaded(engine, &place, dtype, windows)) != NULL)
+	sn_model_request request = { .label = sn_model_label(&place), .windows = o->windows ? o->windows : DEFAULT_WINDOWS };
+	result = check_task(&place, request.label, o->task, err);
+	if (result != SN_OK)
+		return result;
+	const int task = sn_model_task(request.label);
+	request.dtype = task == SN_TASK_VAD ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
+	if (task == SN_TASK_VOCODE)
+		request.dtype = sn_vocoder_dtype(request.dtype);
+	if ((*out = find_loaded(engine, &place, &request)) != NULL)
 		return SN_OK; /* without waiting for another model that is being loaded */
 	pthread_mutex_lock(&engine->load_lock);
-	*out = find_loaded(engine, &place, dtype, windows);
-	if (!*out)
-		result = load_new(out, engine, &place, dtype, windows, err);
+	result = sn_model_take(out, engine, &place, &request, err);
 	pthread_mutex_unlock(&engine->load_lock);
 	return result;
-}
-
-/* ---- describing ---- */
-
-void sn_model_describe(const sn_model *m, sn_model_info *info) {
-	*info = (sn_model_info){ .name = m->name, .path = m->path, .architecture = architectures[m->architecture].name,
-		.precision = sn_dtype_label(m->dtype), .task = architectures[m->architecture].task, .sample_rate = SN_STT_RATE,
-		.languages = m->languages, .windows = m->windows, .load_time = m->load_time, .from_cache = m->from_cache };
-	if (m->whisper) {
-		const sn_whisper_config *const c = sn_whisper_get_config(m->whisper);
-		info->parameters = sn_whisper_parameters(m->whisper);
-		info->language_count = c->multilingual ? c->languages : 1;
-		info->detects_language = c->multilingual;
-		info->translates = c->multilingual && c->translate >= 0;
-		info->streams = 1;
-	}
-	if (m->vits) {
-		const sn_vits_config *const c = sn_vits_get_config(m->vits);
-		info->parameters = sn_vits_parameters(m->vits);
-		info->sample_rate = c->sample_rate;
-		info->language_count = *m->language != 0;
-		info->speakers = c->speakers;
-		info->streams = info->has_speed = 1;
-	}
-}
-
-/* What a list's texts point to. */
-typedef struct model_list {
-	sn_model_list list; /* first: callers see only this */
-	sn_model_place *places;
-	char (*aliases)[SN_STORE_NAME], (*paths)[SN_STORE_PATH];
-} model_list;
-
-static void list_aliases(char out[SN_STORE_NAME], const sn_catalogue_entry *entry) {
-	size_t used = 0;
-	*out = 0;
-	for (int i = 0; i < entry->alias_count && used < SN_STORE_NAME; i++)
-		used += (size_t)snprintf(out + used, SN_STORE_NAME - used, "%s%s", i ? " " : "", entry->aliases[i]);
-}
-
-static const sn_model_place *installed_place(const model_list *l, int count, const sn_catalogue_entry *entry) {
-	for (int i = 0; i < count; i++)
-		if (l->places[i].entry == entry)
-			return &l->places[i];
-	return NULL;
-}
-
-static void fill_list(model_list *l, const sn_store *store, int known, int installed) {
-	for (int i = 0; i < known; i++) {
-		const sn_catalogue_entry *const e = sn_store_at(store, i);
-		const sn_model_place *const place = installed_place(l, installed, e);
-		snprintf(l->paths[i], sizeof l->paths[i], "%.*s/models/%s", SN_STORE_PATH / 2, sn_store_home(store), e->directory);
-		list_aliases(l->aliases[i], e);
-		l->list.entries[l->list.count++] = (sn_model_entry){ .name = e->name, .architecture = e->architecture,
-			.licence = e->licence,
-			.source = e->origin, .aliases = l->aliases[i], .task = task_of(e->architecture), .bytes = (uint64_t)e->size,
-			.installed = place != NULL, .path = place ? place->path : l->paths[i] };
-	}
-	for (int i = 0; i < installed; i++) {
-		const sn_model_place *const p = &l->places[i];
-		if (!p->entry)
-			l->list.entries[l->list.count++] = (sn_model_entry){ .name = p->name, .architecture = p->architecture, .licence = "",
-				.source = "",
-				.aliases = "", .task = task_of(p->architecture), .installed = 1, .path = p->path };
-	}
-}
-
-int sn_model_list_read(sn_model_list **out, sn_engine *engine, char *err) {
-	*out = NULL;
-	int installed = 0, known = sn_store_count(engine->store);
-	model_list *l = calloc(1, sizeof *l);
-	int result = l ? sn_store_list(engine->store, &l->places, &installed, err) : SN_E_MEMORY;
-	if (result == SN_OK) {
-		l->list.entries = calloc((size_t)(known + installed), sizeof *l->list.entries);
-		l->aliases = calloc((size_t)known, sizeof *l->aliases);
-		l->paths = calloc((size_t)known, sizeof *l->paths);
-	}
-	sn_model_list *list = l ? &l->list : NULL;
-	if (result == SN_E_MEMORY || (result == SN_OK && (!l->list.entries || !l->aliases || !l->paths)))
-		result = sn_fail(err, SN_E_MEMORY, "no memory for a list of models");
-	if (result == SN_OK)
-		fill_list(l, engine->store, known, installed);
-	else
-		sn_model_list_free(&list);
-	*out = list;
-	return result;
-}
-
-void sn_model_list_free(sn_model_list **held) {
-	model_list *l = (model_list *)*held;
-	*held = NULL;
-	if (!l)
-		return;
-	free(l->list.entries);
-	free(l->places);
-	free(l->aliases);
-	free(l->paths);
-	free(l);
 }

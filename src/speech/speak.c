@@ -78,7 +78,7 @@ int sn_speak_file(sn_model *model, const char *text, size_t size, const char *pa
 	if (result == SN_OK)
 		result = sn_tts_open(&tts, model, options, err);
 	if (result == SN_OK) {
-		eo.rate = tts->config->sample_rate;
+		eo.rate = tts->rate;
 		result = is_stdout ? sn_encoder_open_fd(&encoder, STDOUT_FILENO, "standard output", &eo, err)
 			: sn_encoder_open_path(&encoder, path, &eo, err);
 	}
@@ -106,7 +106,7 @@ int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char 
 	if (result == SN_OK)
 		result = sn_tts_open(&tts, model, options, err);
 	if (result == SN_OK) {
-		eo.rate = tts->config->sample_rate;
+		eo.rate = tts->rate;
 		result = sn_encoder_open_memory(&encoder, &out, &eo, err);
 	}
 	if (result == SN_OK)

@@ -1,82 +1,32 @@
 #include "speech/tts.h"
 
 #include "base/clock.h"
-#include "speech/languages.h"
 #include "text/sentences.h"
 #include "text/validate.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SENTENCE_BYTES 600 /* a longer sentence is cut: about 40 s at the usual speed */
 
-static int set_voice(sn_tts *tts, const char *voice, char *err) {
-	const int speakers = tts->config->speakers;
-	tts->options.speaker = tts->model->piper ? sn_piper_get_config(tts->model->piper)->default_speaker : 0;
-	if (!voice || strcmp(voice, "default") == 0)
-		return SN_OK;
-	char *end;
-	long number = strtol(voice, &end, 10);
-	int speaker = tts->model->piper ? sn_piper_speaker(tts->model->piper, voice) : -1;
-	if (speaker < 0 && end != voice && !*end && number >= 0 && number < speakers)
-		speaker = (int)number;
-	if (speaker < 0)
-		return sn_fail(err, SN_E_NOT_FOUND, "the model \"%s\" has no voice \"%s\"; it has %d, numbered from 0", tts->model->name,
-		               voice, speakers);
-	tts->options.speaker = speaker;
-	return SN_OK;
-}
-
-static int set_language(sn_tts *tts, const char *language, char *err) {
-	char asked[8], own[8];
-	if (!language || strcmp(language, "auto") == 0)
-		return SN_OK;
-	if (!sn_language_code(language, asked, sizeof asked))
-		return sn_fail(err, SN_E_ARGUMENT, "language \"%s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"",
-		               language);
-	if (sn_language_code(tts->model->language, own, sizeof own) && strcmp(asked, own) != 0)
-		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" speaks \"%s\", not \"%s\"", tts->model->name, own, language);
-	return SN_OK;
-}
-
-static int in_range(float value, float least, float most) { return value >= least && value <= most; }
-
-static int set_numbers(sn_tts *tts, const sn_tts_options *o, char *err) {
-	if (o->speed != 0 && !in_range(o->speed, 0.25f, 4))
-		return sn_fail(err, SN_E_ARGUMENT, "speed %g is outside 0.25 to 4", (double)o->speed);
-	if (!(o->noise <= 2) || !(o->noise_duration <= 2))
-		return sn_fail(err, SN_E_ARGUMENT, "noise %g and noise_duration %g must be at most 2", (double)o->noise,
-		               (double)o->noise_duration);
-	if (!in_range(o->pause, 0, 10))
-		return sn_fail(err, SN_E_ARGUMENT, "a pause of %g s is outside 0 to 10", (double)o->pause);
-	if (o->priority < SN_PRIORITY_INTERACTIVE || o->priority > SN_PRIORITY_BATCH)
-		return sn_fail(err, SN_E_ARGUMENT, "priority %d is none of sn_priority", (int)o->priority);
-	tts->speed = o->speed != 0 ? o->speed : 1;
-	tts->options.length_scale = tts->config->length_scale / tts->speed;
-	tts->options.noise_scale = o->noise < 0 ? 0 : o->noise > 0 ? o->noise : -1;
-	tts->options.noise_duration = o->noise_duration < 0 ? 0 : o->noise_duration > 0 ? o->noise_duration : -1;
-	tts->pause = (int64_t)((double)o->pause * tts->config->sample_rate);
-	tts->seed = o->seed;
-	tts->job.priority = o->priority;
-	return SN_OK;
-}
-
 static int make_buffers(sn_tts *tts, char *err) {
 	sn_buf_init(&tts->text, SN_TTS_MAX_TEXT + 1);
-	for (int i = 0; i < SN_TTS_MAX_CHUNKS; i++) {
-		tts->chunks[i].pcm = malloc((size_t)SN_TTS_CHUNK_FRAMES * (size_t)tts->config->hop * sizeof(float));
+	int result = sn_chain_new(&tts->chain, tts->model, tts->vocoder, err);
+	for (int i = 0; i < SN_TTS_MAX_CHUNKS && result == SN_OK; i++) {
+		tts->chunks[i].pcm = malloc(sn_chain_room(tts->chain) * sizeof(float));
 		if (!tts->chunks[i].pcm)
-			return sn_fail(err, SN_E_MEMORY, "no memory for a session");
+			result = sn_fail(err, SN_E_MEMORY, "no memory for a session");
 	}
-	return sn_vits_stream_new(&tts->stream, tts->model->vits, err);
+	return result;
 }
 
 int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, char *err) {
 	static const sn_tts_options defaults;
 	const sn_tts_options *const o = options ? options : &defaults;
 	*out = NULL;
-	if (model->architecture != SN_ARCH_VITS)
+	if (!model->synth)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not speak; \"joe\" does", model->name);
 	sn_tts *tts = calloc(1, sizeof *tts);
 	if (!tts)
@@ -85,17 +35,12 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 	tts->opened = sn_now();
 	tts->model = model;
 	tts->engine = model->engine;
-	tts->config = sn_vits_get_config(model->vits);
 	tts->last = &tts->first;
 	tts->job.step = sn_tts_step;
 	tts->job.leave = sn_tts_leave;
 	tts->job.left = 1;
 	snprintf(tts->nothing, sizeof tts->nothing, "there was no text to speak");
-	int result = set_numbers(tts, o, err);
-	if (result == SN_OK)
-		result = set_voice(tts, o->voice, err);
-	if (result == SN_OK)
-		result = set_language(tts, o->language, err);
+	int result = sn_tts_configure(tts, o, err);
 	if (result == SN_OK)
 		result = make_buffers(tts, err);
 	if (result == SN_OK)
@@ -106,9 +51,10 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 	return result;
 }
 
-/* Queues ids for the conductor. */
-static int queue_ids(sn_tts *tts, const int32_t *ids, int count, size_t bytes, char *err) {
-	if (count == 0)
+/* Queues ids for the conductor: an sn_synth_emit. */
+static int queue_ids(void *payload, const int32_t *ids, int count, size_t bytes, char *err) {
+	sn_tts *tts = payload;
+	if (count <= 0)
 		return SN_OK;
 	tts_sentence *s = malloc(sizeof *s + (size_t)count * sizeof *ids);
 	if (!s)
@@ -126,35 +72,26 @@ static int queue_ids(sn_tts *tts, const int32_t *ids, int count, size_t bytes, c
 
 static int speak_span(sn_tts *tts, const char *text, size_t size, char *err) {
 	const sn_model *const m = tts->model;
-	const float share = tts->speed < 1 ? tts->speed : 1; /* slow speech needs more frames for as many ids */
-	const int most = (int)((float)SN_VITS_MAX_TOKENS * share);
-	if (m->chars) {
-		int32_t ids[SN_VITS_MAX_TOKENS];
-		int count, missing = 0;
-		int result = sn_chars_encode(m->chars, m->engine->phonemizer, text, size, ids, most, &count, &missing, err);
-		tts->missing += missing;
-		return result == SN_OK ? queue_ids(tts, ids, count, size, err) : result;
-	}
-	sn_piper_sentences sentences;
-	int result = sn_piper_run(m->piper, m->engine->phonemizer, text, size, most, &sentences, err);
-	if (result != SN_OK)
-		return result;
-	for (int i = 0; i < sentences.count && result == SN_OK; i++) {
-		const sn_piper_sentence *s = &sentences.items[i];
-		tts->missing += s->missing;
-		result = queue_ids(tts, s->ids, s->count, s->end - s->begin, err);
-	}
-	sn_piper_sentences_free(&sentences);
+	int missing = 0;
+	int result = m->class->encode(m->synth, m->engine->phonemizer, text, size, &tts->options, queue_ids, tts, &missing, err);
+	tts->missing += missing;
 	return result;
+}
+
+/* Bytes of a sentence beyond which it is cut; slow speech needs more frames for as many. */
+static size_t most_bytes(const sn_tts *tts) {
+	const int advice = tts->model->facts->max_bytes;
+	const float most = advice && advice < SENTENCE_BYTES ? (float)advice : SENTENCE_BYTES;
+	return (size_t)(most * (tts->options.speed < 1 ? tts->options.speed : 1));
 }
 
 /* Cuts the text into sentences and queues all that are complete; at the end the last one, too. */
 static int speak_text(sn_tts *tts, int at_end, char *err) {
 	sn_spans spans;
-	const size_t most = (size_t)(SENTENCE_BYTES * (tts->speed < 1 ? tts->speed : 1));
+	const char *const language = tts->options.language ? tts->options.language : tts->model->facts->language;
 	if (!tts->text.size)
 		return SN_OK;
-	int result = sn_sentences(tts->text.data, tts->text.size, tts->model->language, most, &spans, err);
+	int result = sn_sentences(tts->text.data, tts->text.size, language, most_bytes(tts), &spans, err);
 	if (result != SN_OK)
 		return result;
 	int ready = at_end ? spans.count : spans.count - 1;
@@ -244,7 +181,7 @@ int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err) {
 	if (result == SN_OK && tts->chunk_count) {
 		const tts_chunk *c = &tts->chunks[tts->chunk_first];
 		tts->borrowed = 1;
-		*audio = (sn_audio){ .pcm = c->pcm, .count = c->count, .sample_rate = tts->config->sample_rate, .sentence = c->sentence };
+		*audio = (sn_audio){ .pcm = c->pcm, .count = c->count, .sample_rate = tts->rate, .sentence = c->sentence };
 	} else if (result == SN_OK) {
 		result = tts->done ? SN_END : SN_AGAIN;
 	}
@@ -252,30 +189,37 @@ int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err) {
 	return result;
 }
 
-static void add_note(sn_speech *speech, const char *code, long long number, const char *text) {
+static void add_note(sn_speech *speech, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add_note(sn_speech *speech, const char *code, const char *format, ...) {
+	if (speech->note_count == (int)(sizeof speech->notes / sizeof *speech->notes))
+		return;
 	sn_speech_note *note = &speech->notes[speech->note_count++];
+	va_list args;
+	va_start(args, format);
 	snprintf(note->code, sizeof note->code, "%s", code);
-	snprintf(note->message, sizeof note->message, "%lld %s", number, text);
+	vsnprintf(note->message, sizeof note->message, format, args);
+	va_end(args);
 }
 
 void sn_tts_result(const sn_tts *tts, sn_speech *speech) {
 	sn_sched_lock(tts->engine->sched);
-	*speech = (sn_speech){ .duration = (double)tts->samples / tts->config->sample_rate, .first_audio = tts->first_audio,
-		.processing_time = (tts->done ? tts->ended : sn_now()) - tts->opened, .sample_rate = tts->config->sample_rate,
+	*speech = (sn_speech){ .duration = (double)tts->samples / tts->rate, .first_audio = tts->first_audio,
+		.processing_time = (tts->done ? tts->ended : sn_now()) - tts->opened, .sample_rate = tts->rate,
 		.sentences = tts->sentences, .samples = tts->samples };
 	const int64_t clipped = tts->clipped;
+	const sn_notes notes = tts->notes;
 	sn_sched_unlock(tts->engine->sched);
 	snprintf(speech->model, sizeof speech->model, "%s", tts->model->name);
 	snprintf(speech->dtype, sizeof speech->dtype, "%s", sn_dtype_label(tts->model->dtype));
-	const char *name = tts->model->piper ? sn_piper_speaker_name(tts->model->piper, tts->options.speaker) : NULL;
-	if (name)
-		snprintf(speech->voice, sizeof speech->voice, "%s", name);
-	else
-		snprintf(speech->voice, sizeof speech->voice, "%d", tts->options.speaker);
+	snprintf(speech->voice, sizeof speech->voice, "%s", tts->voice.name);
+	if (tts->vocoder)
+		snprintf(speech->vocoder, sizeof speech->vocoder, "%s", tts->vocoder->name);
 	if (tts->missing)
-		add_note(speech, "left_out", tts->missing, "characters or sounds that the voice does not know were left out");
+		add_note(speech, "left_out", "%d characters or sounds that the voice does not know were left out", tts->missing);
 	if (clipped)
-		add_note(speech, "clipped", (long long)clipped, "samples were louder than full scale and were clipped");
+		add_note(speech, "clipped", "%lld samples were louder than full scale and were clipped", (long long)clipped);
+	for (int i = 0; i < notes.count; i++)
+		add_note(speech, notes.note[i].code, "%s", notes.note[i].message);
 }
 
 void sn_tts_cancel(sn_tts *tts) {
@@ -298,8 +242,10 @@ void sn_tts_close(sn_tts **held) {
 	}
 	for (int i = 0; i < SN_TTS_MAX_CHUNKS; i++)
 		free(tts->chunks[i].pcm);
-	sn_vits_stream_free(&tts->stream);
+	sn_chain_free(&tts->chain);
+	sn_voice_clear(&tts->voice);
 	sn_buf_free(&tts->text);
+	sn_model_release(&tts->vocoder);
 	sn_model_release(&tts->model);
 	free(tts);
 }

@@ -1,11 +1,11 @@
-/* A speaking session: tts.c makes ids of text in the caller's thread, tts_step.c makes sound of ids. */
+/* A speaking session: tts.c makes ids of text in the caller's thread, tts_step.c makes sound of ids. It knows no architecture: all that
+ * a model can do is in its facts. */
 #ifndef SN_SPEECH_TTS_H
 #define SN_SPEECH_TTS_H
 
 #include "base/buf.h"
-#include "speech/engine.h"
-
-#define SN_TTS_CHUNK_FRAMES 256 /* most spectrogram frames of one chunk */
+#include "speech/chain.h"
+#include "speech/notes.h"
 
 /* A sentence that waits to be spoken. */
 typedef struct tts_sentence {
@@ -16,7 +16,7 @@ typedef struct tts_sentence {
 } tts_sentence;
 
 typedef struct tts_chunk {
-	float *pcm;                /* [SN_TTS_CHUNK_FRAMES * hop] */
+	float *pcm;                /* [sn_chain_room] */
 	size_t count;
 	int sentence;
 } tts_chunk;
@@ -24,11 +24,11 @@ typedef struct tts_chunk {
 struct sn_tts {
 	sn_job job;
 	sn_engine *engine;
-	sn_model *model;
-	const sn_vits_config *config;
-	sn_vits_options options;
+	sn_model *model, *vocoder; /* vocoder NULL: the model makes sound */
+	sn_synth_options options;  /* its texts are the model's, its voice the next field */
+	sn_voice voice;
 	uint64_t seed;
-	float speed;
+	int rate;
 	int64_t pause;             /* samples between sentences */
 	double opened;
 
@@ -47,13 +47,18 @@ struct sn_tts {
 	int chunk_first, chunk_count, borrowed; /* borrowed: the caller holds the first one */
 	int64_t samples, clipped;
 	double first_audio, ended;
+	sn_notes notes;
 
 	/* the conductor's */
-	sn_vits_stream *stream;
+	sn_chain *chain;
+	sn_synth_options now;      /* of the sentence that is spoken */
 	int speaking, spoken;      /* inside a sentence; sentences begun */
-	int chunk_frames, sentence;
+	int sentence;
 	int64_t pause_left;
 };
+
+/* Checks the options against what the model can do and takes them over; chooses voice and vocoder. tts->model is set. */
+int sn_tts_configure(sn_tts *tts, const sn_tts_options *options, char *err);
 
 int sn_tts_step(sn_job *job);
 void sn_tts_leave(sn_job *job);

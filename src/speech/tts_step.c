@@ -1,12 +1,10 @@
-/* The steps of a speaking session: one sentence's encoder and flow, or one chunk of its decoder. */
+/* The steps of a speaking session: the start of a sentence, a piece of its spectrogram, or a chunk of its sound. */
 #include "speech/tts.h"
 
 #include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define FIRST_FRAMES 32 /* the first chunk is short so that it is ready soon; each one after it is twice as long */
 
 /* The slot that the next chunk goes to. Only the conductor fills slots, so it stays free without the lock. */
 static tts_chunk *free_chunk(sn_tts *tts) { return &tts->chunks[(tts->chunk_first + tts->chunk_count) % SN_TTS_MAX_CHUNKS]; }
@@ -26,38 +24,49 @@ static void publish(sn_tts *tts, size_t count, int64_t clipped) {
 }
 
 static void publish_silence(sn_tts *tts, tts_chunk *chunk) {
-	int64_t room = (int64_t)SN_TTS_CHUNK_FRAMES * tts->config->hop, count = tts->pause_left < room ? tts->pause_left : room;
+	int64_t room = (int64_t)sn_chain_room(tts->chain), count = tts->pause_left < room ? tts->pause_left : room;
 	memset(chunk->pcm, 0, (size_t)count * sizeof *chunk->pcm);
 	tts->pause_left -= count;
 	publish(tts, (size_t)count, 0);
 }
 
 static int begin_sentence(sn_tts *tts, tts_sentence *sentence) {
-	int frames;
-	sn_vits_options options = tts->options;
-	options.seed = tts->seed + 0x9e3779b97f4a7c15u * (uint64_t)sentence->index;
-	int result = sn_vits_start(tts->stream, sentence->ids, sentence->count, &options, &frames, tts->message);
+	tts->now = tts->options;
+	tts->now.seed = tts->seed + 0x9e3779b97f4a7c15u * (uint64_t)sentence->index;
 	tts->sentence = sentence->index;
-	tts->chunk_frames = tts->spoken++ == 0 ? FIRST_FRAMES : SN_TTS_CHUNK_FRAMES / 2;
 	tts->speaking = 1;
+	int result = sn_chain_start(tts->chain, sentence->ids, sentence->count, &tts->now, tts->spoken++ == 0, tts->message);
 	free(sentence);
 	return result;
 }
 
-static void speak_chunk(sn_tts *tts, tts_chunk *chunk) {
-	int64_t count = sn_vits_next(tts->stream, tts->chunk_frames, chunk->pcm), clipped = 0;
-	if (count <= 0) {
-		tts->speaking = 0;
-		tts->pause_left = tts->pause;
+static void end_sentence(sn_tts *tts) {
+	const char *const remark = sn_chain_remark(tts->chain);
+	tts->speaking = 0;
+	tts->pause_left = tts->pause;
+	if (!remark)
 		return;
-	}
-	for (int64_t i = 0; i < count; i++) {
+	sn_sched_lock(tts->engine->sched);
+	sn_notes_add(&tts->notes, "remark", "sentence %d: %s", tts->sentence + 1, remark);
+	sn_sched_unlock(tts->engine->sched);
+}
+
+static int speak_chunk(sn_tts *tts, tts_chunk *chunk) {
+	size_t count;
+	int64_t clipped = 0;
+	int result = sn_chain_next(tts->chain, chunk->pcm, &count, tts->message);
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < count; i++) {
 		float x = chunk->pcm[i];
 		clipped += x > 1 || x < -1;
 		chunk->pcm[i] = x > 1 ? 1 : x < -1 ? -1 : x;
 	}
-	tts->chunk_frames = 2 * tts->chunk_frames < SN_TTS_CHUNK_FRAMES ? 2 * tts->chunk_frames : SN_TTS_CHUNK_FRAMES;
-	publish(tts, (size_t)count, clipped);
+	if (result == SN_END)
+		end_sentence(tts);
+	if (count)
+		publish(tts, count, clipped);
+	return SN_OK;
 }
 
 /* Takes the next sentence from the queue. NULL: none waits. */
@@ -98,7 +107,7 @@ int sn_tts_step(sn_job *job) {
 	else if (sentence)
 		result = begin_sentence(tts, sentence);
 	else
-		speak_chunk(tts, chunk);
+		result = speak_chunk(tts, chunk);
 	if (result == SN_OK)
 		return SN_OK;
 	sn_sched_lock(sched);

@@ -148,6 +148,26 @@ char *cli_quoted(const char *text) {
 	return quoted ? quoted : strdup("\"\"");
 }
 
+json_t *cli_text(const char *text) {
+	json_t *s = json_string(text);
+	char *copy = s ? NULL : strdup(text);
+	for (char *c = copy; c && *c; c++)
+		*c = (unsigned char)*c < 0x80 ? *c : '?';
+	s = s ? s : json_string(copy ? copy : "");
+	free(copy);
+	return s;
+}
+
+double cli_round(double seconds) { return round(seconds * 1e3) / 1e3; }
+
+int cli_print(json_t *value) {
+	char *text = value ? json_dumps(value, JSON_REAL_PRECISION(9)) : NULL;
+	json_decref(value);
+	int code = text ? cli_write(text, strlen(text)) : SN_E_MEMORY;
+	free(text);
+	return sn_result_exit(code == SN_OK ? cli_write("\n", 1) : code);
+}
+
 static double now(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);

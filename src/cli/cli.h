@@ -4,6 +4,7 @@
 
 #include <sonant/sonant.h>
 
+#include <jansson.h>
 #include <stdio.h>
 
 /* One option of a subcommand. A long name without its dashes, a letter or 0; `value` names the argument in the help, NULL: a
@@ -36,6 +37,12 @@ int cli_write(const char *text, size_t size);
 /* Text as a JSON string with its quotes; free() it. NULL when out of memory. */
 char *cli_quoted(const char *text);
 
+/* For JSON: a text, bytes that are no UTF-8 as '?'; seconds to the millisecond. */
+json_t *cli_text(const char *text);
+double cli_round(double seconds);
+/* Writes the value as a line (decref'ed; NULL: out of memory). Returns an exit status. */
+int cli_print(json_t *value);
+
 /* A line that is rewritten on standard error when that is a terminal; `done` clears it. */
 typedef struct cli_progress {
 	int enabled;
@@ -61,6 +68,7 @@ int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
 int cli_transcribe(int argc, char **argv);
 int cli_speak(int argc, char **argv);
 int cli_models(int argc, char **argv);
+int cli_voices(int argc, char **argv);
 int cli_info(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_version(int argc, char **argv);

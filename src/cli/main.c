@@ -11,6 +11,7 @@ static const struct {
 	{ "transcribe", "speech to text", cli_transcribe },
 	{ "speak", "text to speech", cli_speak },
 	{ "models", "list models, or show what one can do", cli_models },
+	{ "voices", "keep voices: add, list, show, remove, export", cli_voices },
 	{ "info", "show what the engine runs on", cli_info },
 	{ "bench", "measure speed on this machine", cli_bench },
 	{ "version", "print the version", cli_version },

@@ -24,17 +24,10 @@ static const cli_command command = {
 
 static const char *const tasks[] = {
 	[0] = "?", [SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad",
+	[SN_TASK_VOCODE] = "vocode", [SN_TASK_EMBED] = "embed",
 };
 
 static int is_json(void) { return args.format && strcmp(args.format, "json") == 0; }
-
-static int print(json_t *value) {
-	char *text = json_dumps(value, JSON_REAL_PRECISION(6));
-	json_decref(value);
-	int code = text ? cli_write(text, strlen(text)) : SN_E_MEMORY;
-	free(text);
-	return sn_result_exit(code == SN_OK ? cli_write("\n", 1) : code);
-}
 
 static json_t *entry_json(const sn_model_entry *e) {
 	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:s}", "name", e->name, "aliases", e->aliases, "task", tasks[e->task],
@@ -63,20 +56,90 @@ static int list(sn_engine *engine) {
 	}
 	sn_model_list_free(&models);
 	if (is_json())
-		return print(all);
+		return cli_print(all);
 	json_decref(all);
 	return sn_result_exit(cli_write("", 0));
 }
 
+#define MAX_CAN 16
+
+/* What the model can be asked for; returns how many. */
+static int capabilities(const sn_model_info *m, const char *can[MAX_CAN]) {
+	const struct { int has; const char *text; } all[] = {
+		{ m->task == SN_TASK_TRANSCRIBE, "transcribe" }, { m->task == SN_TASK_SPEAK, "speak" },
+		{ m->task == SN_TASK_VAD, "detect speech" }, { m->task == SN_TASK_VOCODE, "make sound of spectrograms" },
+		{ m->task == SN_TASK_EMBED || m->embeds, "make voices of clips" }, { m->detects_language, "detect the language" },
+		{ m->translates, "translate into English" }, { m->has_words, "time words" }, { m->has_speed, "change its speed" },
+		{ m->has_pitch, "change its pitch" }, { m->has_energy, "change its energy" }, { m->has_noise, "change its noise" },
+		{ m->has_temperature, "change its temperature" }, { m->has_dropout, "switch its dropout" },
+		{ m->has_presets, "take presets as voices" }, { m->streams, "stream" },
+	};
+	int count = 0;
+	for (int i = 0; i < COUNT(all); i++)
+		if (all[i].has)
+			can[count++] = all[i].text;
+	return count;
+}
+
+static json_t *texts_json(const char *const *texts, int count) {
+	json_t *array = json_array();
+	for (int i = 0; texts && i < count; i++)
+		json_array_append_new(array, cli_text(texts[i]));
+	return array;
+}
+
 static json_t *info_json(const sn_model_info *m) {
-	json_t *languages = json_array();
-	for (int i = 0; i < m->language_count; i++)
-		json_array_append_new(languages, json_string(m->languages[i]));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:i, s:i, s:b, s:b, s:b, s:b, s:f, s:b, s:o}", "name", m->name, "path", m->path,
-	                 "architecture", m->architecture, "dtype", m->precision, "task", tasks[m->task], "parameters",
-	                 (json_int_t)m->parameters, "sample_rate", m->sample_rate, "speakers", m->speakers, "detects_language",
-	                 m->detects_language, "translates", m->translates, "streams", m->streams, "has_speed", m->has_speed, "load_time",
-	                 m->load_time, "from_cache", m->from_cache, "languages", languages);
+	const char *can[MAX_CAN];
+	json_t *o = json_pack("{s:o, s:o, s:s, s:s, s:s, s:I, s:i, s:i, s:b, s:b, s:b, s:b, s:f, s:b, s:o}", "name", cli_text(m->name), "path",
+		cli_text(m->path), "architecture", m->architecture, "dtype", m->precision, "task", tasks[m->task], "parameters",
+		(json_int_t)m->parameters, "sample_rate", m->sample_rate, "speakers", m->speakers, "detects_language", m->detects_language,
+		"translates", m->translates, "streams", m->streams, "has_speed", m->has_speed, "load_time", m->load_time, "from_cache",
+		m->from_cache, "languages", texts_json(m->languages, m->language_count));
+	json_t *more = json_pack("{s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:o}", "speaker_names",
+		texts_json(m->speaker_names, m->speakers), "emotions", texts_json(m->emotions, m->emotion_count), "embedding", m->embedding,
+		"embeds", m->embeds, "has_presets", m->has_presets, "has_words", m->has_words, "has_pitch", m->has_pitch, "has_energy",
+		m->has_energy, "has_noise", m->has_noise, "has_temperature", m->has_temperature, "has_dropout", m->has_dropout, "mel",
+		cli_text(m->mel), "vocoder", cli_text(m->vocoder), "can", texts_json(can, capabilities(m, can)));
+	if (o && more)
+		json_object_update(o, more);
+	json_decref(more);
+	return o;
+}
+
+#define LISTED 24 /* names on one line; more are counted */
+
+/* One line of the description; none where the list is empty. */
+static void print_list(const char *label, const char *const *texts, int count, const char *between) {
+	if (!texts || !count)
+		return;
+	printf("%-14s", label);
+	for (int i = 0; i < count && i < LISTED; i++)
+		printf("%s%s", i ? between : "", texts[i]);
+	if (count > LISTED)
+		printf(" and %d more", count - LISTED);
+	printf("\n");
+}
+
+static void print_info(const sn_model_info *m) {
+	const char *can[MAX_CAN];
+	printf("name          %s\npath          %s\narchitecture  %s\ntask          %s\n", m->name, m->path, m->architecture,
+	       tasks[m->task]);
+	printf("dtype         %s\nparameters    %.3f million\n", m->precision, (double)m->parameters * 1e-6);
+	if (m->sample_rate)
+		printf("sample rate   %d Hz\n", m->sample_rate);
+	print_list("languages", m->languages, m->language_count, " ");
+	if (m->speakers)
+		printf("speakers      %d\n", m->speakers);
+	print_list("names", m->speaker_names, m->speakers, ", ");
+	print_list("emotions", m->emotions, m->emotion_count, ", ");
+	if (m->embedding)
+		printf("embedding     %d values\n", m->embedding);
+	if (*m->mel)
+		printf("mel           %s\n", m->mel);
+	if (*m->vocoder)
+		printf("vocoder       %s\n", m->vocoder);
+	print_list("can", can, capabilities(m, can), ", ");
+	printf("loaded in     %.0f ms%s\n", 1e3 * m->load_time, m->from_cache ? " from packed weights" : "");
 }
 
 static int info(sn_engine *engine, const char *name) {
@@ -87,24 +150,9 @@ static int info(sn_engine *engine, const char *name) {
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
 	sn_model_describe(model, &m);
-	int status = 0;
-	if (is_json()) {
-		status = print(info_json(&m));
-	} else {
-		printf("name          %s\npath          %s\narchitecture  %s\ntask          %s\n", m.name, m.path, m.architecture,
-		       tasks[m.task]);
-		printf("dtype         %s\nparameters    %.1f million\nsample rate   %d Hz\n", m.precision, (double)m.parameters * 1e-6,
-		       m.sample_rate);
-		if (m.speakers)
-			printf("speakers      %d\n", m.speakers);
-		printf("can           %s%s%s%s\n", tasks[m.task], m.detects_language ? ", detect the language" : "",
-		       m.translates ? ", translate into English" : "", m.has_speed ? ", change its speed" : "");
-		printf("languages    ");
-		for (int i = 0; i < m.language_count; i++)
-			printf(" %s", m.languages[i]);
-		printf("\nloaded in     %.0f ms%s\n", 1e3 * m.load_time, m.from_cache ? " from packed weights" : "");
-		status = sn_result_exit(cli_write("", 0));
-	}
+	if (!is_json())
+		print_info(&m);
+	int status = is_json() ? cli_print(info_json(&m)) : sn_result_exit(cli_write("", 0));
 	sn_model_release(&model);
 	return status;
 }

@@ -12,12 +12,19 @@ static struct {
 static const cli_option options[] = {
 	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_TEXT, &args.out },
 	{ "model", 'm', "MODEL", "name, alias or path (default: auto)", CLI_TEXT, &args.model },
-	{ "voice", 'v', "VOICE", "speaker of a model with several: name or number", CLI_TEXT, &args.tts.voice },
+	{ "voice", 'v', "VOICE", "speaker of the model by name or number, voice of the bank, .npy or .npz file", CLI_TEXT, &args.tts.voice },
+	{ "vocoder", 0, "VOCODER", "name, path or griffin-lim, for models of spectrograms (default: the model's)", CLI_TEXT, &args.tts.vocoder },
 	{ "language", 'l', "LANG", "language of the text (default: the model's)", CLI_TEXT, &args.tts.language },
+	{ "emotion", 0, "EMOTION", "one that the model has", CLI_TEXT, &args.tts.emotion },
 	{ "speed", 0, "X", "0.25 to 4 (default: 1)", CLI_FLOAT, &args.tts.speed },
+	{ "pitch", 0, "X", "factor of the pitch, 0.25 to 4 (default: 1)", CLI_FLOAT, &args.tts.pitch },
+	{ "energy", 0, "X", "factor of the loudness, likewise", CLI_FLOAT, &args.tts.energy },
 	{ "seed", 0, "N", "of the model's noise (default: 0)", CLI_U64, &args.tts.seed },
 	{ "noise", 0, "X", "of the voice, up to 2; below 0: none (default: the voice's)", CLI_FLOAT, &args.tts.noise },
 	{ "noise-duration", 0, "X", "of the rhythm, likewise", CLI_FLOAT, &args.tts.noise_duration },
+	{ "temperature", 0, "X", "of sampled tokens, up to 2; below 0: the likeliest (default: the model's)", CLI_FLOAT,
+		&args.tts.temperature },
+	{ "dropout", 0, "on|off|auto", "of prenets while speaking (default: as the reference does)", CLI_SWITCH, &args.tts.dropout },
 	{ "pause", 0, "S", "seconds of silence between sentences (default: 0)", CLI_FLOAT, &args.tts.pause },
 	{ "audio", 0, "FORMAT", "wav, flac, mp3, opus or pcm, whatever OUT ends in", CLI_TEXT, &args.audio },
 	{ "format", 'f', "FORMAT", "facts of the result on standard output: text or json (default: none)", CLI_TEXT, &args.format },
@@ -30,6 +37,7 @@ static const cli_command command = {
 	.summary = "Speaks a text to an audio file; \"-\" reads the text from standard input.",
 	.options = options,
 	.option_count = COUNT(options),
+	.details = "\"sonant models info MODEL\" shows which of these a model has; asking for what it lacks is an error.",
 };
 
 /* All of standard input, up to one byte more than may be spoken. */
@@ -40,32 +48,18 @@ static char *read_input(size_t *size) {
 }
 
 static int print_facts(const sn_speech *s) {
-	char *text = NULL, *model = cli_quoted(s->model), *voice = cli_quoted(s->voice), *out = cli_quoted(args.out);
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-	int code = f && model && voice && out ? SN_OK : SN_E_MEMORY;
-	if (f && code == SN_OK && strcmp(args.format, "json") == 0) {
-		fprintf(f, "{\"success\": true, \"output\": %s, \"sample_rate\": %d, \"duration\": %.3f, ", out, s->sample_rate,
-		        s->duration);
-		fprintf(f, "\"processing_time\": %.3f, \"first_audio\": %.3f, \"sentences\": %d, ", s->processing_time, s->first_audio,
-		        s->sentences);
-		fprintf(f, "\"model\": %s, \"dtype\": \"%s\", \"voice\": %s, \"notes\": [", model, s->dtype, voice);
-		for (int i = 0; i < s->note_count; i++)
-			fprintf(f, "%s{\"code\": \"%s\", \"message\": \"%s\"}", i ? ", " : "", s->notes[i].code, s->notes[i].message);
-		fprintf(f, "]}\n");
-	} else if (f && code == SN_OK) {
-		fprintf(f, "%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s\n", args.out, s->duration,
-		        s->processing_time, s->sentences, s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype);
+	if (strcmp(args.format, "json") != 0) {
+		printf("%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s%s%s\n", args.out, s->duration, s->processing_time,
+		       s->sentences, s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype, *s->vocoder ? ", vocoder " : "", s->vocoder);
+		return sn_result_exit(cli_write("", 0));
 	}
-	if (f)
-		fclose(f);
-	if (code == SN_OK)
-		code = cli_write(text, size);
-	free(text);
-	free(model);
-	free(voice);
-	free(out);
-	return sn_result_exit(code);
+	json_t *notes = json_array();
+	for (int i = 0; i < s->note_count; i++)
+		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", s->notes[i].code, "message", cli_text(s->notes[i].message)));
+	return cli_print(json_pack("{s:b, s:o, s:i, s:f, s:f, s:f, s:i, s:o, s:s, s:o, s:o, s:o}", "success", 1, "output", cli_text(args.out),
+		"sample_rate", s->sample_rate, "duration", cli_round(s->duration), "processing_time", cli_round(s->processing_time), "first_audio",
+		cli_round(s->first_audio), "sentences", s->sentences, "model", cli_text(s->model), "dtype", s->dtype, "voice", cli_text(s->voice),
+		"vocoder", cli_text(s->vocoder), "notes", notes));
 }
 
 static int speak(const char *text, size_t size) {

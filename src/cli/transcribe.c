@@ -27,7 +27,7 @@ static const cli_option options[] = {
 	{ "temperature", 0, "X", "first temperature, 0 to 1 (default: 0)", CLI_FLOAT, &args.stt.temperature },
 	{ "seed", 0, "N", "of sampling at temperatures above 0", CLI_U64, &args.stt.seed },
 	{ "timestamps", 0, "on|off|auto", "times within a window (default: on)", CLI_SWITCH, &args.timestamps },
-	{ "words", 0, NULL, "times of words (not in this version)", CLI_FLAG, &args.words },
+	{ "words", 0, NULL, "times of words, in json and in subtitles' lines, for models that have them", CLI_FLAG, &args.words },
 	{ "no-fallback", 0, NULL, "do not repeat doubtful windows at higher temperatures", CLI_FLAG, &args.no_fallback },
 	{ "no-condition", 0, NULL, "without vad: do not give windows the text before them", CLI_FLAG, &args.no_condition },
 	CLI_ENGINE_OPTIONS(args.engine),

@@ -1,5 +1,5 @@
 /* From a window's tokens to segments in the time of the source. Reference: openai-whisper transcribe.py. */
-#include "speech/stt.h"
+#include "speech/stt_whisper.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -11,7 +11,7 @@
 #define FRAMES_PER_TOKEN 2        /* log-mel frames of one timestamp step, 0.02 s */
 #define SAMPLES_PER_STEP (FRAMES_PER_TOKEN * SN_MEL_HOP)
 
-int sn_stt_compression_ratio(const sn_stt *stt, const int32_t *tokens, int count, float *ratio) {
+int sn_stt_whisper_ratio(const stt_whisper *stt, const int32_t *tokens, int count, float *ratio) {
 	int32_t text_tokens[SN_SEARCH_MAX_TOKENS];
 	int n = 0;
 	for (int i = 0; i < count; i++)
@@ -19,7 +19,7 @@ int sn_stt_compression_ratio(const sn_stt *stt, const int32_t *tokens, int count
 			text_tokens[n++] = tokens[i];
 	sn_buf text;
 	sn_buf_init(&text, TEXT_MAX);
-	int result = sn_bpe_decode(sn_whisper_bpe(stt->model->whisper), text_tokens, n, &text);
+	int result = sn_bpe_decode(sn_whisper_bpe(stt->base.model->whisper), text_tokens, n, &text);
 	const char *start = text.data;
 	size_t size = text.size;
 	for (; size && isspace((unsigned char)*start); start++)
@@ -55,7 +55,7 @@ static int is_blank(const sn_buf *text) {
 }
 
 /* exp of the mean log probability of the text tokens. */
-static float confidence(const sn_stt *stt, const int32_t *tokens, const float *logprobs, int count) {
+static float confidence(const stt_whisper *stt, const int32_t *tokens, const float *logprobs, int count) {
 	double sum = 0;
 	int n = 0;
 	for (int i = 0; i < count; i++)
@@ -66,7 +66,7 @@ static float confidence(const sn_stt *stt, const int32_t *tokens, const float *l
 	return n ? (float)exp(sum / n) : 0;
 }
 
-static void remember(sn_stt *stt, const int32_t *tokens, int count) {
+static void remember(stt_whisper *stt, const int32_t *tokens, int count) {
 	int keep = SN_STT_MAX_HISTORY - count < stt->history_count ? SN_STT_MAX_HISTORY - count : stt->history_count;
 	memmove(stt->history, stt->history + stt->history_count - keep, (size_t)keep * sizeof *tokens);
 	memcpy(stt->history + keep, tokens, (size_t)count * sizeof *tokens);
@@ -74,7 +74,7 @@ static void remember(sn_stt *stt, const int32_t *tokens, int count) {
 }
 
 /* One segment of tokens [first, end) between two samples of the window; nothing when it has no length or no text. */
-static void add_segment(sn_stt *stt, const stt_window *w, const sn_search_result *r, int first, int end, int64_t from,
+static void add_segment(stt_whisper *stt, const stt_window *w, const sn_search_result *r, int first, int end, int64_t from,
                         int64_t to) {
 	int32_t text_tokens[SN_SEARCH_MAX_TOKENS];
 	int n = 0;
@@ -83,26 +83,26 @@ static void add_segment(sn_stt *stt, const stt_window *w, const sn_search_result
 			text_tokens[n++] = r->tokens[i];
 	sn_buf text;
 	sn_buf_init(&text, TEXT_MAX);
-	sn_bpe_decode(sn_whisper_bpe(stt->model->whisper), text_tokens, n, &text);
+	sn_bpe_decode(sn_whisper_bpe(stt->base.model->whisper), text_tokens, n, &text);
 	if (from != to && !is_blank(&text)) {
 		/* the model may hear the padding, and a tail's time may lie before its beginning */
 		const int64_t whole = w->frames * SN_MEL_HOP, first_sample = from < whole ? from : whole;
 		const int64_t last_sample = to > whole ? whole : to > first_sample ? to : first_sample;
 		const double start = source_time(w, first_sample, 0), stop = source_time(w, last_sample, 1);
 		const sn_event event = { .kind = SN_EVENT_SEGMENT, .position = stop, .segment = {
-			.id = stt->segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first,
+			.id = stt->base.segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first,
 				.token_count = end - first,
 			.temperature = r->temperature, .avg_logprob = r->avg_logprob, .compression_ratio = w->compression_ratio,
 			.no_speech_prob = r->no_speech_prob, .confidence = confidence(stt, r->tokens + first, r->logprobs + first,
 			                                                              end - first) } };
-		sn_stt_emit(stt, &event);
+		sn_stt_emit(&stt->base, &event);
 		if (!stt->vad_model)
 			remember(stt, r->tokens + first, end - first);
 	}
 	sn_buf_free(&text);
 }
 
-int64_t sn_stt_segments(sn_stt *stt, const stt_window *w) {
+int64_t sn_stt_whisper_segments(stt_whisper *stt, const stt_window *w) {
 	const sn_search_result *r = &w->result;
 	const int32_t begin = stt->config->timestamp_begin;
 	const int64_t whole = w->frames * SN_MEL_HOP;

@@ -4,12 +4,11 @@
  *   with voice activity detection (as faster-whisper's batched pipeline): stretches of speech are joined to windows that need
  * nothing of
  *   each other, so that several are decoded at once. */
-#include "speech/stt.h"
+#include "speech/stt_whisper.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 32768           /* samples taken from the queue at once */
 #define VAD_CHUNK 512
 #define KEPT_SILENCE (2 * SN_STT_RATE) /* between stretches of speech in one window; a longer one is cut out */
 #define QUIET 0.35f           /* probability of speech below which a pause lasts */
@@ -23,70 +22,16 @@
 #define SURE_LANGUAGE 0.5f
 #define REST 40               /* frames at a window's end in which there may be no more words: padding of the detector */
 
-static int64_t tape_end(const sn_stt *stt) { return stt->tape_first + stt->tape_count; }
-
-static stt_window *window_at(const sn_stt *stt, int i) { return &stt->windows[(stt->window_first + i) % stt->window_room]; }
-
-/* ---- samples ---- */
-
-static int tape_reserve(sn_stt *stt, size_t count) {
-	if (count <= stt->tape_capacity)
-		return SN_OK;
-	if (count > SN_STT_TAPE_MAX)
-		return sn_fail(stt->message, SN_E_INTERNAL, "%zu samples wait for a window; at most %zu ever should", count,
-		               SN_STT_TAPE_MAX);
-	size_t capacity = stt->tape_capacity ? stt->tape_capacity : 4 * BLOCK;
-	while (capacity < count)
-		capacity *= 2;
-	float *grown = realloc(stt->tape, capacity * sizeof *grown);
-	if (!grown)
-		return sn_fail(stt->message, SN_E_MEMORY, "no memory for %zu samples", capacity);
-	stt->tape = grown;
-	stt->tape_capacity = capacity;
-	return SN_OK;
-}
-
-/* Forgets samples before `sample`, when that makes room worth the move. */
-static void tape_trim(sn_stt *stt, int64_t sample) {
-	int64_t drop = sample - stt->tape_first;
-	if (drop > stt->tape_count)
-		drop = stt->tape_count;
-	if (drop < BLOCK)
-		return;
-	memmove(stt->tape, stt->tape + drop, (size_t)(stt->tape_count - drop) * sizeof *stt->tape);
-	stt->tape_first += drop;
-	stt->tape_count -= drop;
-}
-
-/* Moves samples from the queue to the tape. SN_AGAIN: there is nothing new, not even the end. */
-static int intake(sn_stt *stt) {
-	sn_sched *sched = stt->engine->sched;
-	int result = tape_reserve(stt, (size_t)stt->tape_count + BLOCK);
-	if (result != SN_OK)
-		return result;
-	sn_sched_lock(sched);
-	size_t count = stt->queued < BLOCK ? stt->queued : BLOCK;
-	if (count) {
-		memcpy(stt->tape + stt->tape_count, stt->queue, count * sizeof *stt->tape);
-		memmove(stt->queue, stt->queue + count, (stt->queued - count) * sizeof *stt->queue);
-		stt->queued -= count;
-		sn_sched_signal(sched, &stt->job);
-	}
-	int end = stt->finished && !stt->queued && !stt->at_end;
-	sn_sched_unlock(sched);
-	stt->tape_count += (int64_t)count;
-	stt->at_end |= end;
-	return count || end ? SN_OK : SN_AGAIN;
-}
+static stt_window *window_at(const stt_whisper *stt, int i) { return &stt->windows[(stt->window_first + i) % stt->window_room]; }
 
 /* ---- voice activity ---- */
 
 /* Lets the detector hear what is new on the tape. SN_AGAIN: less than a chunk. */
-static int hear(sn_stt *stt) {
-	const float *pcm = stt->tape + (stt->heard - stt->tape_first);
-	int64_t fresh = tape_end(stt) - stt->heard, chunks = fresh / VAD_CHUNK;
+static int hear(stt_whisper *stt) {
+	const float *pcm = stt->base.tape + (stt->heard - stt->base.tape_first);
+	int64_t fresh = sn_stt_tape_end(&stt->base) - stt->heard, chunks = fresh / VAD_CHUNK;
 	float last[VAD_CHUNK] = { 0 };
-	if (chunks == 0 && stt->at_end && fresh > 0) {
+	if (chunks == 0 && stt->base.at_end && fresh > 0) {
 		memcpy(last, pcm, (size_t)fresh * sizeof *last);
 		pcm = last;
 		chunks = 1;
@@ -97,12 +42,12 @@ static int hear(sn_stt *stt) {
 	stt->heard += pcm == last ? fresh : chunks * VAD_CHUNK;
 	stt->probability_count = (int)chunks;
 	stt->probability_next = 0;
-	return sn_silero_run(stt->vad_model->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->message);
+	return sn_silero_run(stt->vad_model->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->base.message);
 }
 
 /* Puts the speech that was found into the window being filled; a short silence before it goes along, since the model knows
  * speech with its pauses. Returns 0 when it does not fit. */
-static int stage_speech(sn_stt *stt, const sn_vad_segment *speech) {
+static int stage_speech(stt_whisper *stt, const sn_vad_segment *speech) {
 	stt_piece *last = stt->piece_count ? &stt->pieces[stt->piece_count - 1] : NULL;
 	const int64_t from = last ? last->source + last->samples : 0, silence = speech->start - from;
 	const int joins = last && silence <= KEPT_SILENCE;
@@ -112,7 +57,7 @@ static int stage_speech(sn_stt *stt, const sn_vad_segment *speech) {
 	const int64_t samples = speech->end - start;
 	if (stt->staged_count + samples > stt->window_samples || (!joins && stt->piece_count == SN_STT_MAX_PIECES))
 		return 0;
-	memcpy(stt->staged + stt->staged_count, stt->tape + (start - stt->tape_first), (size_t)samples * sizeof *stt->staged);
+	memcpy(stt->staged + stt->staged_count, stt->base.tape + (start - stt->base.tape_first), (size_t)samples * sizeof *stt->staged);
 	if (joins)
 		last->samples += samples;
 	else
@@ -123,18 +68,18 @@ static int stage_speech(sn_stt *stt, const sn_vad_segment *speech) {
 }
 
 /* Takes a short silence at the very end along, too. */
-static void stage_end(sn_stt *stt) {
+static void stage_end(stt_whisper *stt) {
 	stt_piece *last = stt->piece_count ? &stt->pieces[stt->piece_count - 1] : NULL;
-	const int64_t from = last ? last->source + last->samples : 0, samples = tape_end(stt) - from;
+	const int64_t from = last ? last->source + last->samples : 0, samples = sn_stt_tape_end(&stt->base) - from;
 	if (!last || samples > KEPT_SILENCE || stt->staged_count + samples > stt->window_samples)
 		return;
-	memcpy(stt->staged + stt->staged_count, stt->tape + (from - stt->tape_first), (size_t)samples * sizeof *stt->staged);
+	memcpy(stt->staged + stt->staged_count, stt->base.tape + (from - stt->base.tape_first), (size_t)samples * sizeof *stt->staged);
 	last->samples += samples;
 	stt->staged_count += samples;
 }
 
 /* Keeps account of pauses: `probability` of the chunk that begins at `sample`. */
-static void note_pause(sn_stt *stt, float probability, int64_t sample) {
+static void note_pause(stt_whisper *stt, float probability, int64_t sample) {
 	if (probability < QUIET) {
 		stt->quiet += VAD_CHUNK;
 		return;
@@ -145,7 +90,7 @@ static void note_pause(sn_stt *stt, float probability, int64_t sample) {
 }
 
 /* The piece of the window being filled that holds the source's sample; -1: none. */
-static int piece_with(const sn_stt *stt, int64_t sample) {
+static int piece_with(const stt_whisper *stt, int64_t sample) {
 	for (int i = stt->piece_count - 1; i >= 0; i--)
 		if (sample >= stt->pieces[i].source && sample < stt->pieces[i].source + stt->pieces[i].samples)
 			return i;
@@ -154,7 +99,7 @@ static int piece_with(const sn_stt *stt, int64_t sample) {
 
 /* A window is full. Rather than inside a sentence it ends at the longest pause of its last quarter: what is behind that is
  * carried to the next. */
-static void cut_at_pause(sn_stt *stt) {
+static void cut_at_pause(stt_whisper *stt) {
 	const stt_piece *const last = &stt->pieces[stt->piece_count - 1];
 	const int64_t end = last->source + last->samples;
 	const stt_pause *best = NULL;
@@ -164,7 +109,7 @@ static void cut_at_pause(sn_stt *stt) {
 		const int at = piece_with(stt, p->middle);
 		if (p->middle >= end - NEAR && p->middle <= stt->speech.start + NEAR)
 			natural = p->samples > natural ? p->samples : natural;
-		else if (at >= 0 && p->middle >= stt->tape_first &&
+		else if (at >= 0 && p->middle >= stt->base.tape_first &&
 		         4 * (stt->pieces[at].at + p->middle - stt->pieces[at].source) >= 3 * stt->window_samples &&
 		         (!best || p->samples > best->samples))
 			best = p;
@@ -185,7 +130,7 @@ static void cut_at_pause(sn_stt *stt) {
 }
 
 /* Carries the detector's findings to the window until it is full or all is used up. */
-static void gather(sn_stt *stt) {
+static void gather(stt_whisper *stt) {
 	while (!stt->sealed) {
 		if (stt->carried_next < stt->carried_count) {
 			stage_speech(stt, &stt->carried[stt->carried_next++]); /* fits: it is less than a window */
@@ -199,8 +144,8 @@ static void gather(sn_stt *stt) {
 		} else if (stt->probability_next < stt->probability_count) {
 			note_pause(stt, stt->probabilities[stt->probability_next], stt->vad.sample);
 			sn_vad_push(&stt->vad, stt->probabilities[stt->probability_next++]);
-		} else if (stt->at_end && stt->heard == tape_end(stt) && !stt->vad_ended) {
-			sn_vad_finish(&stt->vad, tape_end(stt));
+		} else if (stt->base.at_end && stt->heard == sn_stt_tape_end(&stt->base) && !stt->vad_ended) {
+			sn_vad_finish(&stt->vad, sn_stt_tape_end(&stt->base));
 			stt->vad_ended = 1;
 		} else {
 			stt->sealed = stt->vad_ended && stt->staged_count > 0;
@@ -214,20 +159,20 @@ static void gather(sn_stt *stt) {
 /* ---- preparing a window ---- */
 
 /* Is the next sequential window's audio there? It reads a little behind its end. */
-static int sequential_ready(const sn_stt *stt) {
-	return stt->at_end || tape_end(stt) >= stt->seek * SN_MEL_HOP + stt->window_samples + SN_MEL_CONTEXT;
+static int sequential_ready(const stt_whisper *stt) {
+	return stt->base.at_end || sn_stt_tape_end(&stt->base) >= stt->seek * SN_MEL_HOP + stt->window_samples + SN_MEL_CONTEXT;
 }
 
-static int64_t sequential_frames(const sn_stt *stt) {
-	int64_t frames = tape_end(stt) / SN_MEL_HOP - stt->seek;
+static int64_t sequential_frames(const stt_whisper *stt) {
+	int64_t frames = sn_stt_tape_end(&stt->base) / SN_MEL_HOP - stt->seek;
 	return frames < stt->window_frames ? frames : stt->window_frames;
 }
 
 /* Brings the next window nearer by one step. SN_AGAIN: nothing to do before others have done something. */
-static int prepare(sn_stt *stt) {
+static int prepare(stt_whisper *stt) {
 	if (!stt->vad_model) {
-		tape_trim(stt, stt->seek * SN_MEL_HOP - SN_MEL_CONTEXT);
-		return sequential_ready(stt) ? SN_AGAIN : intake(stt);
+		sn_stt_trim(&stt->base, stt->seek * SN_MEL_HOP - SN_MEL_CONTEXT);
+		return sequential_ready(stt) ? SN_AGAIN : sn_stt_intake(&stt->base);
 	}
 	if (stt->sealed)
 		return SN_AGAIN;
@@ -235,25 +180,25 @@ static int prepare(sn_stt *stt) {
 	if (stt->probability_next == stt->probability_count) {
 		result = hear(stt);
 		if (result == SN_AGAIN)
-			result = intake(stt);
+			result = sn_stt_intake(&stt->base);
 	}
 	if (result != SN_OK && result != SN_AGAIN)
 		return result;
 	gather(stt);
 	int64_t needed = sn_vad_settled(&stt->vad);
 	needed = stt->has_speech && stt->speech.start < needed ? stt->speech.start : needed;
-	tape_trim(stt, needed - KEPT_SILENCE - stt->window_samples / 3);
+	sn_stt_trim(&stt->base, needed - KEPT_SILENCE - stt->window_samples / 3);
 	return stt->sealed ? SN_OK : result;
 }
 
 /* Takes the prepared window into the encoder. SN_AGAIN: none is ready, or no place for it. */
-static int begin_window(sn_stt *stt) {
+static int begin_window(stt_whisper *stt) {
 	int64_t frames = stt->vad_model ? stt->staged_count / SN_MEL_HOP : sequential_frames(stt);
 	int ready = stt->vad_model ? stt->sealed : stt->window_count == 0 && sequential_ready(stt) && frames > 0;
 	if (!ready || stt->places == stt->batch || stt->window_count == stt->window_room)
 		return SN_AGAIN;
 	int slots = stt->fallback && stt->beam < SN_LANE_BEST_OF ? SN_LANE_BEST_OF : stt->beam;
-	sn_place *place = frames > 0 ? sn_lane_take(stt->model->lane, &stt->job, slots) : NULL;
+	sn_place *place = frames > 0 ? sn_lane_take(stt->base.model->lane, &stt->base.job, slots) : NULL;
 	if (frames > 0 && !place)
 		return SN_AGAIN;
 	stt_window *w = window_at(stt, stt->window_count);
@@ -269,14 +214,14 @@ static int begin_window(sn_stt *stt) {
 		w->piece_count = stt->piece_count;
 		memcpy(w->pieces, stt->pieces, (size_t)stt->piece_count * sizeof *w->pieces);
 		if (frames > 0)
-			sn_lane_features(stt->model->lane, place, &view, frames);
+			sn_lane_features(stt->base.model->lane, place, &view, frames);
 		stt->staged_count = stt->piece_count = stt->sealed = 0;
 	} else {
-		const sn_mel_view view = { stt->tape, stt->tape_count, stt->seek * SN_MEL_HOP - stt->tape_first };
+		const sn_mel_view view = { stt->base.tape, stt->base.tape_count, stt->seek * SN_MEL_HOP - stt->base.tape_first };
 		w->until = 0;
 		w->piece_count = 1;
 		w->pieces[0] = (stt_piece){ 0, stt->seek * SN_MEL_HOP, frames * SN_MEL_HOP };
-		sn_lane_features(stt->model->lane, place, &view, frames);
+		sn_lane_features(stt->base.model->lane, place, &view, frames);
 	}
 	if (frames > 0) {
 		stt->window_count++;
@@ -287,9 +232,9 @@ static int begin_window(sn_stt *stt) {
 
 /* ---- decoding ---- */
 
-static float temperature(const sn_stt *stt, int tries) { return stt->temperature + TEMPERATURE_STEP * (float)tries; }
+static float temperature(const stt_whisper *stt, int tries) { return stt->temperature + TEMPERATURE_STEP * (float)tries; }
 
-static int start_search(sn_stt *stt, stt_window *w) {
+static int start_search(stt_whisper *stt, stt_window *w) {
 	const sn_whisper_config *const c = stt->config;
 	int32_t prompt[SN_STT_MAX_HISTORY + 8];
 	int n = 0, keep = stt->history_count < stt->previous_tokens ? stt->history_count : stt->previous_tokens;
@@ -313,13 +258,13 @@ static int start_search(sn_stt *stt, stt_window *w) {
 		/* Where the next window does not go on at the last timestamp, what does not fit is lost: all that the model can write. */
 		.max_tokens = stt->vad_model || !stt->timestamps ? stt->config->target_positions : 0, .until = w->until };
 	w->stage = STT_SEARCHING;
-	return sn_lane_search(stt->model->lane, w->place, prompt, n, sot, &options, stt->message);
+	return sn_lane_search(stt->base.model->lane, w->place, prompt, n, sot, &options, stt->base.message);
 }
 
-static void give_place(sn_stt *stt, stt_window *w) {
+static void give_place(stt_whisper *stt, stt_window *w) {
 	if (!w->place)
 		return;
-	sn_lane_give(stt->model->lane, w->place);
+	sn_lane_give(stt->base.model->lane, w->place);
 	w->place = NULL;
 	stt->places--;
 }
@@ -327,9 +272,9 @@ static void give_place(sn_stt *stt, stt_window *w) {
 static int is_silence(const sn_search_result *r) { return r->no_speech_prob > SILENCE_LIMIT && r->avg_logprob < LOGPROB_LIMIT; }
 
 /* Keeps the result of a search that has ended, or starts the next temperature. */
-static int judge(sn_stt *stt, stt_window *w) {
+static int judge(stt_whisper *stt, stt_window *w) {
 	w->result = *sn_search_get(w->place->search);
-	int result = sn_stt_compression_ratio(stt, w->result.tokens, w->result.count, &w->compression_ratio);
+	int result = sn_stt_whisper_ratio(stt, w->result.tokens, w->result.count, &w->compression_ratio);
 	if (result != SN_OK)
 		return result;
 	int bad = w->compression_ratio > RATIO_LIMIT || w->result.avg_logprob < LOGPROB_LIMIT;
@@ -343,19 +288,19 @@ static int judge(sn_stt *stt, stt_window *w) {
 	return SN_OK;
 }
 
-static int note_language(sn_stt *stt, const sn_place *place) {
+static int note_language(stt_whisper *stt, const sn_place *place) {
 	stt->language = place->language;
 	stt->language_confidence = place->language_probability;
 	const char *code = stt->config->language[stt->language].code;
 	if (stt->language_confidence < SURE_LANGUAGE)
-		sn_notes_add(&stt->notes, "language_uncertain", "the language was taken for \"%s\" with a probability of only %.2f", code,
+		sn_notes_add(&stt->base.notes, "language_uncertain", "the language was taken for \"%s\" with a probability of only %.2f", code,
 		             (double)stt->language_confidence);
-	return sn_stt_emit(stt, &(sn_event){ .kind = SN_EVENT_LANGUAGE, .language = code,
+	return sn_stt_emit(&stt->base, &(sn_event){ .kind = SN_EVENT_LANGUAGE, .language = code,
 		.language_confidence = stt->language_confidence });
 }
 
 /* Moves a window on as far as it goes without computing. */
-static int advance(sn_stt *stt, stt_window *w, int is_first) {
+static int advance(stt_whisper *stt, stt_window *w, int is_first) {
 	if (w->stage == STT_DETECTING && !w->place->searching) {
 		w->stage = STT_ENCODED;
 		int result = note_language(stt, w->place);
@@ -364,7 +309,7 @@ static int advance(sn_stt *stt, stt_window *w, int is_first) {
 	}
 	if (w->stage == STT_ENCODED && stt->language < 0 && is_first) {
 		w->stage = STT_DETECTING;
-		return sn_lane_detect(stt->model->lane, w->place, stt->message);
+		return sn_lane_detect(stt->base.model->lane, w->place, stt->base.message);
 	}
 	if (w->stage == STT_ENCODED && stt->language >= 0)
 		return start_search(stt, w);
@@ -374,11 +319,11 @@ static int advance(sn_stt *stt, stt_window *w, int is_first) {
 }
 
 /* Emits the segments of the oldest window and goes on behind it. */
-static void deliver(sn_stt *stt) {
+static void deliver(stt_whisper *stt) {
 	stt_window *w = window_at(stt, 0);
 	/* the reference skips a silent window unless its text is likely all the same */
 	int silent = w->result.no_speech_prob > SILENCE_LIMIT && !(w->result.avg_logprob > LOGPROB_LIMIT);
-	int64_t frames = silent ? w->frames : sn_stt_segments(stt, w);
+	int64_t frames = silent ? w->frames : sn_stt_whisper_segments(stt, w);
 	stt->silent += silent;
 	const stt_piece *last = &w->pieces[w->piece_count - 1];
 	if (!stt->vad_model) {
@@ -386,9 +331,7 @@ static void deliver(sn_stt *stt) {
 		if (!silent && (!stt->condition || w->result.temperature > RESET_TEMPERATURE))
 			stt->history_count = 0;
 	}
-	sn_sched_lock(stt->engine->sched);
-	stt->position = (double)(stt->vad_model ? last->source + last->samples : stt->seek * SN_MEL_HOP) / SN_MEL_RATE;
-	sn_sched_unlock(stt->engine->sched);
+	sn_stt_moved(&stt->base, stt->vad_model ? last->source + last->samples : stt->seek * SN_MEL_HOP);
 	w->stage = STT_FREE;
 	stt->window_first = (stt->window_first + 1) % stt->window_room;
 	stt->window_count--;
@@ -396,7 +339,7 @@ static void deliver(sn_stt *stt) {
 
 /* With `full` the caller has enough to pull: windows are brought to their end, so that nobody waits for what they hold, but not
  * delivered. */
-static int advance_all(sn_stt *stt, int full) {
+static int advance_all(stt_whisper *stt, int full) {
 	for (int i = 0; i < stt->window_count; i++) {
 		int result = advance(stt, window_at(stt, i), i == 0);
 		if (result != SN_OK)
@@ -409,43 +352,36 @@ static int advance_all(sn_stt *stt, int full) {
 
 /* ---- the end ---- */
 
-static int at_rest(const sn_stt *stt) {
-	if (!stt->at_end || stt->window_count)
+static int at_rest(const stt_whisper *stt) {
+	if (!stt->base.at_end || stt->window_count)
 		return 0;
 	return stt->vad_model ? stt->vad_ended && !stt->has_speech && !stt->sealed : sequential_frames(stt) <= 0;
 }
 
-static void conclude(sn_stt *stt) {
-	const double seconds = (double)tape_end(stt) / SN_MEL_RATE;
+static void conclude(stt_whisper *stt) {
+	const double seconds = (double)sn_stt_tape_end(&stt->base) / SN_MEL_RATE;
 	if (stt->repeated)
-		sn_notes_add(&stt->notes, "decoder_fallback", "%d of %d windows were decoded again at a higher temperature",
+		sn_notes_add(&stt->base.notes, "decoder_fallback", "%d of %d windows were decoded again at a higher temperature",
 		             stt->repeated, stt->begun);
 	if (stt->limited)
-		sn_notes_add(&stt->notes, "token_limit", "%d of %d windows held more text than the model can write; words at their end are missing",
+		sn_notes_add(&stt->base.notes, "token_limit", "%d of %d windows held more text than the model can write; words at their end are missing",
 		             stt->limited, stt->begun);
-	if (tape_end(stt) == 0)
-		sn_notes_add(&stt->notes, "no_audio", "there are no samples in the audio");
-	else if (tape_end(stt) < SN_MEL_HOP)
-		sn_notes_add(&stt->notes, "too_short", "%.4f s are too short for a word", seconds);
-	else if (!stt->segments && stt->vad_model && !stt->begun)
-		sn_notes_add(&stt->notes, "no_speech", "no speech was found in %.2f s of audio", seconds);
-	else if (!stt->segments && stt->silent == stt->begun)
-		sn_notes_add(&stt->notes, "no_speech", "the model takes all %.2f s of the audio for silence or noise", seconds);
-	else if (!stt->segments)
-		sn_notes_add(&stt->notes, "no_text", "the model wrote no words for %.2f s of audio", seconds);
-	for (int i = 0; i < stt->notes.count; i++) {
-		const sn_note note = { stt->notes.note[i].code, stt->notes.note[i].message };
-		sn_stt_emit(stt, &(sn_event){ .kind = SN_EVENT_NOTE, .note = note, .position = seconds });
-	}
-	sn_sched_lock(stt->engine->sched);
-	stt->position = seconds;
-	stt->done = 1;
-	sn_sched_signal(stt->engine->sched, &stt->job);
-	sn_sched_unlock(stt->engine->sched);
+	if (sn_stt_tape_end(&stt->base) == 0)
+		sn_notes_add(&stt->base.notes, "no_audio", "there are no samples in the audio");
+	else if (sn_stt_tape_end(&stt->base) < SN_MEL_HOP)
+		sn_notes_add(&stt->base.notes, "too_short", "%.4f s are too short for a word", seconds);
+	else if (!stt->base.segments && stt->vad_model && !stt->begun)
+		sn_notes_add(&stt->base.notes, "no_speech", "no speech was found in %.2f s of audio", seconds);
+	else if (!stt->base.segments && stt->silent == stt->begun)
+		sn_notes_add(&stt->base.notes, "no_speech", "the model takes all %.2f s of the audio for silence or noise", seconds);
+	else if (!stt->base.segments)
+		sn_notes_add(&stt->base.notes, "no_text", "the model wrote no words for %.2f s of audio", seconds);
+	sn_stt_conclude(&stt->base);
 }
 
 /* One step's work: SN_OK more may follow at once, SN_AGAIN wait for the caller or for others, else an error. */
-static int work(sn_stt *stt, int full) {
+int sn_stt_whisper_work(sn_stt *base, int full) {
+	stt_whisper *const stt = (stt_whisper *)base;
 	int result = advance_all(stt, full);
 	if (result != SN_OK)
 		return result;
@@ -455,7 +391,7 @@ static int work(sn_stt *stt, int full) {
 		searching += w->place && w->place->searching;
 		if (w->stage != STT_ENCODING)
 			continue;
-		if (sn_lane_encode(stt->model->lane, w->place) == SN_OK)
+		if (sn_lane_encode(stt->base.model->lane, w->place) == SN_OK)
 			w->stage = STT_ENCODED;
 		return SN_OK;
 	}
@@ -465,7 +401,7 @@ static int work(sn_stt *stt, int full) {
 	if (result != SN_AGAIN)
 		return result;
 	if (searching) {
-		sn_lane_decode(stt->model->lane, &stt->job);
+		sn_lane_decode(stt->base.model->lane, &stt->base.job);
 		return SN_OK;
 	}
 	if (!full && at_rest(stt))
@@ -473,27 +409,8 @@ static int work(sn_stt *stt, int full) {
 	return SN_AGAIN;
 }
 
-int sn_stt_step(sn_job *job) {
-	sn_stt *stt = (sn_stt *)job;
-	sn_sched *sched = stt->engine->sched;
-	sn_sched_lock(sched);
-	int over = stt->cancelled || stt->error, done = stt->done, full = stt->events >= SN_STT_MAX_EVENTS;
-	sn_sched_unlock(sched);
-	int result = over || done ? SN_AGAIN : work(stt, full);
-	if (result != SN_OK && result != SN_AGAIN) {
-		sn_sched_lock(sched);
-		stt->error = result;
-		sn_sched_signal(sched, &stt->job);
-		sn_sched_unlock(sched);
-		over = 1;
-	}
-	if (over)
-		sn_stt_leave(job); /* others wait for the encoder and the places */
-	return over ? SN_AGAIN : result;
-}
-
-void sn_stt_leave(sn_job *job) {
-	sn_stt *stt = (sn_stt *)job;
+void sn_stt_whisper_leave(sn_stt *base) {
+	stt_whisper *const stt = (stt_whisper *)base;
 	for (int i = 0; i < stt->window_count; i++)
 		give_place(stt, window_at(stt, i));
 	stt->window_count = 0;

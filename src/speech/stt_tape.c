@@ -1,0 +1,52 @@
+#include "speech/stt.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int tape_reserve(sn_stt *stt, size_t count) {
+	if (count <= stt->tape_capacity)
+		return SN_OK;
+	if (count > SN_STT_TAPE_MAX)
+		return sn_fail(stt->message, SN_E_INTERNAL, "%zu samples wait for a window; at most %zu ever should", count,
+		               SN_STT_TAPE_MAX);
+	size_t capacity = stt->tape_capacity ? stt->tape_capacity : 4 * SN_STT_BLOCK;
+	while (capacity < count)
+		capacity *= 2;
+	float *grown = realloc(stt->tape, capacity * sizeof *grown);
+	if (!grown)
+		return sn_fail(stt->message, SN_E_MEMORY, "no memory for %zu samples", capacity);
+	stt->tape = grown;
+	stt->tape_capacity = capacity;
+	return SN_OK;
+}
+
+void sn_stt_trim(sn_stt *stt, int64_t sample) {
+	int64_t drop = sample - stt->tape_first;
+	if (drop > stt->tape_count)
+		drop = stt->tape_count;
+	if (drop < SN_STT_BLOCK)
+		return;
+	memmove(stt->tape, stt->tape + drop, (size_t)(stt->tape_count - drop) * sizeof *stt->tape);
+	stt->tape_first += drop;
+	stt->tape_count -= drop;
+}
+
+int sn_stt_intake(sn_stt *stt) {
+	sn_sched *sched = stt->engine->sched;
+	int result = tape_reserve(stt, (size_t)stt->tape_count + SN_STT_BLOCK);
+	if (result != SN_OK)
+		return result;
+	sn_sched_lock(sched);
+	size_t count = stt->queued < SN_STT_BLOCK ? stt->queued : SN_STT_BLOCK;
+	if (count) {
+		memcpy(stt->tape + stt->tape_count, stt->queue, count * sizeof *stt->tape);
+		memmove(stt->queue, stt->queue + count, (stt->queued - count) * sizeof *stt->queue);
+		stt->queued -= count;
+		sn_sched_signal(sched, &stt->job);
+	}
+	int end = stt->finished && !stt->queued && !stt->at_end;
+	sn_sched_unlock(sched);
+	stt->tape_count += (int64_t)count;
+	stt->at_end |= end;
+	return count || end ? SN_OK : SN_AGAIN;
+}

@@ -1,0 +1,143 @@
+#include "speech/stt_whisper.h"
+
+#include "speech/languages.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int find_language(const sn_whisper_config *c, const char *code) {
+	for (int i = 0; i < c->languages; i++)
+		if (strcmp(c->language[i].code, code) == 0)
+			return i;
+	return -1;
+}
+
+static int set_language(stt_whisper *stt, const char *language, char *err) {
+	const sn_whisper_config *const c = stt->config;
+	char code[8] = "en";
+	stt->language = -1;
+	if (language && strcmp(language, "auto") != 0 && !sn_language_code(language, code, sizeof code))
+		return sn_fail(err, SN_E_ARGUMENT, "language \"%s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"",
+		               language);
+	if (!c->multilingual) {
+		stt->language = 0;
+		return strcmp(code, "en") == 0 ? SN_OK : sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" knows English only, not \"%s\"",
+		                                                 stt->base.model->name, language);
+	}
+	if (!language || strcmp(language, "auto") == 0)
+		return SN_OK;
+	stt->language = find_language(c, code);
+	if (stt->language < 0)
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not know the language \"%s\"; \"models info\" lists its languages",
+		               stt->base.model->name, language);
+	return SN_OK;
+}
+
+static int set_task(stt_whisper *stt, const char *task, char *err) {
+	if (task && strcmp(task, "transcribe") != 0 && strcmp(task, "translate") != 0)
+		return sn_fail(err, SN_E_ARGUMENT, "task \"%s\" is neither \"transcribe\" nor \"translate\"", task);
+	stt->translate = task && strcmp(task, "translate") == 0;
+	if (stt->translate && (!stt->config->multilingual || stt->config->translate < 0))
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" cannot translate; a multilingual Whisper can", stt->base.model->name);
+	return SN_OK;
+}
+
+static int set_prompt(stt_whisper *stt, const char *prompt, char *err) {
+	if (!prompt || !*prompt)
+		return SN_OK;
+	size_t size = strlen(prompt);
+	if (size > SN_MAX_PROMPT)
+		return sn_fail(err, SN_E_LIMIT, "the prompt has %zu bytes; at most %zu are taken", size, SN_MAX_PROMPT);
+	char *text = malloc(size + 2);
+	int32_t *ids = malloc((size + 2) * sizeof *ids); /* a token has at least a byte */
+	int count = 0, result = text && ids ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the prompt");
+	if (result == SN_OK) {
+		int length = snprintf(text, size + 2, " %s", prompt + strspn(prompt, " \t\r\n"));
+		result = sn_bpe_encode(sn_whisper_bpe(stt->base.model->whisper), text, (size_t)length, ids, (int)size + 2, &count, err);
+	}
+	if (result == SN_OK) {
+		int keep = count < SN_STT_MAX_HISTORY ? count : SN_STT_MAX_HISTORY; /* the end counts, as in the reference */
+		memcpy(stt->history, ids + count - keep, (size_t)keep * sizeof *ids);
+		stt->history_count = keep;
+	}
+	free(text);
+	free(ids);
+	return result;
+}
+
+static int set_numbers(stt_whisper *stt, const sn_stt_options *o, char *err) {
+	const int most_previous = stt->config->target_positions / 2 - 1;
+	if (o->beam < 0 || o->beam > SN_MAX_BEAM)
+		return sn_fail(err, SN_E_ARGUMENT, "beam %d is outside 1 to %d", o->beam, SN_MAX_BEAM);
+	if (!(o->temperature >= 0 && o->temperature <= 1))
+		return sn_fail(err, SN_E_ARGUMENT, "temperature %g is outside 0 to 1", (double)o->temperature);
+	if (o->previous_tokens < 0 || o->batch < 0)
+		return sn_fail(err, SN_E_ARGUMENT, "previous_tokens %d and batch %d must not be negative", o->previous_tokens, o->batch);
+	if (o->words == SN_ON)
+		return sn_fail(err, SN_E_UNSUPPORTED, "times of words are not offered with Whisper by this version; segments have times");
+	stt->beam = o->beam ? o->beam : 5;
+	stt->temperature = o->temperature;
+	stt->fallback = o->fallback != SN_OFF;
+	stt->condition = o->condition != SN_OFF;
+	stt->timestamps = o->timestamps != SN_OFF;
+	stt->previous_tokens = o->previous_tokens && o->previous_tokens < most_previous ? o->previous_tokens : most_previous;
+	stt->batch = o->batch && o->batch < stt->base.model->windows ? o->batch : stt->base.model->windows;
+	stt->seed = o->seed;
+	return SN_OK;
+}
+
+static int set_vad(stt_whisper *stt, sn_switch vad, char *err) {
+	if (vad != SN_OFF) {
+		char why[SN_ERRLEN];
+		int result = sn_model_load(&stt->vad_model, stt->base.engine, "silero-vad", &(sn_model_options){ .task = SN_TASK_VAD,
+			.precision = SN_PRECISION_F32 }, why);
+		if (result != SN_OK && (vad == SN_ON || result != SN_E_NOT_FOUND))
+			return sn_fail(err, result, "%s", why);
+		if (result != SN_OK)
+			sn_notes_add(&stt->base.notes, "no_vad", "no voice activity detector is installed, so all of the audio was decoded");
+	}
+	stt->window_frames = 2 * (int64_t)stt->config->source_positions;
+	stt->window_samples = stt->window_frames * SN_MEL_HOP;
+	stt->window_room = stt->vad_model ? 2 * stt->batch : 1;
+	stt->windows = calloc((size_t)stt->window_room, sizeof *stt->windows);
+	if (stt->vad_model) {
+		stt->staged = malloc((size_t)stt->window_samples * sizeof *stt->staged);
+		sn_vad_options o = sn_vad_whisper_defaults((double)stt->window_samples / SN_STT_RATE);
+		o.min_silence_ms = 160;
+		sn_vad_init(&stt->vad, &o, SN_STT_RATE);
+		sn_silero_reset(&stt->vad_stream, SN_STT_RATE);
+	}
+	if (!stt->windows || (stt->vad_model && !stt->staged))
+		return sn_fail(err, SN_E_MEMORY, "no memory for a session");
+	return SN_OK;
+}
+
+static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
+	stt_whisper *const stt = (stt_whisper *)base;
+	stt->config = sn_whisper_get_config(base->model->whisper);
+	int result = set_numbers(stt, o, err);
+	if (result == SN_OK)
+		result = set_language(stt, o->language, err);
+	if (result == SN_OK)
+		result = set_task(stt, o->task, err);
+	if (result == SN_OK)
+		result = set_prompt(stt, o->prompt, err);
+	if (result == SN_OK)
+		result = set_vad(stt, o->vad, err);
+	if (result != SN_OK || stt->language < 0)
+		return result;
+	stt->language_confidence = 1;
+	const char *code = stt->config->multilingual ? stt->config->language[stt->language].code : "en";
+	return sn_stt_emit(base, &(sn_event){ .kind = SN_EVENT_LANGUAGE, .language = code, .language_confidence = 1 });
+}
+
+static void close_session(sn_stt *base) {
+	stt_whisper *const stt = (stt_whisper *)base;
+	free(stt->staged);
+	free(stt->windows);
+	sn_model_release(&stt->vad_model);
+}
+
+const sn_stt_class sn_stt_whisper = { .size = sizeof(stt_whisper), .open = open_session, .work = sn_stt_whisper_work,
+	.leave = sn_stt_whisper_leave, .close = close_session };

@@ -1,0 +1,89 @@
+/* Transcribing with Whisper: stt_whisper.c reads the options, stt_whisper_step.c computes, stt_whisper_text.c makes segments. */
+#ifndef SN_SPEECH_STT_WHISPER_H
+#define SN_SPEECH_STT_WHISPER_H
+
+#include "speech/stt.h"
+#include "speech/vad.h"
+
+#define SN_STT_MAX_PIECES 256    /* stretches of speech in one window */
+#define SN_STT_MAX_PAUSES 64     /* kept for choosing the cut of a window */
+#define SN_STT_MAX_HISTORY 448   /* tokens of earlier text that are kept */
+#define SN_STT_VAD_CHUNKS 128    /* chunks that the detector hears at once */
+
+/* A stretch of the source inside a window. */
+typedef struct stt_piece {
+	int64_t at, source, samples; /* where in the window, where in the source */
+} stt_piece;
+
+/* A pause in the speech, where a window may be cut. */
+typedef struct stt_pause {
+	int64_t middle, samples;     /* in the source */
+} stt_pause;
+
+typedef enum stt_stage { STT_FREE, STT_ENCODING, STT_ENCODED, STT_DETECTING, STT_SEARCHING, STT_DONE } stt_stage;
+
+/* A window that is being decoded. */
+typedef struct stt_window {
+	stt_stage stage;
+	sn_place *place;
+	int index;                   /* 0, 1, ... in the session */
+	int64_t frames;              /* of audio in it; the rest is padding */
+	int until;                   /* text goes on at least to this time, see sn_search_options */
+	int tries;                   /* temperatures used before this one */
+	float compression_ratio;     /* of the last try, as is the result */
+	sn_search_result result;
+	int piece_count;
+	stt_piece pieces[SN_STT_MAX_PIECES];
+} stt_window;
+
+typedef struct stt_whisper {
+	sn_stt base;
+	sn_model *vad_model;         /* NULL: sequential windows */
+	const sn_whisper_config *config;
+	/* options */
+	int language, translate;     /* language: index in the configuration, -1: not known yet */
+	int beam, fallback, condition, previous_tokens, timestamps, batch;
+	float temperature;
+	uint64_t seed;
+	int32_t prompt[SN_STT_MAX_HISTORY];
+	int prompt_count;
+
+
+	/* the conductor's */
+	int64_t seek;                /* sequential: frame at which the next window begins */
+	sn_vad vad;
+	sn_silero_stream vad_stream;
+	int64_t heard;               /* samples that the detector has seen */
+	float probabilities[SN_STT_VAD_CHUNKS]; /* of chunks that the state machine has not seen */
+	int probability_count, probability_next;
+	int vad_ended;
+	stt_pause pauses[SN_STT_MAX_PAUSES]; /* the last ones, a ring */
+	int pause_count;             /* ever */
+	int64_t quiet;               /* samples of the pause that lasts */
+	sn_vad_segment speech;       /* found, not yet in a window */
+	int has_speech;
+	sn_vad_segment carried[SN_STT_MAX_PIECES]; /* cut off the window before: goes before `speech` */
+	int carried_next, carried_count;
+	int64_t window_frames, window_samples; /* of a whole window */
+	float *staged;               /* vad: the window being filled, [window_samples] */
+	int64_t staged_count, staged_speech; /* the latter: up to the end of the last speech */
+	stt_piece pieces[SN_STT_MAX_PIECES];
+	int piece_count, sealed;     /* sealed: waits for the encoder */
+	int window_first, window_count, window_room, places; /* places: windows that hold one */
+	stt_window *windows;         /* [window_room], a ring in the order of time */
+	int32_t history[SN_STT_MAX_HISTORY]; /* text before the window, for conditioning */
+	int history_count;
+	int begun, silent, repeated, limited; /* windows: all, skipped as silence, decoded again, ended by the most tokens */
+	float language_confidence;
+} stt_whisper;
+
+/* stt_whisper_step.c */
+int sn_stt_whisper_work(sn_stt *stt, int full);
+void sn_stt_whisper_leave(sn_stt *stt);
+
+/* stt_whisper_text.c: segments of a finished window. Returns the frames by which a sequential reading goes on. */
+int64_t sn_stt_whisper_segments(stt_whisper *stt, const stt_window *window);
+/* Length of the text of the tokens against its zlib-compressed length. */
+int sn_stt_whisper_ratio(const stt_whisper *stt, const int32_t *tokens, int count, float *ratio);
+
+#endif

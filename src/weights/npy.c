@@ -43,15 +43,14 @@ static int accept(header *h, const char *word) {
 
 /* '<f4' */
 static int read_type(header *h, char *err) {
-	const char *text = h->at;
-	if (accept(h, "'<") || accept(h, "'|") || accept(h, "'=")) {
-		for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-			if (accept(h, types[i].descr) && accept(h, "'")) {
-				h->view.dtype = types[i].dtype;
-				return SN_OK;
-			}
-	}
 	skip_blank(h);
+	const char *text = h->at;
+	int little = accept(h, "'<") || accept(h, "'|") || accept(h, "'=");
+	for (size_t i = 0; i < sizeof types / sizeof types[0] && little; i++)
+		if (accept(h, types[i].descr) && accept(h, "'")) {
+			h->view.dtype = types[i].dtype;
+			return SN_OK;
+		}
 	size_t length = 0, most = (size_t)(h->end - text);
 	while (length < most && length < 24 && text[length] != ',')
 		length++;
@@ -85,7 +84,7 @@ static int read_entry(header *h, char *err) {
 		return malformed(h, "the header must have descr, fortran_order and shape, once each", err);
 	h->seen |= key;
 	if (key == 1)
-		return skip_blank(h), read_type(h, err);
+		return read_type(h, err);
 	if (key == 4)
 		return read_shape(h, err);
 	h->fortran = accept(h, "True");

@@ -17,6 +17,7 @@ typedef struct binder {
 	const sn_onnx_node **convs; /* Conv and ConvTranspose nodes */
 	size_t conv_count;
 	const char *text, *duration, *decoder; /* what names of the text encoder, the duration predictor and the decoder begin with */
+	char prefix[SN_WEIGHTS_MAX_NAME + 1]; /* what a wrapper put before every name */
 	int piper, coqui;
 	int code; /* the first failure; later calls do nothing */
 	char *err;
@@ -33,7 +34,7 @@ static void fail(binder *b, const char *name, const char *found, const char *exp
 
 static const sn_weight *find(const binder *b, const char *base, const char *tail) {
 	char name[256];
-	return snprintf(name, sizeof name, "%s%s", base, tail) < (int)sizeof name ? sn_weights_find(b->file, name) : NULL;
+	return snprintf(name, sizeof name, "%s%s%s", b->prefix, base, tail) < (int)sizeof name ? sn_weights_find(b->file, name) : NULL;
 }
 
 static int is_float(sn_dtype dtype) { return dtype == SN_F32 || dtype == SN_F16 || dtype == SN_BF16 || dtype == SN_F64; }
@@ -79,7 +80,7 @@ static const sn_weight *bind(binder *b, int rank, const int64_t *dims, const cha
 	va_start(args, format);
 	vsnprintf(name, sizeof name, format, args);
 	va_end(args);
-	return b->code == SN_OK ? expect(b, sn_weights_find(b->file, name), name, rank, dims) : NULL;
+	return b->code == SN_OK ? expect(b, find(b, name, ""), name, rank, dims) : NULL;
 }
 
 static int exists(const binder *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -89,7 +90,7 @@ static int exists(const binder *b, const char *format, ...) {
 	va_start(args, format);
 	vsnprintf(name, sizeof name, format, args);
 	va_end(args);
-	return sn_weights_find(b->file, name) != NULL;
+	return find(b, name, "") != NULL;
 }
 
 /* How many tensors there are of those named before, number, after; numbers rise by `step` from `first`. More than `most` are refused. */
@@ -118,7 +119,7 @@ static int64_t attribute(const sn_onnx_node *node, const char *name, int64_t oth
 static void find_conv(binder *b, vits_conv *c, const char *base) {
 	char bias_name[256];
 	snprintf(bias_name, sizeof bias_name, "%s.bias", base);
-	c->bias = sn_weights_find(b->file, bias_name);
+	c->bias = find(b, base, ".bias");
 	c->weight = find(b, base, ".weight");
 	if (!c->weight && (c->norm_v = find(b, base, ".weight_v"))) c->norm_g = find(b, base, ".weight_g");
 	else if (!c->weight && (c->norm_v = find(b, base, ".parametrizations.weight.original1")))
@@ -211,7 +212,7 @@ static void bind_tall_norm(binder *b, vits_norm *n, int64_t channels, const char
 
 /* An embedding by its name, or as the table that a Gather reads by the graph's input of that name: exporters rename it. */
 static const sn_weight *find_table(const binder *b, const char *name, const char *ids) {
-	const sn_weight *const table = sn_weights_find(b->file, name);
+	const sn_weight *const table = find(b, name, "");
 	for (size_t i = 0; !table && b->piper && i < sn_onnx_node_count(b->file); i++) {
 		const sn_onnx_node *const node = sn_onnx_node_at(b->file, i);
 		if (strcmp(node->op, "Gather") != 0 || node->input_count < 2 || strcmp(node->inputs[1], ids) != 0) continue;
@@ -261,7 +262,7 @@ static void bind_text(binder *b) {
 	if (!expect(b, table, name, 2, (int64_t[]){ ANY, ANY })) return;
 	w->width = (int)table->dims[1] + w->language_width;
 	snprintf(before, sizeof before, "%s.encoder.%s.emb_rel_k", b->text, PICK(b, "layers.0.attention", "attn_layers.0"));
-	const sn_weight *const rel = sn_weights_find(b->file, before);
+	const sn_weight *const rel = find(b, before, "");
 	if (rel && expect(b, rel, rel->name, 3, (int64_t[]){ 1, ANY, ANY })) {
 		w->window = (int)(rel->dims[1] / 2);
 		w->parameters -= elements(rel);
@@ -544,6 +545,7 @@ int vits_weights_bind(vits_weights *w, vits_settings *s, const sn_weights *file,
 	b.duration = b.piper ? "dp" : "duration_predictor";
 	b.decoder = b.piper ? "dec" : b.coqui ? "waveform_decoder" : "decoder";
 	*w = (vits_weights){ 0 };
+	if (b.coqui) sn_weights_prefix(file, "waveform_decoder.conv_pre.weight", b.prefix);
 	const int code = collect_convs(&b);
 	if (code != SN_OK) return code;
 	bind_languages(&b);

@@ -37,6 +37,7 @@ static const golden_adapter *const adapters[] = {
 	&golden_whisper, &golden_vits, &golden_piper, &golden_silero,
 	&golden_vocoder,
 	&golden_speecht5,
+	&golden_yourtts,
 };
 
 /* ---- what adapters ask for ---- */

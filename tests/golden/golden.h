@@ -22,6 +22,7 @@ typedef struct golden_adapter {
 extern const golden_adapter golden_whisper, golden_vits, golden_piper, golden_silero;
 extern const golden_adapter golden_vocoder;
 extern const golden_adapter golden_speecht5;
+extern const golden_adapter golden_yourtts;
 
 /* ---- what is being run ---- */
 int golden_debug(const golden *g);         /* 1: this pass uses debug plans */

@@ -25,13 +25,14 @@ def edit(path, name, change):
 
 
 def zero_largest(path):
-    """Zeroes the largest tensor of a file of torch.save; returns its entry's name."""
+    """Zeroes the largest tensor of a file of torch.save, and those as large (one may be unused); returns its entry's name."""
     with zipfile.ZipFile(path) as archive:
         entries = [(name, archive.read(name)) for name in archive.namelist()]
     largest = max((name for name, data in entries if "/data/" in name), key=lambda name: len(dict(entries)[name]))
+    size = len(dict(entries)[largest])
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, data in entries:
-            archive.writestr(name, bytes(len(data)) if name == largest else data)
+            archive.writestr(name, bytes(len(data)) if "/data/" in name and len(data) == size else data)
     return largest
 
 
@@ -52,7 +53,8 @@ def main():
         zeroed = next(name for name in sorted(weights) if name.endswith("fc1.weight") or name.endswith("k_proj.weight"))
         changes.append(("model.safetensors", lambda path: edit(path, zeroed, lambda value: 0.0) or zeroed))
     else:
-        changes.append(("pytorch_model.bin", zero_largest))
+        saved = next(name for name in sorted(os.listdir(fixture)) if name.endswith((".bin", ".pth")))
+        changes.append((saved, zero_largest))
     for file, change in changes:
         with tempfile.TemporaryDirectory() as folder:
             copy = os.path.join(folder, "fixture")

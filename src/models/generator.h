@@ -8,7 +8,7 @@
 
 #include "models/options.h"
 
-#define SN_GENERATOR_MAX_STAGES 10
+#define SN_GENERATOR_MAX_STAGES 34
 
 /* What a stage does to rows: something that reaches `before` rows to each side; an upsampling whose output row t is made of the
  * rows j with t = j * stride - left + m, 0 <= m < kernel; something that reaches `after` rows to each side. It makes

@@ -36,6 +36,7 @@ static int open_network(sn_vocoder *v, const vocoder_files *f, const sn_load_opt
 	case VOCODER_HIFIGAN: return vocoder_open_hifigan(v, f, load, err);
 	case VOCODER_MELGAN:
 	case VOCODER_MULTIBAND: return vocoder_open_melgan(v, f, load, err);
+	case VOCODER_WAVEGLOW: return vocoder_open_waveglow(v, f, load, err);
 	case VOCODER_OTHER:
 		return sn_fail(err, SN_E_UNSUPPORTED, "%s: the vocoder '%s' is not supported; HiFi-GAN, MelGAN, multi-band MelGAN and WaveGlow are", f->config,
 		               f->name);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CHUNK 7 /* frames of a piece in fused passes: pieces must join to what the reference makes as a whole */
 
@@ -41,6 +42,40 @@ static int64_t vocode(run *r, const float *mel, int64_t frames, int chunk, const
 		count += got;
 	}
 	return code == SN_OK ? count : code;
+}
+
+/* WaveGlow's upsampled mel lies by groups of samples: [groups, mels * group] -> [mels, samples]. */
+static void compare_upsampled(run *r) {
+	char err[SN_ERRLEN];
+	float *values;
+	int rank;
+	int64_t dims[NN_MAX_RANK];
+	if (!golden_debug(r->g) || !golden_find(r->g, "upsampled_mel") || sn_vocoder_tensor(r->stream, "upsampled", &values, &rank, dims, err) != SN_OK) return;
+	const int64_t mels = r->facts->mel.mels, group = dims[1] / mels;
+	float *const out = malloc((size_t)(dims[0] * dims[1]) * sizeof *out);
+	for (int64_t i = 0; out && i < dims[0] * dims[1]; i++) {
+		const int64_t row = i / dims[1], mel = i % dims[1] / group;
+		out[(mel * dims[0] + row) * group + i % group] = values[i];
+	}
+	if (out) golden_compare(r->g, "upsampled_mel", out, dims[0] * dims[1], GOLDEN_TENSOR);
+	free(out);
+	free(values);
+}
+
+/* z0, z1, ... one behind the other: the draws in the order of use. */
+static float *gather_noise(golden *g, int64_t *count) {
+	float *out = NULL;
+	char name[16];
+	int64_t size;
+	*count = 0;
+	for (int i = 0; snprintf(name, sizeof name, "z%d", i) > 0 && golden_find(g, name); i++) {
+		const float *const z = golden_input(g, name, &size);
+		float *const more = realloc(out, (size_t)(*count + size) * sizeof *out);
+		if (!z || !more) break;
+		memcpy((out = more) + *count, z, (size_t)size * sizeof *out);
+		*count += size;
+	}
+	return out;
 }
 
 /* The tensors of the last run by the names that the fixture has. */
@@ -95,6 +130,10 @@ static int run_checkpoint(golden *g, const char *path, char *err) {
 	int64_t count = 0;
 	float *mine = NULL;
 	int code = sn_vocoder_open(&r.vocoder, &load, err);
+	float *const noise = gather_noise(g, &options.noise_count);
+	const float *const sigma = golden_find(g, "sigma") ? golden_input(g, "sigma", NULL) : NULL;
+	if (sigma) options.sigma = *sigma;
+	options.noise = noise;
 	if (code == SN_OK) code = sn_vocoder_stream_new(&r.stream, r.vocoder, err);
 	if (code == SN_OK) {
 		r.facts = sn_vocoder_get_facts(r.vocoder);
@@ -105,10 +144,12 @@ static int run_checkpoint(golden *g, const char *path, char *err) {
 		if (!rows || count % mels) code = sn_fail(err, SN_E_FORMAT, "the fixture's spectrogram has %lld values; the model takes %d mels", (long long)count, mels);
 		if (code == SN_OK) code = compare_sound(&r, rows, count / mels, golden_find(g, "waveform") ? "waveform" : "waveform_inference", &options, err);
 		if (code == SN_OK) compare_tensors(&r);
+		if (code == SN_OK) compare_upsampled(&r);
 		options.bare = 1;
 		if (code == SN_OK && golden_find(g, "waveform_forward")) code = compare_sound(&r, rows, count / mels, "waveform_forward", &options, err);
 	}
 	free(mine);
+	free(noise);
 	sn_vocoder_stream_free(&r.stream);
 	sn_vocoder_close(&r.vocoder);
 	return code;
@@ -124,6 +165,16 @@ static int vocoder_accepts(const char *model) {
 	return !combined && sn_vocoder_accepts(model);
 }
 
-static int vocoder_run(golden *g, char *err) { return run_checkpoint(g, golden_model(g), err); }
+/* WaveGlow's fixture holds the same weights in several files. */
+static int vocoder_run(golden *g, char *err) {
+	static const char *const files[] = { "waveglow_statedict.pt", "waveglow_module.pt", "waveglow_folded_ddp.pt" };
+	int code = run_checkpoint(g, golden_model(g), err);
+	for (size_t i = 0; code == SN_OK && i < sizeof files / sizeof *files; i++) {
+		char path[PATH_MAX];
+		if (snprintf(path, sizeof path, "%s/%s", golden_model(g), files[i]) < (int)sizeof path && access(path, F_OK) == 0)
+			code = run_checkpoint(g, path, err);
+	}
+	return code;
+}
 
 const golden_adapter golden_vocoder = { "vocoder", vocoder_accepts, vocoder_run };

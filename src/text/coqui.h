@@ -8,15 +8,16 @@ typedef struct sn_coqui sn_coqui;
 
 typedef struct sn_coqui_config {
 	int size;                            /* symbols: rows of the embedding, as the checkpoint's num_chars */
-	int32_t pad, begin, end, blank;      /* ids; -1: the set has no such symbol (blank: then `size`, as the reference does) */
+	int32_t pad, begin, end, blank;      /* ids; -1: the set has no such symbol (blank: then `size`, as in the reference) */
 	int add_blank, begin_end, phonemes;  /* begin_end: the text stands between begin and end symbols */
 	char cleaner[48];                    /* name of the text cleaner, or "" */
 	char phoneme_language[32];           /* espeak's name of the language, or "" */
 } sn_coqui_config;
 
 /* Reads config.json: "characters", "add_blank", "enable_eos_bos_chars", "use_phonemes", "phonemizer", "phoneme_language",
- * "text_cleaner" and, in VITS, what "model_args" says of them. Errors: SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_MODEL (a wrong
- * key, a character twice), SN_E_UNSUPPORTED (a characters class, cleaner or phonemizer that is not known, by name). */
+ * "text_cleaner". Phonemes of "gruut" are made by espeak-ng, whose inventory that one follows. Errors: SN_E_NOT_FOUND,
+ * SN_E_FORMAT, SN_E_MODEL (a wrong key, a character twice), SN_E_UNSUPPORTED (a characters class, cleaner or phonemizer
+ * that is not known, by name). */
 int sn_coqui_open(sn_coqui **out, const char *path, char *err);
 void sn_coqui_close(sn_coqui **coqui);
 const sn_coqui_config *sn_coqui_get_config(const sn_coqui *coqui);

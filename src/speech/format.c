@@ -8,6 +8,10 @@
 
 #define MAX_OUTPUT ((size_t)512 << 20)
 #define DIGITS 9 /* of JSON numbers, which are rounded before */
+/* A subtitle of words: two usual lines, no longer than one can keep in mind, no pause inside. */
+#define CUE_BYTES 84
+#define CUE_SECONDS 7.0
+#define CUE_PAUSE 1.5
 
 static double rounded(double x, double scale) { return round(x * scale) / scale; }
 static json_t *seconds(double x) { return json_real(rounded(x, 1e3)); }
@@ -44,6 +48,17 @@ static json_t *segment_json(const sn_segment *s, int verbose) {
 	return o;
 }
 
+static json_t *words_json(const sn_transcript *t) {
+	json_t *words = json_array();
+	for (size_t i = 0; i < t->segment_count; i++)
+		for (int k = 0; k < t->segments[i].word_count; k++) {
+			const sn_word *const w = &t->segments[i].words[k];
+			json_array_append_new(words, json_pack("{s:o, s:o, s:o, s:o}", "word", lenient(w->text), "start", seconds(w->start), "end",
+			                                       seconds(w->end), "confidence", fraction((double)w->confidence)));
+		}
+	return words;
+}
+
 static json_t *transcript_json(const sn_transcript *t, int verbose, const char *file) {
 	json_t *o = json_object(), *segments = json_array(), *notes = json_array();
 	if (file)
@@ -61,6 +76,10 @@ static json_t *transcript_json(const sn_transcript *t, int verbose, const char *
 	for (size_t i = 0; i < t->segment_count; i++)
 		json_array_append_new(segments, segment_json(&t->segments[i], verbose));
 	json_object_set_new(o, "segments", segments);
+	json_t *words = words_json(t);
+	if (json_array_size(words))
+		json_object_set(o, "word_timestamps", words);
+	json_decref(words);
 	for (size_t i = 0; i < t->note_count; i++)
 		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", t->notes[i].code, "message", lenient(t->notes[i].message)));
 	json_object_set_new(o, "notes", notes);
@@ -84,15 +103,49 @@ static void write_time(sn_buf *out, double t, char point) {
 
 static const char *trimmed(const char *text) { return text + strspn(text, " "); }
 
+static void write_cue(sn_buf *out, size_t *number, double start, double end, const char *text, size_t size, char point) {
+	++*number;
+	if (point == ',')
+		sn_buf_printf(out, "%zu\n", *number);
+	write_time(out, start, point);
+	sn_buf_text(out, " --> ");
+	write_time(out, end, point);
+	sn_buf_printf(out, "\n%.*s\n\n", (int)size, text);
+}
+
+/* A segment whose words have times, cut where a subtitle gets too long. Words are found again in the text, which knows whether the
+ * language puts spaces between them. 0: they are not all there. */
+static int write_words(sn_buf *out, size_t *number, const sn_segment *s, char point) {
+	const char *at = s->text, *begin = NULL, *end = NULL;
+	for (int i = 0; i < s->word_count; i++) {
+		if (!(at = strstr(at, s->words[i].text)))
+			return 0;
+		at += strlen(s->words[i].text);
+	}
+	at = s->text;
+	int first = 0;
+	for (int i = 0; i < s->word_count; i++) {
+		const sn_word *const w = &s->words[i];
+		const char *const word = strstr(at, w->text), *const stop = word + strlen(w->text);
+		if (begin && (stop - begin > CUE_BYTES || w->end - s->words[first].start > CUE_SECONDS ||
+		              w->start - s->words[i - 1].end > CUE_PAUSE)) {
+			write_cue(out, number, s->words[first].start, s->words[i - 1].end, begin, (size_t)(end - begin), point);
+			begin = NULL;
+		}
+		first = begin ? first : i;
+		begin = begin ? begin : word;
+		at = end = stop;
+	}
+	write_cue(out, number, s->words[first].start, s->words[s->word_count - 1].end, begin, (size_t)(end - begin), point);
+	return 1;
+}
+
 static void write_subtitles(sn_buf *out, const sn_transcript *t, char point) {
+	size_t number = 0;
 	for (size_t i = 0; i < t->segment_count; i++) {
 		const sn_segment *s = &t->segments[i];
-		if (point == ',')
-			sn_buf_printf(out, "%zu\n", i + 1);
-		write_time(out, s->start, point);
-		sn_buf_text(out, " --> ");
-		write_time(out, s->end, point);
-		sn_buf_printf(out, "\n%s\n\n", trimmed(s->text));
+		if (!s->word_count || !write_words(out, &number, s, point))
+			write_cue(out, &number, s->start, s->end, trimmed(s->text), strlen(trimmed(s->text)), point);
 	}
 }
 

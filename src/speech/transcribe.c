@@ -44,10 +44,37 @@ void sn_transcript_free(sn_transcript **held) {
 	if (!r)
 		return;
 	for (size_t i = 0; i < r->t.segment_count; i++)
-		free((void *)(uintptr_t)r->t.segments[i].tokens); /* its text lies behind them */
+		free((void *)(uintptr_t)r->t.segments[i].tokens); /* all that it points to lies behind them */
 	free(r->t.segments);
 	sn_buf_free(&r->text);
 	free(r);
+}
+
+/* All that a segment points to in one block: tokens, words, texts. 0: no memory. */
+static int copy_segment(sn_segment *to, const sn_segment *s) {
+	const size_t words = (size_t)s->word_count * sizeof *s->words;
+	const size_t tokens = ((size_t)s->token_count * sizeof *s->tokens + _Alignof(sn_word) - 1) / _Alignof(sn_word) * _Alignof(sn_word);
+	size_t texts = strlen(s->text) + 1;
+	for (int i = 0; i < s->word_count; i++)
+		texts += strlen(s->words[i].text) + 1;
+	char *const block = malloc(tokens + words + texts);
+	if (!block)
+		return 0;
+	int32_t *const ids = (int32_t *)(void *)block;
+	sn_word *const copies = (sn_word *)(void *)(block + tokens);
+	char *text = block + tokens + words;
+	*to = *s;
+	for (int i = 0; i < s->token_count; i++)
+		ids[i] = s->tokens[i];
+	to->tokens = ids;
+	to->text = strcpy(text, s->text);
+	for (int i = 0; i < s->word_count; i++) {
+		text += strlen(text) + 1;
+		copies[i] = s->words[i];
+		copies[i].text = strcpy(text, s->words[i].text);
+	}
+	to->words = s->word_count ? copies : NULL;
+	return 1;
 }
 
 static int add_segment(transcript *r, const sn_segment *s, char *err) {
@@ -59,14 +86,10 @@ static int add_segment(transcript *r, const sn_segment *s, char *err) {
 		r->t.segments = grown;
 		r->room = room;
 	}
-	size_t tokens = (size_t)s->token_count * sizeof *s->tokens, text = strlen(s->text) + 1;
-	char *copy = malloc(tokens + text);
-	if (!copy)
-		return sn_fail(err, SN_E_MEMORY, "no memory for a segment of %zu bytes", tokens + text);
-	sn_segment *to = &r->t.segments[r->t.segment_count++];
-	*to = *s;
-	to->tokens = memcpy(copy, s->tokens, tokens);
-	to->text = memcpy(copy + tokens, s->text, text);
+	sn_segment *to = &r->t.segments[r->t.segment_count];
+	if (!copy_segment(to, s))
+		return sn_fail(err, SN_E_MEMORY, "no memory for a segment of %d words", s->word_count);
+	r->t.segment_count++;
 	const char *words = r->text.size ? s->text : s->text + strspn(s->text, " ");
 	return sn_buf_text(&r->text, words) == SN_OK ? SN_OK : sn_fail(err, SN_E_LIMIT, "the text is longer than %zu bytes",
 	                                                               MAX_TEXT);

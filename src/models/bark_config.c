@@ -135,7 +135,7 @@ static int check(const bark_config *c, const char *file, char *err) {
 		{ c->fine.history <= c->fine.length, "%d frames of history do not fit a fine window of %d", c->fine.history, c->fine.length },
 		{ c->codebook < c->fine.gpt.in, "codes up to %d and their pad do not fit %d fine input tokens", c->codebook, c->fine.gpt.in },
 		{ c->codebook <= c->fine.gpt.out, "%d codes are more than the %d fine output tokens", c->codebook, c->fine.gpt.out },
-		{ c->fine.books <= c->fine.total, "%d fine code books are more than the transformer's %d", c->fine.books, c->fine.total },
+		{ c->fine.books == c->fine.total, "%d fine code books are not the transformer's %d", c->fine.books, c->fine.total },
 		{ c->coarse.books <= c->fine.books, "%d coarse code books are more than all %d", c->coarse.books, c->fine.books },
 		{ c->fine.given <= c->coarse.books, "the fine transformer needs %d code books; the coarse one gives %d", c->fine.given, c->coarse.books },
 	};

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FINE_BUDGET 8      /* parts in 100 of the fine transformer in one piece of work */
+#define PROMPT_BUDGET 10   /* parts in 100 of a causal transformer that one piece of work on a prompt is */
+#define FINE_BUDGET 2      /* and of the fine one */
 #define REPEAT_SECONDS 3.0 /* of the same few semantic tokens over and over: no speech does that */
 #define REPEAT_PERIOD 8    /* tokens of what repeats, at most */
 #define REPEAT_KEPT 0.5    /* seconds of it that are kept */
@@ -19,13 +20,12 @@ static void add_row(const sn_weight *table, int64_t row, int width, float *x) {
 	for (int i = 0; i < width; i++) x[i] += values[i];
 }
 
-/* Runs the next positions that are asked for, at most BARK_ROWS. Only the last of all needs logits. */
-static void run_piece(bark_run *run) {
+/* The embeddings of the next `count` positions. */
+static void fill_piece(bark_run *run, int count) {
 	const bark_gpt_part *const part = run->part;
-	const int width = part->c->width, first = run->held, left = run->wanted - first, count = left < BARK_ROWS ? left : BARK_ROWS;
+	const int width = part->c->width, first = run->held;
 	float *const x = nn_exec_input(run->exec, "x");
 	int32_t *const position = nn_exec_input_ids(run->exec, "position");
-	nn_exec_set(run->exec, "rows", count);
 	for (int i = 0; i < count; i++) {
 		float *const row = x + (size_t)i * (size_t)width;
 		sn_weight_floats(part->tokens, (int64_t)run->ids[first + i] * width, width, row);
@@ -36,9 +36,21 @@ static void run_piece(bark_run *run) {
 	memset(nn_exec_input_ids(run->exec, "slot"), 0, (size_t)count * sizeof(int32_t));
 	memset(nn_exec_input_ids(run->exec, "table"), 0, (size_t)count * (size_t)part->c->block * sizeof(int32_t));
 	nn_exec_input_ids(run->exec, "wanted")[0] = count - 1;
-	nn_exec_run(run->exec);
-	run->held += count;
-	if (run->held == run->wanted) memcpy(run->logits, nn_exec_output(run->exec, "logits", NULL), (size_t)part->c->out * sizeof *run->logits);
+}
+
+/* A piece of work on the next positions that are asked for, at most BARK_ROWS at once. Only the last of all needs logits. */
+static void run_piece(bark_run *run) {
+	if (!run->running) {
+		const int left = run->wanted - run->held, count = left < BARK_ROWS ? left : BARK_ROWS;
+		nn_exec_set(run->exec, "rows", count);
+		fill_piece(run, count);
+		nn_exec_begin(run->exec);
+		run->running = count;
+	}
+	if (nn_exec_next(run->exec, run->running == 1 ? 100 : PROMPT_BUDGET) == SN_AGAIN) return;
+	run->held += run->running;
+	run->running = 0;
+	if (run->held == run->wanted) memcpy(run->logits, nn_exec_output(run->exec, "logits", NULL), (size_t)run->part->c->out * sizeof *run->logits);
 }
 
 /* Asks for a prompt. Positions that the cache holds already are kept: what a position gives depends on those before it only. */
@@ -51,6 +63,7 @@ static void ask(bark_run *run, const int32_t *ids, const int32_t *added, int cou
 	}
 	run->held = same;
 	run->wanted = count;
+	run->running = 0;
 }
 
 static void ask_more(bark_run *run, int32_t id) {
@@ -188,7 +201,7 @@ static void begin_coarse(bark_stream *s) {
 	const int most = (s->forced && s->forced < c->most_frames ? s->forced : c->most_frames) * c->coarse.books;
 	if (s->coarse_wanted > most || s->forced) s->coarse_wanted = most;
 	s->window_step = s->window_steps = s->coarse_count = 0;
-	s->coarse_run.held = s->coarse_run.wanted = 0;
+	s->coarse_run.held = s->coarse_run.wanted = s->coarse_run.running = 0;
 	s->stage = BARK_COARSE;
 }
 

@@ -12,7 +12,7 @@
 #define BARK_MAX_BLOCK 16384    /* positions of a transformer */
 #define BARK_MAX_BOOKS 32
 #define BARK_MAX_LANGUAGES 128
-#define BARK_ROWS 64            /* rows of one run of a prompt */
+#define BARK_ROWS 128           /* rows of one run of a prompt */
 #define BARK_HEAD_ROWS 128      /* rows of one run of a fine head */
 #define BARK_SENTENCE_BYTES 200 /* of text that is spoken in the 13 seconds that one window is good for */
 
@@ -121,6 +121,7 @@ typedef struct bark_run { /* a causal transformer with its cache */
 	nn_exec *exec;
 	int32_t *ids, *added; /* [block]: what is or will be at each position; added: a second token whose embedding is added, -1: none */
 	int held, wanted;     /* positions in the cache; positions asked for */
+	int running;          /* positions at work, 0: none */
 	float *logits;        /* [out], of the last position */
 } bark_run;
 

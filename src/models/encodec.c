@@ -129,14 +129,16 @@ static int read_config(encodec_config *c, const json_t *root, const char *file, 
 
 /* ---- loading ---- */
 
+/* A file may hold fewer books than the largest bandwidth takes, where fewer are used. */
 static int bind_books(sn_encodec *e, const sn_encodec_source *source, char *err) {
-	const encodec_config *const c = &e->config;
+	encodec_config *const c = &e->config;
 	char name[NAME_BYTES];
 	for (int i = 0; i < c->quantizers; i++) {
 		snprintf(name, sizeof name, "%squantizer.layers.%d.codebook.embed", source->prefix, i);
 		const sn_weight *const w = e->books[i] = sn_weights_find(source->weights, name);
-		if (!w) return sn_fail(err, SN_E_MODEL, "%s lacks tensor '%s'", sn_weights_path(source->weights), name);
-		if (w->rank != 2 || w->dims[0] != c->codebook || w->dims[1] != c->width || w->dtype > SN_F64)
+		if (!w && i == 0) return sn_fail(err, SN_E_MODEL, "%s lacks tensor '%s'", sn_weights_path(source->weights), name);
+		if (!w) c->quantizers = i;
+		else if (w->rank != 2 || w->dims[0] != c->codebook || w->dims[1] != c->width || w->dtype > SN_F64)
 			return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' is %s of rank %d [%lld, %lld]; floating [%d, %d] is right", sn_weights_path(source->weights),
 			               name, sn_dtype_name(w->dtype), w->rank, (long long)(w->rank > 0 ? w->dims[0] : 0),
 			               (long long)(w->rank > 1 ? w->dims[1] : 0), c->codebook, c->width);

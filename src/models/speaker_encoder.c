@@ -63,6 +63,9 @@ static int read_audio(settings *s, const json_t *root, const char *file, char *e
 	if (code == SN_OK) code = sn_json_double(audio, "preemphasis", 0, 1, &s->preemphasis, file, err);
 	if (code == SN_OK) code = sn_json_bool(audio, "do_rms_norm", &s->level, file, err);
 	if (code == SN_OK) code = sn_json_double(audio, "db_level", -99, 0, &s->decibels, file, err);
+	if (code == SN_OK && (s->fft % 2 || s->window > s->fft))
+		code = sn_fail(err, SN_E_MODEL, "%s: 'fft_size' is %lld and 'win_length' %lld; an even number and no more than that are right", file,
+		               (long long)s->fft, (long long)s->window);
 	if (code == SN_OK && s->mels != s->input)
 		code = sn_fail(err, SN_E_MODEL, "%s: 'num_mels' is %lld but the model's 'input_dim' %lld; they must be equal", file, (long long)s->mels,
 		               (long long)s->input);

@@ -244,9 +244,17 @@ static void bind_layer(binder *b, vits_layer *l, int i) {
 	bind_norm(b, &l->norm2, width, norm2, b->text, i);
 }
 
+/* A number of the configuration that the weights tell as well. */
+static void agree(binder *b, const char *key, int64_t configured, int64_t found) {
+	if (b->code == SN_OK && configured != found)
+		b->code = sn_fail(b->err, SN_E_MODEL, "%s: the configuration's '%s' is %lld; the weights have %lld", sn_weights_path(b->file), key,
+		                  (long long)configured, (long long)found);
+}
+
 /* The language's embedding stands beside each symbol's. */
 static void bind_languages(binder *b) {
 	vits_weights *const w = b->w;
+	if (b->coqui) agree(b, "use_language_embedding", b->s->language_width != 0, exists(b, "emb_l.weight"));
 	if (!b->s->language_width) return;
 	w->languages = bind(b, 2, (int64_t[]){ ANY, b->s->language_width }, "emb_l.weight");
 	w->language_width = b->s->language_width;
@@ -483,13 +491,6 @@ static int collect_convs(binder *b) {
 	return SN_OK;
 }
 
-/* A number of the configuration that the weights tell as well. */
-static void agree(binder *b, const char *key, int64_t configured, int64_t found) {
-	if (b->code == SN_OK && configured != found)
-		b->code = sn_fail(b->err, SN_E_MODEL, "%s: the configuration's '%s' is %lld; the weights have %lld", sn_weights_path(b->file), key,
-		                  (long long)configured, (long long)found);
-}
-
 /* Coqui's reference builds the model from its configuration and loads only what fits. */
 static void check_coqui(binder *b) {
 	const vits_weights *const w = b->w;
@@ -522,7 +523,6 @@ static void check_coqui(binder *b) {
 		}
 	}
 	agree(b, "d_vector_dim or use_speaker_embedding", w->speaker_width != 0, exists(b, "%s.cond_layer.weight", b->decoder));
-	agree(b, "use_language_embedding", w->language_width != 0, exists(b, "emb_l.weight"));
 }
 
 /* Samples of a frame: what the upsamplings make of it, which Coqui's configuration states as well. */

@@ -9,7 +9,7 @@
 
 static struct {
 	cli_engine engine;
-	const char *stt, *tts, *format, *language;
+	const char *stt, *tts, *parts, *format, *language;
 	int runs, beam, no_stt, no_tts;
 	sn_switch vad;
 } args;
@@ -17,6 +17,7 @@ static struct {
 static const cli_option options[] = {
 	{ "model", 'm', "MODEL", "that transcribes (default: auto)", CLI_TEXT, &args.stt },
 	{ "speaker", 0, "MODEL", "that speaks (default: auto)", CLI_TEXT, &args.tts },
+	{ "parts", 'p', "MODEL", "only the parts of this one, of any kind, with lengths forced to 3.2 s", CLI_TEXT, &args.parts },
 	{ "runs", 'n', "N", "of each measurement; the median counts (default: 5)", CLI_INT, &args.runs },
 	{ "beam", 0, "N", "sequences searched (default: 1)", CLI_INT, &args.beam },
 	{ "vad", 0, "on|off|auto", "voice activity detection (default: off)", CLI_SWITCH, &args.vad },
@@ -151,6 +152,18 @@ static int bench_tts(rows *r, sn_engine *engine, char *err) {
 	return code;
 }
 
+/* Loads once and measures: also models of random weights, whose speech means nothing. */
+static int bench_parts(rows *r, sn_engine *engine, char *err) {
+	sn_model *model = NULL;
+	size_t more = 0;
+	int code = bench_load(r, engine, args.parts, 0, &model, err);
+	if (code == SN_OK)
+		code = sn_model_measure(model, args.runs, r->row + r->count, MAX_ROWS - r->count, &more, err);
+	r->count += more;
+	sn_model_release(&model);
+	return code;
+}
+
 static void print(const rows *r, const sn_engine_info *info, int json) {
 	if (json)
 		printf("{\"cpu\": \"%s\", \"threads\": %d, \"measures\": [", info->cpu, info->threads);
@@ -176,9 +189,11 @@ static int bench(const char **files, int count, int json) {
 	sn_engine_info info;
 	rows *r = calloc(1, sizeof *r);
 	int code = r ? cli_engine_open(&engine, &args.engine, err) : SN_E_MEMORY;
-	if (code == SN_OK && !args.no_stt)
+	if (code == SN_OK && args.parts)
+		code = bench_parts(r, engine, err);
+	if (code == SN_OK && !args.no_stt && !args.parts)
 		code = bench_stt(r, engine, files, count, err);
-	if (code == SN_OK && !args.no_tts)
+	if (code == SN_OK && !args.no_tts && !args.parts)
 		code = bench_tts(r, engine, err);
 	if (code == SN_OK) {
 		sn_engine_describe(engine, &info);

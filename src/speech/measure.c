@@ -1,5 +1,5 @@
 /* Times of a model's parts, taken on the conductor so that nothing else runs meanwhile. */
-#include "speech/engine.h"
+#include "speech/measure.h"
 
 #include "base/clock.h"
 
@@ -78,37 +78,48 @@ static int ascending(const void *a, const void *b) {
 	return (x > y) - (x < y);
 }
 
-static void add(sn_measure *measures, size_t max, size_t *count, const char *name, const char *unit, double median, double best,
-                int runs) {
-	if (*count == max)
+void sn_measure_add(sn_measure_list *list, const char *name, const char *unit, double factor, double *times, int runs) {
+	if (list->count == list->max)
 		return;
-	sn_measure *m = &measures[(*count)++];
-	*m = (sn_measure){ .median = median, .best = best, .runs = runs };
+	sn_measure *m = &list->items[list->count++];
+	qsort(times, (size_t)runs, sizeof *times, ascending);
+	*m = (sn_measure){ .median = factor * times[runs / 2], .best = factor * times[0], .runs = runs };
 	snprintf(m->name, sizeof m->name, "%s", name);
 	snprintf(m->unit, sizeof m->unit, "%s", unit);
 }
 
-int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max, size_t *count, char *err) {
-	*count = 0;
-	if (runs < 0 || runs > MAX_RUNS)
-		return sn_fail(err, SN_E_ARGUMENT, "%d runs asked for; 1 to %d can be made", runs, MAX_RUNS);
-	if (!model->whisper)
-		return SN_OK;
-	runs = runs ? runs : 5;
-	double *times = calloc(2 * (size_t)runs, sizeof *times);
+static int measure_whisper(sn_model *model, int runs, sn_measure_list *list, char *err) {
+	double *times = calloc(3 * (size_t)runs, sizeof *times), *rate = times + 2 * runs;
 	if (!times)
 		return sn_fail(err, SN_E_MEMORY, "no memory for %d runs", runs);
 	job j = { .model = model, .runs = runs, .encode = times, .step = times + runs, .err = err };
 	sn_sched_call(model->engine->sched, measure, &j);
 	if (j.result == SN_OK) {
 		const double flops = encoder_flops(sn_whisper_get_config(model->whisper)) * 1e-9;
-		qsort(j.encode, (size_t)runs, sizeof *times, ascending);
-		qsort(j.step, (size_t)runs, sizeof *times, ascending);
-		const double encode = j.encode[runs / 2], step = j.step[runs / 2];
-		add(measures, max, count, "encoder, one window", "ms", 1e3 * encode, 1e3 * j.encode[0], runs);
-		add(measures, max, count, "encoder, one window", "Gflop/s", flops / encode, flops / j.encode[0], runs);
-		add(measures, max, count, "decoder step", "ms", 1e3 * step, 1e3 * j.step[0], runs);
+		for (int i = 0; i < runs; i++)
+			rate[i] = flops / j.encode[i];
+		sn_measure_add(list, "encoder, one window", "ms", 1e3, j.encode, runs);
+		const size_t before = list->count;
+		sn_measure_add(list, "encoder, one window", "Gflop/s", 1, rate, runs);
+		if (list->count > before)
+			list->items[before].best = rate[runs - 1]; /* of a rate the most is the best */
+		sn_measure_add(list, "decoder step", "ms", 1e3, j.step, runs);
 	}
 	free(times);
 	return j.result;
+}
+
+int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max, size_t *count, char *err) {
+	sn_measure_list list = { .items = measures, .max = max };
+	*count = 0;
+	if (runs < 0 || runs > MAX_RUNS)
+		return sn_fail(err, SN_E_ARGUMENT, "%d runs asked for; 1 to %d can be made", runs, MAX_RUNS);
+	runs = runs ? runs : 5;
+	int result = SN_OK;
+	if (model->whisper)
+		result = measure_whisper(model, runs, &list, err);
+	else if (model->synth || model->vocoder || model->wav2vec2)
+		result = sn_measure_speech(model, runs, &list, err);
+	*count = list.count;
+	return result;
 }

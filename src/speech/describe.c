@@ -16,6 +16,15 @@ static void describe_whisper(const sn_model *m, sn_model_info *info) {
 	info->streams = 1;
 }
 
+static void describe_wav2vec2(const sn_model *m, sn_model_info *info) {
+	const sn_wav2vec2_config *const c = sn_wav2vec2_get_config(m->wav2vec2);
+	info->parameters = sn_wav2vec2_parameters(m->wav2vec2);
+	info->sample_rate = c->sample_rate;
+	info->languages = c->languages;
+	info->language_count = c->language_count;
+	info->streams = info->has_words = 1;
+}
+
 static void describe_synth(const sn_model *m, sn_model_info *info) {
 	const sn_synth_facts *const f = m->facts;
 	info->parameters = f->parameters;
@@ -48,6 +57,8 @@ void sn_model_describe(const sn_model *m, sn_model_info *info) {
 		.load_time = m->load_time, .from_cache = m->from_cache, .mel = m->mel, .vocoder = "" };
 	if (m->whisper)
 		describe_whisper(m, info);
+	if (m->wav2vec2)
+		describe_wav2vec2(m, info);
 	if (m->synth)
 		describe_synth(m, info);
 	if (m->vocoder) {

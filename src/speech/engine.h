@@ -5,6 +5,7 @@
 #include "models/silero.h"
 #include "models/synth.h"
 #include "models/vocoder.h"
+#include "models/wav2vec2.h"
 #include "models/whisper.h"
 #include "speech/lane.h"
 #include "speech/scheduler.h"
@@ -30,8 +31,6 @@ typedef enum sn_architecture {
 
 #define SN_MEL_TEXT 256 /* bytes of a mel layout in words */
 
-struct sn_wav2vec2;
-
 struct sn_model {
 	sn_engine *engine;
 	sn_model *next;
@@ -45,7 +44,7 @@ struct sn_model {
 	/* one of these */
 	sn_whisper *whisper;
 	sn_lane *lane;               /* with whisper */
-	struct sn_wav2vec2 *wav2vec2;
+	sn_wav2vec2 *wav2vec2;
 	sn_silero *silero;
 	void *synth;                 /* with its class and facts */
 	const sn_synth_class *class;

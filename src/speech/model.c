@@ -23,8 +23,10 @@ static const struct {
 	const sn_synth_class *class; /* of those that speak */
 } architectures[] = {
 	{ "whisper", SN_ARCH_WHISPER, SN_TASK_TRANSCRIBE, NULL },
+	{ "wav2vec2", SN_ARCH_WAV2VEC2, SN_TASK_TRANSCRIBE, NULL },
 	{ "silero-vad", SN_ARCH_SILERO, SN_TASK_VAD, NULL },
 	{ "vits", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_vits },
+	{ "yourtts", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_yourtts },
 	{ "speecht5", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_speecht5 },
 	{ "hifigan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
@@ -80,6 +82,7 @@ void sn_model_retain(sn_model *model) {
 static void destroy(sn_model *model) {
 	sn_lane_close(&model->lane);
 	sn_whisper_close(&model->whisper);
+	sn_wav2vec2_close(&model->wav2vec2);
 	sn_silero_close(&model->silero);
 	if (model->class)
 		model->class->close(&model->synth);
@@ -205,6 +208,8 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	int result;
 	if (m->architecture == SN_ARCH_WHISPER)
 		result = load_whisper(m, &options, err);
+	else if (m->architecture == SN_ARCH_WAV2VEC2)
+		result = sn_wav2vec2_open(&m->wav2vec2, &options, err);
 	else if (m->architecture == SN_ARCH_SYNTH)
 		result = load_synth(m, &options, err);
 	else if (m->architecture == SN_ARCH_VOCODER)

@@ -38,8 +38,8 @@ static int lacks(const sn_tts *tts, const char *control, char *err) {
 		names[count++] = "temperature";
 	if (f->has_dropout)
 		names[count++] = "dropout";
-	list_names(text, sizeof text, names, count, "nothing of that kind");
-	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" has no control of its %s; it has: %s", tts->model->name, control, text);
+	list_names(text, sizeof text, names, count, "nothing of the kind");
+	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" cannot change its %s; it can change: %s", tts->model->name, control, text);
 }
 
 static int set_language(sn_tts *tts, const char *language, char *err) {

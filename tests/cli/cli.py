@@ -3,9 +3,11 @@ import json
 import os
 import pathlib
 import re
+import struct
 import subprocess
 import tempfile
 import unittest
+import wave
 
 SONANT = os.environ["SONANT"]
 SOURCE = pathlib.Path(os.environ["SOURCE"])
@@ -27,6 +29,28 @@ def installed(*names):
     have = {word for m in models if m["installed"] for word in [m["name"], *m["aliases"].split()]}
     missing = [name for name in names if name not in have]
     return unittest.skipIf(missing, "not installed: " + ", ".join(missing))
+
+
+def has_fixture(name):
+    """Whether a tiny checkpoint is there with its weights."""
+    folder = TINY / name
+    return folder.is_dir() and any(p.suffix in (".safetensors", ".bin", ".pt", ".pth", "") and p.name != "expected.safetensors"
+                                   for p in folder.iterdir() if p.is_file())
+
+
+def write_npy(path, values):
+    """An array of 32-bit floats in one row."""
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({len(values)},), }}".ljust(117) + "\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + struct.pack(f"<{len(values)}f", *values))
+
+
+def write_wav(path, data, rate=16000, channels=1):
+    """16-bit samples."""
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(channels)
+        out.setsampwidth(2)
+        out.setframerate(rate)
+        out.writeframes(data)
 
 
 def transcript(*args, **more):

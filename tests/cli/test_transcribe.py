@@ -5,7 +5,7 @@ import struct
 import unittest
 import wave
 
-from cli import AUDIO, TINY, Case, distance, installed, run, transcript, words
+from cli import AUDIO, TINY, Case, distance, installed, run, transcript, words, write_wav
 
 JFK = AUDIO / "jfk.wav"
 SAID = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
@@ -15,14 +15,6 @@ TINY_MODEL = ["-m", TINY / "whisper", "--no-cache", "--dtype", "f32", "--beam", 
 def samples(path):
     with wave.open(str(path)) as clip:
         return clip.readframes(clip.getnframes())
-
-
-def write_wav(path, data, rate=16000, channels=1):
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(channels)
-        out.setsampwidth(2)
-        out.setframerate(rate)
-        out.writeframes(data)
 
 
 class Tiny(Case):

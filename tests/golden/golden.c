@@ -35,8 +35,9 @@ struct golden {
 
 static const golden_adapter *const adapters[] = {
 	&golden_whisper, &golden_vits, &golden_piper, &golden_silero,
+	&golden_fastspeech2,
 	&golden_vocoder,
-	&golden_speecht5,
+	&golden_speecht5, &golden_xvector,
 	&golden_yourtts,
 };
 

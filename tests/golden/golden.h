@@ -20,8 +20,9 @@ typedef struct golden_adapter {
 } golden_adapter;
 
 extern const golden_adapter golden_whisper, golden_vits, golden_piper, golden_silero;
+extern const golden_adapter golden_fastspeech2;
 extern const golden_adapter golden_vocoder;
-extern const golden_adapter golden_speecht5;
+extern const golden_adapter golden_speecht5, golden_xvector;
 extern const golden_adapter golden_yourtts;
 
 /* ---- what is being run ---- */

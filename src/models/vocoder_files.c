@@ -67,6 +67,7 @@ static int read_yaml(json_t **out, const char *path, char *err) {
 
 static int is_step(const char *name) { return strncmp(name, "g_", 2) == 0 || strncmp(name, "generator", 9) == 0; }
 static int is_waveglow(const char *name) { return strstr(name, "waveglow") != NULL; }
+static int is_torch(const char *name) { return sn_path_ends_with(name, ".pt") || sn_path_ends_with(name, ".pth"); }
 
 static int is_weights(const char *name) {
 	static const char *const others[] = { ".json", ".yaml", ".yml", ".md", ".txt", ".py", ".wav" };
@@ -101,7 +102,7 @@ static void choose_weights(vocoder_files *f, const char *dir) {
 	char path[SN_PATH_MAX];
 	snprintf(f->weights, sizeof f->weights, "%s", dir);
 	if (f->layout == VOCODER_JIK876 && find_file(path, dir, is_step, 1)) strcpy(f->weights, path);
-	if (f->layout == VOCODER_NVIDIA && find_file(path, dir, is_waveglow, 0)) strcpy(f->weights, path);
+	if (f->layout == VOCODER_NVIDIA && (find_file(path, dir, is_waveglow, 0) || find_file(path, dir, is_torch, 0))) strcpy(f->weights, path);
 	if (f->layout == VOCODER_SPEECHBRAIN && sn_path_join(path, dir, "generator.ckpt")) strcpy(f->weights, path);
 	for (size_t i = 0; f->layout == VOCODER_COQUI && i < sizeof coqui / sizeof *coqui; i++)
 		if (sn_path_join(path, dir, coqui[i]) && exists(path)) {

@@ -220,12 +220,33 @@ static int read_json(sn_bpe *bpe, const char *path, char *err) {
 	return result;
 }
 
+/* What is not byte-level BPE is refused: its ids would be others. Parts that are missing or null change nothing. */
+static int check_tokenizer(const json_t *root, const char *path, char *err) {
+	static const char *const parts[][2] = { { "model", "BPE" }, { "pre_tokenizer", "ByteLevel" }, { "decoder", "ByteLevel" } };
+	const json_t *normalizer = json_object_get(root, "normalizer");
+	for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+		const char *type = json_string_value(json_object_get(json_object_get(root, parts[i][0]), "type"));
+		if (type && strcmp(type, parts[i][1]) != 0)
+			return sn_fail(err, SN_E_UNSUPPORTED, "%s: the %s '%.40s' is not known here; %s is", path, parts[i][0], type, parts[i][1]);
+	}
+	const char *type = json_string_value(json_object_get(normalizer, "type"));
+	int empty = json_is_array(json_object_get(normalizer, "normalizers")) && !json_array_size(json_object_get(normalizer, "normalizers"));
+	if (type && !empty)
+		return sn_fail(err, SN_E_UNSUPPORTED, "%s: the normalizer '%.40s' is not known for byte-level BPE", path, type);
+	return SN_OK;
+}
+
 /* {"model": {"vocab": {token: id}}, "added_tokens": [{"id": , "content": }]} */
 static int read_tokenizer(sn_bpe *bpe, const char *path, char *err) {
 	json_t *root;
 	int result = sn_json_file(&root, path, err);
 	if (result != SN_OK)
 		return result;
+	result = check_tokenizer(root, path, err);
+	if (result != SN_OK) {
+		json_decref(root);
+		return result;
+	}
 	json_t *vocab = json_object_get(json_object_get(root, "model"), "vocab"), *added = json_object(), *entry;
 	size_t i;
 	json_array_foreach(json_object_get(root, "added_tokens"), i, entry) {

@@ -179,6 +179,13 @@ static void damaged_vocabularies(void **state) {
 	expect_refused("tokenizer.json", "{\"added_tokens\": [{}], \"model\": {\"vocab\": {\"a\": 1}}}", SN_E_FORMAT, "added token 0");
 }
 
+/* Whatever else than byte-level BPE is in tokenizer.json is refused by its name. */
+static void other_tokenizers(void **state) {
+	expect_refused("tokenizer.json", "{\"model\": {\"type\": \"Unigram\"}}", SN_E_UNSUPPORTED, "'Unigram'");
+	expect_refused("tokenizer.json", "{\"model\": {\"type\": \"BPE\"}, \"pre_tokenizer\": {\"type\": \"Metaspace\"}}", SN_E_UNSUPPORTED, "'Metaspace'");
+	expect_refused("tokenizer.json", "{\"model\": {\"type\": \"BPE\"}, \"normalizer\": {\"type\": \"Lowercase\"}}", SN_E_UNSUPPORTED, "'Lowercase'");
+}
+
 static void holes_and_lacking_merges(void **state) {
 	char dir[64], err[SN_ERRLEN] = "";
 	int32_t ids[4];
@@ -199,6 +206,7 @@ int main(void) {
 		cmocka_unit_test(hugging_face_directory), cmocka_unit_test(tokenizer_json_alone),  cmocka_unit_test(ctranslate2_lists),
 		cmocka_unit_test(special_tokens),         cmocka_unit_test(decoding_repairs_utf8), cmocka_unit_test(encoding_refuses),
 		cmocka_unit_test(one_word_of_a_megabyte), cmocka_unit_test(damaged_vocabularies),  cmocka_unit_test(holes_and_lacking_merges),
+		cmocka_unit_test(other_tokenizers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,6 +95,34 @@ static void speecht5_directory(void **state) {
 	sn_speecht5_text_close(&t);
 }
 
+/* A Unigram model of tokenizer.json, its ids by the tokenizers library. */
+static void tokenizer_json(void **state) {
+	json_t *all = load_json(FIXTURES "text/unigram_json.json"), *entry;
+	char dir[64], path[128], err[SN_ERRLEN] = "", *text = json_dumps(json_object_get(all, "json"), 0);
+	size_t i;
+	sn_spm *spm;
+	put_text(make_dir(dir), "tokenizer.json", text);
+	snprintf(path, sizeof path, "%s/tokenizer.json", dir);
+	spm = open_model(path);
+	json_array_foreach(json_object_get(all, "cases"), i, entry) {
+		int32_t ids[512];
+		int count;
+		assert_int_equal(sn_spm_encode(spm, text_of(entry, "text"), strlen(text_of(entry, "text")), ids, 512, &count, err), SN_OK);
+		expect_ids(text_of(entry, "text"), json_object_get(entry, "ids"), ids, count);
+	}
+	sn_spm_close(&spm);
+	free(text);
+	json_decref(all);
+	static const char *const refused[][2] = { { "{\"model\": {\"type\": \"WordLevel\"}}", "'WordLevel'" },
+		                                      { "{\"model\": {\"type\": \"Unigram\"}, \"normalizer\": {\"type\": \"NFKD\"}}", "'NFKD'" },
+		                                      { "{\"model\": {\"type\": \"Unigram\"}, \"pre_tokenizer\": {\"type\": \"Digits\"}}", "'Digits'" } };
+	for (i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+		put_text(dir, "tokenizer.json", refused[i][0]);
+		expect_failure(sn_spm_open(&spm, path, err), SN_E_UNSUPPORTED, err, refused[i][1]);
+	}
+	drop_dir(dir, names);
+}
+
 static void expect_refused(const char *bytes, size_t size, int code, const char *says) {
 	char dir[64], path[128], err[SN_ERRLEN] = "";
 	sn_spm *spm;
@@ -166,7 +194,7 @@ static void encoding_refuses(void **state) {
 }
 
 int main(void) {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(every_type), cmocka_unit_test(speecht5_directory), cmocka_unit_test(damaged_models),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(every_type), cmocka_unit_test(speecht5_directory), cmocka_unit_test(tokenizer_json), cmocka_unit_test(damaged_models),
 		                                cmocka_unit_test(hostile_models), cmocka_unit_test(encoding_refuses) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

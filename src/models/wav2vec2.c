@@ -24,6 +24,7 @@ struct sn_wav2vec2_head {
 	char language[CODE_BYTES];
 	sn_ctc_vocab *vocab;
 	sn_weights *adapter;      /* NULL: the checkpoint's own */
+	int letters;
 	nn_exec *encoder;
 };
 
@@ -45,7 +46,7 @@ struct sn_wav2vec2 {
 	const char **languages;
 	/* the window in work */
 	int64_t count, frames, heard, made; /* samples; frames, those with audio, and those whose features are made */
-	int begun;
+	int begun, busy;
 };
 
 /* ---- sizes ---- */
@@ -230,6 +231,7 @@ static int head_open(sn_wav2vec2_head **out, sn_wav2vec2 *w, sn_ctc_vocab **voca
 	int code = open_adapter(w, h, &r, is_default, err);
 	r.files.adapter = h->adapter;
 	r.language = h->language;
+	h->letters = r.vocab;
 	if (code == SN_OK) code = compile(w, &r, 1, &h->encoder, err);
 	if (code != SN_OK) head_close(&h);
 	*out = h;
@@ -287,6 +289,8 @@ void sn_wav2vec2_give(sn_wav2vec2_head **head) {
 }
 
 const sn_ctc_vocab *sn_wav2vec2_vocab(const sn_wav2vec2_head *head) { return head->vocab; }
+
+int sn_wav2vec2_letters(const sn_wav2vec2_head *head) { return head->letters; }
 
 const char *sn_wav2vec2_language(const sn_wav2vec2_head *head) {
 	if (*head->language) return head->language;
@@ -364,8 +368,10 @@ int64_t sn_wav2vec2_frames(const sn_wav2vec2 *w, int64_t samples) { return out_f
 
 /* ---- running ---- */
 
-static void start(sn_wav2vec2_head *h, const float *pcm, int64_t samples, int64_t padded) {
+static int start(sn_wav2vec2_head *h, const float *pcm, int64_t samples, int64_t padded) {
 	sn_wav2vec2 *const w = h->model;
+	if (w->busy) return SN_AGAIN;
+	w->busy = 1;
 	memcpy(w->samples, pcm, (size_t)samples * sizeof *pcm);
 	memset(w->samples + samples, 0, (size_t)(padded - samples) * sizeof *pcm);
 	if (w->settings.normalise) wav2vec2_normalise(w->samples, samples);
@@ -373,14 +379,19 @@ static void start(sn_wav2vec2_head *h, const float *pcm, int64_t samples, int64_
 	w->frames = conv_frames(&w->settings, padded);
 	w->heard = conv_frames(&w->settings, samples);
 	w->made = w->begun = 0;
-	if (!w->settings.group_norm) return;
+	if (!w->settings.group_norm) return SN_OK;
 	const wav2vec2_first first = { w->settings.dim[0], w->settings.kernel[0], w->settings.step[0], w->first[0], w->first[1], w->first[2], w->first[3] };
 	wav2vec2_group_norm(&first, w->samples, padded, nn_exec_input(w->features, "scale"), nn_exec_input(w->features, "shift"));
+	return SN_OK;
 }
 
-void sn_wav2vec2_start(sn_wav2vec2_head *head, const float *pcm, int64_t samples) { start(head, pcm, samples, samples); }
+int sn_wav2vec2_start(sn_wav2vec2_head *head, const float *pcm, int64_t samples) { return start(head, pcm, samples, samples); }
 
-void sn_wav2vec2_start_padded(sn_wav2vec2_head *head, const float *pcm, int64_t samples, int64_t padded) { start(head, pcm, samples, padded); }
+int sn_wav2vec2_start_padded(sn_wav2vec2_head *head, const float *pcm, int64_t samples, int64_t padded) {
+	return start(head, pcm, samples, padded);
+}
+
+void sn_wav2vec2_end(sn_wav2vec2_head *head) { head->model->busy = 0; }
 
 static int64_t stride_of(const wav2vec2_settings *s) {
 	int64_t stride = 1;

@@ -43,14 +43,17 @@ const char *sn_wav2vec2_language(const sn_wav2vec2_head *head); /* "" where the 
 /* Frames of a window of so many samples; 0: too short to hear anything. */
 int64_t sn_wav2vec2_frames(const sn_wav2vec2 *wav2vec2, int64_t samples);
 
-/* One window at a time in a model, whatever its heads: start (at least `reach`, at most config->window samples; copied), next until
- * SN_OK (SN_AGAIN: more), then the logits [frames, letters of the vocabulary], borrowed until the next start. */
-void sn_wav2vec2_start(sn_wav2vec2_head *head, const float *pcm, int64_t samples);
-int sn_wav2vec2_next(sn_wav2vec2_head *head, int budget); /* budget: parts in 100 of a window's work, see nn_exec_next */
-const float *sn_wav2vec2_logits(const sn_wav2vec2_head *head, int64_t *frames);
+/* One window at a time in a model, whatever its heads: start (at least `reach`, at most config->window samples; copied; SN_AGAIN: the
+ * model is at work), next until SN_OK (SN_AGAIN: more), the logits [frames, letters of the vocabulary], and end, which gives the model
+ * back at any point. */
+int sn_wav2vec2_start(sn_wav2vec2_head *head, const float *pcm, int64_t samples);
+int sn_wav2vec2_next(sn_wav2vec2_head *head, int budget); /* budget: parts in 100 of the encoder's work, see nn_exec_next */
+const float *sn_wav2vec2_logits(const sn_wav2vec2_head *head, int64_t *frames); /* borrowed until end */
+int sn_wav2vec2_letters(const sn_wav2vec2_head *head);    /* of a frame: at least the vocabulary's blank is among them */
+void sn_wav2vec2_end(sn_wav2vec2_head *head);
 
 /* Debug plans, as a row of a padded batch: zeros follow up to `padded` samples, frames behind the audio are masked. */
-void sn_wav2vec2_start_padded(sn_wav2vec2_head *head, const float *pcm, int64_t samples, int64_t padded);
+int sn_wav2vec2_start_padded(sn_wav2vec2_head *head, const float *pcm, int64_t samples, int64_t padded);
 /* Debug plans: copies a named tensor of the last window, as nn_exec_tensor. "input_values" is the normalised window [samples]. */
 int sn_wav2vec2_tensor(sn_wav2vec2_head *head, const char *name, float **values, int *rank, int64_t *dims, char *err);
 

@@ -94,7 +94,7 @@ void sn_stt_ask(sn_stt *stt) {
 /* ---- the caller's side ---- */
 
 static const sn_stt_class *class_of(const sn_model *model) {
-	return model->whisper ? &sn_stt_whisper : NULL;
+	return model->whisper ? &sn_stt_whisper : model->wav2vec2 ? &sn_stt_ctc : NULL;
 }
 
 int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, char *err) {

@@ -39,6 +39,7 @@ static const golden_adapter *const adapters[] = {
 	&golden_vocoder,
 	&golden_speecht5, &golden_xvector,
 	&golden_yourtts,
+	&golden_wav2vec2,
 };
 
 /* ---- what adapters ask for ---- */

@@ -1,0 +1,454 @@
+/* Transcribing with Wav2Vec2: letters of frames, from windows of up to 30 s that overlap.
+ *
+ * A clip that fits one window is read as the reference reads it. Longer ones are cut every 26 s: each window is normalised on its own
+ * (its level, and the statistics of a group norm, which the reference takes over what it is given at once, so that a whole hour would
+ * mix all its voices), and ctc_track.h joins the windows' frames before anything is decoded. Segments end at pauses. */
+#include "speech/ctc.h"
+#include "speech/ctc_track.h"
+#include "speech/languages.h"
+#include "speech/stt.h"
+
+#include "base/clock.h"
+#include "models/wav2vec2.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OVERLAP 4.0       /* seconds that two windows share */
+#define PAUSE 0.5         /* that ends a segment, where there is also a delimiter */
+#define LONGEST 30.0      /* segment */
+#define PIECE 0.03        /* seconds that a step should take */
+#define PROMPT_BEAM 8     /* where words are listed and no beam is asked for */
+#define WORD_WEIGHT 1.5f  /* for each letter of a listed word: a letter 4.5 times less likely than another is as good */
+#define SURE_LANGUAGE 0.5f
+#define TEXT_MAX ((size_t)1 << 20)
+
+typedef struct stt_ctc {
+	sn_stt base;
+	const sn_wav2vec2_config *config;
+	/* options */
+	int beam, words;
+	char *prompt;             /* words to favour; NULL: none */
+	sn_model *asked;          /* a Whisper that will tell the language */
+	/* known with the language */
+	sn_wav2vec2_head *head;
+	const sn_ctc_vocab *vocab;
+	sn_ctc *search;
+	sn_ctc_track *track;
+	int letters, overlap;     /* values of a frame; frames that windows share */
+	float *rows;              /* [frames of a window, letters] */
+	sn_ctc_token *tokens;     /* of a segment: [frames of the longest], as are the next */
+	int32_t *ids;
+	sn_word *word;
+	size_t *word_at;          /* where its text begins */
+	/* the conductor's */
+	int64_t at, samples;      /* where the window in work, or the next one, begins; samples of the one in work */
+	int running, is_last, ended, windows;
+	int budget;
+} stt_ctc;
+
+/* ---- what a language brings ---- */
+
+static int frames_of(const stt_ctc *stt, double seconds) { return (int)(seconds * stt->config->sample_rate / stt->config->stride); }
+
+static int at_most(int value, int most) { return value < most ? value : most; }
+
+/* Words of the prompt as letters, one after another in `ids`; spaces and commas part them. */
+static int read_words(const stt_ctc *stt, int32_t *ids, int max, int *lengths, int *count, int *missing, char *err) {
+	static const char apart[] = " \t\r\n,;";
+	int used = 0;
+	for (const char *at = stt->prompt + strspn(stt->prompt, apart); *at; at += strspn(at, apart)) {
+		const size_t size = strcspn(at, apart);
+		int letters = 0, lost = 0;
+		const int result = sn_ctc_vocab_encode(stt->vocab, at, size, ids + used, max - used, &letters, &lost, err);
+		if (result != SN_OK)
+			return result;
+		*missing += lost > 0;
+		if (letters && !lost)
+			lengths[(*count)++] = letters;
+		used += lost ? 0 : letters;
+		at += size;
+	}
+	return SN_OK;
+}
+
+static int open_search(stt_ctc *stt, char *err) {
+	const sn_ctc_vocab_config *const v = sn_ctc_vocab_get_config(stt->vocab);
+	sn_ctc_options o = { .size = stt->letters, .blank = v->blank, .delimiter = v->delimiter, .beam = stt->beam, .weight = WORD_WEIGHT };
+	if (!stt->prompt)
+		return sn_ctc_open(&stt->search, &o, err);
+	const size_t room = strlen(stt->prompt) + 1; /* a letter has at least a byte */
+	int32_t *ids = malloc(room * sizeof *ids);
+	int *lengths = malloc(room * sizeof *lengths), missing = 0;
+	int result = ids && lengths ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the prompt");
+	if (result == SN_OK)
+		result = read_words(stt, ids, (int)room, lengths, &o.word_count, &missing, err);
+	o.words = ids;
+	o.lengths = lengths;
+	if (result == SN_OK)
+		result = sn_ctc_open(&stt->search, &o, err);
+	if (missing)
+		sn_notes_add(&stt->base.notes, "prompt", "%d words of the prompt have letters that the model does not write; they are not favoured",
+		             missing);
+	free(ids);
+	free(lengths);
+	return result;
+}
+
+/* Everything that depends on the letters, after `head` was taken. */
+static int prepare(stt_ctc *stt, char *err) {
+	const int window = (int)sn_wav2vec2_frames(stt->base.model->wav2vec2, stt->config->window);
+	const int longest = at_most(at_most(frames_of(stt, LONGEST), SN_CTC_MAX_FRAMES) + 2, SN_CTC_MAX_FRAMES);
+	stt->vocab = sn_wav2vec2_vocab(stt->head);
+	stt->letters = sn_wav2vec2_letters(stt->head);
+	stt->overlap = at_most(frames_of(stt, OVERLAP), window / 3);
+	const sn_ctc_vocab_config *const v = sn_ctc_vocab_get_config(stt->vocab);
+	const int pause = frames_of(stt, PAUSE);
+	const sn_ctc_track_options track = { .size = stt->letters, .blank = v->blank, .delimiter = v->delimiter, .window = window,
+		.overlap = stt->overlap, .margin = stt->overlap / 4, .pause = pause > 1 ? pause : 1, .most = longest };
+	int result = open_search(stt, err);
+	if (result == SN_OK)
+		result = sn_ctc_track_open(&stt->track, &track, err);
+	if (result != SN_OK)
+		return result;
+	stt->rows = malloc((size_t)window * (size_t)stt->letters * sizeof *stt->rows);
+	stt->tokens = malloc((size_t)longest * sizeof *stt->tokens);
+	stt->ids = malloc((size_t)longest * sizeof *stt->ids);
+	stt->word = malloc((size_t)longest * sizeof *stt->word);
+	stt->word_at = malloc((size_t)longest * sizeof *stt->word_at);
+	return stt->rows && stt->tokens && stt->ids && stt->word && stt->word_at ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for a session");
+}
+
+static int emit_language(stt_ctc *stt, const char *code, float confidence) {
+	return sn_stt_emit(&stt->base, &(sn_event){ .kind = SN_EVENT_LANGUAGE, .language = code, .language_confidence = confidence });
+}
+
+/* language NULL: the model's own. A name or code of the caller is tried as it is (the model's files may have it so), then by its short
+ * code. */
+static int take_language(stt_ctc *stt, const char *language, float confidence, char *err) {
+	sn_engine *engine = stt->base.engine;
+	char code[16];
+	pthread_mutex_lock(&engine->load_lock);
+	int result = sn_wav2vec2_take(&stt->head, stt->base.model->wav2vec2, language, err);
+	if (result == SN_E_UNSUPPORTED && sn_language_code(language, code, sizeof code) && strcmp(code, language) != 0)
+		result = sn_wav2vec2_take(&stt->head, stt->base.model->wav2vec2, language = code, NULL) == SN_OK ? SN_OK : result;
+	pthread_mutex_unlock(&engine->load_lock);
+	if (result == SN_OK)
+		result = prepare(stt, err);
+	if (result != SN_OK)
+		return result;
+	const char *known = sn_wav2vec2_language(stt->head);
+	if (!*known && language) {
+		known = sn_language_code(language, code, sizeof code) ? code : language;
+		if (!stt->config->language_count)
+			sn_notes_add(&stt->base.notes, "language_unchecked", "the model's files do not say which language it writes; \"%.40s\" was taken "
+			             "on trust", known);
+	}
+	return *known ? emit_language(stt, known, confidence) : SN_OK;
+}
+
+/* ---- asking which language it is ---- */
+
+/* The best installed Whisper that knows many languages. */
+static int find_whisper(stt_ctc *stt, char *err) {
+	sn_engine *engine = stt->base.engine;
+	const char *name;
+	for (int i = 0; (name = sn_store_default(engine->store, "transcribe", i)); i++) {
+		sn_model_place place;
+		if (sn_store_resolve(engine->store, name, &place, NULL) != SN_OK || strcmp(place.architecture, "whisper") != 0)
+			continue;
+		const int result = sn_model_load(&stt->asked, engine, name, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, err);
+		if (result != SN_OK)
+			return result;
+		if (sn_whisper_get_config(stt->asked->whisper)->multilingual)
+			return SN_OK;
+		sn_model_release(&stt->asked);
+	}
+	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" writes %d languages and cannot tell which one is spoken; give the language, or "
+	               "install a multilingual Whisper (\"whisper-base\"), which is asked then", stt->base.model->name,
+	               stt->config->language_count);
+}
+
+/* The language of the first window by a session of its own. code "": nothing was heard. */
+static int ask_whisper(stt_ctc *stt, char code[16], float *confidence, char *err) {
+	const sn_stt_options o = { .beam = 1, .fallback = SN_OFF, .vad = SN_OFF, .priority = stt->base.job.priority };
+	const int64_t window = stt->config->window;
+	sn_stt *inner = NULL;
+	*code = 0;
+	int result = sn_stt_open(&inner, stt->asked, &o, err);
+	if (result == SN_OK)
+		result = sn_stt_push(inner, stt->base.tape, (size_t)(stt->base.tape_count < window ? stt->base.tape_count : window), err);
+	if (result == SN_OK)
+		result = sn_stt_finish(inner, err);
+	sn_event event;
+	while (result == SN_OK && !*code && (result = sn_stt_pull(inner, &event, err)) == SN_OK)
+		if (event.kind == SN_EVENT_LANGUAGE) {
+			snprintf(code, 16, "%s", event.language);
+			*confidence = event.language_confidence;
+		}
+	sn_stt_close(&inner);
+	return result == SN_END ? SN_OK : result;
+}
+
+static int serve(sn_stt *base, char *err) {
+	stt_ctc *const stt = (stt_ctc *)base;
+	char code[16], why[SN_ERRLEN];
+	float confidence = 0;
+	int result = ask_whisper(stt, code, &confidence, err);
+	if (result != SN_OK)
+		return result;
+	if (!*code)
+		return take_language(stt, NULL, 0, err);
+	if (confidence < SURE_LANGUAGE)
+		sn_notes_add(&base->notes, "language_uncertain", "the language was taken for \"%s\" with a probability of only %.2f", code,
+		             (double)confidence);
+	result = take_language(stt, code, confidence, why);
+	if (result == SN_OK)
+		sn_model_release(&stt->asked);
+	return result == SN_OK ? SN_OK : sn_fail(err, result, "\"%s\" was heard by \"%s\": %.400s", code, stt->asked->name, why);
+}
+
+/* ---- opening ---- */
+
+static int set_options(stt_ctc *stt, const sn_stt_options *o, char *err) {
+	const char *name = stt->base.model->name;
+	if (o->task && strcmp(o->task, "transcribe") != 0 && strcmp(o->task, "translate") != 0)
+		return sn_fail(err, SN_E_ARGUMENT, "task \"%s\" is neither \"transcribe\" nor \"translate\"", o->task);
+	if (o->task && strcmp(o->task, "translate") == 0)
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" cannot translate; a multilingual Whisper can", name);
+	if (o->beam < 0 || o->beam > SN_MAX_BEAM)
+		return sn_fail(err, SN_E_ARGUMENT, "beam %d is outside 1 to %d", o->beam, SN_MAX_BEAM);
+	if (!(o->temperature >= 0 && o->temperature <= 1))
+		return sn_fail(err, SN_E_ARGUMENT, "temperature %g is outside 0 to 1", (double)o->temperature);
+	if (o->previous_tokens < 0 || o->batch < 0)
+		return sn_fail(err, SN_E_ARGUMENT, "previous_tokens %d and batch %d must not be negative", o->previous_tokens, o->batch);
+	if (o->temperature > 0)
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" draws no samples: its temperature is always 0", name);
+	if (o->prompt && strlen(o->prompt) > SN_MAX_PROMPT)
+		return sn_fail(err, SN_E_LIMIT, "the prompt has %zu bytes; at most %zu are taken", strlen(o->prompt), SN_MAX_PROMPT);
+	if (o->vad == SN_ON)
+		sn_notes_add(&stt->base.notes, "no_vad", "no voice activity detector is used: the model writes nothing where nobody speaks");
+	stt->words = o->words != SN_OFF;
+	stt->prompt = o->prompt && *o->prompt ? strdup(o->prompt) : NULL;
+	stt->beam = o->beam > 1 || stt->prompt ? o->beam ? o->beam : PROMPT_BEAM : 0;
+	if (o->prompt && *o->prompt && !stt->prompt)
+		return sn_fail(err, SN_E_MEMORY, "no memory for the prompt");
+	return SN_OK;
+}
+
+static int is_listed(const stt_ctc *stt, const char *language) {
+	for (int i = 0; i < stt->config->language_count; i++)
+		if (strcmp(stt->config->languages[i], language) == 0)
+			return 1;
+	return 0;
+}
+
+static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
+	stt_ctc *const stt = (stt_ctc *)base;
+	char code[16];
+	stt->config = sn_wav2vec2_get_config(base->model->wav2vec2);
+	stt->budget = 25;
+	const int given = o->language && *o->language && strcmp(o->language, "auto") != 0;
+	if (given && !is_listed(stt, o->language) && !sn_language_code(o->language, code, sizeof code))
+		return sn_fail(err, SN_E_ARGUMENT, "language \"%.40s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"",
+		               o->language);
+	const int result = set_options(stt, o, err);
+	if (result != SN_OK)
+		return result;
+	if (!given && stt->config->adapters && stt->config->language_count > 1)
+		return find_whisper(stt, err);
+	return take_language(stt, given ? o->language : NULL, 1, err);
+}
+
+static void close_session(sn_stt *base) {
+	stt_ctc *const stt = (stt_ctc *)base;
+	pthread_mutex_lock(&base->engine->load_lock);
+	sn_wav2vec2_give(&stt->head);
+	pthread_mutex_unlock(&base->engine->load_lock);
+	sn_model_release(&stt->asked);
+	sn_ctc_close(&stt->search);
+	sn_ctc_track_close(&stt->track);
+	free(stt->prompt);
+	free(stt->rows);
+	free(stt->tokens);
+	free(stt->ids);
+	free(stt->word);
+	free(stt->word_at);
+}
+
+/* ---- segments ---- */
+
+static int is_space(const stt_ctc *stt, int32_t id) {
+	const char *text = sn_ctc_vocab_text(stt->vocab, id, 0);
+	return id == sn_ctc_vocab_get_config(stt->vocab)->delimiter || (*text && !text[strspn(text, " ")]);
+}
+
+static double seconds_of(const stt_ctc *stt, int64_t frame) {
+	return (double)frame * stt->config->stride / stt->config->sample_rate;
+}
+
+/* Words of tokens [0, count), their texts one after another in `text`; where words are not parted, each letter is one. */
+static int make_words(stt_ctc *stt, const sn_ctc_cut *cut, int count, sn_buf *text) {
+	const int parted = sn_ctc_vocab_get_config(stt->vocab)->delimiter >= 0;
+	int words = 0;
+	for (int i = 0; i < count;) {
+		if (is_space(stt, stt->tokens[i].id)) {
+			i++;
+			continue;
+		}
+		sn_word *const w = &stt->word[words];
+		const size_t begin = stt->word_at[words] = text->size;
+		const int first = i;
+		double sum = 0;
+		for (; i < count && !is_space(stt, stt->tokens[i].id) && (parted || i == first); i++)
+			sum += (double)stt->tokens[i].logprob;
+		sn_ctc_vocab_decode(stt->vocab, stt->ids + first, i - first, 0, 0, text);
+		w->start = seconds_of(stt, cut->first + stt->tokens[first].first);
+		w->end = seconds_of(stt, cut->first + stt->tokens[i - 1].last + 1);
+		w->confidence = (float)exp(sum / (i - first));
+		if (text->size > begin) {
+			sn_buf_add(text, "", 1);
+			words++;
+		}
+	}
+	for (int i = 0; i < words && !text->failed; i++)
+		stt->word[i].text = text->data + stt->word_at[i];
+	return text->failed ? 0 : words;
+}
+
+static int deliver(stt_ctc *stt, const sn_ctc_cut *cut) {
+	const sn_ctc_vocab_config *const v = sn_ctc_vocab_get_config(stt->vocab);
+	const int count = sn_ctc_decode(stt->search, cut->logprobs, cut->frames, stt->tokens);
+	int first = count, last = -1, spoken = 0, result = SN_OK;
+	double sum = 0;
+	for (int i = 0; i < count; i++) {
+		stt->ids[i] = stt->tokens[i].id;
+		if (is_space(stt, stt->ids[i]))
+			continue;
+		first = first < i ? first : i;
+		last = i;
+		sum += (double)stt->tokens[i].logprob;
+		spoken++;
+	}
+	if (!spoken)
+		return SN_OK;
+	sn_buf text, words;
+	sn_buf_init(&text, TEXT_MAX);
+	sn_buf_init(&words, TEXT_MAX);
+	for (int i = 0; i < cut->spaces && stt->base.segments; i++)
+		sn_buf_text(&text, v->replacement);
+	result = sn_ctc_vocab_decode(stt->vocab, stt->ids, count, 0, 0, &text);
+	const int word_count = stt->words && result == SN_OK ? make_words(stt, cut, count, &words) : 0;
+	const double end = seconds_of(stt, cut->first + stt->tokens[last].last + 1);
+	if (result == SN_OK)
+		result = text.failed ? text.failed : words.failed;
+	if (result != SN_OK)
+		sn_fail(stt->base.message, result, "no memory for the text of a segment");
+	else if (text.size)
+		result = sn_stt_emit(&stt->base, &(sn_event){ .kind = SN_EVENT_SEGMENT, .position = end, .segment = {
+			.id = stt->base.segments++, .start = seconds_of(stt, cut->first + stt->tokens[first].first), .end = end, .text = text.data,
+			.tokens = stt->ids, .token_count = count, .avg_logprob = (float)(sum / spoken), .confidence = (float)exp(sum / spoken),
+			.words = word_count ? stt->word : NULL, .word_count = word_count } });
+	sn_buf_free(&text);
+	sn_buf_free(&words);
+	return result;
+}
+
+/* ---- steps ---- */
+
+/* A piece of the window in work; its frames go onto the track at the end. */
+static int read_window(stt_ctc *stt) {
+	const double start = sn_now();
+	if (sn_wav2vec2_next(stt->head, stt->budget) == SN_AGAIN) {
+		const double wanted = stt->budget * PIECE / (sn_now() - start + 1e-6);
+		stt->budget = wanted < 1 ? 1 : wanted > 100 ? 100 : (int)wanted;
+		return SN_OK;
+	}
+	int64_t frames;
+	const float *const logits = sn_wav2vec2_logits(stt->head, &frames);
+	memcpy(stt->rows, logits, (size_t)(frames * stt->letters) * sizeof *logits);
+	sn_wav2vec2_end(stt->head);
+	stt->running = 0;
+	sn_sched_wake_all(stt->base.engine->sched); /* others wait for the model */
+	sn_ctc_log_softmax(stt->rows, frames, stt->letters);
+	sn_ctc_track_add(stt->track, stt->at / stt->config->stride, stt->rows, (int)frames, stt->is_last);
+	stt->ended = stt->is_last;
+	sn_stt_moved(&stt->base, stt->at + stt->samples);
+	stt->at += (frames - stt->overlap) * stt->config->stride;
+	sn_stt_trim(&stt->base, stt->at);
+	return SN_OK;
+}
+
+/* Begins the next window when its samples are there. SN_AGAIN: they are not, or the model is at work for others. */
+static int begin_window(stt_ctc *stt) {
+	const int64_t there = sn_stt_tape_end(&stt->base) - stt->at;
+	const int64_t samples = there < stt->config->window ? there : stt->config->window;
+	if (stt->ended || (samples < stt->config->window && !stt->base.at_end))
+		return SN_AGAIN;
+	const int64_t frames = sn_wav2vec2_frames(stt->base.model->wav2vec2, samples);
+	if (frames <= (stt->windows ? stt->overlap : 0)) { /* nothing that was not read before */
+		sn_ctc_track_end(stt->track);
+		stt->ended = 1;
+		return SN_OK;
+	}
+	if (sn_wav2vec2_start(stt->head, stt->base.tape + (stt->at - stt->base.tape_first), samples) != SN_OK)
+		return SN_AGAIN;
+	stt->running = 1;
+	stt->windows++;
+	stt->samples = samples;
+	stt->is_last = stt->base.at_end && samples == there;
+	return SN_OK;
+}
+
+static void conclude(stt_ctc *stt) {
+	const int64_t samples = sn_stt_tape_end(&stt->base);
+	const double seconds = (double)samples / stt->config->sample_rate;
+	sn_notes *const notes = &stt->base.notes;
+	if (samples == 0)
+		sn_notes_add(notes, "no_audio", "there are no samples in the audio");
+	else if (!stt->windows)
+		sn_notes_add(notes, "too_short", "%.4f s are too short for a letter", seconds);
+	else if (!stt->base.segments)
+		sn_notes_add(notes, "no_text", "the model wrote no letters for %.2f s of audio", seconds);
+	sn_stt_conclude(&stt->base);
+}
+
+static int work(sn_stt *base, int full) {
+	stt_ctc *const stt = (stt_ctc *)base;
+	sn_ctc_cut cut;
+	if (stt->running)
+		return read_window(stt);
+	if (full)
+		return SN_AGAIN;
+	if (!stt->head) {
+		const int enough = base->at_end || base->tape_count >= stt->config->window;
+		if (enough && base->tape_count)
+			sn_stt_ask(base);
+		else if (enough)
+			conclude(stt);
+		return enough ? SN_AGAIN : sn_stt_intake(base);
+	}
+	if (sn_ctc_track_next(stt->track, &cut))
+		return deliver(stt, &cut);
+	if (stt->ended && base->at_end) {
+		conclude(stt);
+		return SN_AGAIN;
+	}
+	const int result = begin_window(stt);
+	const int waits = !stt->ended && sn_stt_tape_end(base) - stt->at >= stt->config->window; /* for the model, which others use */
+	return result == SN_AGAIN && !waits ? sn_stt_intake(base) : result;
+}
+
+static void leave(sn_stt *base) {
+	stt_ctc *const stt = (stt_ctc *)base;
+	if (!stt->running)
+		return;
+	sn_wav2vec2_end(stt->head);
+	stt->running = 0;
+	sn_sched_wake_all(base->engine->sched);
+}
+
+const sn_stt_class sn_stt_ctc = { .size = sizeof(stt_ctc), .open = open_session, .work = work, .leave = leave, .serve = serve,
+	.close = close_session };

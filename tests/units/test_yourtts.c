@@ -94,6 +94,25 @@ static float *speak(voice_model *v, const char *text, const sn_synth_options *o,
 	return pcm;
 }
 
+static void text_becomes_the_references_ids(void **state) {
+	voice_model v = opened();
+	char err[SN_ERRLEN] = "", path[PATH_MAX];
+	sn_synth_options french = usual;
+	sn_weights *expected;
+	int64_t ids[64];
+	french.language = "fr-fr";
+	const said s = encoded(&v, "Hello, is this you?", &french);
+	snprintf(path, sizeof path, "%s/expected.safetensors", fixture);
+	assert_int_equal(sn_weights_open(&expected, path, err), SN_OK);
+	const sn_weight *const t = sn_weights_find(expected, "input_ids");
+	assert_int_equal(s.count, t->dims[0]);
+	assert_true(sn_weight_integers(t, 0, s.count, ids));
+	for (int i = 0; i < s.count; i++) assert_int_equal(s.ids[i], ids[i]);
+	assert_int_equal(s.parts, 1);
+	sn_weights_close(&expected);
+	close_model(&v);
+}
+
 static void text_becomes_sound(void **state) {
 	voice_model v = opened();
 	int64_t count, again_count, slow_count;
@@ -575,6 +594,7 @@ static int remove_folder(void **state) {
 
 int main(int argc, char **argv) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(text_becomes_the_references_ids),
 		cmocka_unit_test(text_becomes_sound),
 		cmocka_unit_test(frames_can_be_forced),
 		cmocka_unit_test(what_the_model_can_is_said),

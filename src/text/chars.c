@@ -1,17 +1,16 @@
 #include "text/chars.h"
 
 #include "base/buf.h"
-#include "base/json.h"
-#include "base/map.h"
+#include "text/files.h"
+#include "text/marks.h"
+#include "text/utf8.h"
 #include "text/validate.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unicode/uchar.h>
 #include <unicode/uloc.h>
-#include <unicode/ustring.h>
 #include <unicode/utf8.h>
 
 #define MAX_VOCABULARY 65536
@@ -96,13 +95,6 @@ static int read_vocabulary(sn_chars *chars, json_t *vocabulary, const char *path
 	return SN_OK;
 }
 
-/* A token is a text, or an object with its content. */
-static const char *token_text(const json_t *config, const char *key, const char *fallback) {
-	const json_t *token = json_object_get(config, key);
-	const char *text = json_string_value(json_is_object(token) ? json_object_get(token, "content") : token);
-	return text ? text : fallback;
-}
-
 /* Checkpoints name languages by ISO 639-3 ("eng"); all else here knows those of two letters, where there is one. */
 static void set_language(sn_chars *chars, const char *text) {
 	const int size = sizeof chars->config.language;
@@ -113,7 +105,7 @@ static void set_language(sn_chars *chars, const char *text) {
 }
 
 static int read_config(sn_chars *chars, json_t *config, const json_t *vocabulary, const char *path, char *err) {
-	const char *unknown = token_text(config, "unk_token", "<unk>");
+	const char *unknown = sn_text_token(config, "unk_token", "<unk>");
 	const json_t *unknown_id = json_object_get(vocabulary, unknown), *language = json_object_get(config, "language");
 	chars->unknown = unknown_id ? (int32_t)json_integer_value(unknown_id) : -1;
 	if (json_is_string(language))
@@ -126,57 +118,34 @@ static int read_config(sn_chars *chars, json_t *config, const json_t *vocabulary
 	if (result == SN_OK)
 		result = sn_json_bool(config, "is_uroman", &chars->config.uroman, path, err);
 	if (result == SN_OK)
-		result = add_special(chars, token_text(config, "pad_token", "<pad>"), vocabulary, path, err);
+		result = add_special(chars, sn_text_token(config, "pad_token", "<pad>"), vocabulary, path, err);
 	if (result == SN_OK)
 		result = add_special(chars, unknown, vocabulary, path, err);
 	const char *id;
 	json_t *token;
 	json_object_foreach(json_object_get(config, "added_tokens_decoder"), id, token) {
-		const char *text = token_text(token, "content", "");
+		const char *text = sn_text_token(token, "content", "");
 		if (result == SN_OK && *text)
 			result = add_special(chars, text, vocabulary, path, err);
 	}
 	return result;
 }
 
-static int file_path(char *path, const char *dir, const char *name, char *err) {
-	int length = snprintf(path, PATH_MAX, "%s/%s", dir, name);
-	if (length < 0 || length >= PATH_MAX)
-		return sn_fail(err, SN_E_LIMIT, "the path '%.100s.../%s' is too long", dir, name);
-	return SN_OK;
-}
-
-/* Of tokenizer_config.json only texts and booleans are read, so its integers may become reals: published ones hold a
- * "model_max_length" of 10^30, which no integer can be. */
-static int read_loosely(json_t **out, const char *path, char *err) {
-	sn_map map;
-	json_error_t where;
-	int result = sn_map_open(&map, path, err);
-	if (result != SN_OK)
-		return result;
-	if (map.size > SN_JSON_MAX)
-		result = sn_fail(err, SN_E_LIMIT, "%s has %zu bytes; at most %zu are read as JSON", path, map.size, SN_JSON_MAX);
-	else if (!(*out = json_loadb(map.data ? (const char *)map.data : "", map.size, JSON_DECODE_INT_AS_REAL, &where)))
-		result = sn_fail(err, SN_E_FORMAT, "%s is not valid JSON: line %d: %s", path, where.line, where.text);
-	sn_map_close(&map);
-	return result;
-}
-
 int sn_chars_open(sn_chars **out, const char *dir, char *err) {
-	char vocabulary_path[PATH_MAX], config_path[PATH_MAX];
+	char vocabulary_path[SN_PATH_MAX], config_path[SN_PATH_MAX];
 	json_t *vocabulary = NULL, *config = NULL;
 	sn_chars *chars = calloc(1, sizeof *chars);
 	int result = chars ? SN_OK : sn_fail(err, SN_E_MEMORY, "out of memory for a tokenizer");
 	if (result == SN_OK) {
 		chars->config = (sn_chars_config){ .add_blank = 1, .normalize = 1, .phonemize = 1 };
-		result = file_path(vocabulary_path, dir, "vocab.json", err);
+		result = sn_text_path(vocabulary_path, dir, "vocab.json", err);
 	}
 	if (result == SN_OK)
-		result = file_path(config_path, dir, "tokenizer_config.json", err);
+		result = sn_text_path(config_path, dir, "tokenizer_config.json", err);
 	if (result == SN_OK)
-		result = sn_json_file(&vocabulary, vocabulary_path, err);
+		result = sn_text_json(&vocabulary, dir, "vocab.json", 0, 0, err);
 	if (result == SN_OK)
-		result = read_loosely(&config, config_path, err);
+		result = sn_text_json(&config, dir, "tokenizer_config.json", 0, 1, err);
 	if (result == SN_OK)
 		result = read_vocabulary(chars, vocabulary, vocabulary_path, err);
 	if (result == SN_OK)
@@ -210,27 +179,6 @@ static const special *special_at(const sn_chars *chars, const char *text, size_t
 	return longest;
 }
 
-static void add_character(sn_buf *out, int32_t c) {
-	uint8_t bytes[4];
-	int32_t length = 0;
-	U8_APPEND_UNSAFE(bytes, length, c);
-	sn_buf_add(out, bytes, (size_t)length);
-}
-
-/* Each character by itself, as the reference does: no context. */
-static void add_lower(sn_buf *out, int32_t c) {
-	UChar upper[2], lower[8];
-	int32_t length = 0, count;
-	UErrorCode status = U_ZERO_ERROR;
-	U16_APPEND_UNSAFE(upper, length, c);
-	count = u_strToLower(lower, 8, upper, length, "", &status);
-	for (int32_t i = 0; i < count && U_SUCCESS(status);) {
-		int32_t l;
-		U16_NEXT(lower, i, count, l);
-		add_character(out, l);
-	}
-}
-
 /* Lower case, except what the vocabulary has as it is. */
 static int lower_case(const sn_chars *chars, const char *text, size_t size, sn_buf *out, char *err) {
 	int lower = chars->config.normalize, romanian = strcmp(chars->config.language, "ro") == 0;
@@ -250,11 +198,11 @@ static int lower_case(const sn_chars *chars, const char *text, size_t size, sn_b
 			               "this voice was trained on romanised text and '%.*s' is not in ASCII: romanise the text first (uroman)", i - at,
 			               text + at);
 		if (romanian && (c == 0x21b || (lower && c == 0x21a)))
-			add_character(out, 0x163);
+			sn_utf8_add(out, 0x163);
 		else if (lower && find(chars, c) < 0)
-			add_lower(out, c);
+			sn_utf8_add_lower(out, c);
 		else
-			add_character(out, c);
+			sn_utf8_add(out, c);
 	}
 	return out->failed ? sn_fail(err, out->failed, "the text is too long") : SN_OK;
 }
@@ -269,7 +217,7 @@ static int keep_known(const sn_chars *chars, const sn_buf *in, sn_buf *out, int 
 		*missing += !known && !white;
 		if (!known || (white && !out->size))
 			continue;
-		add_character(out, c);
+		sn_utf8_add(out, c);
 		if (!white)
 			end = out->size;
 	}
@@ -279,51 +227,12 @@ static int keep_known(const sn_chars *chars, const sn_buf *in, sn_buf *out, int 
 
 /* ---- phonemes: espeak's, with the punctuation of the text kept between them ---- */
 
-static int is_mark(int32_t c) {
-	static const int32_t marks[] = { ';', ':', ',', '.', '!', '?', 0xa1, 0xbf, 0x2014, 0x2026, '"', 0xab, 0xbb, 0x201c, 0x201d };
-	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
-		if (c == marks[i])
-			return 1;
-	return 0;
-}
-
-/* The length of what holds only marks and white space, with at least one mark; 0 when text does not start so. */
-static size_t marks_at(const char *text, size_t size) {
-	int32_t i = 0, marks = 0;
-	while (i < (int32_t)size) {
-		int32_t next = i, c;
-		U8_NEXT((const uint8_t *)text, next, (int32_t)size, c);
-		if (!is_mark(c) && !u_isUWhiteSpace(c))
-			break;
-		marks |= is_mark(c);
-		i = next;
-	}
-	return marks ? (size_t)i : 0;
-}
-
-static int add_phonemes(sn_phonemizer *phonemizer, const char *text, size_t size, sn_buf *out, char *err) {
-	sn_clauses clauses;
-	int result = sn_phonemizer_run(phonemizer, "en-us", text, size, &clauses, err);
-	if (result != SN_OK)
-		return result;
-	for (int i = 0; i < clauses.count; i++) {
-		const char *phonemes = clauses.items[i].phonemes;
-		while (*phonemes == ' ')
-			phonemes++;
-		if (i && *phonemes)
-			sn_buf_text(out, " ");
-		sn_buf_text(out, phonemes);
-	}
-	sn_clauses_free(&clauses);
-	return SN_OK;
-}
-
 static void add_marks(sn_buf *out, const char *text, size_t size) {
 	for (int32_t i = 0; i < (int32_t)size;) {
 		int32_t c;
 		U8_NEXT((const uint8_t *)text, i, (int32_t)size, c);
 		if (!u_isUWhiteSpace(c))
-			add_character(out, c);
+			sn_utf8_add(out, c);
 		else if (!out->size || out->data[out->size - 1] != ' ')
 			sn_buf_text(out, " ");
 	}
@@ -333,10 +242,10 @@ static int phonemize(sn_phonemizer *phonemizer, const sn_buf *in, sn_buf *out, c
 	const char *text = in->data ? in->data : "";
 	int result = phonemizer ? SN_OK : sn_fail(err, SN_E_DEPENDENCY, "this voice needs a phonemizer");
 	for (size_t i = 0, start = 0; result == SN_OK && i <= in->size;) {
-		size_t marks = marks_at(text + i, in->size - i);
+		size_t marks = sn_marks_at(text + i, in->size - i);
 		if (marks || i == in->size) {
 			if (i > start)
-				result = add_phonemes(phonemizer, text + start, i - start, out, err);
+				result = sn_marks_phonemes(phonemizer, "en-us", text + start, i - start, " ", out, err);
 			add_marks(out, text + i, marks);
 			start = i + marks;
 		}

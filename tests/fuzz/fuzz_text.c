@@ -1,9 +1,17 @@
 /* Reads hostile tokenizer files and texts. The first byte of an input chooses what the rest is. */
+#include "text/arpabet.h"
 #include "text/bpe.h"
 #include "text/chars.h"
+#include "text/cleaners.h"
+#include "text/coqui.h"
+#include "text/ctc_vocab.h"
+#include "text/numbers.h"
 #include "text/piper.h"
+#include "text/sentencepiece.h"
 #include "text/sentences.h"
+#include "text/symbols.h"
 #include "text/validate.h"
+#include "text/wordpiece.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +116,136 @@ static void try_text(const char *text, size_t size) {
 	sn_spans_free(&spans);
 }
 
+static void expect_inside(const int32_t *ids, int count, int size) {
+	for (int i = 0; i < count; i++)
+		if (ids[i] < 0 || ids[i] >= size)
+			abort();
+}
+
+static void try_pieces(const char *path) {
+	char err[SN_ERRLEN] = "";
+	int32_t ids[MOST_IDS];
+	int count;
+	sn_spm *spm;
+	sn_buf out;
+	int result = sn_spm_open(&spm, path, err);
+	if (!expect(result, spm, err))
+		return;
+	if (sn_spm_encode(spm, sample, strlen(sample), ids, MOST_IDS, &count, err) == SN_OK) {
+		expect_inside(ids, count, sn_spm_get_config(spm)->size);
+		sn_buf_init(&out, 1 << 20);
+		sn_spm_decode(spm, ids, count, &out);
+		sn_buf_free(&out);
+	}
+	sn_spm_close(&spm);
+}
+
+static void try_words(const char *dir) {
+	char err[SN_ERRLEN] = "";
+	int32_t ids[MOST_IDS];
+	int count;
+	sn_wordpiece *words;
+	int result = sn_wordpiece_open(&words, dir, err);
+	if (!expect(result, words, err))
+		return;
+	if (sn_wordpiece_encode(words, sample, strlen(sample), ids, MOST_IDS, &count, err) == SN_OK)
+		expect_inside(ids, count, sn_wordpiece_get_config(words)->size);
+	sn_wordpiece_close(&words);
+}
+
+static void try_ctc(const char *dir) {
+	char err[SN_ERRLEN] = "";
+	int32_t ids[MOST_IDS];
+	int count;
+	sn_ctc_vocab *v;
+	sn_buf out;
+	int result = sn_ctc_vocab_open(&v, dir, NULL, err);
+	if (!expect(result, v, err))
+		return;
+	if (sn_ctc_vocab_encode(v, sample, strlen(sample), ids, MOST_IDS, &count, NULL, err) == SN_OK)
+		expect_inside(ids, count, sn_ctc_vocab_get_config(v)->size);
+	for (int i = 0; i < MOST_IDS; i++)
+		ids[i] = i - 8;
+	sn_buf_init(&out, 1 << 20);
+	sn_ctc_vocab_decode(v, ids, MOST_IDS, 1, 1, &out);
+	sn_buf_free(&out);
+	sn_ctc_vocab_close(&v);
+}
+
+static void try_coqui(const char *path) {
+	char err[SN_ERRLEN] = "";
+	int32_t ids[MOST_IDS];
+	int count;
+	sn_coqui *coqui;
+	int result = sn_coqui_open(&coqui, path, err);
+	if (!expect(result, coqui, err))
+		return;
+	if (!sn_coqui_get_config(coqui)->phonemes && sn_coqui_encode(coqui, NULL, NULL, sample, strlen(sample), ids, MOST_IDS, &count, NULL, err) == SN_OK)
+		expect_inside(ids, count, sn_coqui_get_config(coqui)->size + 1);
+	sn_coqui_close(&coqui);
+}
+
+static void try_phones(const char *dir) {
+	char err[SN_ERRLEN] = "";
+	int32_t ids[MOST_IDS];
+	int count;
+	sn_phones *phones;
+	int result = sn_phones_open(&phones, dir, err);
+	if (!expect(result, phones, err))
+		return;
+	if (sn_phones_ids(phones, "HH AH0 L OW2 , | XX ?", ids, MOST_IDS, &count, NULL, err) == SN_OK)
+		expect_inside(ids, count, sn_phones_get_config(phones)->size);
+	sn_phones_close(&phones);
+}
+
+/* Text that is read, cleaned and taken for IPA. */
+static void try_reading(const char *text, size_t size) {
+	static const char *const names[] = { "english_cleaners", "french_cleaners", "basic_turkish_cleaners", "italian_cleaners", "tacotron2" };
+	static const char *const languages[] = { "en", "de", "fr", "zh", "xx" };
+	char err[SN_ERRLEN] = "";
+	int32_t ids[MOST_IDS];
+	int count;
+	sn_buf out;
+	if (!size)
+		return;
+	int choice = (uint8_t)*text++ % 5;
+	sn_buf_init(&out, 1 << 20);
+	if (sn_text_numbers(&out, text, --size, languages[choice], err) != SN_OK && !*err)
+		abort();
+	sn_buf_clear(&out);
+	sn_text_numbers_speecht5(&out, text, size, err);
+	sn_buf_clear(&out);
+	sn_clean(&out, names[choice], NULL, text, size, err);
+	sn_buf_clear(&out);
+	sn_arpabet_from_ipa(text, size, &out);
+	sn_buf_free(&out);
+	if (sn_symbols_encode(text, size, ids, MOST_IDS, &count, NULL, err) == SN_OK)
+		expect_inside(ids, count, SN_SYMBOLS);
+}
+
+/* Kinds that a small letter stands for. */
+static void try_kind(int kind, const char *dir, const uint8_t *data, size_t size) {
+	static const char *const names[] = { "m.model", "tokenizer.json", "vocab.txt", "tokenizer.json", "vocab.json", "config.json", "vocab.json" };
+	char path[256];
+	if (kind == 7) {
+		try_reading((const char *)data, size);
+		return;
+	}
+	snprintf(path, sizeof path, "%s/%s", dir, names[kind]);
+	write_file(dir, names[kind], data, size);
+	if (kind < 2)
+		try_pieces(path);
+	else if (kind < 4)
+		try_words(dir);
+	else if (kind == 4)
+		try_ctc(dir);
+	else if (kind == 5)
+		try_coqui(path);
+	else
+		try_phones(dir);
+	remove_file(dir, names[kind]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	static const char *const names[] = { "vocabulary.txt", "vocabulary.json", "vocab.json", "tokenizer.json", "vocab.json", "voice.json",
 		                                 "text" };
@@ -117,6 +255,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (!size || (!made && !mkdtemp(dir)))
 		return 0;
 	made = 1;
+	if (data[0] >= 'a') {
+		try_kind((data[0] - 'a') % 8, dir, data + 1, size - 1);
+		return 0;
+	}
 	int kind = data[0] % 7;
 	if (kind == 6) {
 		try_text((const char *)data + 1, size - 1);

@@ -1,6 +1,7 @@
 /* Speaking with small VITS checkpoints: what must not depend on chunks, threads or earlier utterances, and what damaged ones get.
  * test_vits FOLDER: holds vits-dp, vits-sdp and vits-sdp-multispeaker. */
 #include "base/json.h"
+#include "models/synth.h"
 #include "models/vits_internal.h"
 
 #include <limits.h>
@@ -201,6 +202,70 @@ static void given_noise_must_fit(void **state) {
 	close_voice(&v);
 }
 
+/* ---- as sessions see it ---- */
+
+static int take(void *payload, const int32_t *symbols, int count, size_t bytes, char *err) {
+	memcpy(payload, symbols, (size_t)count * sizeof *symbols);
+	return count;
+}
+
+static void the_class_speaks_as_the_model_does(void **state) {
+	const sn_synth_class *const cls = &sn_synth_vits;
+	char err[SN_ERRLEN] = "", path[PATH_MAX];
+	voice v = fixture("vits-sdp-multispeaker", 2);
+	sn_vits_options own = { .speaker = 3, .noise_scale = -1, .noise_duration = -1, .seed = 7 };
+	own.length_scale = sn_vits_get_config(v.vits)->length_scale / 0.5f;
+	int64_t count, had = 0;
+	float *const pcm = speak(&v, &own, 32, &count), *const again = malloc((size_t)(count + 4096) * sizeof *again);
+	const sn_load_options load = { .pool = v.pool, .dir = path };
+	sn_voice voice;
+	sn_synth_options o = { .voice = &voice, .speed = 0.5f, .noise_scale = -1, .noise_duration = -1, .seed = 7 };
+	void *model, *stream;
+	int frames, extra, code = SN_OK;
+	assert_non_null(again);
+	snprintf(path, sizeof path, "%s/vits-sdp-multispeaker", fixtures);
+	assert_true(cls->accepts(path));
+	assert_false(sn_synth_yourtts.accepts(path));
+	assert_int_equal(cls->open(&model, &load, err), SN_OK);
+	assert_int_equal(cls->facts(model)->speakers, 5);
+	assert_int_equal(cls->facts(model)->width, cls->facts(model)->hop);
+	assert_int_equal(cls->voice(model, "3", &voice, err), SN_OK);
+	assert_int_equal(cls->stream_new(&stream, model, err), SN_OK);
+	assert_int_equal(cls->start(stream, ids, COUNT, &o, err), SN_OK);
+	for (; code == SN_OK; had += (int64_t)frames * cls->facts(model)->hop)
+		code = cls->next(stream, 32, again + had, &frames, &extra, err);
+	assert_int_equal(code, SN_END);
+	assert_same(pcm, count, again, had);
+	voice.speaker = -1;
+	assert_int_equal(cls->start(stream, ids, COUNT, &o, err), SN_E_ARGUMENT);
+	assert_int_equal(cls->voice(model, "5", &voice, err), SN_E_NOT_FOUND);
+	assert_non_null(strstr(err, "5, numbered from 0"));
+	cls->stream_free(&stream);
+	cls->close(&model);
+	assert_null(model);
+	free(pcm);
+	free(again);
+	close_voice(&v);
+}
+
+static void the_class_makes_ids_of_text(void **state) {
+	char err[SN_ERRLEN] = "", path[PATH_MAX];
+	int32_t symbols[256] = { 0 };
+	void *model;
+	int missing = -1;
+	nn_pool *pool;
+	assert_int_equal(nn_pool_open(&pool, 1, err), SN_OK);
+	const sn_load_options load = { .pool = pool, .dir = path };
+	snprintf(path, sizeof path, "%s/vits-sdp", fixtures);
+	assert_int_equal(sn_synth_vits.open(&model, &load, err), SN_OK);
+	const int count = sn_synth_vits.encode(model, NULL, "hello", 5, NULL, take, symbols, &missing, err);
+	assert_int_equal(count, 11); /* blanks around each letter */
+	assert_int_equal(missing, 0);
+	assert_true(symbols[5] == symbols[7] && symbols[1] != symbols[3]);
+	sn_synth_vits.close(&model);
+	nn_pool_close(&pool);
+}
+
 /* ---- what a chunk depends on, and which files a voice has ---- */
 
 static void a_convolution_reaches_as_far_as_it_is_dilated(void **state) {
@@ -386,6 +451,8 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(slower_speech_is_longer_and_durations_say_so),
 		cmocka_unit_test(wrong_requests_get_a_sentence),
 		cmocka_unit_test(given_noise_must_fit),
+		cmocka_unit_test(the_class_speaks_as_the_model_does),
+		cmocka_unit_test(the_class_makes_ids_of_text),
 		cmocka_unit_test(damaged_checkpoints_are_refused_by_name),
 		cmocka_unit_test(more_parts_than_are_run_are_refused),
 		cmocka_unit_test(a_convolution_reaches_as_far_as_it_is_dilated),

@@ -484,9 +484,9 @@ typedef struct sn_voice_facts {
 } sn_voice_facts;
 
 /* Adds a voice to the bank. `path` is one of: audio of a voice in any format that is read, at least a second of it and at most the
- * first minute (model: one that embeds, it makes the embedding now; NULL: the clip itself is kept); an embedding (.npy) or preset
- * (.npz), which must fit the model where one is given; a directory that sn_voice_export wrote. facts may be NULL. The voice appears
- * whole or not at all.
+ * first minute (model: a speaker encoder, or one that speaks and embeds; it makes the embedding now. NULL: the clip itself is kept);
+ * an embedding (.npy) or preset (.npz), which must fit the model where one is given; a directory that sn_voice_export wrote. facts
+ * may be NULL. The voice appears whole or not at all.
  * Returns SN_OK, SN_E_ARGUMENT (a bad name, one that is taken, a clip that is too short, a file that does not fit the model),
  * SN_E_UNSUPPORTED (the model makes no embeddings), SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_LIMIT (SN_MAX_VOICES), SN_E_IO,
  * SN_E_NO_SPACE, SN_E_MEMORY. */

@@ -127,7 +127,9 @@ static void print_info(const sn_model_info *m) {
 	const char *can[MAX_CAN];
 	printf("name          %s\npath          %s\narchitecture  %s\ntask          %s\n", m->name, m->path, m->architecture,
 	       tasks[m->task]);
-	printf("dtype         %s\nparameters    %.3f million\n", m->precision, (double)m->parameters * 1e-6);
+	printf("dtype         %s\n", m->precision);
+	if (m->parameters)
+		printf("parameters    %.3f million\n", (double)m->parameters * 1e-6);
 	if (m->sample_rate)
 		printf("sample rate   %d Hz\n", m->sample_rate);
 	print_list("languages", m->languages, m->language_count, " ");

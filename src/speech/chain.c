@@ -116,7 +116,9 @@ static int next_of_both(sn_chain *c, float *pcm, size_t *count, char *err) {
 	}
 	if (full || c->pushed_all || c->pushed - c->given >= c->chunk) {
 		int result = give_sound(c, pcm, count, err);
-		if (result != SN_OK || *count || full || c->pushed_all)
+		if (result == SN_OK && full && !*count)
+			return sn_fail(err, SN_E_INTERNAL, "the vocoder \"%s\" neither takes nor gives anything", c->vocoder->name);
+		if (result != SN_OK || *count || c->pushed_all)
 			return result;
 	}
 	int extra = 0;

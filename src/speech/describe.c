@@ -66,6 +66,15 @@ void sn_model_describe(const sn_model *m, sn_model_info *info) {
 		info->sample_rate = sn_vocoder_get_facts(m->vocoder)->sample_rate;
 		info->streams = 1;
 	}
+	if (m->xvector) {
+		info->embedding = sn_xvector_width(m->xvector);
+		info->sample_rate = 0; /* any */
+	}
+	if (m->encoder) {
+		info->embedding = sn_speaker_encoder_size(m->encoder);
+		info->sample_rate = sn_speaker_encoder_rate(m->encoder);
+		info->parameters = sn_speaker_encoder_parameters(m->encoder);
+	}
 }
 
 /* What a list's texts point to. */

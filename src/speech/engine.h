@@ -3,10 +3,12 @@
 #define SN_SPEECH_ENGINE_H
 
 #include "models/silero.h"
+#include "models/speaker_encoder.h"
 #include "models/synth.h"
 #include "models/vocoder.h"
 #include "models/wav2vec2.h"
 #include "models/whisper.h"
+#include "models/xvector.h"
 #include "speech/lane.h"
 #include "speech/scheduler.h"
 #include "store/models.h"
@@ -50,6 +52,8 @@ struct sn_model {
 	const sn_synth_class *class;
 	const sn_synth_facts *facts;
 	sn_vocoder *vocoder;
+	sn_xvector *xvector;
+	sn_speaker_encoder *encoder;
 
 	const char *languages[SN_WHISPER_MAX_LANGUAGES];
 	char mel[SN_MEL_TEXT];       /* layout in words */

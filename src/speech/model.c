@@ -28,11 +28,14 @@ static const struct {
 	{ "vits", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_vits },
 	{ "yourtts", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_yourtts },
 	{ "speecht5", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_speecht5 },
+	{ "fastspeech2", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_fastspeech2 },
 	{ "hifigan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "multiband-melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "waveglow", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "griffin-lim", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
+	{ "xvector", SN_ARCH_EMBEDDER, SN_TASK_EMBED, NULL },
+	{ "speaker-encoder", SN_ARCH_EMBEDDER, SN_TASK_EMBED, NULL },
 };
 #define ARCHITECTURES ((int)(sizeof architectures / sizeof architectures[0]))
 
@@ -87,6 +90,8 @@ static void destroy(sn_model *model) {
 	if (model->class)
 		model->class->close(&model->synth);
 	sn_vocoder_close(&model->vocoder);
+	sn_xvector_close(&model->xvector);
+	sn_speaker_encoder_close(&model->encoder);
 	sn_model_release(&model->own_vocoder);
 	free(model);
 }
@@ -183,13 +188,23 @@ static int load_synth(sn_model *m, const sn_load_options *load, char *err) {
 }
 
 static int load_vocoder(sn_model *m, const sn_load_options *load, const sn_mel_layout *mel, char *err) {
-	int result = mel ? sn_fail(err, SN_E_UNSUPPORTED, "Griffin-Lim is not offered by this version")
+	int result = mel ? sn_vocoder_griffin_lim(&m->vocoder, mel, load->pool, err)
 		: sn_vocoder_open(&m->vocoder, load, err);
 	if (result != SN_OK)
 		return result;
 	m->label = sn_vocoder_get_facts(m->vocoder)->architecture;
 	sn_mel_describe(m->mel, &sn_vocoder_get_facts(m->vocoder)->mel);
 	return SN_OK;
+}
+
+static int load_embedder(sn_model *m, const sn_load_options *load, char *err) {
+	char config[SN_STORE_PATH];
+	struct stat st;
+	if (strcmp(m->label, "xvector") == 0)
+		return sn_xvector_open(&m->xvector, load, err);
+	if (!sn_path_join(config, m->path, "config_se.json") || (stat(config, &st) != 0 && !sn_path_join(config, m->path, "config.json")))
+		return sn_fail(err, SN_E_LIMIT, "the path \"%.200s\" is too long", m->path);
+	return sn_speaker_encoder_open(&m->encoder, config, m->path, load, err);
 }
 
 static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
@@ -214,6 +229,8 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 		result = load_synth(m, &options, err);
 	else if (m->architecture == SN_ARCH_VOCODER)
 		result = load_vocoder(m, &options, mel, err);
+	else if (m->architecture == SN_ARCH_EMBEDDER)
+		result = load_embedder(m, &options, err);
 	else
 		result = sn_silero_open(&m->silero, &options, err);
 	m->load_time = sn_now() - start;

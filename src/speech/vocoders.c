@@ -67,8 +67,9 @@ static int take(sn_model **out, const sn_model *model, const sn_model_place *pla
 }
 
 static int take_griffin_lim(sn_model **out, const sn_model *model, char *err) {
-	const sn_model_request request = { .label = SN_GRIFFIN_LIM, .dtype = NN_DTYPE_F32, .windows = model->windows,
-	                                   .mel = &model->facts->mel };
+	sn_mel_layout mel = model->facts->mel;
+	mel.hop = mel.hop ? mel.hop : mel.window / 4; /* the usual overlap, where the files do not say */
+	const sn_model_request request = { .label = SN_GRIFFIN_LIM, .dtype = NN_DTYPE_F32, .windows = model->windows, .mel = &mel };
 	sn_model_place place = { .name = SN_GRIFFIN_LIM };
 	snprintf(place.path, sizeof place.path, "%s: %s", SN_GRIFFIN_LIM, model->mel);
 	return sn_model_take(out, model->engine, &place, &request, err);

@@ -48,19 +48,34 @@ typedef struct embedding_job {
 
 static void run_embedding(void *payload) {
 	embedding_job *j = payload;
-	j->result = j->model->class->embed(j->model->synth, j->pcm, (int64_t)j->count, j->rate, j->out, j->err);
+	const sn_model *const m = j->model;
+	if (m->xvector)
+		j->result = sn_xvector_embed(m->xvector, j->pcm, (int64_t)j->count, j->rate, j->out, j->err);
+	else if (m->encoder)
+		j->result = sn_speaker_encoder_embed(m->encoder, j->pcm, (int64_t)j->count, j->rate, j->out, j->err);
+	else
+		j->result = m->class->embed(m->synth, j->pcm, (int64_t)j->count, j->rate, j->out, j->err);
 }
 
-/* Between two steps of the engine, whose threads it uses. free() *out, [facts->embedding]. */
+/* Values of the embeddings that the model makes of clips; 0: it makes none. */
+static int embedding_values(const sn_model *m) {
+	if (m->xvector)
+		return sn_xvector_width(m->xvector);
+	if (m->encoder)
+		return sn_speaker_encoder_size(m->encoder);
+	return m->class && m->class->embed && m->facts->embeds ? m->facts->embedding : 0;
+}
+
+/* Between two steps of the engine, whose threads it uses. free() *out, [embedding_values]. */
 static int embed_clip(const sn_model *model, const char *path, float **out, char *err) {
-	const int values = model->facts->embedding;
+	const int values = embedding_values(model);
 	float *pcm;
 	size_t count;
 	int rate;
 	*out = NULL;
-	if (!model->class->embed || !model->facts->embeds || values < 1)
+	if (values < 1)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" makes no voices of clips%s", model->name,
-		               values ? ": it lacks a speaker encoder; give it an embedding (.npy)" : "");
+		               model->facts->embedding ? ": it lacks a speaker encoder; give it an embedding (.npy)" : "");
 	int result = read_clip(path, &pcm, &count, &rate, err);
 	if (result != SN_OK)
 		return result;
@@ -200,7 +215,7 @@ static int add_arrays(sn_bank_voice *v, sn_buf *data, const sn_model *model, con
 	}
 	v->kind = array ? SN_VOICE_EMBEDDING : SN_VOICE_PRESET;
 	sn_weights_close(&weights);
-	if (result == SN_OK && model)
+	if (result == SN_OK && model && model->synth)
 		result = model->class->voice(model->synth, path, &voice, err);
 	sn_voice_clear(&voice);
 	return result == SN_OK ? add_bytes(data, path, err) : result;
@@ -213,7 +228,7 @@ static int add_audio(sn_bank_voice *v, sn_buf *data, const sn_model *model, cons
 		if (result != SN_OK)
 			return result;
 		v->kind = SN_VOICE_EMBEDDING;
-		v->embedding = model->facts->embedding;
+		v->embedding = embedding_values(model);
 		result = write_npy(data, embedding, v->embedding);
 		free(embedding);
 		return result == SN_OK ? SN_OK : sn_fail(err, result, "no memory for an embedding");
@@ -238,8 +253,8 @@ static int add_audio(sn_bank_voice *v, sn_buf *data, const sn_model *model, cons
 
 static int add_speaker(sn_bank_voice *v, const sn_model *model, const char *speaker, char *err) {
 	sn_voice voice = { .speaker = -1 };
-	if (!model)
-		return sn_fail(err, SN_E_ARGUMENT, "a speaker belongs to a model, and none was given");
+	if (!model || !model->synth)
+		return sn_fail(err, SN_E_ARGUMENT, "a speaker belongs to a model that speaks, and none was given");
 	int result = model->class->voice(model->synth, speaker, &voice, err);
 	sn_voice_clear(&voice);
 	v->kind = SN_VOICE_SPEAKER;
@@ -271,8 +286,8 @@ int sn_voice_add(sn_engine *engine, sn_model *model, const char *name, const cha
 	sn_bank_voice v = { 0 }, taken;
 	sn_buf data;
 	int result = sn_bank_check_name(name, err);
-	if (result == SN_OK && model && !model->synth)
-		result = sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not speak and has no voices", model->name);
+	if (result == SN_OK && model && !model->synth && !embedding_values(model))
+		result = sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" neither speaks nor embeds voices", model->name);
 	if (result == SN_OK && sn_bank_read(engine->store, name, &taken, NULL) != SN_E_NOT_FOUND)
 		result = sn_fail(err, SN_E_ARGUMENT, "there is a voice \"%s\" already; remove it first", name);
 	if (result != SN_OK)
@@ -284,7 +299,7 @@ int sn_voice_add(sn_engine *engine, sn_model *model, const char *name, const cha
 		result = set_facts(&v, facts, err);
 	if (result == SN_OK && model) {
 		snprintf(v.model, sizeof v.model, "%.*s", (int)SN_MAX_VOICE_FACT, model->name);
-		snprintf(v.architecture, sizeof v.architecture, "%s", model->label);
+		snprintf(v.architecture, sizeof v.architecture, "%s", model->synth ? model->label : ""); /* "": of any that takes as many */
 	}
 	if (result == SN_OK)
 		result = sn_bank_add(engine->store, &v, data.data, data.size, err);

@@ -12,7 +12,8 @@
 
 #define PACK_VERSION 1        /* raised when the recorded graphs change what is packed */
 #define WINDOW 480000         /* samples: 30 s */
-#define BLOCK_VALUES (2 << 20) /* of the feature encoder's largest layer in one run, so that it stays near the caches */
+#define BLOCK 64              /* frames that the feature encoder makes in one run, */
+#define BLOCK_VALUES (2 << 20) /* or fewer: values of its largest layer, so that it stays near the caches */
 #define MOST_VALUES (64 << 20) /* the same for a single frame, beyond which a configuration is refused */
 #define CODE_BYTES 16
 #define LISTED 24             /* languages that a message lists */
@@ -77,8 +78,8 @@ static int size_windows(sn_wav2vec2 *w, char *err) {
 		return sn_fail(err, SN_E_LIMIT, "%s: by its config.json one frame hears %lld samples in up to %lld values; at most %d and %d can be had",
 		               w->dir, (long long)reach, (long long)largest, WINDOW, MOST_VALUES);
 	w->most = conv_frames(s, WINDOW) < SN_WAV2VEC2_MAX_FRAMES ? conv_frames(s, WINDOW) : SN_WAV2VEC2_MAX_FRAMES;
-	w->block = BLOCK_VALUES / largest < 1 ? 1 : BLOCK_VALUES / largest < w->most ? BLOCK_VALUES / largest : w->most;
-	if (w->load.debug) w->block = w->most;
+	w->block = BLOCK_VALUES / largest < 1 ? 1 : BLOCK_VALUES / largest < BLOCK ? BLOCK_VALUES / largest : BLOCK;
+	if (w->load.debug || w->block > w->most) w->block = w->most;
 	w->config.window = (w->most - 1) * stride + reach;
 	for (int i = 0; s->add_adapter && i < s->adapter_layers; i++) stride *= s->adapter_stride;
 	w->config.stride = (int)(stride < WINDOW ? stride : WINDOW);

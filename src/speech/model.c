@@ -29,6 +29,7 @@ static const struct {
 	{ "yourtts", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_yourtts },
 	{ "speecht5", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_speecht5 },
 	{ "fastspeech2", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_fastspeech2 },
+	{ "bark", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_bark },
 	{ "hifigan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "multiband-melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },

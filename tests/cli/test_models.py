@@ -23,6 +23,7 @@ MODELS = {
     "fastspeech2-conformer-with-hifigan": ("fastspeech2", "speak", {"change its speed"}),
     "fastspeech2-coqui": ("fastspeech2", "speak", {"change its speed", "change its pitch", "change its energy"}),
     "fastpitch-coqui": ("fastspeech2", "speak", {"change its speed", "change its pitch"}),
+    "bark": ("bark", "speak", {"change its temperature", "take presets as voices"}),
     "speecht5-hifigan": ("hifigan", "vocode", set()),
     "fastspeech2-conformer-hifigan": ("hifigan", "vocode", set()),
     "hifigan-coqui": ("hifigan", "vocode", set()),

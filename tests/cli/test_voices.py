@@ -157,6 +157,21 @@ class Voices(Case):
         self.fails(self.speak("nobody", "-m", SPEECHT5)[0], 3, "nobody", "fits, other, short")
         self.fails(self.speak("fits", "-m", TINY / "vits-sdp")[0], 2, "fits", "vits")
 
+    def test_a_preset_is_a_voice_of_models_that_take_them(self):
+        if not has_fixture("bark"):
+            self.skipTest("no bark")
+        preset = TINY / "bark" / "speaker_embeddings" / "v2" / "en_speaker_0.npz"
+        self.good("add", "teller", preset, "-m", TINY / "bark")
+        self.assertEqual((self.show("teller")["kind"], self.show("teller")["architecture"]), ("preset", "bark"))
+        named, banked, plain = (self.speak(v, "-m", TINY / "bark") for v in ("v2/en_speaker_0", "teller", "default"))
+        self.assertEqual((named[0].returncode, banked[0].returncode, plain[0].returncode), (0, 0, 0), banked[0].errors)
+        self.assertEqual(named[1], banked[1])
+        self.assertNotEqual(banked[1], plain[1])
+        self.fails(self.speak("teller", "-m", TINY / "vits-sdp")[0], 2, "preset", "vits-sdp")
+        write_npy(self.folder / "e.npy", [1.0] * 16)
+        self.good("add", "values", self.folder / "e.npy")
+        self.fails(self.speak("values", "-m", TINY / "bark")[0], 2, "embedding", "presets")
+
     def test_voices_of_clips_are_spoken_with(self):
         if not has_fixture("yourtts"):
             self.skipTest("no yourtts")

@@ -1,0 +1,93 @@
+/* Transcripts as text: words with their times. */
+#include <sonant/sonant.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static sn_segment segment(const char *text, const sn_word *words, int count) {
+	return (sn_segment){ .start = 1, .end = 12.5, .text = text, .words = words, .word_count = count, .confidence = 0.5f };
+}
+
+/* The transcript of one segment in a format; free() it. */
+static char *format(const sn_segment *s, const char *name) {
+	const sn_transcript t = { .text = s->text, .language = "en", .task = "transcribe", .model = "m", .dtype = "f32",
+		.segments = (sn_segment *)(uintptr_t)s, .segment_count = 1 };
+	char err[SN_ERRLEN] = "", *text;
+	if (sn_transcript_format(&text, NULL, &t, name, NULL, err) != SN_OK)
+		fail_msg("%s", err);
+	return text;
+}
+
+static void expect(const sn_segment *s, const char *name, const char *wanted) {
+	char *text = format(s, name);
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+static void json_lists_words(void **state) {
+	const sn_word words[] = { { 1, 1.25, "say", 0.5f }, { 1.5, 2, "\"hi\"", 1 } };
+	const sn_segment with = segment(" say \"hi\"", words, 2), without = segment(" say \"hi\"", NULL, 0);
+	const char *const names[] = { "json", "verbose_json" };
+	for (int i = 0; i < 2; i++) {
+		char *text = format(&with, names[i]), *plain = format(&without, names[i]);
+		assert_non_null(strstr(text, "\"word_timestamps\""));
+		assert_null(strstr(plain, "\"word_timestamps\""));
+		free(text);
+		free(plain);
+	}
+	char *text = format(&with, "json");
+	assert_non_null(strstr(text, "\"word_timestamps\": [{\"word\": \"say\", \"start\": 1.0, \"end\": 1.25, \"confidence\": 0.5}, "
+	                             "{\"word\": \"\\\"hi\\\"\", \"start\": 1.5, \"end\": 2.0, \"confidence\": 1.0}]"));
+	free(text);
+}
+
+static void a_short_segment_is_one_subtitle(void **state) {
+	const sn_word words[] = { { 1, 1.25, "one", 1 }, { 1.5, 2, "two", 1 } };
+	const sn_segment s = segment(" one two", words, 2);
+	expect(&s, "srt", "1\n00:00:01,000 --> 00:00:02,000\none two\n\n");
+	expect(&s, "vtt", "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\none two\n\n");
+}
+
+static void long_segments_are_cut_at_pauses_lengths_and_seconds(void **state) {
+	const sn_word pause[] = { { 1, 2, "one", 1 }, { 2, 3, "two", 1 }, { 5, 6, "three", 1 } };
+	const sn_word slow[] = { { 1, 4, "one", 1 }, { 4, 7, "two", 1 }, { 7, 10, "three", 1 } };
+	const sn_segment a = segment("one two three", pause, 3), b = segment("one two three", slow, 3);
+	expect(&a, "srt", "1\n00:00:01,000 --> 00:00:03,000\none two\n\n2\n00:00:05,000 --> 00:00:06,000\nthree\n\n");
+	expect(&b, "srt", "1\n00:00:01,000 --> 00:00:07,000\none two\n\n2\n00:00:07,000 --> 00:00:10,000\nthree\n\n");
+	sn_word many[20];
+	char text[20 * 11 + 1] = "";
+	for (int i = 0; i < 20; i++) {
+		many[i] = (sn_word){ 1 + 0.1 * i, 1.1 + 0.1 * i, "abcdefghij", 1 };
+		strcat(text, i ? " abcdefghij" : "abcdefghij");
+	}
+	const sn_segment c = segment(text, many, 20);
+	char *srt = format(&c, "srt");
+	int lines = 0;
+	for (char *line = strtok(srt, "\n"); line; line = strtok(NULL, "\n")) {
+		assert_true(strlen(line) <= 84);
+		lines += *line == 'a';
+	}
+	assert_int_equal(lines, 3);
+	free(srt);
+}
+
+/* Languages without spaces, and words that the text does not hold. */
+static void the_text_decides_what_is_between_words(void **state) {
+	const sn_word words[] = { { 1, 2, "\xe4\xbd\xa0", 1 }, { 2, 3, "\xe5\xa5\xbd", 1 } }, strange[] = { { 1, 2, "nothing", 1 } };
+	const sn_segment s = segment("\xe4\xbd\xa0\xe5\xa5\xbd", words, 2), other = segment(" like it", strange, 1);
+	expect(&s, "srt", "1\n00:00:01,000 --> 00:00:03,000\n\xe4\xbd\xa0\xe5\xa5\xbd\n\n");
+	expect(&other, "srt", "1\n00:00:01,000 --> 00:00:12,500\nlike it\n\n");
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_lists_words), cmocka_unit_test(a_short_segment_is_one_subtitle),
+		cmocka_unit_test(long_segments_are_cut_at_pauses_lengths_and_seconds),
+		cmocka_unit_test(the_text_decides_what_is_between_words),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -77,7 +77,8 @@ typedef struct job {
 static int only_ascii(const job *j, const sn_buf *in, sn_buf *out) {
 	for (size_t i = 0; i < in->size; i++)
 		if ((uint8_t)in->data[i] > 0x7f)
-			return sn_fail(j->err, SN_E_UNSUPPORTED, "this voice was trained on romanised text: romanise the text first (uroman), byte %zu is not in ASCII", i);
+			return sn_fail(j->err, SN_E_UNSUPPORTED,
+			               "this voice was trained on romanised text and byte %zu is not in ASCII: romanise the text first (uroman)", i);
 	return sn_buf_add(out, in->data, in->size);
 }
 

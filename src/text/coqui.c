@@ -12,8 +12,9 @@
 /* The sets that stand where config.json has none (TTS/tts/utils/text/characters.py). */
 static const char default_letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 static const char default_marks[] = "!'(),-.:;? ";
-static const char default_phonemes[] = "iyɨʉɯuɪʏʊeøɘəɵɤoɛœɜɞʌɔæɐaɶɑɒᵻ" "ʘɓǀɗǃʄǂɠǁʛ" "pbtdʈɖcɟkɡqɢʔɴŋɲɳnɱmʙrʀⱱɾɽɸβfvθðszʃʒʂʐçʝxɣχʁħʕhɦɬɮʋɹɻjɰlɭʎʟ" "ˈˌːˑ"
-									   "ʍwɥʜʢʡɕʑɺɧʲ" "\u0303ɚ˞ɫ";
+static const char default_phonemes[] = "iyɨʉɯuɪʏʊeøɘəɵɤoɛœɜɞʌɔæɐaɶɑɒᵻʘɓǀɗǃʄǂɠǁʛ"
+									   "pbtdʈɖcɟkɡqɢʔɴŋɲɳnɱmʙrʀⱱɾɽɸβfvθðszʃʒʂʐçʝxɣχʁħʕhɦɬɮʋɹɻjɰlɭʎʟ"
+									   "ˈˌːˑʍwɥʜʢʡɕʑɺɧʲ\u0303ɚ˞ɫ";
 
 typedef struct reading {
 	sn_coqui *coqui;
@@ -95,7 +96,8 @@ static int read_set(reading *r, const json_t *config, set *s) {
 	*s = (set){ .class = phonemes ? "IPAPhonemes" : "Graphemes", .pad = "<PAD>", .unique = 1, .sorted = 1 };
 	if (!object || json_is_null(object)) {
 		int vits = json_is_string(json_object_get(config, "model")) && strcmp(json_string_value(json_object_get(config, "model")), "vits") == 0;
-		*s = (set){ vits ? "VitsCharacters" : s->class, "<PAD>", "<EOS>", "<BOS>", "<BLNK>", default_letters, default_marks, default_phonemes, 0, 1, NULL };
+		*s = (set){ .class = vits ? "VitsCharacters" : s->class, .pad = "<PAD>", .end = "<EOS>", .begin = "<BOS>", .blank = "<BLNK>",
+			        .letters = default_letters, .marks = default_marks, .phonemes = default_phonemes, .sorted = 1 };
 		return SN_OK;
 	}
 	static const char *const keys[] = { "characters_class", "pad", "eos", "bos", "blank", "characters", "punctuations", "phonemes" };
@@ -198,7 +200,8 @@ static int index_symbols(reading *r, int unique) {
 	for (int i = 0; result == SN_OK && i < v->size; i++) {
 		last[ids[i]] = i + 1 == v->size || strcmp(vocab_text(v, ids[i]), vocab_text(v, ids[i + 1])) != 0;
 		if (unique && !last[ids[i]])
-			result = sn_fail(r->err, SN_E_MODEL, "%s: 'is_unique' is set and '%.20s' is among the characters twice", r->path, vocab_text(v, ids[i]));
+			result = sn_fail(r->err, SN_E_MODEL, "%s: 'is_unique' is set and '%.20s' is among the characters twice", r->path,
+			                 vocab_text(v, ids[i]));
 	}
 	if (result == SN_OK)
 		result = vocab_index_build(v, &r->coqui->index, last, 1, r->path, r->err);
@@ -256,9 +259,11 @@ static int read_phonemizer(reading *r, const json_t *config) {
 	if (result != SN_OK || !r->coqui->config.phonemes)
 		return result;
 	if (name && *name && strcmp(name, "espeak") != 0 && strcmp(name, "gruut") != 0 && strcmp(name, "multi_phonemizer") != 0)
-		return sn_fail(r->err, SN_E_UNSUPPORTED, "%s: the phonemizer '%.60s' is not known; espeak, gruut and multi_phonemizer are", r->path, name);
+		return sn_fail(r->err, SN_E_UNSUPPORTED, "%s: the phonemizer '%.60s' is not known; espeak, gruut and multi_phonemizer are", r->path,
+		               name);
 	if (language && strlen(language) >= sizeof r->coqui->config.phoneme_language)
-		return sn_fail(r->err, SN_E_MODEL, "%s: 'phoneme_language' is '%.60s'; a name of less than 32 characters is expected", r->path, language);
+		return sn_fail(r->err, SN_E_MODEL, "%s: 'phoneme_language' is '%.60s'; a name of less than 32 characters is expected", r->path,
+		               language);
 	set_phoneme_language(&r->coqui->config, language ? language : "");
 	return SN_OK;
 }

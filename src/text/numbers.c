@@ -142,7 +142,8 @@ static const struct currency {
 } currencies[] = { { "$", "USD", "dollar", "dollars", "cent", "cents" },  { "€", "EUR", "euro", "euros", "cent", "cents" },
 	               { "£", "GBP", "pound", "pounds", "penny", "pence" },   { "¥", "JPY", "yen", "yen", NULL, NULL },
 	               { "₹", "INR", "rupee", "rupees", "paisa", "paise" },   { "₩", "KRW", "won", "won", NULL, NULL },
-	               { "₽", "RUB", "ruble", "rubles", "kopek", "kopeks" },  { "A$", "AUD", "Australian dollar", "Australian dollars", "cent", "cents" },
+	               { "₽", "RUB", "ruble", "rubles", "kopek", "kopeks" },
+	               { "A$", "AUD", "Australian dollar", "Australian dollars", "cent", "cents" },
 	               { "C$", "CAD", "Canadian dollar", "Canadian dollars", "cent", "cents" },
 	               { "Fr.", "CHF", "Swiss franc", "Swiss francs", "centime", "centimes" } };
 
@@ -273,7 +274,8 @@ static size_t read_month(reader *r, size_t at) {
 			continue;
 		int digits = plain(r, end + 1, 1, 2, &day);
 		size_t behind = end + 1 + (size_t)digits;
-		if (!digits || day < 1 || day > 31 || is_letter(r, behind) || at_is(r, behind, ":") || (at_is(r, behind, ".") && is_digit(r, behind + 1)))
+		if (!digits || day < 1 || day > 31 || is_letter(r, behind) || at_is(r, behind, ":") ||
+		    (at_is(r, behind, ".") && is_digit(r, behind + 1)))
 			return 0;
 		sn_buf_printf(r->out, "%s ", months[m]);
 		spell_int(&r->s, r->out, day, SPELL_ORDINAL);
@@ -298,7 +300,8 @@ static const struct unit {
 	          { "kW", "kilowatt", "kilowatts" },     { "W", "watt", "watts" },              { "V", "volt", "volts" },
 	          { "ms", "millisecond", "milliseconds" }, { "hrs", "hour", "hours" },          { "hr", "hour", "hours" },
 	          { "min", "minute", "minutes" },        { "sec", "second", "seconds" },        { "s", "second", "seconds" },
-	          { "°C", "degree Celsius", "degrees Celsius" }, { "°F", "degree Fahrenheit", "degrees Fahrenheit" }, { "°", "degree", "degrees" } };
+	          { "°C", "degree Celsius", "degrees Celsius" }, { "°F", "degree Fahrenheit", "degrees Fahrenheit" },
+	          { "°", "degree", "degrees" } };
 
 static const struct unit *unit_at(const reader *r, size_t at, size_t *end) {
 	size_t word = over_space(r, at);

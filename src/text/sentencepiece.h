@@ -16,8 +16,9 @@ typedef struct sn_spm_config {
 	int add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces, byte_fallback, whitespace_as_suffix;
 } sn_spm_config;
 
-/* Reads a .model file, or a Hugging Face tokenizer.json whose model is Unigram (path ends with ".json"). Errors: SN_E_NOT_FOUND, SN_E_FORMAT (damaged; says the byte), SN_E_LIMIT,
- * SN_E_MODEL (no unknown piece, a piece twice), SN_E_UNSUPPORTED (a part of tokenizer.json that is not known, by name). */
+/* Reads a .model file, or a Hugging Face tokenizer.json whose model is Unigram (path ends with ".json"). Errors:
+ * SN_E_NOT_FOUND, SN_E_FORMAT (damaged; says the byte), SN_E_LIMIT, SN_E_MODEL (no unknown piece, a piece twice),
+ * SN_E_UNSUPPORTED (a part of tokenizer.json that is not known, by name). */
 int sn_spm_open(sn_spm **out, const char *path, char *err);
 void sn_spm_close(sn_spm **spm);
 const sn_spm_config *sn_spm_get_config(const sn_spm *spm);

@@ -7,6 +7,7 @@
 #define SE_LAYERS 4
 #define SE_MAX_BLOCKS 64   /* of one layer */
 #define SE_MAX_WIDTH 8192  /* channels, mels, values of an embedding */
+#define SE_MAX_FRAME (1 << 18) /* values that a convolution reads for one frame: 20000 in the published encoder */
 
 typedef struct se_norm { /* batch norm: (x - mean) / sqrt(variance + 1e-5) * gamma + beta, each [channels] */
 	const sn_weight *gamma, *beta, *mean, *variance;

@@ -63,6 +63,14 @@ static void bind_norm(binder *b, se_norm *n, int64_t channels, const char *base)
 	if (b->code == SN_OK) b->w->parameters -= 2 * channels;
 }
 
+/* A convolution of 3 x 3 looks at nine values of each channel and frequency: what one frame of its input takes is bounded, since a
+ * small file can claim wide layers. */
+static void check_size(binder *b, int64_t channels, const char *base) {
+	if (b->code == SN_OK && channels * 9 * b->w->height > SE_MAX_FRAME)
+		b->code = sn_fail(b->err, SN_E_LIMIT, "%s: '%s' reads %lld channels at %d frequencies; %d values at once are the most", sn_weights_path(b->file),
+		                  base, (long long)channels, b->w->height, SE_MAX_FRAME / 9);
+}
+
 static void bind_block(binder *b, se_block *k, int layer, int index, int in) {
 	char base[64], name[96];
 	snprintf(base, sizeof base, "layer%d.%d", layer + 1, index);
@@ -71,6 +79,7 @@ static void bind_block(binder *b, se_block *k, int layer, int index, int in) {
 	if (b->code != SN_OK) return;
 	const int64_t out = k->conv1->dims[0];
 	k->out = (int)out;
+	check_size(b, in > out ? in : out, base);
 	k->conv2 = bind(b, 4, (int64_t[]){ out, out, 3, 3 }, "%s.conv2.weight", base);
 	snprintf(name, sizeof name, "%s.bn1", base);
 	bind_norm(b, &k->norm1, out, name);

@@ -148,17 +148,11 @@ static int read_type(const json_t *args, int *type, const char *file, char *err)
 	return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'resblock_type_decoder' is neither \"1\" nor \"2\"", file);
 }
 
-/* The reference looks for these two beside "model_args" first. */
-static int read_flag(const json_t *root, const json_t *args, const char *key, int *out, const char *file, char *err) {
-	const int code = sn_json_bool(args, key, out, file, err);
-	return code == SN_OK ? sn_json_bool(root, key, out, file, err) : code;
-}
-
 /* What conditions the model: numbered speakers, embeddings that come with the request, languages. */
-static int parse_conditions(vits_settings *s, const json_t *root, const json_t *args, const char *file, char *err) {
+static int parse_conditions(vits_settings *s, const json_t *args, const char *file, char *err) {
 	int vectors = 0, languages = 0, width = 256, vector_width = 0;
-	int code = read_flag(root, args, "use_speaker_embedding", &s->use_speakers, file, err);
-	if (code == SN_OK) code = read_flag(root, args, "use_d_vector_file", &vectors, file, err);
+	int code = sn_json_bool(args, "use_speaker_embedding", &s->use_speakers, file, err);
+	if (code == SN_OK) code = sn_json_bool(args, "use_d_vector_file", &vectors, file, err);
 	if (code == SN_OK) code = sn_json_bool(args, "use_language_embedding", &languages, file, err);
 	if (code == SN_OK) code = sn_json_bool(args, "condition_dp_on_speaker", &s->duration_voice, file, err);
 	if (code == SN_OK) code = read_int(args, "speaker_embedding_channels", 1, VITS_MAX_WIDTH, &width, file, err);
@@ -166,8 +160,7 @@ static int parse_conditions(vits_settings *s, const json_t *root, const json_t *
 	s->language_width = 4;
 	if (code == SN_OK) code = read_int(args, "embedded_language_dim", 1, VITS_MAX_WIDTH, &s->language_width, file, err);
 	if (code != SN_OK) return code;
-	if (s->use_speakers && vectors)
-		return sn_fail(err, SN_E_MODEL, "%s: 'use_speaker_embedding' and 'use_d_vector_file' are both set; a model has one of them", file);
+	if (vectors) s->use_speakers = 0; /* so the reference decides where both are set */
 	s->speaker_width = s->use_speakers ? width : vectors ? vector_width : 0;
 	if (!languages) s->language_width = 0;
 	if (vectors && vector_width == 0)
@@ -240,7 +233,7 @@ static int parse_coqui(vits_settings *s, const json_t *root, const char *file, c
 	s->duration_eps = 1e-4f;
 	c->noise_duration = 1;
 	int code = parse_coqui_sizes(s, args, file, err);
-	if (code == SN_OK) code = parse_conditions(s, root, args, file, err);
+	if (code == SN_OK) code = parse_conditions(s, args, file, err);
 	if (code == SN_OK) code = parse_rates(s, root, args, file, err);
 	if (code == SN_OK) code = read_float(args, "inference_noise_scale", 0, 10, &c->noise_scale, file, err);
 	if (code == SN_OK) code = read_float(args, "inference_noise_scale_dp", 0, 10, &c->noise_duration, file, err);

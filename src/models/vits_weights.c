@@ -522,7 +522,8 @@ static void check_coqui(binder *b) {
 			agree(b, "resblock_type_decoder", c->block_type, w->stages[i].blocks[j].two ? 1 : 2);
 		}
 	}
-	agree(b, "d_vector_dim or use_speaker_embedding", w->speaker_width != 0, exists(b, "%s.cond_layer.weight", b->decoder));
+	if (!w->speaker_width && exists(b, "%s.cond_layer.weight", b->decoder))
+		fail(b, "waveform_decoder.cond_layer.weight", "is there", "none, since neither 'use_speaker_embedding' nor 'use_d_vector_file' is set");
 }
 
 /* Samples of a frame: what the upsamplings make of it, which Coqui's configuration states as well. */

@@ -402,8 +402,7 @@ static void configurations_that_contradict_the_weights_are_refused(void **state)
 		{ "model_args", "d_vector_dim", "25", "25" },
 		{ "model_args", "embedded_language_dim", "5", "emb_l.weight" },
 		{ "model_args", "use_language_embedding", NULL, "use_language_embedding" },
-		{ "", "use_d_vector_file", "false", "use_speaker_embedding" },
-		{ "", "use_speaker_embedding", "true", "both" },
+		{ "model_args", "use_d_vector_file", NULL, "use_speaker_embedding" },
 		{ "", "model_args", NULL, "model_args" },
 		{ "", "model", NULL, "upsample_rates" },
 	};

@@ -27,8 +27,8 @@ static int read_activation(const json_t *config, const char *key, wav2vec2_act *
 		{ "gelu", WAV2VEC2_GELU }, { "gelu_python", WAV2VEC2_GELU }, { "gelu_new", WAV2VEC2_GELU_TANH },
 		{ "gelu_pytorch_tanh", WAV2VEC2_GELU_TANH }, { "gelu_fast", WAV2VEC2_GELU_TANH }, { "gelu_accurate", WAV2VEC2_GELU_TANH },
 		{ "gelu_python_tanh", WAV2VEC2_GELU_TANH }, { "quick_gelu", WAV2VEC2_QUICK_GELU }, { "relu", WAV2VEC2_RELU },
-		{ "relu2", WAV2VEC2_RELU2 }, { "leaky_relu", WAV2VEC2_LEAKY_RELU }, { "elu", WAV2VEC2_ELU }, { "silu", WAV2VEC2_SILU },
-		{ "swish", WAV2VEC2_SILU }, { "tanh", WAV2VEC2_TANH }, { "sigmoid", WAV2VEC2_SIGMOID }, { "mish", WAV2VEC2_MISH },
+		{ "relu2", WAV2VEC2_RELU2 }, { "relu6", WAV2VEC2_RELU6 }, { "leaky_relu", WAV2VEC2_LEAKY_RELU }, { "silu", WAV2VEC2_SILU },
+		{ "swish", WAV2VEC2_SILU }, { "hardswish", WAV2VEC2_HARD_SWISH }, { "tanh", WAV2VEC2_TANH }, { "sigmoid", WAV2VEC2_SIGMOID }, { "mish", WAV2VEC2_MISH },
 		{ "linear", WAV2VEC2_LINEAR },
 	};
 	const json_t *const value = json_object_get(config, key);
@@ -37,15 +37,16 @@ static int read_activation(const json_t *config, const char *key, wav2vec2_act *
 	if (!value || json_is_null(value)) return SN_OK;
 	for (size_t i = 0; name && i < sizeof known / sizeof *known; i++)
 		if (strcmp(name, known[i].name) == 0) return *out = known[i].act, SN_OK;
-	return sn_fail(err, SN_E_MODEL, "%s: '%s' is '%.40s'; known are gelu, gelu_new, quick_gelu, relu, relu2, leaky_relu, elu, silu, tanh, "
-	               "sigmoid, mish and linear", file, key, name ? name : "no text");
+	return sn_fail(err, SN_E_MODEL, "%s: '%s' is '%.40s'; known are gelu, gelu_new, quick_gelu, relu, relu2, relu6, leaky_relu, silu, "
+	               "hardswish, tanh, sigmoid, mish and linear", file, key, name ? name : "no text");
 }
 
 /* Three lists of the same length. */
 static int read_convs(wav2vec2_settings *s, const json_t *config, const char *file, char *err) {
 	static const int dims[] = { 512, 512, 512, 512, 512, 512, 512 }, kernels[] = { 10, 3, 3, 3, 3, 2, 2 }, steps[] = { 5, 2, 2, 2, 2, 2, 2 };
 	const struct { const char *key; int most; const int *usual; int *out; } lists[] = {
-		{ "conv_dim", MAX_WIDTH, dims, s->dim }, { "conv_kernel", 128, kernels, s->kernel }, { "conv_stride", 128, steps, s->step },
+		{ "conv_dim", MAX_WIDTH, dims, s->dim }, { "conv_kernel", 1024, kernels, s->kernel },
+		{ "conv_stride", 4096, steps, s->step },
 	};
 	int counts[3];
 	for (int i = 0; i < 3; i++) {
@@ -123,6 +124,9 @@ static int read_config(wav2vec2_settings *s, const json_t *config, const char *f
 	if (!name || (strcmp(name, "group") != 0 && strcmp(name, "layer") != 0))
 		return sn_fail(err, SN_E_MODEL, "%s: 'feat_extract_norm' is '%.40s'; known are group and layer", file, name ? name : "no text");
 	s->group_norm = strcmp(name, "group") == 0;
+	if (s->group_norm && s->kernel[0] > WAV2VEC2_MAX_FIRST)
+		return sn_fail(err, SN_E_MODEL, "%s: 'conv_kernel' begins with %d; before a group norm at most %d are right", file, s->kernel[0],
+		               WAV2VEC2_MAX_FIRST);
 	s->eps = (float)eps;
 	return SN_OK;
 }

@@ -35,7 +35,11 @@ static nn_t layer_norm(wav2vec2_recorder *r, nn_t x, const char *stem, int64_t w
 	return nn_layer_norm(r->g, x, gamma, weight(r, 1, &width, "%s.bias", stem), eps);
 }
 
-/* mish(x) = x tanh(softplus(x)); quick GELU x sigmoid(1.702 x) is a SiLU of another slope */
+static nn_t relu6(nn_graph *g, nn_t x) { /* min(max(x, 0), 6) = 6 - max(6 - max(x, 0), 0) */
+	return nn_affine(g, nn_unary(g, NN_RELU, nn_affine(g, nn_unary(g, NN_RELU, x, 0), -1, 6), 0), -1, 6);
+}
+
+/* mish(x) = x tanh(softplus(x)); hard swish x relu6(x + 3) / 6; quick GELU x sigmoid(1.702 x) is a SiLU of another slope */
 static nn_t activation(nn_graph *g, wav2vec2_act act, nn_t x) {
 	switch (act) {
 	case WAV2VEC2_GELU: return nn_unary(g, NN_GELU, x, 0);
@@ -44,7 +48,8 @@ static nn_t activation(nn_graph *g, wav2vec2_act act, nn_t x) {
 	case WAV2VEC2_RELU: return nn_unary(g, NN_RELU, x, 0);
 	case WAV2VEC2_RELU2: return x = nn_unary(g, NN_RELU, x, 0), nn_binary(g, NN_MUL, x, x);
 	case WAV2VEC2_LEAKY_RELU: return nn_unary(g, NN_LEAKY_RELU, x, 0.01f);
-	case WAV2VEC2_ELU: return nn_unary(g, NN_ELU, x, 0);
+	case WAV2VEC2_RELU6: return relu6(g, x);
+	case WAV2VEC2_HARD_SWISH: return nn_binary(g, NN_MUL, nn_affine(g, relu6(g, nn_affine(g, x, 1, 3)), 1 / 6.0f, 0), x);
 	case WAV2VEC2_SILU: return nn_unary(g, NN_SILU, x, 0);
 	case WAV2VEC2_TANH: return nn_unary(g, NN_TANH, x, 0);
 	case WAV2VEC2_SIGMOID: return nn_unary(g, NN_SIGMOID, x, 0);
@@ -147,7 +152,7 @@ static wav2vec2_recorder language_part(const wav2vec2_recorder *r) {
 	wav2vec2_recorder own = *r;
 	if (!r->files.adapter) return own;
 	own.files.body = r->files.adapter;
-	own.files.prefix = "";
+	own.files.prefix = sn_weights_find(r->files.adapter, "encoder.layers.0.adapter_layer.norm.weight") ? "" : "wav2vec2.";
 	own.tag = r->language;
 	return own;
 }

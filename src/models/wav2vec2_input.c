@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define NORM_EPS 1e-5 /* of torch's GroupNorm */
-#define MAX_KERNEL 128
 
 void wav2vec2_normalise(float *samples, int64_t count) {
 	double sum = 0, square = 0;
@@ -21,16 +20,16 @@ void wav2vec2_normalise(float *samples, int64_t count) {
  * A kernel of 10 has 55 sums in C where y has 512 channels, and y need never be kept whole: windows run in blocks. In double
  * precision this is nearer to the exact norm than float32 sums over y are. */
 void wav2vec2_group_norm(const wav2vec2_first *f, const float *samples, int64_t count, float *scale, float *shift) {
-	const int k = f->kernel < MAX_KERNEL ? f->kernel : MAX_KERNEL;
+	const int k = f->kernel;
 	const int64_t rows = count < k ? 0 : (count - k) / f->step + 1;
 	const double n = rows ? (double)rows : 1;
-	double mean[MAX_KERNEL] = { 0 }, cross[MAX_KERNEL][MAX_KERNEL];
+	double mean[WAV2VEC2_MAX_FIRST] = { 0 }, cross[WAV2VEC2_MAX_FIRST][WAV2VEC2_MAX_FIRST];
 	for (int i = 0; i < k; i++) memset(cross[i], 0, (size_t)k * sizeof *cross[i]);
 	for (int64_t t = 0; t < rows; t++)
 		for (int i = 0; i < k; i++) mean[i] += samples[t * f->step + i];
 	for (int i = 0; i < k; i++) mean[i] /= n;
 	for (int64_t t = 0; t < rows; t++) {
-		double x[MAX_KERNEL];
+		double x[WAV2VEC2_MAX_FIRST];
 		for (int i = 0; i < k; i++) x[i] = samples[t * f->step + i] - mean[i];
 		for (int i = 0; i < k; i++)
 			for (int j = i; j < k; j++) cross[i][j] += x[i] * x[j];

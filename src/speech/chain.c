@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define FIRST_FRAMES 32    /* the first chunk is short so that it is ready soon; each one after it is twice as long */
-#define VOCODER_FRAMES 128 /* most of one step of a vocoder: some ten milliseconds of work */
+#define VOCODER_FRAMES 64 /* most of one step of a vocoder: some tens of milliseconds of work */
 
 struct sn_chain {
 	sn_model *model, *vocoder;

@@ -41,6 +41,7 @@ static const golden_adapter *const adapters[] = {
 	&golden_speecht5, &golden_xvector,
 	&golden_yourtts,
 	&golden_wav2vec2,
+	&golden_tacotron2,
 };
 
 /* ---- what adapters ask for ---- */

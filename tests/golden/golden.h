@@ -26,6 +26,7 @@ extern const golden_adapter golden_speecht5, golden_xvector;
 extern const golden_adapter golden_yourtts;
 extern const golden_adapter golden_wav2vec2;
 extern const golden_adapter golden_bark;
+extern const golden_adapter golden_tacotron2;
 
 /* ---- what is being run ---- */
 int golden_debug(const golden *g);         /* 1: this pass uses debug plans */

@@ -24,7 +24,6 @@ typedef struct synth {
 	sn_speecht5_text *text;
 	char dir[PATH_BYTES], encoder[PATH_BYTES]; /* the checkpoint's; an x-vector encoder's, or "" */
 	float *speaker;                            /* default voice [embedding] */
-	int spoken;                                /* 1: the default voice came from a file */
 	const char *languages[1];
 	sn_synth_facts facts;
 } synth;
@@ -136,10 +135,8 @@ static int load_default_voice(synth *m, char *err) {
 	for (int i = 0; i < count; i++)
 		if (strcmp(names[i], "default") == 0) name = names[i];
 	int code = SN_OK;
-	if (name && snprintf(path, sizeof path, "%s/%s.npy", m->dir, name) < (int)sizeof path) {
+	if (name && snprintf(path, sizeof path, "%s/%s.npy", m->dir, name) < (int)sizeof path)
 		code = read_embedding(path, m->facts.embedding, m->speaker, err);
-		m->spoken = 1;
-	}
 	free_names(names, count);
 	return code;
 }
@@ -317,7 +314,8 @@ static int synth_start(void *held, const int32_t *ids, int count, const sn_synth
 	own.dropout = options->dropout != 0;
 	own.seed = options->seed;
 	own.force_frames = options->force_frames;
-	s->empty = !voice && !m->spoken;
+	s->empty = 1;
+	for (int i = 0; i < m->facts.embedding; i++) s->empty = s->empty && own.speaker[i] == 0;
 	return sn_speecht5_start(s->speecht5, ids, count, &own, err);
 }
 

@@ -1,0 +1,219 @@
+/* Sessions on Wav2Vec2 through the public interface: usage TEST_STT_CTC FIXTURES */
+#include <sonant/sonant.h>
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RATE SN_STT_RATE
+#define TEXT 65536
+
+static const char *fixtures;
+static sn_engine *engine;
+static float *noise; /* 70 s */
+#define NOISE (70 * RATE)
+
+static sn_model *load(const char *name) {
+	char path[4096], err[SN_ERRLEN];
+	sn_model *model = NULL;
+	snprintf(path, sizeof path, "%s/%s", fixtures, name);
+	if (sn_model_load(&model, engine, path, &(sn_model_options){ .precision = SN_PRECISION_F32 }, err) != SN_OK)
+		fail_msg("%s", err);
+	return model;
+}
+
+/* Takes what is ready. */
+static int drain(sn_stt *stt, char *text, char *notes) {
+	sn_event e;
+	char err[SN_ERRLEN];
+	int result;
+	while ((result = sn_stt_pull(stt, &e, err)) == SN_OK) {
+		if (e.kind == SN_EVENT_SEGMENT)
+			strncat(text, e.segment.text, TEXT - strlen(text) - 1);
+		if (e.kind == SN_EVENT_NOTE)
+			strncat(notes, e.note.code, 255 - strlen(notes));
+	}
+	return result;
+}
+
+static void transcribe(sn_model *model, const float *pcm, size_t count, size_t piece, const sn_stt_options *o, char *text, char *notes) {
+	char err[SN_ERRLEN];
+	sn_stt *stt = NULL;
+	*text = *notes = 0;
+	assert_int_equal(sn_stt_open(&stt, model, o, err), SN_OK);
+	for (size_t at = 0; at < count; at += piece) {
+		const size_t n = count - at < piece ? count - at : piece;
+		while (sn_stt_push(stt, pcm + at, n, err) == SN_AGAIN)
+			assert_int_equal(drain(stt, text, notes), SN_AGAIN);
+	}
+	assert_int_equal(sn_stt_finish(stt, err), SN_OK);
+	assert_int_equal(drain(stt, text, notes), SN_END);
+	sn_stt_close(&stt);
+}
+
+static void same_in_any_pieces(void **unused) {
+	static char whole[TEXT], text[TEXT], notes[256];
+	sn_model *model = load("wav2vec2-base");
+	const size_t lengths[] = { 5 * RATE, 30 * RATE, NOISE };
+	for (size_t i = 0; i < 3; i++) {
+		transcribe(model, noise, lengths[i], 400000, NULL, whole, notes);
+		assert_true(strlen(whole) > 20);
+		assert_string_equal(notes, "");
+		transcribe(model, noise, lengths[i], 1777, NULL, text, notes);
+		assert_string_equal(text, whole);
+	}
+	sn_model_release(&model);
+}
+
+/* Several sessions of one model, in two languages, take turns at it. */
+static void same_alone_and_among_others(void **unused) {
+	static const char *const languages[] = { "eng", "de", "french" };
+	static char alone[3][TEXT], text[3][TEXT], notes[256];
+	char err[SN_ERRLEN];
+	sn_stt *stt[3] = { NULL };
+	sn_model *model = load("wav2vec2-mms");
+	for (int i = 0; i < 3; i++)
+		transcribe(model, noise, 20 * RATE, RATE, &(sn_stt_options){ .language = languages[i] }, alone[i], notes);
+	assert_string_not_equal(alone[0], alone[1]);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sn_stt_open(&stt[i], model, &(sn_stt_options){ .language = languages[i] }, err), SN_OK);
+		*text[i] = 0;
+	}
+	for (size_t at = 0; at < 20 * RATE; at += RATE)
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(sn_stt_push(stt[i], noise + at, RATE, err), SN_OK);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sn_stt_finish(stt[i], err), SN_OK);
+	for (int i = 2; i >= 0; i--) {
+		assert_int_equal(drain(stt[i], text[i], notes), SN_END);
+		assert_string_equal(text[i], alone[i]);
+		sn_stt_close(&stt[i]);
+	}
+	sn_model_release(&model);
+}
+
+static void words_lie_inside_their_segments(void **unused) {
+	char err[SN_ERRLEN];
+	sn_model *model = load("wav2vec2-mms");
+	for (int off = 0; off < 2; off++) {
+		sn_transcript *t = NULL;
+		size_t words = 0;
+		double last = 0;
+		assert_int_equal(sn_transcribe_pcm(&t, model, noise, 40 * RATE, &(sn_stt_options){ .language = "fra",
+			.words = off ? SN_OFF : SN_ON }, err), SN_OK);
+		assert_string_equal(t->language, "fra");
+		for (size_t i = 0; i < t->segment_count; i++) {
+			const sn_segment *const s = &t->segments[i];
+			assert_true(s->start >= last && s->end > s->start && s->end <= 40 && s->confidence > 0 && s->confidence <= 1);
+			assert_true(s->token_count > 0);
+			for (int k = 0; k < s->word_count; k++, words++) {
+				const sn_word *const w = &s->words[k];
+				assert_true(w->start >= last && w->end > w->start && w->end <= s->end + 1e-9 && w->confidence > 0 && w->confidence <= 1);
+				assert_non_null(strstr(s->text, w->text));
+				last = w->end;
+			}
+		}
+		assert_true(off ? words == 0 : words > 10);
+		sn_transcript_free(&t);
+	}
+	sn_model_release(&model);
+}
+
+static void short_audio_is_explained(void **unused) {
+	static char text[TEXT], notes[256];
+	sn_model *model = load("wav2vec2-base");
+	transcribe(model, noise, 0, 1, NULL, text, notes);
+	assert_string_equal(notes, "no_audio");
+	transcribe(model, noise, 399, 399, NULL, text, notes);
+	assert_string_equal(text, "");
+	assert_string_equal(notes, "too_short");
+	transcribe(model, noise, 400, 400, NULL, text, notes);
+	assert_true(*text || strstr(notes, "no_text"));
+	sn_model_release(&model);
+}
+
+static void refused(sn_model *model, sn_stt_options o, int code, const char *says) {
+	char err[SN_ERRLEN] = "";
+	sn_stt *stt = NULL;
+	assert_int_equal(sn_stt_open(&stt, model, &o, err), code);
+	if (!strstr(err, says))
+		fail_msg("\"%s\" does not say \"%s\"", err, says);
+	assert_null(stt);
+}
+
+static void what_it_cannot_do_is_refused(void **unused) {
+	sn_model *model = load("wav2vec2-mms");
+	refused(model, (sn_stt_options){ .language = "es" }, SN_E_UNSUPPORTED, "eng, deu, fra");
+	refused(model, (sn_stt_options){ .language = "klingon" }, SN_E_ARGUMENT, "klingon");
+	refused(model, (sn_stt_options){ 0 }, SN_E_UNSUPPORTED, "Whisper"); /* none is installed in this home */
+	refused(model, (sn_stt_options){ .language = "eng", .task = "translate" }, SN_E_UNSUPPORTED, "translate");
+	refused(model, (sn_stt_options){ .language = "eng", .temperature = 0.5f }, SN_E_UNSUPPORTED, "temperature");
+	refused(model, (sn_stt_options){ .language = "eng", .beam = SN_MAX_BEAM + 1 }, SN_E_ARGUMENT, "beam 17");
+	sn_model_release(&model);
+}
+
+static void sessions_end_when_cancelled_or_closed(void **unused) {
+	static char text[TEXT], before[TEXT], notes[256];
+	char err[SN_ERRLEN];
+	sn_model *model = load("wav2vec2-large");
+	transcribe(model, noise, 10 * RATE, RATE, NULL, before, notes);
+	for (int round = 0; round < 20; round++) {
+		sn_stt *stt = NULL;
+		sn_event e;
+		assert_int_equal(sn_stt_open(&stt, model, NULL, err), SN_OK);
+		assert_int_equal(sn_stt_push(stt, noise, 31 * RATE, err), SN_OK); /* a window is begun */
+		if (round % 2) {
+			sn_stt_cancel(stt);
+			assert_int_equal(sn_stt_pull(stt, &e, err), SN_E_CANCELLED);
+		}
+		sn_stt_close(&stt);
+	}
+	transcribe(model, noise, 10 * RATE, RATE, NULL, text, notes); /* nobody holds the model */
+	assert_string_equal(text, before);
+	sn_model_release(&model);
+}
+
+static void prompts_and_beams_are_taken(void **unused) {
+	static char text[TEXT], notes[256];
+	sn_model *model = load("wav2vec2-base");
+	transcribe(model, noise, 8 * RATE, RATE, &(sn_stt_options){ .beam = 4 }, text, notes);
+	assert_true(strlen(text) > 20);
+	transcribe(model, noise, 8 * RATE, RATE, &(sn_stt_options){ .prompt = "Kennedy, Zürich" }, text, notes);
+	assert_true(strlen(text) > 20);
+	assert_string_equal(notes, "prompt"); /* it has no letter for one of them */
+	sn_model_release(&model);
+}
+
+int main(int argc, char **argv) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(same_in_any_pieces),
+		cmocka_unit_test(same_alone_and_among_others),
+		cmocka_unit_test(words_lie_inside_their_segments),
+		cmocka_unit_test(short_audio_is_explained),
+		cmocka_unit_test(what_it_cannot_do_is_refused),
+		cmocka_unit_test(sessions_end_when_cancelled_or_closed),
+		cmocka_unit_test(prompts_and_beams_are_taken),
+	};
+	char err[SN_ERRLEN];
+	uint32_t state = 1;
+	fixtures = argc > 1 ? argv[1] : ".";
+	noise = malloc(NOISE * sizeof *noise);
+	for (size_t i = 0; noise && i < NOISE; i++) {
+		state = state * 1664525u + 1013904223u;
+		const double level = (i / RATE) % 7 == 6 ? 0.01 : 0.3; /* a quiet second now and then */
+		noise[i] = (float)(level * ((double)(state >> 8) / (1 << 23) - 1));
+	}
+	if (!noise || sn_engine_open(&engine, &(sn_engine_options){ .threads = 2, .home = "/nonexistent", .no_cache = 1 }, err) != SN_OK)
+		return 1;
+	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	sn_engine_close(&engine);
+	free(noise);
+	return failed;
+}

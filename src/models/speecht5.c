@@ -253,14 +253,18 @@ int sn_speecht5_start(sn_speecht5_stream *s, const int32_t *ids, int count, cons
 
 /* ---- steps ---- */
 
-/* Whether a unit is kept: a pure function of its arguments, so that neither threads nor other streams change it (the finaliser of
- * SplitMix64, Steele et al. 2014). */
-static int kept(uint64_t seed, uint64_t index, double keep) {
-	uint64_t x = seed + (index + 1) * 0x9E3779B97F4A7C15ull;
+/* The finaliser of SplitMix64 (Steele et al. 2014). */
+static uint64_t mix(uint64_t x) {
 	x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
 	x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
-	x ^= x >> 31;
-	return (double)(x >> 11) * 0x1p-53 < keep;
+	return x ^ (x >> 31);
+}
+
+/* Whether a unit is kept: a pure function of its arguments, so that neither threads nor other streams change it. Seeds are mixed
+ * first: sentences have seeds in even steps, which would draw the same numbers shifted. */
+static int kept(const sn_speecht5_options *o, int64_t index, int step, double keep) {
+	if (o->keep && step < o->keep_steps) return o->keep[index] != 0;
+	return (double)(mix(mix(o->seed) + ((uint64_t)index + 1) * 0x9E3779B97F4A7C15ull) >> 11) * 0x1p-53 < keep;
 }
 
 /* The reference draws units to KEEP with the probability that the configuration calls dropout, and divides by one less it. */
@@ -270,11 +274,9 @@ static void fill_masks(sn_speecht5_stream *s) {
 	const int layers = c->public.prenet_layers, units = c->public.prenet_units;
 	const float scale = (float)(1 / (1 - c->dropout));
 	for (int layer = 0; layer < layers; layer++) {
-		const uint64_t first = ((uint64_t)s->steps * (uint64_t)layers + (uint64_t)layer) * (uint64_t)units;
-		for (int u = 0; u < units; u++) {
-			const int keep = o->keep && s->steps < o->keep_steps ? o->keep[first + (uint64_t)u] != 0 : kept(o->seed, first + (uint64_t)u, c->dropout);
-			s->in.keep[layer][u] = !o->dropout ? 1 : keep ? scale : 0;
-		}
+		const int64_t first = ((int64_t)s->steps * layers + layer) * units;
+		for (int u = 0; u < units; u++)
+			s->in.keep[layer][u] = !o->dropout ? 1 : kept(o, first + u, s->steps, c->dropout) ? scale : 0;
 	}
 }
 

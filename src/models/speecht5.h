@@ -1,5 +1,5 @@
-/* SpeechT5 (Ao et al. 2022), text to speech: characters and a speaker's x-vector to a mel spectrogram, two frames a step. Reference:
- * transformers' SpeechT5ForTextToSpeech. One engine thread drives a loaded model. */
+/* SpeechT5 (Ao et al. 2022), text to speech: characters and a speaker's x-vector to a mel spectrogram, some frames a step.
+ * Reference: transformers' SpeechT5ForTextToSpeech. One engine thread drives a loaded model. */
 #ifndef SN_MODELS_SPEECHT5_H
 #define SN_MODELS_SPEECHT5_H
 

@@ -49,8 +49,8 @@ static int read_act(speecht5_settings *s, const json_t *root, const char *file, 
 		s->quick_gelu = strcmp(name, "quick_gelu") == 0;
 		return SN_OK;
 	}
-	return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'hidden_act' is '%.40s'; gelu and its variants, relu, silu, tanh, sigmoid, leaky_relu, elu and "
-	               "linear are known", file, name ? name : "no name");
+	return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'hidden_act' is '%.40s'; gelu and its variants, relu, silu, tanh, sigmoid, leaky_relu, elu "
+	               "and linear are known", file, name ? name : "no name");
 }
 
 /* What the configuration is for; other tasks of SpeechT5 have other parts. */
@@ -72,7 +72,8 @@ static int check_settings(const speecht5_settings *s, const char *file, char *er
 			               heads[i].heads);
 	if (s->width % 2) return sn_fail(err, SN_E_MODEL, "%s: 'hidden_size' is %d; it must be even", file, s->width);
 	if (s->postnet_kernel % 2 == 0)
-		return sn_fail(err, SN_E_MODEL, "%s: 'speech_decoder_postnet_kernel' is %d; only odd numbers keep the length", file, s->postnet_kernel);
+		return sn_fail(err, SN_E_MODEL, "%s: 'speech_decoder_postnet_kernel' is %d; only odd numbers keep the length", file,
+		               s->postnet_kernel);
 	if (!(s->dropout < 1))
 		return sn_fail(err, SN_E_MODEL, "%s: 'speech_decoder_prenet_dropout' is %g; it must be less than 1", file, s->dropout);
 	return SN_OK;

@@ -78,8 +78,10 @@ static int read_embedding(const char *path, int width, float *out, char *err) {
 	const sn_weight *const t = sn_weights_count(file) == 1 ? sn_weights_at(file, 0) : NULL;
 	int64_t count = t ? 1 : 0;
 	for (int i = 0; t && i < t->rank; i++) count *= t->dims[i];
-	if (!t) code = sn_fail(err, SN_E_ARGUMENT, "%s holds %zu arrays; a voice is one array of %d values", path, sn_weights_count(file), width);
-	else if (t->dtype > SN_F64) code = sn_fail(err, SN_E_ARGUMENT, "%s holds %s; a voice's embedding is floating-point", path, sn_dtype_name(t->dtype));
+	if (!t)
+		code = sn_fail(err, SN_E_ARGUMENT, "%s holds %zu arrays; a voice is one array of %d values", path, sn_weights_count(file), width);
+	else if (t->dtype > SN_F64)
+		code = sn_fail(err, SN_E_ARGUMENT, "%s holds %s; a voice's embedding is floating-point", path, sn_dtype_name(t->dtype));
 	else if (count != width)
 		code = sn_fail(err, SN_E_ARGUMENT, "%s holds %lld values; the model takes embeddings of %d", path, (long long)count, width);
 	else sn_weight_floats(t, 0, width, out);
@@ -118,7 +120,8 @@ static int find_voice(const synth *m, const char *name, float *out, char *err) {
 
 static int synth_voice(const void *model, const char *name, sn_voice *voice, char *err) {
 	const synth *const m = model;
-	*voice = (sn_voice){ .speaker = -1, .embedding = calloc((size_t)m->facts.embedding, sizeof(float)), .embedding_count = m->facts.embedding };
+	*voice = (sn_voice){ .speaker = -1, .embedding_count = m->facts.embedding };
+	voice->embedding = calloc((size_t)m->facts.embedding, sizeof *voice->embedding);
 	if (!voice->embedding) return sn_fail(err, SN_E_MEMORY, "out of memory for a voice");
 	const int code = find_voice(m, name, voice->embedding, err);
 	if (code != SN_OK) sn_voice_clear(voice);

@@ -163,7 +163,8 @@ static int check_reach(settings *s, const char *dir, char *err) {
 	for (int i = 0; i < s->blocks; i++) {
 		if (!s->dilations[i]) return sn_fail(err, SN_E_MODEL, "%s: 'tdnn_dilations' has no value for block %d of %d", dir, i, s->blocks);
 		s->reach[i] = s->dilations[i] * (s->kernels[i] - 1) / 2;
-		if (s->reach[i] > 1024) return sn_fail(err, SN_E_MODEL, "%s: block %d reaches %d frames to each side; at most 1024", dir, i, s->reach[i]);
+		if (s->reach[i] > 1024)
+			return sn_fail(err, SN_E_MODEL, "%s: block %d reaches %d frames to each side; at most 1024", dir, i, s->reach[i]);
 	}
 	return SN_OK;
 }
@@ -233,8 +234,8 @@ int sn_xvector_accepts(const char *dir) {
 static int open_spectrum(sn_xvector *x, char *err) {
 	const settings *const s = &x->s;
 	const sn_spectrum_options options = {
-		.sample_rate = s->sample_rate, .fft = s->fft, .hop = s->hop, .window_size = s->window, .window = SN_WINDOW_HAMMING, .pad = SN_SPECTRUM_PAD_ZERO, .power = 2,
-		.mels = s->mels, .low = (float)s->low, .high = (float)s->high, .scale = SN_SCALE_HTK, .filter_symmetric = 1,
+		.sample_rate = s->sample_rate, .fft = s->fft, .hop = s->hop, .window_size = s->window, .window = SN_WINDOW_HAMMING,
+		.pad = SN_SPECTRUM_PAD_ZERO, .power = 2, .mels = s->mels, .low = (float)s->low, .high = (float)s->high, .scale = SN_SCALE_HTK, .filter_symmetric = 1,
 		.log = SN_SPECTRUM_LOG_10, .floor = 1e-10f, .gain = 10,
 	};
 	return sn_spectrum_open(&x->spectrum, &options, err);
@@ -289,13 +290,15 @@ static void limit_range(float *values, int64_t count) {
 	for (int64_t i = 0; i < count; i++) values[i] = fmaxf(values[i], most - MAX_DECIBELS);
 }
 
-int sn_xvector_features(const sn_xvector *x, const float *pcm, int64_t count, int sample_rate, float **features, int64_t *frames, char *err) {
+int sn_xvector_features(const sn_xvector *x, const float *pcm, int64_t count, int sample_rate, float **features, int64_t *frames,
+                        char *err) {
 	const int rate = x->s.sample_rate;
 	float *resampled = NULL;
 	size_t size = 0;
 	*features = NULL;
 	if (count < sample_rate / 2)
-		return sn_fail(err, SN_E_ARGUMENT, "the clip has %.2f s; a voice needs at least 0.5 s", (double)count / (sample_rate > 0 ? sample_rate : 1));
+		return sn_fail(err, SN_E_ARGUMENT, "the clip has %.2f s; a voice needs at least 0.5 s",
+		               (double)count / (sample_rate > 0 ? sample_rate : 1));
 	if (count > (int64_t)SN_XVECTOR_MAX_SECONDS * sample_rate) count = (int64_t)SN_XVECTOR_MAX_SECONDS * sample_rate;
 	for (int64_t i = 0; i < count; i++)
 		if (!isfinite(pcm[i])) return sn_fail(err, SN_E_FORMAT, "sample %lld of the clip is not a number", (long long)i);
@@ -317,8 +320,8 @@ int sn_xvector_features(const sn_xvector *x, const float *pcm, int64_t count, in
 }
 
 /* A pool and an exec of its own: the engine's are busy, or not this thread's. */
-int sn_xvector_run(const sn_xvector *x, const float *features, int64_t frames, float *embedding, void (*look)(void *payload, nn_exec *exec),
-                   void *payload, char *err) {
+int sn_xvector_run(const sn_xvector *x, const float *features, int64_t frames, float *embedding,
+                   void (*look)(void *payload, nn_exec *exec), void *payload, char *err) {
 	nn_pool *pool = NULL;
 	nn_exec *exec = NULL;
 	if (frames < 2 || frames > x->s.most)

@@ -385,8 +385,7 @@ static void text_becomes_symbols(void **state) {
 	assert_int_equal(missing, 1);
 	assert_int_equal(encode(synth, "<pad>a</s>b", &missing).last, 2);
 	assert_int_equal(missing, 2);
-	s = encode(synth, "A sentence that has far too many symbols for the hundred positions of this small model is spoken in two or more parts.",
-	           &missing);
+	s = encode(synth, "A sentence that has far too many symbols for the hundred positions of this small model is spoken in parts.", &missing);
 	assert_in_range(s.count, 2, 4);
 	sn_synth_speecht5.close(&synth);
 	nn_pool_close(&pool);

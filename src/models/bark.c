@@ -114,8 +114,8 @@ static void set_facts(bark_model *m) {
 	f->kind = SN_SYNTH_SOUND;
 	f->sample_rate = m->config.sample_rate ? m->config.sample_rate : codec->sample_rate;
 	f->hop = f->width = codec->hop;
-	f->emotion_count = bark_emotion_count();
-	f->emotions = bark_emotions;
+	f->emotion_count = bark_emotion_list(m->emotions);
+	f->emotions = m->emotions;
 	f->presets = f->has_temperature = 1;
 	f->max_ids = m->config.semantic.length;
 	f->max_bytes = BARK_SENTENCE_BYTES;
@@ -257,7 +257,11 @@ static int open_buffers(bark_stream *s, char *err) {
 	s->fine = malloc(rows * books * sizeof *s->fine);
 	s->codes = malloc(frames * books * sizeof *s->codes);
 	s->scratch = malloc(2 * ((size_t)widest + 1) * sizeof *s->scratch);
-	return s->fine && s->codes && s->scratch ? SN_OK : sn_fail(err, SN_E_MEMORY, "out of memory for %zu frames of sound", frames);
+	s->drawn.tokens[0] = malloc(((size_t)c->most_tokens + 1) * sizeof **s->drawn.tokens);
+	s->drawn.tokens[1] = malloc(frames * (size_t)c->coarse.books * sizeof **s->drawn.tokens);
+	s->drawn.tokens[2] = malloc(frames * books * sizeof **s->drawn.tokens);
+	if (s->fine && s->codes && s->scratch && s->drawn.tokens[0] && s->drawn.tokens[1] && s->drawn.tokens[2]) return SN_OK;
+	return sn_fail(err, SN_E_MEMORY, "out of memory for %zu frames of sound", frames);
 }
 
 static int stream_new(void **stream, void *model, char *err) {
@@ -281,17 +285,17 @@ static int stream_new(void **stream, void *model, char *err) {
 
 /* ---- utterances ---- */
 
-static int copy_prompt(bark_prompt *to, const int32_t *const tokens[3], const int rows[3], const int count[3], char *err) {
+static int copy_voice(bark_prompt *to, const sn_voice *v, char *err) {
 	free_prompt(to);
 	for (int i = 0; i < 3; i++) {
-		const size_t size = (size_t)rows[i] * (size_t)count[i];
+		const size_t size = (size_t)v->prompt_rows[i] * (size_t)v->prompt_count[i];
 		to->tokens[i] = malloc((size + 1) * sizeof **to->tokens);
 		if (!to->tokens[i]) {
 			free_prompt(to);
 			return sn_fail(err, SN_E_MEMORY, "out of memory for a voice");
 		}
-		memcpy(to->tokens[i], tokens[i], size * sizeof **to->tokens);
-		to->count[i] = count[i];
+		memcpy(to->tokens[i], v->prompt[i], size * sizeof **to->tokens);
+		to->count[i] = v->prompt_count[i];
 	}
 	return SN_OK;
 }
@@ -302,12 +306,11 @@ static int choose_history(bark_stream *s, const sn_voice *v, char *err) {
 	s->own = 0;
 	if (v && v->prompt[0]) {
 		int code = bark_voice_check(s->model, v, err);
-		if (code == SN_OK)
-			code = copy_prompt(&s->given, (const int32_t *const[]){ v->prompt[0], v->prompt[1], v->prompt[2] }, v->prompt_rows, v->prompt_count, err);
+		if (code == SN_OK) code = copy_voice(&s->given, v, err);
 		if (code == SN_OK) s->history = &s->given;
 		return code;
 	}
-	if (s->drawn.tokens[0]) s->history = &s->drawn;
+	if (s->drawn.count[0]) s->history = &s->drawn;
 	else s->own = 1;
 	return SN_OK;
 }
@@ -362,9 +365,13 @@ static int start(void *stream, const int32_t *ids, int count, const sn_synth_opt
 /* The tokens of the first utterance are the voice of the next ones. */
 static void keep_voice(bark_stream *s) {
 	const bark_config *const c = &s->model->config;
-	const int rows[3] = { 1, c->coarse.books, c->fine.books }, count[3] = { s->semantic_count, s->frames, s->frames };
-	const int32_t *const tokens[3] = { s->semantic + s->semantic_before, s->codes, s->codes }; /* the first books are the coarse ones */
-	if (s->own && s->semantic_count > 0) copy_prompt(&s->drawn, tokens, rows, count, NULL);
+	const size_t frames = (size_t)s->frames, tokens = (size_t)s->semantic_count;
+	if (!s->own || !tokens) return;
+	memcpy(s->drawn.tokens[0], s->semantic + s->semantic_before, tokens * sizeof *s->semantic);
+	memcpy(s->drawn.tokens[1], s->codes, frames * (size_t)c->coarse.books * sizeof *s->codes); /* the first books are the coarse ones */
+	memcpy(s->drawn.tokens[2], s->codes, frames * (size_t)c->fine.books * sizeof *s->codes);
+	s->drawn.count[0] = s->semantic_count;
+	s->drawn.count[1] = s->drawn.count[2] = s->frames;
 }
 
 static void listen_for_silence(bark_stream *s, const float *pcm, int64_t count) {

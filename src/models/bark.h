@@ -9,7 +9,7 @@
  *   sad        [sighs] before it           surprised  [gasps] before it
  *   angry      the text in capitals        singing    ♪ before and after it
  *   nervous    [clears throat] before it   hesitant   ... before it
- *   calm, neutral  nothing
+ *   neutral    nothing
  *
  * Voices are presets: names of speaker_embeddings_path.json ("v2/en_speaker_0", also "en_speaker_0"), an .npz file, or NAME where
  * NAME_semantic_prompt.npy, NAME_coarse_prompt.npy and NAME_fine_prompt.npy lie. Without one the first utterance of a stream draws a

@@ -96,6 +96,7 @@ int bark_generate_start(bark_stream *s, const int32_t *ids, int count, char *err
 	for (int i = kept; i < length; i++) added[i] = c->semantic.eos;
 	prompt[length] = c->semantic.infer;
 	added[length] = -1;
+	s->semantic_run.held = 0; /* the coarse transformer may have used the cache's memory */
 	ask(&s->semantic_run, prompt, added, length + 1);
 	s->semantic_before = s->semantic_count = s->coarse_count = s->coarse_before = s->coarse_wanted = s->frames = 0;
 	s->window_step = s->window_steps = s->loop = s->loops = s->running = 0;

@@ -12,6 +12,7 @@
 #define BARK_MAX_BLOCK 16384    /* positions of a transformer */
 #define BARK_MAX_BOOKS 32
 #define BARK_MAX_LANGUAGES 128
+#define BARK_MAX_EMOTIONS 16
 #define BARK_ROWS 128           /* rows of one run of a prompt */
 #define BARK_HEAD_ROWS 128      /* rows of one run of a fine head */
 #define BARK_SENTENCE_BYTES 200 /* of text that is spoken in the 13 seconds that one window is good for */
@@ -102,6 +103,7 @@ typedef struct bark_model {
 	const char **preset_names;
 	char (*language_codes)[8];
 	const char **languages;
+	const char *emotions[BARK_MAX_EMOTIONS];
 	sn_weights *weights;
 	sn_wordpiece *wordpiece;
 	nn_pack *pack;
@@ -143,7 +145,7 @@ typedef struct bark_stream {
 	double fine_temperature;
 	int forced;           /* frames that must come; 0: as many as the model says */
 	int own;              /* the tokens of this utterance become the voice of those that follow */
-	bark_prompt drawn;    /* that voice */
+	bark_prompt drawn;    /* that voice; counts of 0: none yet */
 	const bark_prompt *history; /* of this utterance, or NULL */
 	bark_prompt given;    /* a copy of the voice of the options */
 	int limit, limited;   /* most semantic tokens, and whether the text's length says so */
@@ -182,8 +184,7 @@ int bark_voice_check(const bark_model *m, const sn_voice *voice, char *err);
 
 /* ---- text (bark_text.c) ---- */
 
-extern const char *const bark_emotions[];
-int bark_emotion_count(void);
+int bark_emotion_list(const char *names[BARK_MAX_EMOTIONS]); /* returns how many */
 int bark_encode(const bark_model *m, const char *text, size_t size, const sn_synth_options *options, sn_synth_emit emit, void *payload,
                 int *missing, char *err);
 

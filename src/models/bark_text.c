@@ -3,7 +3,7 @@
 #include "text/sentences.h"
 #include "text/utf8.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #define LEAST_BYTES 16 /* of a piece of text */
@@ -15,10 +15,15 @@ static const struct {
 } emotions[] = {
 	{ "happy", "[laughs] ", "", 0, 0 }, { "amused", "[laughter] ", "", 0, 0 }, { "sad", "[sighs] ", "", 0, 0 },
 	{ "surprised", "[gasps] ", "", 0, 0 }, { "angry", "", "", 1, 0 }, { "singing", "\xe2\x99\xaa ", " \xe2\x99\xaa", 0, 1 },
-	{ "nervous", "[clears throat] ", "", 0, 0 }, { "hesitant", "... ", "", 0, 0 }, { "calm", "", "", 0, 0 }, { "neutral", "", "", 0, 0 },
+	{ "nervous", "[clears throat] ", "", 0, 0 }, { "hesitant", "... ", "", 0, 0 }, { "neutral", "", "", 0, 0 },
 };
-const char *const bark_emotions[] = { "happy", "amused", "sad", "surprised", "angry", "singing", "nervous", "hesitant", "calm", "neutral" };
-int bark_emotion_count(void) { return (int)(sizeof bark_emotions / sizeof *bark_emotions); }
+#define EMOTIONS ((int)(sizeof emotions / sizeof *emotions))
+_Static_assert(EMOTIONS <= BARK_MAX_EMOTIONS, "the facts have room for all");
+
+int bark_emotion_list(const char *names[BARK_MAX_EMOTIONS]) {
+	for (int i = 0; i < EMOTIONS; i++) names[i] = emotions[i].name;
+	return EMOTIONS;
+}
 
 typedef struct encoder {
 	const bark_model *m;
@@ -92,13 +97,14 @@ static int split(encoder *e, size_t begin, size_t end, size_t most) {
 }
 
 static int find_emotion(const char *name, int *found, char *err) {
+	char list[256] = "";
 	*found = -1;
 	if (!name || !*name) return SN_OK;
-	for (int i = 0; i < bark_emotion_count(); i++)
+	for (int i = 0; i < EMOTIONS; i++) {
 		if (strcmp(emotions[i].name, name) == 0) *found = i;
-	if (*found >= 0) return SN_OK;
-	return sn_fail(err, SN_E_ARGUMENT, "Bark has no emotion \"%.32s\"; it has happy, amused, sad, surprised, angry, singing, nervous, hesitant, calm, neutral",
-	               name);
+		snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", emotions[i].name);
+	}
+	return *found >= 0 ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "Bark has no emotion \"%.32s\"; it has %s", name, list);
 }
 
 int bark_encode(const bark_model *m, const char *text, size_t size, const sn_synth_options *options, sn_synth_emit emit, void *payload,

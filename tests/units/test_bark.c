@@ -179,6 +179,9 @@ static void test_speaker_stays(void **state) {
 	options.voice = &first;
 	float *const told = speak(&s, &options, 256, &counts[2]);
 	assert_true(same(second, counts[1], told, counts[2], 1e-5f));
+	float *const again = speak(&s, &options, 256, &counts[0]); /* nothing of an earlier utterance stays */
+	assert_true(same(told, counts[2], again, counts[0], 0));
+	free(again);
 	free(second);
 	free(told);
 	sn_voice_clear(&first);

@@ -7,6 +7,7 @@
 #include "nn/cpu/kernels.h"
 #include "speech/vocoders.h"
 #include "text/piper.h"
+#include "weights/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static const struct {
 	{ "speecht5", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_speecht5 },
 	{ "fastspeech2", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_fastspeech2 },
 	{ "bark", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_bark },
+	{ "tacotron2", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_tacotron2 },
 	{ "hifigan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "multiband-melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
@@ -285,6 +287,35 @@ int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place
 	return *out ? SN_OK : load_new(out, engine, place, request, err);
 }
 
+/* A weights file stands for its directory where the architecture is read from one, if it is the file that would be read. */
+static int settle(sn_model_place *place, const char *label, char *err) {
+	const int at = find(label);
+	char dir[SN_STORE_PATH];
+	sn_weights *weights;
+	struct stat given, used;
+	const int takes_files = at < 0 || architectures[at].architecture == SN_ARCH_SILERO || architectures[at].architecture == SN_ARCH_VOCODER ||
+	                        (architectures[at].class && architectures[at].class->accepts(place->path));
+	if (takes_files || sn_path_is_directory(place->path))
+		return SN_OK;
+	snprintf(dir, sizeof dir, "%s", place->path);
+	char *const slash = strrchr(dir, '/');
+	if (!slash)
+		strcpy(dir, ".");
+	else
+		slash[slash == dir] = 0;
+	int result = sn_weights_open(&weights, dir, err);
+	if (result != SN_OK)
+		return result;
+	if (stat(place->path, &given) == 0 && stat(sn_weights_path(weights), &used) == 0 && given.st_dev == used.st_dev &&
+	    given.st_ino == used.st_ino)
+		memcpy(place->path, dir, sizeof dir);
+	else
+		result = sn_fail(err, SN_E_MODEL, "the weights in \"%.200s\" are read from \"%.200s\"; name the directory instead of \"%.200s\"", dir,
+		                 sn_weights_path(weights), place->path);
+	sn_weights_close(&weights);
+	return result;
+}
+
 /* The task that the files are for, checked against the one that is wanted. */
 static int check_task(const sn_model_place *place, const char *label, int wanted, char *err) {
 	const int task = sn_model_task(label);
@@ -314,10 +345,12 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 		return result;
 	sn_model_request request = { .label = sn_model_label(&place), .windows = o->windows ? o->windows : DEFAULT_WINDOWS };
 	result = check_task(&place, request.label, o->task, err);
+	if (result == SN_OK)
+		result = settle(&place, request.label, err);
 	if (result != SN_OK)
 		return result;
 	const int task = sn_model_task(request.label);
-	request.dtype = task == SN_TASK_VAD ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
+	request.dtype = task == SN_TASK_VAD || task == SN_TASK_EMBED ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
 	if (task == SN_TASK_VOCODE)
 		request.dtype = sn_vocoder_dtype(request.dtype);
 	if ((*out = find_loaded(engine, &place, &request)) != NULL)

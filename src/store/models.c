@@ -296,7 +296,9 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 		return SN_OK;
 	}
 	if (*model && find_other(store, model, out->path)) {
-		place(out, exists(model) ? base_name(model) : model, entry_at(store, out->path));
+		char *const real = exists(model) ? realpath(out->path, NULL) : NULL; /* "." and "voice/" have names, too */
+		place(out, real ? base_name(real) : model, entry_at(store, out->path));
+		free(real);
 		return SN_OK;
 	}
 	*out = (sn_model_place){ 0 };

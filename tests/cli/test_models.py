@@ -99,6 +99,28 @@ class Models(Case):
                 self.fails(self.speak(name, "--emotion", "envy"), 6, "envy", *(can["emotions"][:2] or ["none"]))
                 self.fails(self.speak(name, "-v", "nobody-of-that-name"), 3, "nobody-of-that-name")
 
+    def test_every_emotion_is_spoken(self):
+        for name in [n for n, facts in HERE.items() if facts[1] == "speak"]:
+            for emotion in info(TINY / name)["emotions"]:
+                with self.subTest(name=name, emotion=emotion):
+                    done = self.speak(name, "--emotion", emotion.upper())
+                    self.assertEqual(done.returncode, 0, done.errors)
+
+    def test_a_weights_file_stands_for_its_directory(self):
+        for name, file in [("vits-dp", "model.safetensors"), ("yourtts", "model_file.pth"), ("speecht5", "pytorch_model.bin"),
+                           ("fastpitch-coqui", "model_file.pth"), ("melgan", "model_file.pth"), ("hifigan-jik876", "generator_v1")]:
+            if name in HERE:
+                with self.subTest(name=name):
+                    self.assertEqual(info(TINY / name / file)["architecture"], info(TINY / name)["architecture"])
+        other = self.folder / "other"
+        shutil.copytree(TINY / "vits-dp", other)
+        shutil.copy(other / "model.safetensors", other / "more.safetensors")
+        self.fails(run("models", "info", other / "more.safetensors", "--no-cache"), 5, "more.safetensors", "model.safetensors")
+
+    def test_a_path_has_a_name_however_it_is_written(self):
+        for path in (f"{TINY}/vits-dp/", f"{TINY}/vits-dp/.", f"{TINY}/vits-dp/../vits-dp"):
+            self.assertEqual(info(path)["name"], "vits-dp")
+
     def test_numbers_out_of_range(self):
         for args in (["--speed", "9"], ["--pitch", "-1"], ["--energy", "5"], ["--temperature", "3"], ["--dropout", "maybe"]):
             with self.subTest(args=args):

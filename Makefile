@@ -3,7 +3,7 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs
 # One with faster-whisper and piper-tts measures those too.
 PYTHON ?= python3
 
-.PHONY: build demo models check check-all bench install help setup asan
+.PHONY: build demo models check check-all bench bench-models install help setup asan
 build: setup build/build.ninja
 	@ninja -C build
 
@@ -41,6 +41,10 @@ check-all: check
 bench: build models
 	@$(PYTHON) bench/compare.py $(BENCH)
 
+# Every model on full-size checkpoints of random weights; PYTHON= one that has torch and transformers.
+bench-models: build
+	@$(PYTHON) bench/models.py $(BENCH)
+
 install: build
 	@[ -z "$(PREFIX)" ] || meson configure build -Dprefix="$(PREFIX)"
 	@meson install -C build $(if $(DESTDIR),--destdir "$(DESTDIR)") --quiet
@@ -52,4 +56,5 @@ help:
 	@echo "make check      all tests, in a normal and in a sanitizer build"
 	@echo "make check-all  and the long ones: other instruction sets, fuzzing"
 	@echo "make bench      speed beside other engines; PYTHON= one that has them, BENCH= options of bench/compare.py"
+	@echo "make bench-models  every model beside PyTorch; PYTHON= one that has torch and transformers"
 	@echo "make install    PREFIX=/usr/local DESTDIR="

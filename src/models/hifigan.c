@@ -7,6 +7,7 @@
 
 #define FINAL_SLOPE 0.01f /* the references leave the last activation at their library's default */
 #define COQUI_PADDING 5   /* frames repeated at each end where the configuration says nothing */
+#define SPLIT_WIDTH 96    /* channels from which on the layers of residual blocks become stages of their own, see split() */
 
 typedef struct block { /* `second` in those of type 1 only */
 	int depth;
@@ -18,6 +19,9 @@ typedef struct upsampling {
 	int64_t stride;
 	block blocks[VOCODER_MAX_BLOCKS];
 } upsampling;
+
+/* A stage of the generator: layers from .. to - 1 of the residual blocks behind an upsampling, which stands before layer 0. */
+typedef struct piece { int up, from, to; } piece;
 
 typedef struct hifigan {
 	/* configuration */
@@ -32,7 +36,8 @@ typedef struct hifigan {
 	vocoder_conv pre, post;
 	upsampling ups[VOCODER_MAX_STAGES];
 	const sn_weight *mean, *scale; /* [mels] of `normalise` */
-	int debug;
+	piece pieces[SN_GENERATOR_MAX_STAGES];
+	int piece_count;
 } hifigan;
 
 /* Keys of one thing in the layouts. */
@@ -221,19 +226,31 @@ static void bind(vocoder_binder *b, hifigan *h) {
 
 /* ---- the network ---- */
 
-static nn_t residual(const hifigan *h, nn_graph *g, const block *k, nn_t x) {
-	for (int i = 0; i < k->depth; i++) {
-		nn_t y = vocoder_record_conv(g, &k->first[i], nn_unary(g, NN_LEAKY_RELU, x, h->slope), h->mirrored);
-		if (h->two) y = vocoder_record_conv(g, &k->second[i], nn_unary(g, NN_LEAKY_RELU, y, h->slope), h->mirrored);
-		x = nn_binary(g, NN_ADD, y, x);
-	}
-	return x;
+static int depth_of(const hifigan *h, int up) {
+	int depth = 0;
+	for (int j = 0; j < h->kernels; j++) depth = h->ups[up].blocks[j].depth > depth ? h->ups[up].blocks[j].depth : depth;
+	return depth;
 }
 
-static nn_t record(void *payload, nn_graph *g, int stage, nn_t x) {
-	const hifigan *const h = payload;
-	const upsampling *const u = &h->ups[stage];
-	if (stage == 0) {
+/* Behind the first upsamplings a frame has few rows, and the residual blocks reach over many: in small chunks most of what a stage
+ * computes would be computed again in the next. By layers it is little, for the price of carrying all blocks' rows between them. */
+static void split(hifigan *h) {
+	for (int up = 0; up < h->stages; up++) {
+		const int depth = depth_of(h, up), apart = h->ups[up].conv.out >= SPLIT_WIDTH && h->piece_count + depth + h->stages - up <= SN_GENERATOR_MAX_STAGES;
+		for (int from = 0; from < depth; from = h->pieces[h->piece_count++].to) h->pieces[h->piece_count] = (piece){ up, from, apart ? from + 1 : depth };
+	}
+}
+
+/* Layer i of a residual block. */
+static nn_t residual(const hifigan *h, nn_graph *g, const block *k, int i, nn_t x) {
+	nn_t y = vocoder_record_conv(g, &k->first[i], nn_unary(g, NN_LEAKY_RELU, x, h->slope), h->mirrored);
+	if (h->two) y = vocoder_record_conv(g, &k->second[i], nn_unary(g, NN_LEAKY_RELU, y, h->slope), h->mirrored);
+	return nn_binary(g, NN_ADD, y, x);
+}
+
+static nn_t upsample(const hifigan *h, nn_graph *g, int up, nn_t x) {
+	const upsampling *const u = &h->ups[up];
+	if (up == 0) {
 		if (h->normalise) {
 			x = nn_binary(g, NN_SUB, x, nn_weight(g, h->mean, "mean"));
 			x = nn_binary(g, NN_DIV, x, nn_weight(g, h->scale, "scale"));
@@ -242,42 +259,68 @@ static nn_t record(void *payload, nn_graph *g, int stage, nn_t x) {
 	}
 	x = nn_unary(g, NN_LEAKY_RELU, x, h->slope);
 	x = nn_conv_transpose1d(g, x, vocoder_weight(g, &u->conv), vocoder_bias(g, &u->conv), (int)u->stride, (int)(u->conv.kernel - u->stride) / 2);
-	x = nn_name(g, x, "ups%d_out", stage);
-	nn_t sum = NN_NONE;
-	for (int i = 0; i < h->kernels; i++) {
-		const nn_t y = residual(h, g, &u->blocks[i], x);
-		sum = i ? nn_binary(g, NN_ADD, sum, y) : y;
+	return nn_name(g, x, "ups%d_out", up);
+}
+
+static nn_t record(void *payload, nn_graph *g, int stage, nn_t x) {
+	const hifigan *const h = payload;
+	const piece *const p = &h->pieces[stage];
+	const upsampling *const u = &h->ups[p->up];
+	const int done = p->to == depth_of(h, p->up);
+	nn_t all = NN_NONE;
+	if (p->from == 0) x = upsample(h, g, p->up, x);
+	for (int j = 0; j < h->kernels; j++) {
+		const block *const k = &u->blocks[j];
+		nn_t y = p->from ? nn_slice_cols(g, x, j * u->conv.out, u->conv.out) : x;
+		for (int i = p->from; i < p->to && i < k->depth; i++) y = residual(h, g, k, i, y);
+		all = j == 0 ? y : done ? nn_binary(g, NN_ADD, all, y) : nn_concat_cols(g, all, y);
 	}
-	x = nn_affine(g, sum, 1.0f / (float)h->kernels, 0);
-	if (stage + 1 < h->stages) return x;
+	if (!done) return all;
+	x = nn_affine(g, all, 1.0f / (float)h->kernels, 0);
+	if (p->up + 1 < h->stages) return x;
 	x = vocoder_record_conv(g, &h->post, nn_unary(g, NN_LEAKY_RELU, x, FINAL_SLOPE), h->mirrored);
 	return nn_unary(g, NN_TANH, x, 0);
 }
 
-static int64_t reach(const hifigan *h, const block *k) {
-	int64_t rows = 0;
-	for (int i = 0; i < k->depth; i++) rows += vocoder_conv_side(&k->first[i]) + (h->two ? vocoder_conv_side(&k->second[i]) : 0);
-	return rows;
+/* Rows on each side that layers from .. to - 1 reach. */
+static int64_t reach(const hifigan *h, const piece *p) {
+	int64_t most = 0;
+	for (int j = 0; j < h->kernels; j++) {
+		const block *const k = &h->ups[p->up].blocks[j];
+		int64_t rows = 0;
+		for (int i = p->from; i < p->to && i < k->depth; i++)
+			rows += vocoder_conv_side(&k->first[i]) + (h->two ? vocoder_conv_side(&k->second[i]) : 0);
+		most = rows > most ? rows : most;
+	}
+	return most;
 }
 
-static int describe(const hifigan *h, sn_generator_shape *shape, const char *path, char *err) {
+static sn_generator_stage describe_piece(const hifigan *h, const piece *p) {
+	const upsampling *const u = &h->ups[p->up];
+	const int64_t width = u->conv.out, side = (u->conv.kernel - u->stride) / 2;
+	const int done = p->to == depth_of(h, p->up), last = done && p->up + 1 == h->stages;
+	sn_generator_stage s = { .in = h->kernels * width, .out = last ? 1 : done ? width : h->kernels * width, .widest = width,
+	                         .after = reach(h, p) + (last ? vocoder_conv_side(&h->post) : 0), .stride = 1, .kernel = 1 };
+	if (p->from) return s;
+	s.in = p->up ? u->conv.in : h->pre.in;
+	s.before = p->up ? 0 : vocoder_conv_side(&h->pre);
+	s.stride = u->stride;
+	s.kernel = u->conv.kernel;
+	s.left = s.right = side;
+	return s;
+}
+
+static int describe(hifigan *h, sn_generator_shape *shape, const char *path, char *err) {
 	int64_t hop = 1;
-	*shape = (sn_generator_shape){ .name = "hifigan", .stages = h->stages };
 	for (int i = 0; i < h->stages; i++) {
-		const upsampling *const u = &h->ups[i];
-		const int last = i + 1 == h->stages;
-		sn_generator_stage *const s = &shape->stage[i];
-		*s = (sn_generator_stage){ .in = i ? u->conv.in : h->pre.in, .out = last ? 1 : u->conv.out, .widest = u->conv.out, .stride = u->stride,
-		                           .kernel = u->conv.kernel, .left = (u->conv.kernel - u->stride) / 2, .right = (u->conv.kernel - u->stride) / 2,
-		                           .before = i ? 0 : vocoder_conv_side(&h->pre) };
-		for (int j = 0; j < h->kernels; j++) s->after = reach(h, &u->blocks[j]) > s->after ? reach(h, &u->blocks[j]) : s->after;
-		if (last) s->after += vocoder_conv_side(&h->post);
-		hop *= u->stride;
+		hop *= h->ups[i].stride;
 		if (hop > VOCODER_MAX_HOP)
 			return sn_fail(err, SN_E_MODEL, "%s: a frame would have more than %d samples; that is the most", path, VOCODER_MAX_HOP);
 	}
-	shape->most = SN_VOCODER_MAX_CHUNK * hop;
-	shape->push = SN_VOCODER_MAX_PUSH + 2 * h->padding;
+	split(h);
+	*shape = (sn_generator_shape){ .name = "hifigan", .stages = h->piece_count, .most = SN_VOCODER_MAX_CHUNK * hop,
+	                               .push = SN_VOCODER_MAX_PUSH + 2 * h->padding };
+	for (int i = 0; i < h->piece_count; i++) shape->stage[i] = describe_piece(h, &h->pieces[i]);
 	return SN_OK;
 }
 

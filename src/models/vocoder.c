@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PACK_VERSION 1 /* raised when the recorded graphs change what is packed */
+#define PACK_VERSION 2 /* raised when the recorded graphs change what is packed */
 
 struct sn_vocoder_stream {
 	sn_vocoder *vocoder;

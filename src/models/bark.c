@@ -33,8 +33,9 @@ static int bind_table(const bark_model *m, const sn_weight **out, const char *na
 	const sn_weight *const w = *out = sn_weights_find(m->weights, name);
 	if (!w) return sn_fail(err, SN_E_MODEL, "%s lacks tensor '%s'", sn_weights_path(m->weights), name);
 	if (w->rank == 2 && w->dims[0] == rows && w->dims[1] == width && w->dtype <= SN_F64) return SN_OK;
-	return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' is %s of rank %d [%lld, %lld]; floating [%d, %d] is right", sn_weights_path(m->weights), name,
-	               sn_dtype_name(w->dtype), w->rank, (long long)(w->rank > 0 ? w->dims[0] : 0), (long long)(w->rank > 1 ? w->dims[1] : 0), rows, width);
+	return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' is %s of rank %d [%lld, %lld]; floating [%d, %d] is right",
+	               sn_weights_path(m->weights), name, sn_dtype_name(w->dtype), w->rank, (long long)(w->rank > 0 ? w->dims[0] : 0),
+	               (long long)(w->rank > 1 ? w->dims[1] : 0), rows, width);
 }
 
 static int compile(const bark_model *m, const sn_load_options *load, nn_graph *g, nn_plan **out, char *err) {
@@ -42,7 +43,8 @@ static int compile(const bark_model *m, const sn_load_options *load, nn_graph *g
 	return nn_plan_compile(out, g, &options, err);
 }
 
-static int load_causal(bark_model *m, const sn_load_options *load, bark_gpt_part *part, const bark_gpt_config *c, const char *prefix, char *err) {
+static int load_causal(bark_model *m, const sn_load_options *load, bark_gpt_part *part, const bark_gpt_config *c, const char *prefix,
+                       char *err) {
 	char name[NN_NAME];
 	bark_recorder r = { .c = c, .weights = m->weights, .prefix = prefix, .rows = BARK_ROWS };
 	part->c = c;
@@ -65,7 +67,8 @@ static int load_head(bark_model *m, const sn_load_options *load, bark_recorder *
 	const int head = book - c->fine.given;
 	char name[NN_NAME], graph[NN_NAME];
 	snprintf(name, sizeof name, "fine_acoustics.lm_heads.%d.weight", head);
-	if (c->fine.tied && !sn_weights_find(m->weights, name)) snprintf(name, sizeof name, "fine_acoustics.input_embeds_layers.%d.weight", head + 1);
+	if (c->fine.tied && !sn_weights_find(m->weights, name))
+		snprintf(name, sizeof name, "fine_acoustics.input_embeds_layers.%d.weight", head + 1);
 	snprintf(graph, sizeof graph, "bark.fine_head%d", head);
 	if (!(r->g = nn_graph_new(graph))) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
 	r->rows = BARK_HEAD_ROWS;
@@ -78,7 +81,8 @@ static int load_head(bark_model *m, const sn_load_options *load, bark_recorder *
 static int load_fine(bark_model *m, const sn_load_options *load, char *err) {
 	const bark_config *const c = &m->config;
 	bark_recorder r = { .c = &c->fine.gpt, .weights = m->weights, .prefix = "fine_acoustics", .fine = 1, .rows = c->fine.length };
-	int code = bind_table(m, &m->fine.positions, "fine_acoustics.position_embeds_layer.weight", c->fine.gpt.block, c->fine.gpt.width, err);
+	int code = bind_table(m, &m->fine.positions, "fine_acoustics.position_embeds_layer.weight", c->fine.gpt.block, c->fine.gpt.width,
+	                      err);
 	for (int b = 0; b < c->fine.total && code == SN_OK; b++) {
 		char name[NN_NAME];
 		snprintf(name, sizeof name, "fine_acoustics.input_embeds_layers.%d.weight", b);
@@ -103,8 +107,8 @@ static int load_codec(bark_model *m, const sn_load_options *load, const json_t *
 	if (code != SN_OK) return code;
 	const sn_encodec_facts *const f = sn_encodec_get_facts(m->codec);
 	if (f->quantizers < c->fine.books || f->codebook < c->codebook)
-		return sn_fail(err, SN_E_MODEL, "%s has %d books of %d codes; the fine transformer makes %d of %d", name, f->quantizers, f->codebook, c->fine.books,
-		               c->codebook);
+		return sn_fail(err, SN_E_MODEL, "%s has %d books of %d codes; the fine transformer makes %d of %d", name, f->quantizers,
+		               f->codebook, c->fine.books, c->codebook);
 	return SN_OK;
 }
 
@@ -184,8 +188,8 @@ static int open_model(void **model, const sn_load_options *load, char *err) {
 
 static const sn_synth_facts *facts(const void *model) { return &((const bark_model *)model)->facts; }
 
-static int encode(const void *model, sn_phonemizer *phonemizer, const char *text, size_t size, const sn_synth_options *options, sn_synth_emit emit,
-                  void *payload, int *missing, char *err) {
+static int encode(const void *model, sn_phonemizer *phonemizer, const char *text, size_t size, const sn_synth_options *options,
+                  sn_synth_emit emit, void *payload, int *missing, char *err) {
 	(void)phonemizer;
 	return bark_encode(model, text, size, options, emit, payload, missing, err);
 }
@@ -251,7 +255,8 @@ static int share_cache(bark_stream *s, char *err) {
 
 static int open_buffers(bark_stream *s, char *err) {
 	const bark_config *const c = &s->model->config;
-	const size_t books = (size_t)c->fine.books, frames = (size_t)c->most_frames + 1, rows = (size_t)c->fine.history + (size_t)c->fine.length + frames;
+	const size_t books = (size_t)c->fine.books, frames = (size_t)c->most_frames + 1;
+	const size_t rows = (size_t)c->fine.history + (size_t)c->fine.length + frames;
 	int widest = c->semantic.gpt.out > c->coarse.gpt.out ? c->semantic.gpt.out : c->coarse.gpt.out;
 	if (c->fine.gpt.out > widest) widest = c->fine.gpt.out;
 	s->fine = malloc(rows * books * sizeof *s->fine);
@@ -317,7 +322,8 @@ static int choose_history(bark_stream *s, const sn_voice *v, char *err) {
 
 static int set_options(bark_stream *s, const sn_synth_options *o, char *err) {
 	const bark_config *const c = &s->model->config;
-	if (!(o->temperature <= 10)) return sn_fail(err, SN_E_ARGUMENT, "a temperature of %g is out of range; 0 to 10 are right", (double)o->temperature);
+	if (!(o->temperature <= 10))
+		return sn_fail(err, SN_E_ARGUMENT, "a temperature of %g is out of range; 0 to 10 are right", (double)o->temperature);
 	if (o->force_frames < 0 || o->force_frames > (int)(c->most_tokens * c->ratio / c->coarse.books))
 		return sn_fail(err, SN_E_LIMIT, "%d frames are out of range; one utterance has at most %d", o->force_frames,
 		               (int)(c->most_tokens * c->ratio / c->coarse.books));
@@ -428,12 +434,13 @@ int sn_bark_watch(void *stream, char *err) {
 }
 
 /* Copies [rows, cols] of floats, or of tokens where `from` is NULL. turned: the copy is [cols, rows]. */
-static int copy_out(const float *from, const int32_t *tokens, int64_t rows, int64_t cols, int turned, float **values, int *rank, int64_t *dims,
-                    char *err) {
+static int copy_out(const float *from, const int32_t *tokens, int64_t rows, int64_t cols, int turned, float **values, int *rank,
+                    int64_t *dims, char *err) {
 	float *const to = *values = malloc((size_t)(rows * cols + 1) * sizeof *to);
 	if (!to) return sn_fail(err, SN_E_MEMORY, "out of memory for a copy");
 	for (int64_t r = 0; r < rows; r++)
-		for (int64_t i = 0; i < cols; i++) to[turned ? i * rows + r : r * cols + i] = from ? from[r * cols + i] : (float)tokens[r * cols + i];
+		for (int64_t i = 0; i < cols; i++)
+			to[turned ? i * rows + r : r * cols + i] = from ? from[r * cols + i] : (float)tokens[r * cols + i];
 	*rank = 2;
 	dims[0] = turned ? cols : rows;
 	dims[1] = turned ? rows : cols;
@@ -447,20 +454,23 @@ int sn_bark_tensor(void *stream, const char *name, float **values, int *rank, in
 	if (!s->watch || !s->semantic) return sn_fail(err, SN_E_NOT_FOUND, "the stream does not watch, or has said nothing");
 	if (strcmp(name, "semantic_tokens") == 0)
 		return copy_out(NULL, s->semantic + s->semantic_before, 1, s->semantic_count, 0, values, rank, dims, err);
-	if (strcmp(name, "coarse_tokens") == 0) return copy_out(NULL, s->coarse + s->coarse_before, 1, s->coarse_count, 0, values, rank, dims, err);
+	if (strcmp(name, "coarse_tokens") == 0)
+		return copy_out(NULL, s->coarse + s->coarse_before, 1, s->coarse_count, 0, values, rank, dims, err);
 	if (strcmp(name, "fine_codes") == 0) return copy_out(NULL, s->codes, c->fine.books, s->frames, 0, values, rank, dims, err);
 	if (strcmp(name, "semantic_logits") == 0)
 		return copy_out(s->watched.semantic, NULL, s->watched.semantic_steps, c->semantic.gpt.out, 0, values, rank, dims, err);
 	if (strcmp(name, "coarse_logits") == 0)
 		return copy_out(s->watched.coarse, NULL, s->watched.coarse_steps, c->coarse.gpt.out, 0, values, rank, dims, err);
 	if (strcmp(name, "codec_embedding") == 0)
-		return copy_out(sn_encodec_embedding(s->codec), NULL, s->frames, sn_encodec_get_facts(s->model->codec)->width, 1, values, rank, dims, err);
+		return copy_out(sn_encodec_embedding(s->codec), NULL, s->frames, sn_encodec_get_facts(s->model->codec)->width, 1, values, rank,
+		                dims, err);
 	const int book = strncmp(name, fine, sizeof fine - 1) == 0 ? atoi(name + sizeof fine - 1) : -1;
 	if (book >= 0 && book < BARK_MAX_BOOKS && s->watched.fine[book])
 		return copy_out(s->watched.fine[book], NULL, c->fine.length, c->fine.gpt.out, 0, values, rank, dims, err);
 	return sn_fail(err, SN_E_NOT_FOUND, "there is no result '%.64s'", name);
 }
 
-const sn_synth_class sn_synth_bark = { .architecture = "bark", .accepts = accepts, .open = open_model, .close = close_model, .facts = facts,
-	                                   .encode = encode, .voice = voice, .stream_new = stream_new, .stream_free = stream_free, .start = start,
-	                                   .next = next, .remark = remark };
+const sn_synth_class sn_synth_bark = {
+	.architecture = "bark", .accepts = accepts, .open = open_model, .close = close_model, .facts = facts, .encode = encode, .voice = voice,
+	.stream_new = stream_new, .stream_free = stream_free, .start = start, .next = next, .remark = remark,
+};

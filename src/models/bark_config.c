@@ -54,7 +54,8 @@ static int read_sampling(bark_sampling *how, const section *s, char *err) {
 	if (code == SN_OK) code = sn_json_double(s->object, "num_beams", 1, 1000, &beams, s->name, err);
 	if (code == SN_OK) code = sn_json_double(s->object, "repetition_penalty", 0, 1000, &penalty, s->name, err);
 	if (code == SN_OK && (beams > 1 || penalty != 1))
-		return sn_fail(err, SN_E_UNSUPPORTED, "%s: %g beams and a repetition penalty of %g; only 1 and 1 are supported", s->name, beams, penalty);
+		return sn_fail(err, SN_E_UNSUPPORTED, "%s: %g beams and a repetition penalty of %g; only 1 and 1 are supported", s->name, beams,
+		               penalty);
 	if (how->temperature <= 0) how->sample = 0;
 	return code;
 }
@@ -111,25 +112,29 @@ typedef struct rule {
 static int check(const bark_config *c, const char *file, char *err) {
 	const int vocab = c->semantic.vocab;
 	const rule rules[] = {
-		{ c->semantic.eos < c->semantic.gpt.in && c->semantic.eos < c->semantic.gpt.out, "the semantic end token %d is outside its %d tokens",
-		  c->semantic.eos, c->semantic.gpt.in < c->semantic.gpt.out ? c->semantic.gpt.in : c->semantic.gpt.out },
+		{ c->semantic.eos < c->semantic.gpt.in && c->semantic.eos < c->semantic.gpt.out,
+		  "the semantic end token %d is outside its %d tokens", c->semantic.eos,
+		  c->semantic.gpt.in < c->semantic.gpt.out ? c->semantic.gpt.in : c->semantic.gpt.out },
 		{ vocab <= c->semantic.gpt.out && vocab <= c->semantic.gpt.in, "%d semantic tokens are more than the transformer's %d", vocab,
 		  c->semantic.gpt.out },
-		{ c->semantic.text_pad < c->semantic.gpt.in, "the text's pad token %d is outside the %d input tokens", c->semantic.text_pad, c->semantic.gpt.in },
+		{ c->semantic.text_pad < c->semantic.gpt.in, "the text's pad token %d is outside the %d input tokens", c->semantic.text_pad,
+		  c->semantic.gpt.in },
 		{ c->semantic.text_offset < c->semantic.gpt.in, "the text's first token %d is outside the %d input tokens", c->semantic.text_offset,
 		  c->semantic.gpt.in },
-		{ c->semantic.infer < c->semantic.gpt.in, "the semantic infer token %d is outside the %d input tokens", c->semantic.infer, c->semantic.gpt.in },
-		{ c->semantic.length < c->semantic.gpt.block, "a text of %d tokens leaves none of the semantic transformer's %d positions", c->semantic.length,
-		  c->semantic.gpt.block },
+		{ c->semantic.infer < c->semantic.gpt.in, "the semantic infer token %d is outside the %d input tokens", c->semantic.infer,
+		  c->semantic.gpt.in },
+		{ c->semantic.length < c->semantic.gpt.block, "a text of %d tokens leaves none of the semantic transformer's %d positions",
+		  c->semantic.length, c->semantic.gpt.block },
 		{ vocab <= c->coarse.gpt.in, "%d semantic tokens are more than the coarse transformer's %d input tokens", vocab, c->coarse.gpt.in },
 		{ c->coarse.pad < c->coarse.gpt.in, "the coarse pad token %d is outside the %d input tokens", c->coarse.pad, c->coarse.gpt.in },
-		{ c->coarse.infer < c->coarse.gpt.in, "the coarse infer token %d is outside the %d input tokens", c->coarse.infer, c->coarse.gpt.in },
+		{ c->coarse.infer < c->coarse.gpt.in, "the coarse infer token %d is outside the %d input tokens", c->coarse.infer,
+		  c->coarse.gpt.in },
 		{ c->coarse.gpt.out <= c->coarse.gpt.in, "%d coarse output tokens cannot be put back into %d input tokens", c->coarse.gpt.out,
 		  c->coarse.gpt.in },
-		{ vocab + c->codebook < c->coarse.gpt.out, "codes up to %d leave none of the %d coarse output tokens to the second book", vocab + c->codebook,
-		  c->coarse.gpt.out },
-		{ c->coarse.length + 1 < c->coarse.gpt.block, "an input of %d tokens leaves none of the coarse transformer's %d positions", c->coarse.length,
-		  c->coarse.gpt.block },
+		{ vocab + c->codebook < c->coarse.gpt.out, "codes up to %d leave none of the %d coarse output tokens to the second book",
+		  vocab + c->codebook, c->coarse.gpt.out },
+		{ c->coarse.length + 1 < c->coarse.gpt.block, "an input of %d tokens leaves none of the coarse transformer's %d positions",
+		  c->coarse.length, c->coarse.gpt.block },
 		{ c->fine.length <= c->fine.gpt.block, "a window of %d frames does not fit the fine transformer's %d positions", c->fine.length,
 		  c->fine.gpt.block },
 		{ c->fine.history <= c->fine.length, "%d frames of history do not fit a fine window of %d", c->fine.history, c->fine.length },
@@ -137,7 +142,8 @@ static int check(const bark_config *c, const char *file, char *err) {
 		{ c->codebook <= c->fine.gpt.out, "%d codes are more than the %d fine output tokens", c->codebook, c->fine.gpt.out },
 		{ c->fine.books == c->fine.total, "%d fine code books are not the transformer's %d", c->fine.books, c->fine.total },
 		{ c->coarse.books <= c->fine.books, "%d coarse code books are more than all %d", c->coarse.books, c->fine.books },
-		{ c->fine.given <= c->coarse.books, "the fine transformer needs %d code books; the coarse one gives %d", c->fine.given, c->coarse.books },
+		{ c->fine.given <= c->coarse.books, "the fine transformer needs %d code books; the coarse one gives %d", c->fine.given,
+		  c->coarse.books },
 	};
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
 		char sentence[SN_ERRLEN];

@@ -50,7 +50,8 @@ static void run_piece(bark_run *run) {
 	if (nn_exec_next(run->exec, run->running == 1 ? 100 : PROMPT_BUDGET) == SN_AGAIN) return;
 	run->held += run->running;
 	run->running = 0;
-	if (run->held == run->wanted) memcpy(run->logits, nn_exec_output(run->exec, "logits", NULL), (size_t)run->part->c->out * sizeof *run->logits);
+	if (run->held == run->wanted)
+		memcpy(run->logits, nn_exec_output(run->exec, "logits", NULL), (size_t)run->part->c->out * sizeof *run->logits);
 }
 
 /* Asks for a prompt. Positions that the cache holds already are kept: what a position gives depends on those before it only. */
@@ -87,7 +88,8 @@ int bark_generate_start(bark_stream *s, const int32_t *ids, int count, char *err
 	for (int i = 0; i < count && i < length; i++) {
 		const int64_t id = (int64_t)ids[i] + c->semantic.text_offset;
 		if (ids[i] < 0 || id >= c->semantic.gpt.in)
-			return sn_fail(err, SN_E_ARGUMENT, "token %d has id %d; this model knows ids 0 to %d", i, ids[i], c->semantic.gpt.in - c->semantic.text_offset - 1);
+			return sn_fail(err, SN_E_ARGUMENT, "token %d has id %d; this model knows ids 0 to %d", i, ids[i],
+			               c->semantic.gpt.in - c->semantic.text_offset - 1);
 		prompt[i] = (int32_t)id;
 	}
 	for (int i = count; i < length; i++) prompt[i] = c->semantic.text_pad;
@@ -137,7 +139,8 @@ static int semantic_ends(bark_stream *s, int token) {
 	if (again >= REPEAT_SECONDS * c->semantic.rate) {
 		s->semantic_count -= again - (int)(REPEAT_KEPT * c->semantic.rate);
 		s->own = 0;
-		snprintf(s->remark, sizeof s->remark, "the speech began to repeat itself and was cut after %.1f s", s->semantic_count / c->semantic.rate);
+		snprintf(s->remark, sizeof s->remark, "the speech began to repeat itself and was cut after %.1f s",
+		         s->semantic_count / c->semantic.rate);
 		return 1;
 	}
 	if (s->semantic_count < s->limit) return 0;
@@ -153,7 +156,8 @@ static void next_semantic(bark_stream *s) {
 	if (run->held < run->wanted) return;
 	watch_logits(run, s->watched.semantic, &s->watched.semantic_steps);
 	/* Ids between the vocabulary and the end token, and behind that, are never spoken. */
-	const bark_allowed allowed = { 0, c->semantic.vocab < c->semantic.eos ? c->semantic.vocab : c->semantic.eos, s->forced ? -1 : c->semantic.eos };
+	const bark_allowed allowed = { 0, c->semantic.vocab < c->semantic.eos ? c->semantic.vocab : c->semantic.eos,
+	                               s->forced ? -1 : c->semantic.eos };
 	const double draw = bark_uniform(s->seed, DRAW_SEMANTIC, (uint64_t)s->semantic_count);
 	const int stops = !s->forced && c->semantic.min_eos > 0 && bark_probability(run->logits, allowed) > c->semantic.min_eos;
 	const int token = stops ? c->semantic.eos : bark_pick(run->logits, allowed, &s->semantic_sampling, draw, s->scratch);
@@ -218,8 +222,8 @@ static int begin_window(bark_stream *s, char *err) {
 	s->window_steps = left < c->coarse.window ? left : c->coarse.window;
 	const int positions = c->coarse.length + 1 + kept + s->window_steps - 1;
 	if (positions > c->coarse.gpt.block)
-		return sn_fail(err, SN_E_MODEL, "a window of %d coarse tokens needs %d positions; the transformer has %d", s->window_steps, positions,
-		               c->coarse.gpt.block);
+		return sn_fail(err, SN_E_MODEL, "a window of %d coarse tokens needs %d positions; the transformer has %d", s->window_steps,
+		               positions, c->coarse.gpt.block);
 	for (int i = 0; i < c->coarse.length; i++) prompt[i] = from + i < semantic ? s->semantic[from + i] : c->coarse.pad;
 	prompt[c->coarse.length] = c->coarse.infer;
 	memcpy(prompt + c->coarse.length + 1, s->coarse + coarse - kept, (size_t)kept * sizeof *prompt);
@@ -244,7 +248,8 @@ static int next_coarse(bark_stream *s, char *err) {
 	if (run->held < run->wanted) return SN_OK;
 	watch_logits(run, s->watched.coarse, &s->watched.coarse_steps);
 	const int second = c->semantic.vocab + c->codebook; /* books take turns, from the first in each window */
-	const bark_allowed allowed = s->window_step % 2 ? (bark_allowed){ second, c->coarse.gpt.out, -1 } : (bark_allowed){ c->semantic.vocab, second, -1 };
+	const bark_allowed one = { c->semantic.vocab, second, -1 }, two = { second, c->coarse.gpt.out, -1 };
+	const bark_allowed allowed = s->window_step % 2 ? two : one;
 	const double draw = bark_uniform(s->seed, DRAW_COARSE, (uint64_t)s->coarse_count);
 	const int token = bark_pick(run->logits, allowed, &s->coarse_sampling, draw, s->scratch);
 	s->coarse[s->coarse_before + s->coarse_count++] = token;
@@ -322,7 +327,8 @@ static void pick_codes(bark_stream *s, int start, int fill) {
 			if (row < fill) continue;
 			const uint64_t index = ((uint64_t)s->loop * (uint64_t)c->fine.books + (uint64_t)s->book) * (uint64_t)c->fine.length + (uint64_t)row;
 			s->fine[(size_t)(start + row) * (size_t)c->fine.books + (size_t)s->book] =
-			    bark_pick(logits + (size_t)i * (size_t)out, (bark_allowed){ 0, c->codebook, -1 }, &how, bark_uniform(s->seed, DRAW_FINE, index), s->scratch);
+			    bark_pick(logits + (size_t)i * (size_t)out, (bark_allowed){ 0, c->codebook, -1 }, &how,
+			              bark_uniform(s->seed, DRAW_FINE, index), s->scratch);
 		}
 	}
 }

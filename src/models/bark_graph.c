@@ -33,7 +33,8 @@ static nn_t attention(bark_recorder *r, nn_t x, const cache_inputs *cache, int l
 	char name[NN_NAME];
 	snprintf(name, sizeof name, "layers.%d.attn.att_proj", layer);
 	const nn_t all = dense(r, x, name, 3 * width, width);
-	const nn_t q = nn_slice_cols(r->g, all, 0, width), k = nn_slice_cols(r->g, all, width, width), v = nn_slice_cols(r->g, all, 2 * width, width);
+	const nn_t q = nn_slice_cols(r->g, all, 0, width), k = nn_slice_cols(r->g, all, width, width);
+	const nn_t v = nn_slice_cols(r->g, all, 2 * width, width);
 	if (cache) {
 		snprintf(name, sizeof name, "self%d", layer);
 		const nn_t state = nn_cache_state(r->g, name, 1, r->c->block, width, r->c->heads);

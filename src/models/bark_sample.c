@@ -21,7 +21,8 @@ static int greedy(const float *logits, bark_allowed allowed) {
 		if (logits[i] > logits[best]) best = i;
 	if (allowed.extra < 0) return best;
 	if (allowed.last <= allowed.first) return allowed.extra;
-	return logits[allowed.extra] > logits[best] || (logits[allowed.extra] == logits[best] && allowed.extra < best) ? allowed.extra : best;
+	if (logits[allowed.extra] > logits[best]) return allowed.extra;
+	return logits[allowed.extra] == logits[best] && allowed.extra < best ? allowed.extra : best;
 }
 
 /* The count-th largest of values[n], by a heap of the largest so far, the least of them on top. */

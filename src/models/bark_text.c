@@ -107,15 +107,16 @@ static int find_emotion(const char *name, int *found, char *err) {
 	return *found >= 0 ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "Bark has no emotion \"%.32s\"; it has %s", name, list);
 }
 
-int bark_encode(const bark_model *m, const char *text, size_t size, const sn_synth_options *options, sn_synth_emit emit, void *payload,
-                int *missing, char *err) {
-	encoder e = { .m = m, .text = text, .language = options ? options->language : NULL, .emit = emit, .payload = payload, .missing = missing,
-	              .err = err };
+int bark_encode(const bark_model *m, const char *text, size_t size, const sn_synth_options *options, sn_synth_emit emit,
+                void *payload, int *missing, char *err) {
+	encoder e = { .m = m, .text = text, .language = options ? options->language : NULL, .emit = emit, .payload = payload,
+	              .missing = missing, .err = err };
 	int known = !e.language || !*e.language;
 	*missing = 0;
 	for (int i = 0; i < m->facts.language_count && !known; i++) known = strcmp(m->facts.languages[i], e.language) == 0;
 	if (!known)
-		return sn_fail(err, SN_E_ARGUMENT, "Bark does not speak \"%.16s\"; it speaks en, de, es, fr, hi, it, ja, ko, pl, pt, ru, tr and zh", e.language);
+		return sn_fail(err, SN_E_ARGUMENT, "Bark does not speak \"%.16s\"; it speaks en, de, es, fr, hi, it, ja, ko, pl, pt, ru, tr and zh",
+		               e.language);
 	const int code = find_emotion(options ? options->emotion : NULL, &e.emotion, err);
 	if (code != SN_OK) return code;
 	return size > BARK_SENTENCE_BYTES ? split(&e, 0, size, BARK_SENTENCE_BYTES) : encode_span(&e, 0, size, BARK_SENTENCE_BYTES);

@@ -40,7 +40,8 @@ int bark_voices_open(bark_model *m, char *err) {
 	struct stat st;
 	const char *name;
 	json_t *value;
-	if (!sn_path_join(file, m->dir, "speaker_embeddings_path.json")) return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long", m->dir);
+	if (!sn_path_join(file, m->dir, "speaker_embeddings_path.json"))
+		return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long", m->dir);
 	if (stat(file, &st) == 0) {
 		const int code = sn_json_file(&m->presets, file, err);
 		if (code != SN_OK) return code;
@@ -50,7 +51,8 @@ int bark_voices_open(bark_model *m, char *err) {
 	m->preset_names = calloc(json_object_size(m->presets) + 1, sizeof *m->preset_names);
 	m->language_codes = calloc(BARK_MAX_LANGUAGES, sizeof *m->language_codes);
 	m->languages = calloc(BARK_MAX_LANGUAGES, sizeof *m->languages);
-	if (!m->preset_names || !m->language_codes || !m->languages) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", file);
+	if (!m->preset_names || !m->language_codes || !m->languages)
+		return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", file);
 	for (size_t i = 0; i < sizeof documented / sizeof *documented; i++) add_language(m, documented[i], 2);
 	int count = 0;
 	json_object_foreach(m->presets, name, value) {
@@ -97,14 +99,15 @@ static int read_prompt(const sn_weight *w, int which, sn_voice *voice, const cha
 	const int rank = which == 0 ? 1 : 2;
 	const int64_t rows = rank == 1 || w->rank < 2 ? 1 : w->dims[0], count = w->rank == rank ? w->dims[rank - 1] : 0;
 	if (w->rank != rank || rows > BARK_MAX_BOOKS || count > SN_BARK_MAX_PROMPT)
-		return sn_fail(err, SN_E_ARGUMENT, "%s: %s has rank %d and %lld tokens; rank %d and at most %d tokens are right", file, kinds[which], w->rank,
-		               (long long)(w->rank > 0 ? w->dims[w->rank - 1] : 0), rank, SN_BARK_MAX_PROMPT);
+		return sn_fail(err, SN_E_ARGUMENT, "%s: %s has rank %d and %lld tokens; rank %d and at most %d tokens are right", file,
+		               kinds[which], w->rank, (long long)(w->rank > 0 ? w->dims[w->rank - 1] : 0), rank, SN_BARK_MAX_PROMPT);
 	int32_t *const to = voice->prompt[which] = malloc((size_t)(rows * count + 1) * sizeof *to);
 	if (!to) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", file);
 	for (int64_t i = 0; i < rows * count; i++) {
 		int64_t value = 0;
 		if (!integer_at(w, i, &value) || value < INT32_MIN || value > INT32_MAX)
-			return sn_fail(err, SN_E_ARGUMENT, "%s: element %lld of %s (%s) is no token", file, (long long)i, kinds[which], sn_dtype_name(w->dtype));
+			return sn_fail(err, SN_E_ARGUMENT, "%s: element %lld of %s (%s) is no token", file, (long long)i, kinds[which],
+			               sn_dtype_name(w->dtype));
 		to[i] = (int32_t)value;
 	}
 	voice->prompt_rows[which] = (int)rows;
@@ -117,7 +120,8 @@ static int read_npz(sn_voice *voice, const char *file, char *err) {
 	int code = sn_weights_open(&w, file, err);
 	for (int i = 0; i < 3 && code == SN_OK; i++) {
 		const sn_weight *const array = sn_weights_find(w, kinds[i]);
-		code = array ? read_prompt(array, i, voice, file, err) : sn_fail(err, SN_E_ARGUMENT, "%s lacks the array '%s' of a Bark voice", file, kinds[i]);
+		code = array ? read_prompt(array, i, voice, file, err)
+		             : sn_fail(err, SN_E_ARGUMENT, "%s lacks the array '%s' of a Bark voice", file, kinds[i]);
 	}
 	sn_weights_close(&w);
 	return code;
@@ -180,12 +184,13 @@ static int read_preset(const bark_model *m, const char *preset, sn_voice *voice,
 	for (int i = 0; i < 3; i++) {
 		const char *const path = json_string_value(json_object_get(entry, kinds[i]));
 		if (!path || !inside(path))
-			return sn_fail(err, SN_E_MODEL, "speaker_embeddings_path.json: %s of '%s' is %s; a path below the model's directory is right", kinds[i], preset,
-			               path ? path : "missing");
+			return sn_fail(err, SN_E_MODEL, "speaker_embeddings_path.json: %s of '%s' is %s; a path below the model's directory is right",
+			               kinds[i], preset, path ? path : "missing");
 		if (!sn_path_join(paths[i], m->dir, path)) return too_long(path, err);
 		found = found && is_file(paths[i]);
 	}
-	if (snprintf(packed, sizeof packed, "%s/speaker_embeddings/%s.npz", m->dir, preset) >= (int)sizeof packed) return too_long(preset, err);
+	if (snprintf(packed, sizeof packed, "%s/speaker_embeddings/%s.npz", m->dir, preset) >= (int)sizeof packed)
+		return too_long(preset, err);
 	if (!found && inside(preset) && is_file(packed)) return read_npz(voice, packed, err);
 	return read_npy(voice, (const char *const[]){ paths[0], paths[1], paths[2] }, err);
 }
@@ -248,8 +253,8 @@ int bark_voice_check(const bark_model *m, const sn_voice *voice, char *err) {
 			               voice->prompt[i] ? voice->prompt_rows[i] : 0, voice->prompt[i] ? count : 0, rows[i], SN_BARK_MAX_PROMPT);
 		for (int64_t j = 0; j < (int64_t)rows[i] * count; j++)
 			if (voice->prompt[i][j] < 0 || voice->prompt[i][j] >= range[i])
-				return sn_fail(err, SN_E_ARGUMENT, "voice \"%.63s\": token %lld of %s is %d; 0 to %d are right", voice->name, (long long)j, kinds[i],
-				               voice->prompt[i][j], range[i] - 1);
+				return sn_fail(err, SN_E_ARGUMENT, "voice \"%.63s\": token %lld of %s is %d; 0 to %d are right", voice->name, (long long)j,
+				               kinds[i], voice->prompt[i][j], range[i] - 1);
 	}
 	return SN_OK;
 }

@@ -37,7 +37,8 @@ static int read_int(const json_t *object, const char *key, int64_t least, int64_
 	return code;
 }
 
-static int read_choice(const json_t *root, const char *key, const char *const *names, int count, int *choice, const char *file, char *err) {
+static int read_choice(const json_t *root, const char *key, const char *const *names, int count, int *choice, const char *file,
+                       char *err) {
 	const json_t *const value = json_object_get(root, key);
 	if (!value || json_is_null(value)) return SN_OK;
 	const char *const text = json_string_value(value);
@@ -46,8 +47,8 @@ static int read_choice(const json_t *root, const char *key, const char *const *n
 		*choice = i;
 		return SN_OK;
 	}
-	return sn_fail(err, SN_E_UNSUPPORTED, "%s: '%s' is '%s'; %s, %s%s%s are known", file, key, text ? text : "no text", names[0], names[1],
-	               count > 2 ? ", " : "", count > 2 ? names[2] : "");
+	return sn_fail(err, SN_E_UNSUPPORTED, "%s: '%s' is '%s'; %s, %s%s%s are known", file, key, text ? text : "no text", names[0],
+	               names[1], count > 2 ? ", " : "", count > 2 ? names[2] : "");
 }
 
 /* Quantizers of the largest bandwidth, in the reference's arithmetic. */
@@ -64,7 +65,8 @@ static int count_quantizers(encodec_config *c, const json_t *root, const char *f
 	if (c->codebook != 1 << bits)
 		return sn_fail(err, SN_E_MODEL, "%s: 'codebook_size' is %d; a power of two is right", file, c->codebook);
 	const double rate = ceil((double)c->sample_rate / c->hop) * bits, count = floor(1000 * bandwidth / rate);
-	if (!(count >= 1)) return sn_fail(err, SN_E_MODEL, "%s: a bandwidth of %g is too small for one code book of %g bits/s", file, bandwidth, rate);
+	if (!(count >= 1))
+		return sn_fail(err, SN_E_MODEL, "%s: a bandwidth of %g is too small for one code book of %g bits/s", file, bandwidth, rate);
 	c->quantizers = count > ENCODEC_MAX_QUANTIZERS ? ENCODEC_MAX_QUANTIZERS : (int)count;
 	return SN_OK;
 }
@@ -74,23 +76,27 @@ static int check_config(encodec_config *c, int audio_channels, int codebook_dim,
 	for (int i = 0; i < c->ratio_count; i++) {
 		hop *= c->ratios[i];
 		channels *= 2;
-		if (hop > ENCODEC_MAX_HOP) return sn_fail(err, SN_E_MODEL, "%s: a frame of more than %d samples is not supported", file, ENCODEC_MAX_HOP);
+		if (hop > ENCODEC_MAX_HOP)
+			return sn_fail(err, SN_E_MODEL, "%s: a frame of more than %d samples is not supported", file, ENCODEC_MAX_HOP);
 	}
 	for (int i = 1; i < c->residual_layers; i++) dilation *= c->growth;
 	c->hop = (int)hop;
 	c->channels = (int)channels;
 	if (c->ratio_count < 1) return sn_fail(err, SN_E_MODEL, "%s: 'upsampling_ratios' is empty", file);
 	if (channels > ENCODEC_MAX_WIDTH)
-		return sn_fail(err, SN_E_MODEL, "%s: %lld channels are too many; at most %d are supported", file, (long long)channels, ENCODEC_MAX_WIDTH);
+		return sn_fail(err, SN_E_MODEL, "%s: %lld channels are too many; at most %d are supported", file, (long long)channels,
+		               ENCODEC_MAX_WIDTH);
 	if (dilation > ENCODEC_MAX_DILATION)
-		return sn_fail(err, SN_E_MODEL, "%s: a dilation of %lld is too large; at most %d is supported", file, (long long)dilation, ENCODEC_MAX_DILATION);
+		return sn_fail(err, SN_E_MODEL, "%s: a dilation of %lld is too large; at most %d is supported", file, (long long)dilation,
+		               ENCODEC_MAX_DILATION);
 	if (c->residual_layers && c->compress > c->filters)
 		return sn_fail(err, SN_E_MODEL, "%s: 'compress' %d leaves nothing of %d filters", file, c->compress, c->filters);
 	if (audio_channels != 1) return sn_fail(err, SN_E_UNSUPPORTED, "%s: %d audio channels; speech has one", file, audio_channels);
 	if (codebook_dim != c->width)
 		return sn_fail(err, SN_E_MODEL, "%s: 'codebook_dim' is %d, 'hidden_size' %d; they must be equal", file, codebook_dim, c->width);
 	if (!c->causal && c->trim_right < 1)
-		return sn_fail(err, SN_E_MODEL, "%s: 'trim_right_ratio' is %g; without causal convolutions only 1 makes sense", file, c->trim_right);
+		return sn_fail(err, SN_E_MODEL, "%s: 'trim_right_ratio' is %g; without causal convolutions only 1 makes sense", file,
+		               c->trim_right);
 	return SN_OK;
 }
 
@@ -139,14 +145,15 @@ static int bind_books(sn_encodec *e, const sn_encodec_source *source, char *err)
 		if (!w && i == 0) return sn_fail(err, SN_E_MODEL, "%s lacks tensor '%s'", sn_weights_path(source->weights), name);
 		if (!w) c->quantizers = i;
 		else if (w->rank != 2 || w->dims[0] != c->codebook || w->dims[1] != c->width || w->dtype > SN_F64)
-			return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' is %s of rank %d [%lld, %lld]; floating [%d, %d] is right", sn_weights_path(source->weights),
-			               name, sn_dtype_name(w->dtype), w->rank, (long long)(w->rank > 0 ? w->dims[0] : 0),
+			return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' is %s of rank %d [%lld, %lld]; floating [%d, %d] is right",
+			               sn_weights_path(source->weights), name, sn_dtype_name(w->dtype), w->rank, (long long)(w->rank > 0 ? w->dims[0] : 0),
 			               (long long)(w->rank > 1 ? w->dims[1] : 0), c->codebook, c->width);
 	}
 	return SN_OK;
 }
 
-static int compile(sn_encodec *e, const sn_encodec_source *source, const sn_load_options *load, int upsampler, nn_plan **out, char *err) {
+static int compile(sn_encodec *e, const sn_encodec_source *source, const sn_load_options *load, int upsampler, nn_plan **out,
+                   char *err) {
 	const encodec_config *const c = &e->config;
 	/* The recurrent layers would carry rounding along; what one group norm sees is the whole utterance, at any length. */
 	const int exact = load->dtype == NN_DTYPE_F32 || !upsampler || c->group_norm;
@@ -238,7 +245,8 @@ int sn_encodec_start(sn_encodec_stream *s, const int32_t *codes, int books, int 
 	char name[STATE_NAME];
 	s->frames = s->known = s->given = 0;
 	if (frames < 1 || frames > s->codec->most || books < 1 || books > c->quantizers)
-		return sn_fail(err, SN_E_ARGUMENT, "%d frames of %d codes; 1 to %d of 1 to %d are right", frames, books, s->codec->most, c->quantizers);
+		return sn_fail(err, SN_E_ARGUMENT, "%d frames of %d codes; 1 to %d of 1 to %d are right", frames, books, s->codec->most,
+		               c->quantizers);
 	memset(s->embedding, 0, (size_t)frames * (size_t)c->width * sizeof *s->embedding);
 	for (int b = 0; b < books; b++)
 		for (int t = 0; t < frames; t++) {

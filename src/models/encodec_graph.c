@@ -125,7 +125,8 @@ static nn_t residual(encodec_recorder *r, const char *base, nn_t x, int64_t widt
 	const int64_t hidden = width / r->c->compress;
 	snprintf(name, sizeof name, "%s.block.1", base);
 	nn_t y = conv(r, name, nn_unary(r->g, NN_ELU, x, 0),
-	              (conv_shape){ .in = width, .out = hidden, .kernel = r->c->residual_kernel, .dilation = (int)dilation_of(r->c, layer) });
+	              (conv_shape){ .in = width, .out = hidden, .kernel = r->c->residual_kernel,
+	                            .dilation = (int)dilation_of(r->c, layer) });
 	snprintf(name, sizeof name, "%s.block.3", base);
 	y = conv(r, name, nn_unary(r->g, NN_ELU, y, 0), (conv_shape){ .in = hidden, .out = width, .kernel = 1, .dilation = 1 });
 	snprintf(name, sizeof name, "%s.shortcut", base);
@@ -161,7 +162,8 @@ void encodec_record_recurrent(encodec_recorder *r) {
 	const encodec_config *const c = r->c;
 	const nn_dim dims[] = { nn_dim_add(nn_symbol(r->g, "rows", r->rows), c->kernel - 1), nn_fix(c->width) };
 	nn_t x = nn_input(r->g, "x", NN_F32, 2, dims);
-	x = conv(r, "decoder.layers.0", x, (conv_shape){ .in = c->width, .out = c->channels, .kernel = c->kernel, .dilation = 1, .padded = 1 });
+	x = conv(r, "decoder.layers.0", x,
+	         (conv_shape){ .in = c->width, .out = c->channels, .kernel = c->kernel, .dilation = 1, .padded = 1 });
 	nn_t y = x;
 	for (int i = 0; i < c->lstm_layers; i++) y = recurrent_layer(r, y, i);
 	nn_output(r->g, nn_binary(r->g, NN_ADD, y, x), "y");

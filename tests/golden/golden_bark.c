@@ -62,7 +62,7 @@ static int speak(run *r, float **pcm, int64_t *count, char *err) {
 }
 
 static int synthesis(run *r, const int32_t *ids, int count, const sn_voice *voice, char *err) {
-	const sn_synth_options options = { .voice = voice, .speed = 1, .temperature = -1 };
+	const sn_synth_options options = { .voice = voice, .speed = 1, .temperature = 0 };
 	char name[64];
 	float *pcm = NULL;
 	int64_t samples = 0;

@@ -217,8 +217,10 @@ static void write_npy(const char *path, int rows, int count, const int64_t *valu
 	const float nan_value = NAN;
 	FILE *const file = fopen(path, "wb");
 	assert_non_null(file);
-	int length = rows ? snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d), }", values ? "<i8" : "<f4", rows, count)
-	                  : snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d,), }", values ? "<i8" : "<f4", count);
+	int length = rows ? snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d, %d), }",
+	                             values ? "<i8" : "<f4", rows, count)
+	                  : snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (%d,), }",
+	                             values ? "<i8" : "<f4", count);
 	while ((10 + length + 1) % 64) header[length++] = ' ';
 	header[length++] = '\n';
 	fwrite("\x93NUMPY\x01\x00", 1, 8, file);

@@ -75,8 +75,8 @@ static int size_windows(sn_wav2vec2 *w, char *err) {
 		largest = rows * s->dim[i] > largest ? rows * s->dim[i] : largest;
 	}
 	if (reach > WINDOW || largest > MOST_VALUES)
-		return sn_fail(err, SN_E_LIMIT, "%s: by its config.json one frame hears %lld samples in up to %lld values; at most %d and %d can be had",
-		               w->dir, (long long)reach, (long long)largest, WINDOW, MOST_VALUES);
+		return sn_fail(err, SN_E_LIMIT, "%s: by its config.json one frame hears %lld samples in up to %lld values; at most %d and %d "
+		               "can be had", w->dir, (long long)reach, (long long)largest, WINDOW, MOST_VALUES);
 	w->most = conv_frames(s, WINDOW) < SN_WAV2VEC2_MAX_FRAMES ? conv_frames(s, WINDOW) : SN_WAV2VEC2_MAX_FRAMES;
 	w->block = BLOCK_VALUES / largest < 1 ? 1 : BLOCK_VALUES / largest < BLOCK ? BLOCK_VALUES / largest : BLOCK;
 	if (w->load.debug || w->block > w->most) w->block = w->most;
@@ -98,7 +98,8 @@ static int size_windows(sn_wav2vec2 *w, char *err) {
 
 /* By name: a folder with adapters holds more than one file of weights. */
 static int open_body(sn_wav2vec2 *w, char *err) {
-	static const char *const names[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json" };
+	static const char *const names[] = { "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+	                                     "pytorch_model.bin.index.json" };
 	char file[SN_PATH_MAX], name[96];
 	int found = -1;
 	for (int i = 0; found < 0 && i < 4; i++)
@@ -108,7 +109,8 @@ static int open_body(sn_wav2vec2 *w, char *err) {
 	snprintf(name, sizeof name, "wav2vec2.feature_projection.projection.weight");
 	w->prefix = sn_weights_find(w->body, name) ? "wav2vec2." : "";
 	if (!sn_weights_find(w->body, "lm_head.weight"))
-		return sn_fail(err, SN_E_MODEL, "%s has no tensor 'lm_head.weight': only checkpoints with a CTC head transcribe", sn_weights_path(w->body));
+		return sn_fail(err, SN_E_MODEL, "%s has no tensor 'lm_head.weight': only checkpoints with a CTC head transcribe",
+		               sn_weights_path(w->body));
 	return wav2vec2_files_check(&(wav2vec2_files){ w->body, NULL, w->prefix }, &w->settings, err);
 }
 
@@ -144,7 +146,8 @@ static int read_first(sn_wav2vec2 *w, char *err) {
 		if (!t || (int64_t)(t->bytes / sn_dtype_size(t->dtype)) != count)
 			return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' %s; expected %lld values", sn_weights_path(w->body), name,
 			               t ? "has another size" : "is missing", (long long)count);
-		if (!(w->first[i] = malloc((size_t)count * sizeof(float)))) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", w->dir);
+		w->first[i] = malloc((size_t)count * sizeof(float));
+		if (!w->first[i]) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", w->dir);
 		sn_weight_floats(t, 0, count, w->first[i]);
 	}
 	return SN_OK;
@@ -365,7 +368,9 @@ int64_t sn_wav2vec2_parameters(const sn_wav2vec2 *w) {
 	return sum;
 }
 
-int64_t sn_wav2vec2_frames(const sn_wav2vec2 *w, int64_t samples) { return out_frames(&w->settings, conv_frames(&w->settings, samples)); }
+int64_t sn_wav2vec2_frames(const sn_wav2vec2 *w, int64_t samples) {
+	return out_frames(&w->settings, conv_frames(&w->settings, samples));
+}
 
 /* ---- running ---- */
 
@@ -381,7 +386,8 @@ static int start(sn_wav2vec2_head *h, const float *pcm, int64_t samples, int64_t
 	w->heard = conv_frames(&w->settings, samples);
 	w->made = w->begun = 0;
 	if (!w->settings.group_norm) return SN_OK;
-	const wav2vec2_first first = { w->settings.dim[0], w->settings.kernel[0], w->settings.step[0], w->first[0], w->first[1], w->first[2], w->first[3] };
+	const wav2vec2_first first = { .channels = w->settings.dim[0], .kernel = w->settings.kernel[0], .step = w->settings.step[0],
+	                               .weight = w->first[0], .bias = w->first[1], .gamma = w->first[2], .beta = w->first[3] };
 	wav2vec2_group_norm(&first, w->samples, padded, nn_exec_input(w->features, "scale"), nn_exec_input(w->features, "shift"));
 	return SN_OK;
 }
@@ -406,7 +412,8 @@ static void make_features(sn_wav2vec2_head *h) {
 	const int64_t left = w->frames - w->made, rows = left < w->block ? left : w->block, stride = stride_of(&w->settings);
 	float *const hidden = nn_exec_input(h->encoder, "hidden") + w->made * w->settings.width;
 	nn_exec_set(w->features, "frames", rows);
-	memcpy(nn_exec_input(w->features, "samples"), w->samples + w->made * stride, (size_t)((rows - 1) * stride + w->config.reach) * sizeof(float));
+	memcpy(nn_exec_input(w->features, "samples"), w->samples + w->made * stride,
+	       (size_t)((rows - 1) * stride + w->config.reach) * sizeof(float));
 	nn_exec_run(w->features);
 	memcpy(hidden, nn_exec_output(w->features, "hidden", NULL), (size_t)(rows * w->settings.width) * sizeof *hidden);
 	w->made += rows;

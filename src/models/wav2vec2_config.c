@@ -28,7 +28,8 @@ static int read_activation(const json_t *config, const char *key, wav2vec2_act *
 		{ "gelu_pytorch_tanh", WAV2VEC2_GELU_TANH }, { "gelu_fast", WAV2VEC2_GELU_TANH }, { "gelu_accurate", WAV2VEC2_GELU_TANH },
 		{ "gelu_python_tanh", WAV2VEC2_GELU_TANH }, { "quick_gelu", WAV2VEC2_QUICK_GELU }, { "relu", WAV2VEC2_RELU },
 		{ "relu2", WAV2VEC2_RELU2 }, { "relu6", WAV2VEC2_RELU6 }, { "leaky_relu", WAV2VEC2_LEAKY_RELU }, { "silu", WAV2VEC2_SILU },
-		{ "swish", WAV2VEC2_SILU }, { "hardswish", WAV2VEC2_HARD_SWISH }, { "tanh", WAV2VEC2_TANH }, { "sigmoid", WAV2VEC2_SIGMOID }, { "mish", WAV2VEC2_MISH },
+		{ "swish", WAV2VEC2_SILU }, { "hardswish", WAV2VEC2_HARD_SWISH }, { "tanh", WAV2VEC2_TANH },
+		{ "sigmoid", WAV2VEC2_SIGMOID }, { "mish", WAV2VEC2_MISH },
 		{ "linear", WAV2VEC2_LINEAR },
 	};
 	const json_t *const value = json_object_get(config, key);
@@ -43,7 +44,8 @@ static int read_activation(const json_t *config, const char *key, wav2vec2_act *
 
 /* Three lists of the same length. */
 static int read_convs(wav2vec2_settings *s, const json_t *config, const char *file, char *err) {
-	static const int dims[] = { 512, 512, 512, 512, 512, 512, 512 }, kernels[] = { 10, 3, 3, 3, 3, 2, 2 }, steps[] = { 5, 2, 2, 2, 2, 2, 2 };
+	static const int dims[] = { 512, 512, 512, 512, 512, 512, 512 };
+	static const int kernels[] = { 10, 3, 3, 3, 3, 2, 2 }, steps[] = { 5, 2, 2, 2, 2, 2, 2 };
 	const struct { const char *key; int most; const int *usual; int *out; } lists[] = {
 		{ "conv_dim", MAX_WIDTH, dims, s->dim }, { "conv_kernel", 1024, kernels, s->kernel },
 		{ "conv_stride", 4096, steps, s->step },
@@ -58,8 +60,8 @@ static int read_convs(wav2vec2_settings *s, const json_t *config, const char *fi
 		for (int k = 0; k < counts[i]; k++) lists[i].out[k] = (int)values[k];
 	}
 	if (counts[0] < 1 || counts[1] != counts[0] || counts[2] != counts[0])
-		return sn_fail(err, SN_E_MODEL, "%s: 'conv_dim', 'conv_kernel' and 'conv_stride' have %d, %d and %d numbers; expected as many in each",
-		               file, counts[0], counts[1], counts[2]);
+		return sn_fail(err, SN_E_MODEL, "%s: 'conv_dim', 'conv_kernel' and 'conv_stride' have %d, %d and %d numbers; expected as many "
+		               "in each", file, counts[0], counts[1], counts[2]);
 	s->convs = counts[0];
 	int64_t stride = 1;
 	for (int i = 0; i < s->convs; i++) stride *= s->step[i];
@@ -76,7 +78,8 @@ static int read_type(const json_t *config, const char *file, char *err) {
 	const json_t *const list = json_object_get(config, "architectures");
 	const char *const architecture = json_string_value(json_array_get(list, 0));
 	if (architecture && strcmp(architecture, "Wav2Vec2ForCTC") != 0)
-		return sn_fail(err, SN_E_UNSUPPORTED, "%s: the checkpoint is a %.60s; of this family only Wav2Vec2ForCTC transcribes", file, architecture);
+		return sn_fail(err, SN_E_UNSUPPORTED, "%s: the checkpoint is a %.60s; of this family only Wav2Vec2ForCTC transcribes", file,
+		               architecture);
 	return SN_OK;
 }
 
@@ -195,7 +198,8 @@ int wav2vec2_files_check(const wav2vec2_files *files, const wav2vec2_settings *s
 	snprintf(says[5], sizeof says[5], "'add_adapter' is false");
 	for (int i = 0; i < 6; i++)
 		if (present[i] && sn_weights_find(files->body, names[i]))
-			return sn_fail(err, SN_E_MODEL, "%s has the tensor '%s', but in its config.json %s", sn_weights_path(files->body), names[i], says[i]);
+			return sn_fail(err, SN_E_MODEL, "%s has the tensor '%s', but in its config.json %s", sn_weights_path(files->body), names[i],
+			               says[i]);
 	return SN_OK;
 }
 

@@ -96,7 +96,9 @@ void wav2vec2_record_features(wav2vec2_recorder *r) {
 
 /* The weight is normalised over all but its last axis. torch's weight_norm is stored under two pairs of names. */
 static nn_t position_weight(wav2vec2_recorder *r) {
-	static const char *const names[][2] = { { "weight_g", "weight_v" }, { "parametrizations.weight.original0", "parametrizations.weight.original1" } };
+	static const char *const names[][2] = {
+		{ "weight_g", "weight_v" }, { "parametrizations.weight.original0", "parametrizations.weight.original1" },
+	};
 	const wav2vec2_settings *const s = r->s;
 	const int64_t one[] = { 1, 1, s->positions }, all[] = { s->width, s->width / s->position_groups, s->positions };
 	char name[NAME_BYTES];
@@ -125,7 +127,8 @@ static const char *stem_of(char stem[NAME_BYTES], int layer, const char *part) {
 
 static nn_t attention(wav2vec2_recorder *r, nn_t x, int layer, nn_t keys) {
 	const int64_t width = r->s->width;
-	const nn_attn attn = { .heads = r->s->heads, .scale = 1 / sqrtf((float)(r->s->width / r->s->heads)), .rel_k = NN_NONE, .rel_v = NN_NONE };
+	const float scale = 1 / sqrtf((float)(r->s->width / r->s->heads));
+	const nn_attn attn = { .heads = r->s->heads, .scale = scale, .rel_k = NN_NONE, .rel_v = NN_NONE };
 	char stem[NAME_BYTES];
 	nn_t probs;
 	const nn_t q = linear(r, x, stem_of(stem, layer, "attention.q_proj"), width, width);

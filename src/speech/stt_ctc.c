@@ -90,8 +90,8 @@ static int open_search(stt_ctc *stt, char *err) {
 	if (result == SN_OK)
 		result = sn_ctc_open(&stt->search, &o, err);
 	if (missing)
-		sn_notes_add(&stt->base.notes, "prompt", "%d words of the prompt have letters that the model does not write; they are not favoured",
-		             missing);
+		sn_notes_add(&stt->base.notes, "prompt", "%d words of the prompt have letters that the model does not write; they are not "
+		             "favoured", missing);
 	free(ids);
 	free(lengths);
 	return result;
@@ -118,7 +118,8 @@ static int prepare(stt_ctc *stt, char *err) {
 	stt->ids = malloc((size_t)longest * sizeof *stt->ids);
 	stt->word = malloc((size_t)longest * sizeof *stt->word);
 	stt->word_at = malloc((size_t)longest * sizeof *stt->word_at);
-	return stt->rows && stt->tokens && stt->ids && stt->word && stt->word_at ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for a session");
+	const int got = stt->rows && stt->tokens && stt->ids && stt->word && stt->word_at;
+	return got ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for a session");
 }
 
 static int emit_language(stt_ctc *stt, const char *code, float confidence) {
@@ -143,8 +144,8 @@ static int take_language(stt_ctc *stt, const char *language, float confidence, c
 	if (!*known && language) {
 		known = sn_language_code(language, code, sizeof code) ? code : language;
 		if (!stt->config->language_count)
-			sn_notes_add(&stt->base.notes, "language_unchecked", "the model's files do not say which language it writes; \"%.40s\" was taken "
-			             "on trust", known);
+			sn_notes_add(&stt->base.notes, "language_unchecked", "the model's files do not say which language it writes; \"%.40s\" "
+			             "was taken on trust", known);
 	}
 	return *known ? emit_language(stt, known, confidence) : SN_OK;
 }
@@ -166,8 +167,8 @@ static int find_whisper(stt_ctc *stt, char *err) {
 			return SN_OK;
 		sn_model_release(&stt->asked);
 	}
-	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" writes %d languages and cannot tell which one is spoken; give the language, or "
-	               "install a multilingual Whisper (\"whisper-base\"), which is asked then", stt->base.model->name,
+	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" writes %d languages and cannot tell which one is spoken; give the language, "
+	               "or install a multilingual Whisper (\"whisper-base\"), which is asked then", stt->base.model->name,
 	               stt->config->language_count);
 }
 

@@ -364,8 +364,8 @@ static void conclude(stt_whisper *stt) {
 		sn_notes_add(&stt->base.notes, "decoder_fallback", "%d of %d windows were decoded again at a higher temperature",
 		             stt->repeated, stt->begun);
 	if (stt->limited)
-		sn_notes_add(&stt->base.notes, "token_limit", "%d of %d windows held more text than the model can write; words at their end are missing",
-		             stt->limited, stt->begun);
+		sn_notes_add(&stt->base.notes, "token_limit", "%d of %d windows held more text than the model can write; words at their end "
+		             "are missing", stt->limited, stt->begun);
 	if (sn_stt_tape_end(&stt->base) == 0)
 		sn_notes_add(&stt->base.notes, "no_audio", "there are no samples in the audio");
 	else if (sn_stt_tape_end(&stt->base) < SN_MEL_HOP)

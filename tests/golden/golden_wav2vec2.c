@@ -70,13 +70,13 @@ static int compare_batch(run *r, const float *wav, int64_t samples, char *err) {
 	const sn_weight *const expected = golden_find(r->g, "batch2_logits_masked");
 	if (!lengths || !expected || !golden_debug(r->g)) return SN_OK;
 	const int64_t each = expected->dims[1] * expected->dims[2];
-	float *const all = malloc((size_t)(rows * each) * sizeof *all);
+	float *const all = calloc((size_t)(rows * each), sizeof *all);
 	int64_t longest = 0;
 	if (!all) return sn_fail(err, SN_E_MEMORY, "out of memory");
 	for (int64_t i = 0; i < rows; i++) longest = lengths[i] > longest ? lengths[i] : longest;
 	for (int64_t i = 0; i < rows; i++) {
 		int64_t frames;
-		if (lengths[i] < 1 || lengths[i] > samples || longest > samples) continue;
+		if (sn_wav2vec2_frames(r->model, lengths[i]) < 1 || longest > samples) continue;
 		sn_wav2vec2_start_padded(r->head, wav, lengths[i], longest);
 		finish(r);
 		const float *const logits = sn_wav2vec2_logits(r->head, &frames);
@@ -115,7 +115,8 @@ static int compare_all(run *r, char *err) {
 	int convs = 0;
 	if (!wav || !golden_find(r->g, "logits")) return sn_fail(err, SN_E_FORMAT, "the fixture lacks 'wav' or 'logits'");
 	if (samples < c->reach || samples > c->window)
-		return sn_fail(err, SN_E_LIMIT, "the clip has %lld samples; a window takes %d to %lld", (long long)samples, c->reach, (long long)c->window);
+		return sn_fail(err, SN_E_LIMIT, "the clip has %lld samples; a window takes %d to %lld", (long long)samples, c->reach,
+		               (long long)c->window);
 	sn_wav2vec2_start(r->head, wav, samples);
 	finish(r);
 	for (int more = golden_debug(r->g); more; convs += more) {

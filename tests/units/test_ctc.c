@@ -235,9 +235,10 @@ static void wrong_options_are_refused(void **unused) {
 	sn_ctc_track *t = NULL;
 	assert_int_equal(sn_ctc_open(&c, &(sn_ctc_options){ .size = 3, .blank = 3 }, err), SN_E_ARGUMENT);
 	assert_int_equal(sn_ctc_open(&c, &(sn_ctc_options){ .size = 3, .beam = SN_CTC_MAX_BEAM + 1 }, err), SN_E_ARGUMENT);
-	assert_int_equal(sn_ctc_open(&c, &(sn_ctc_options){ .size = 3, .beam = 1, .lengths = (int[]){ SN_CTC_MAX_LETTERS + 1 }, .word_count = 1 },
-	                             err), SN_E_LIMIT);
-	assert_int_equal(sn_ctc_track_open(&t, &(sn_ctc_track_options){ .size = 3, .window = 4, .overlap = 4, .most = 9 }, err), SN_E_ARGUMENT);
+	const int lengths[] = { SN_CTC_MAX_LETTERS + 1 };
+	assert_int_equal(sn_ctc_open(&c, &(sn_ctc_options){ .size = 3, .beam = 1, .lengths = lengths, .word_count = 1 }, err), SN_E_LIMIT);
+	const sn_ctc_track_options wrong = { .size = 3, .window = 4, .overlap = 4, .most = 9 };
+	assert_int_equal(sn_ctc_track_open(&t, &wrong, err), SN_E_ARGUMENT);
 	assert_null(c);
 	assert_null(t);
 }
@@ -277,8 +278,9 @@ static int read_track(char *text, int64_t total, int reach, int pause) {
 	float rows[WINDOW * LETTERS];
 	int segments = 0, used = 0, is_last = 0;
 	int64_t before = 0;
-	assert_int_equal(sn_ctc_track_open(&track, &(sn_ctc_track_options){ .size = LETTERS, .blank = BLANK, .delimiter = SPACE, .window = WINDOW,
-		.overlap = OVERLAP, .margin = MARGIN, .pause = pause, .most = MOST }, err), SN_OK);
+	const sn_ctc_track_options options = { .size = LETTERS, .blank = BLANK, .delimiter = SPACE, .window = WINDOW, .overlap = OVERLAP,
+		.margin = MARGIN, .pause = pause, .most = MOST };
+	assert_int_equal(sn_ctc_track_open(&track, &options, err), SN_OK);
 	for (int64_t at = 0; !is_last; at += WINDOW - OVERLAP) {
 		const int frames = total - at < WINDOW ? (int)(total - at) : WINDOW;
 		is_last = at + frames == total;

@@ -163,7 +163,7 @@ static void classify_weights(vocoder_files *f, const char *path) {
 	f->layout = VOCODER_NVIDIA;
 	if (sn_path_is_directory(path)) choose_weights(f, path);
 	else snprintf(f->weights, sizeof f->weights, "%s", path);
-	if (sn_weights_open(&weights, f->weights, NULL) != SN_OK) return;
+	if ((!is_torch(f->weights) && !is_waveglow(f->weights)) || sn_weights_open(&weights, f->weights, NULL) != SN_OK) return;
 	if (vocoder_binder_open(&b, weights, NULL, "WN.0.start", NULL) && vocoder_has(&b, "upsample")) f->kind = VOCODER_WAVEGLOW;
 	sn_weights_close(&weights);
 }

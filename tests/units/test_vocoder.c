@@ -6,6 +6,7 @@
 #include "base/map.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -485,7 +486,8 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(test_layouts_fit), cmocka_unit_test(test_mismatch_names_both_sides), cmocka_unit_test(test_hostile_configurations),
 		cmocka_unit_test(test_other_rates_are_answered), cmocka_unit_test(test_griffin_lim), cmocka_unit_test(test_griffin_lim_needs_a_layout),
 	};
-	if (argc != 2) return 2;
-	fixtures = argv[1];
+	static char path[PATH_MAX];
+	if (argc != 2 || !realpath(argv[1], path)) return 2;
+	fixtures = path;
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

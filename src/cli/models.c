@@ -93,8 +93,8 @@ static json_t *texts_json(const char *const *texts, int count) {
 
 static json_t *info_json(const sn_model_info *m) {
 	const char *can[MAX_CAN];
-	json_t *o = json_pack("{s:o, s:o, s:s, s:s, s:s, s:I, s:i, s:i, s:b, s:b, s:b, s:b, s:f, s:b, s:o}", "name", cli_text(m->name), "path",
-		cli_text(m->path), "architecture", m->architecture, "dtype", m->precision, "task", tasks[m->task], "parameters",
+	json_t *o = json_pack("{s:o, s:o, s:s, s:s, s:s, s:I, s:i, s:i, s:b, s:b, s:b, s:b, s:f, s:b, s:o}", "name", cli_text(m->name),
+		"path", cli_text(m->path), "architecture", m->architecture, "dtype", m->precision, "task", tasks[m->task], "parameters",
 		(json_int_t)m->parameters, "sample_rate", m->sample_rate, "speakers", m->speakers, "detects_language", m->detects_language,
 		"translates", m->translates, "streams", m->streams, "has_speed", m->has_speed, "load_time", m->load_time, "from_cache",
 		m->from_cache, "languages", texts_json(m->languages, m->language_count));

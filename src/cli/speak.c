@@ -12,8 +12,10 @@ static struct {
 static const cli_option options[] = {
 	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_TEXT, &args.out },
 	{ "model", 'm', "MODEL", "name, alias or path (default: auto)", CLI_TEXT, &args.model },
-	{ "voice", 'v', "VOICE", "speaker of the model by name or number, voice of the bank, .npy or .npz file", CLI_TEXT, &args.tts.voice },
-	{ "vocoder", 0, "VOCODER", "name, path or griffin-lim, for models of spectrograms (default: the model's)", CLI_TEXT, &args.tts.vocoder },
+	{ "voice", 'v', "VOICE", "speaker of the model by name or number, voice of the bank, .npy or .npz file", CLI_TEXT,
+		&args.tts.voice },
+	{ "vocoder", 0, "VOCODER", "name, path or griffin-lim, for models of spectrograms (default: the model's)", CLI_TEXT,
+		&args.tts.vocoder },
 	{ "language", 'l', "LANG", "language of the text (default: the model's)", CLI_TEXT, &args.tts.language },
 	{ "emotion", 0, "EMOTION", "one that the model has", CLI_TEXT, &args.tts.emotion },
 	{ "speed", 0, "X", "0.25 to 4 (default: 1)", CLI_FLOAT, &args.tts.speed },
@@ -49,17 +51,18 @@ static char *read_input(size_t *size) {
 
 static int print_facts(const sn_speech *s) {
 	if (strcmp(args.format, "json") != 0) {
-		printf("%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s%s%s\n", args.out, s->duration, s->processing_time,
-		       s->sentences, s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype, *s->vocoder ? ", vocoder " : "", s->vocoder);
+		printf("%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s%s%s\n", args.out, s->duration,
+		       s->processing_time, s->sentences, s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype,
+		       *s->vocoder ? ", vocoder " : "", s->vocoder);
 		return sn_result_exit(cli_write("", 0));
 	}
 	json_t *notes = json_array();
 	for (int i = 0; i < s->note_count; i++)
 		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", s->notes[i].code, "message", cli_text(s->notes[i].message)));
-	return cli_print(json_pack("{s:b, s:o, s:i, s:f, s:f, s:f, s:i, s:o, s:s, s:o, s:o, s:o}", "success", 1, "output", cli_text(args.out),
-		"sample_rate", s->sample_rate, "duration", cli_round(s->duration), "processing_time", cli_round(s->processing_time), "first_audio",
-		cli_round(s->first_audio), "sentences", s->sentences, "model", cli_text(s->model), "dtype", s->dtype, "voice", cli_text(s->voice),
-		"vocoder", cli_text(s->vocoder), "notes", notes));
+	return cli_print(json_pack("{s:b, s:o, s:i, s:f, s:f, s:f, s:i, s:o, s:s, s:o, s:o, s:o}", "success", 1, "output",
+		cli_text(args.out), "sample_rate", s->sample_rate, "duration", cli_round(s->duration), "processing_time",
+		cli_round(s->processing_time), "first_audio", cli_round(s->first_audio), "sentences", s->sentences, "model", cli_text(s->model),
+		"dtype", s->dtype, "voice", cli_text(s->voice), "vocoder", cli_text(s->vocoder), "notes", notes));
 }
 
 static int speak(const char *text, size_t size) {

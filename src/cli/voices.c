@@ -38,9 +38,9 @@ static const char *const kinds[] = {
 static int is_json(void) { return args.format && strcmp(args.format, "json") == 0; }
 
 static json_t *voice_json(const sn_voice_entry *v) {
-	return json_pack("{s:o, s:s, s:b, s:o, s:o, s:s, s:i, s:o, s:o, s:o, s:s, s:o}", "name", cli_text(v->name), "kind", kinds[v->kind],
-		"in_bank", v->in_bank, "speaker", cli_text(v->speaker), "model", cli_text(v->model), "architecture", v->architecture, "embedding",
-		v->embedding, "language", cli_text(v->language), "licence", cli_text(v->licence), "source", cli_text(v->source), "created",
+	return json_pack("{s:o, s:s, s:b, s:o, s:o, s:s, s:i, s:o, s:o, s:o, s:s, s:o}", "name", cli_text(v->name), "kind",
+		kinds[v->kind], "in_bank", v->in_bank, "speaker", cli_text(v->speaker), "model", cli_text(v->model), "architecture",
+		v->architecture, "embedding", v->embedding, "language", cli_text(v->language), "licence", cli_text(v->licence), "source", cli_text(v->source), "created",
 		v->created, "path", cli_text(v->path));
 }
 

@@ -293,10 +293,17 @@ static int settle(sn_model_place *place, const char *label, char *err) {
 	char dir[SN_STORE_PATH];
 	sn_weights *weights;
 	struct stat given, used;
+<<<<<<< HEAD
+	const sn_architecture kind = at < 0 ? SN_ARCH_SILERO : architectures[at].architecture;
+	if (kind == SN_ARCH_SILERO || kind == SN_ARCH_VOCODER || sn_path_is_directory(place->path) ||
+	    (kind == SN_ARCH_SYNTH && architectures[at].class->accepts(place->path)))
+		return SN_OK; /* read as it is */
+=======
 	const int takes_files = at < 0 || architectures[at].architecture == SN_ARCH_SILERO || architectures[at].architecture == SN_ARCH_VOCODER ||
 	                        (architectures[at].class && architectures[at].class->accepts(place->path));
 	if (takes_files || sn_path_is_directory(place->path))
 		return SN_OK;
+>>>>>>> main
 	snprintf(dir, sizeof dir, "%s", place->path);
 	char *const slash = strrchr(dir, '/');
 	if (!slash)
@@ -310,8 +317,13 @@ static int settle(sn_model_place *place, const char *label, char *err) {
 	    given.st_ino == used.st_ino)
 		memcpy(place->path, dir, sizeof dir);
 	else
+<<<<<<< HEAD
+		result = sn_fail(err, SN_E_MODEL, "the weights in \"%.200s\" are read from \"%.200s\"; name the directory instead of \"%.200s\"",
+		                 dir, sn_weights_path(weights), place->path);
+=======
 		result = sn_fail(err, SN_E_MODEL, "the weights in \"%.200s\" are read from \"%.200s\"; name the directory instead of \"%.200s\"", dir,
 		                 sn_weights_path(weights), place->path);
+>>>>>>> main
 	sn_weights_close(&weights);
 	return result;
 }
@@ -320,8 +332,8 @@ static int settle(sn_model_place *place, const char *label, char *err) {
 static int check_task(const sn_model_place *place, const char *label, int wanted, char *err) {
 	const int task = sn_model_task(label);
 	if (!task)
-		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, Wav2Vec2, VITS, YourTTS, SpeechT5, Tacotron2, "
-		               "FastSpeech2, Bark, HiFi-GAN, MelGAN, WaveGlow, Silero VAD)", place->path);
+		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, Wav2Vec2, VITS, YourTTS, SpeechT5, "
+		               "Tacotron2, FastSpeech2, Bark, HiFi-GAN, MelGAN, WaveGlow, Silero VAD)", place->path);
 	if (wanted && wanted != task)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is a %s model: it cannot be used to %s", place->name, label,
 		               task_doing[wanted]);

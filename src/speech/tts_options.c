@@ -141,7 +141,8 @@ static int set_vocoder(sn_tts *tts, const char *name, char *err) {
 		return result;
 	tts->rate = sn_vocoder_get_facts(tts->vocoder->vocoder)->sample_rate;
 	if (!(name && *name) && strcmp(tts->vocoder->label, SN_GRIFFIN_LIM) == 0)
-		sn_notes_add(&tts->notes, "no_vocoder", "no vocoder for these spectrograms is at hand; Griffin-Lim stands in, which sounds hollow");
+		sn_notes_add(&tts->notes, "no_vocoder", "no vocoder for these spectrograms is at hand; Griffin-Lim stands in, which sounds "
+		             "hollow");
 	return SN_OK;
 }
 

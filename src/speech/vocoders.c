@@ -96,7 +96,8 @@ static int find_sibling(const sn_model *model, sn_model_place *place) {
 	const sn_store *const store = model->engine->store;
 	if (!split_path(model, parent, name))
 		return 0;
-	const sn_catalogue_entry *const pair = sn_store_vocoder(store, name);
+	const sn_catalogue_entry *const by_name = sn_store_vocoder(store, model->name);
+	const sn_catalogue_entry *const pair = by_name ? by_name : sn_store_vocoder(store, name);
 	if (!sn_path_join(models, sn_store_home(store), "models"))
 		*models = 0;
 	for (int i = 0; i < 6; i++) {
@@ -114,10 +115,10 @@ static int find_sibling(const sn_model *model, sn_model_place *place) {
 	return pair && sn_store_resolve(store, pair->name, place, NULL) == SN_OK;
 }
 
-/* Both layouts say what matters most, and agree in all that they say. */
+/* Both layouts say enough to tell them from others, and agree in all that they say (SpeechT5's files leave its hop open). */
 static int fits_exactly(const sn_model *model, const sn_model *vocoder) {
 	const sn_mel_layout *const a = &model->facts->mel, *const b = layout_of(vocoder);
-	return a->sample_rate && b->sample_rate && a->hop && b->hop && a->log && b->log && check_fit(model, vocoder, NULL) == SN_OK;
+	return a->sample_rate && b->sample_rate && a->log && b->log && a->high > 0 && b->high > 0 && check_fit(model, vocoder, NULL) == SN_OK;
 }
 
 /* The first installed vocoder by name that fits exactly; SN_E_NOT_FOUND: none. Damaged ones are passed over. */
@@ -150,8 +151,10 @@ int sn_vocoder_of_model(sn_model **out, const sn_model *model, char *err) {
 	if (take_installed(out, model, why) == SN_OK)
 		return SN_OK;
 	result = take_griffin_lim(out, model, why);
-	return result == SN_OK ? SN_OK : sn_fail(err, SN_E_NOT_FOUND, "the model \"%s\" makes spectrograms and needs a vocoder: none lies in or "
-	                                         "beside its files, none that is installed fits (%s), and %.200s", model->name, model->mel, why);
+	if (result == SN_OK)
+		return SN_OK;
+	return sn_fail(err, SN_E_NOT_FOUND, "the model \"%s\" makes spectrograms and needs a vocoder: none lies in or beside its files, "
+	               "none that is installed fits (%s), and %.200s", model->name, model->mel, why);
 }
 
 int sn_vocoder_choose(sn_model **out, const sn_model *model, const char *name, char *err) {

@@ -104,8 +104,8 @@ static int take_file(sn_voice *voice, const sn_model *model, const sn_bank_voice
 	const sn_synth_facts *const f = model->facts;
 	const int is_preset = v->kind == SN_VOICE_PRESET;
 	if (is_preset ? !f->presets : !f->embedding)
-		return sn_fail(err, SN_E_ARGUMENT, "the voice \"%s\" is %s, which the model \"%s\" (%s) does not take; it takes %s", v->name,
-		               is_preset ? "a preset" : "an embedding", model->name, model->label,
+		return sn_fail(err, SN_E_ARGUMENT, "the voice \"%s\" is %s, which the model \"%s\" (%s) does not take; it takes %s",
+		               v->name, is_preset ? "a preset" : "an embedding", model->name, model->label,
 		               f->presets ? "presets" : f->embedding ? "embeddings" : "its own speakers only");
 	if (!is_preset && v->embedding && v->embedding != f->embedding)
 		return sn_fail(err, SN_E_ARGUMENT, "the voice \"%s\" is an embedding of %d values; the model \"%s\" takes %d", v->name, v->embedding,

@@ -119,10 +119,10 @@ static const char *architecture_of_config(const json_t *config) {
 		{ "fastspeech2_conformer", "fastspeech2" }, { "fastspeech2_conformer_with_hifigan", "fastspeech2" },
 	};
 	static const known_type coqui[] = {
-		{ "tacotron2", "tacotron2" }, { "fastspeech2", "fastspeech2" }, { "fast_speech2", "fastspeech2" }, { "fast_speech", "fastspeech2" },
-		{ "fast_pitch", "fastspeech2" }, { "speedy_speech", "fastspeech2" }, { "forward_tts", "fastspeech2" }, { "vits", "yourtts" },
-		{ "hifigan", "hifigan" }, { "melgan", "melgan" }, { "fullband_melgan", "melgan" }, { "multiband_melgan", "multiband-melgan" },
-		{ "speaker_encoder", "speaker-encoder" },
+		{ "tacotron2", "tacotron2" }, { "fastspeech2", "fastspeech2" }, { "fast_speech2", "fastspeech2" },
+		{ "fast_speech", "fastspeech2" }, { "fast_pitch", "fastspeech2" }, { "speedy_speech", "fastspeech2" },
+		{ "forward_tts", "fastspeech2" }, { "vits", "yourtts" }, { "hifigan", "hifigan" }, { "melgan", "melgan" },
+		{ "fullband_melgan", "melgan" }, { "multiband_melgan", "multiband-melgan" }, { "speaker_encoder", "speaker-encoder" },
 	};
 	const char *const type = json_string_value(json_object_get(config, "model_type"));
 	const char *const model = json_string_value(json_object_get(config, "model"));
@@ -241,8 +241,8 @@ static const sn_catalogue_entry *entry_of_directory(const sn_store *store, const
 	return NULL;
 }
 
-const sn_catalogue_entry *sn_store_vocoder(const sn_store *store, const char *directory) {
-	const sn_catalogue_entry *const entry = entry_of_directory(store, directory);
+const sn_catalogue_entry *sn_store_vocoder(const sn_store *store, const char *name) {
+	const sn_catalogue_entry *const known = sn_store_find(store, name), *const entry = known ? known : entry_of_directory(store, name);
 	return entry && *entry->vocoder ? sn_store_find(store, entry->vocoder) : NULL;
 }
 

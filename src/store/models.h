@@ -58,8 +58,8 @@ int sn_store_count(const sn_store *store);
 const sn_catalogue_entry *sn_store_at(const sn_store *store, int index);
 /* By name or alias, in any case of letters; NULL when there is none. */
 const sn_catalogue_entry *sn_store_find(const sn_store *store, const char *name);
-/* The entry of the vocoder that belongs to the model in a directory of that name, or NULL. */
-const sn_catalogue_entry *sn_store_vocoder(const sn_store *store, const char *directory);
+/* The entry of the vocoder that belongs to the model of that name or in a directory of that name, or NULL. */
+const sn_catalogue_entry *sn_store_vocoder(const sn_store *store, const char *name);
 /* Whether dtype ("int8", ...) passed the accuracy gate for the entry. */
 int sn_catalogue_allows(const sn_catalogue_entry *entry, const char *dtype);
 /* The models that "auto" tries for a task, best first: their names; NULL after the last. */

@@ -36,8 +36,8 @@ int sn_bank_check_name(const char *name, char *err) {
 	}
 	if (good && other && strcmp(name, "default") != 0 && strcmp(name, "auto") != 0)
 		return SN_OK;
-	return sn_fail(err, SN_E_ARGUMENT, "a voice cannot be called \"%.80s\": 1 to %zu letters, digits, \"-\", \"_\" and \".\" (not first), "
-	               "not a number alone, not \"default\" and not \"auto\" are right", name, SN_MAX_VOICE_NAME);
+	return sn_fail(err, SN_E_ARGUMENT, "a voice cannot be called \"%.80s\": 1 to %zu letters, digits, \"-\", \"_\" and \".\" "
+	               "(not first), not a number alone, not \"default\" and not \"auto\" are right", name, SN_MAX_VOICE_NAME);
 }
 
 static int bank_path(const sn_store *store, char out[SN_STORE_PATH], const char *name, char *err) {
@@ -67,7 +67,8 @@ static int read_facts(sn_bank_voice *v, const json_t *facts, const char *file, c
 		if (kind && strcmp(kind, kind_names[i]) == 0)
 			v->kind = (sn_voice_kind)i;
 	if (!v->kind)
-		return sn_fail(err, SN_E_FORMAT, "%s: \"kind\" is \"%.40s\"; speaker, embedding, preset or clip are known", file, kind ? kind : "");
+		return sn_fail(err, SN_E_FORMAT, "%s: \"kind\" is \"%.40s\"; speaker, embedding, preset or clip are known", file,
+		               kind ? kind : "");
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (!read_text(facts, keys[i], texts[i], sizes[i]))
 			return sn_fail(err, SN_E_FORMAT, "%s: \"%s\" is not a text of at most %zu bytes", file, keys[i], sizes[i] - 1);
@@ -138,7 +139,8 @@ int sn_bank_read(const sn_store *store, const char *name, sn_bank_voice *out, ch
 		if (is_name(names[i]))
 			used += (size_t)snprintf(text + used, sizeof text - used, "%s%.63s", listed++ ? ", " : "", names[i]->d_name);
 	free_names(names, count);
-	return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%s\" in the bank%s%s", name, *text ? ", which has " : ", which is empty", text);
+	return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%s\" in the bank%s%s", name,
+	               *text ? ", which has " : ", which is empty", text);
 }
 
 int sn_bank_list(const sn_store *store, sn_bank_voice **out, size_t *count, char *err) {
@@ -295,7 +297,8 @@ int sn_bank_export(const sn_store *store, const char *name, const char *path, ch
 	int result = sn_bank_read(store, name, &v, err);
 	const int is_directory = sn_path_is_directory(path);
 	if (result == SN_OK && v.kind == SN_VOICE_SPEAKER && !is_directory)
-		return sn_fail(err, SN_E_ARGUMENT, "the voice \"%s\" is a speaker of \"%s\" and has no data; export it into a directory", name, v.model);
+		return sn_fail(err, SN_E_ARGUMENT, "the voice \"%s\" is a speaker of \"%s\" and has no data; export it into a directory",
+		               name, v.model);
 	if (result == SN_OK && v.kind != SN_VOICE_SPEAKER)
 		result = sn_map_open(&map, v.data, err);
 	if (result != SN_OK)

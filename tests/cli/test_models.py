@@ -153,11 +153,17 @@ class Vocoders(Case):
         for name in ("hifigan-coqui", "melgan"):
             if name in HERE:
                 shutil.copytree(TINY / name, home / "models" / name)
-        done = run("speak", "hello", "-o", self.folder / "x.wav", "-m", alone, *PLAIN, "--format", "json", env={"SONANT_HOME": str(home)})
-        self.assertEqual(done.returncode, 0, done.errors)
-        facts = json.loads(done.stdout)
+        def speak():
+            done = run("speak", "hello", "-o", self.folder / "x.wav", "-m", alone, *PLAIN, "--format", "json",
+                       env={"SONANT_HOME": str(home)})
+            self.assertEqual(done.returncode, 0, done.errors)
+            return json.loads(done.stdout)
+
+        facts = speak()
         self.assertEqual(facts["vocoder"], "griffin-lim")
         self.assertIn("no_vocoder", [n["code"] for n in facts["notes"]])
+        shutil.copytree(TINY / "speecht5-hifigan", home / "models" / "zz-any-name")
+        self.assertEqual(speak()["vocoder"], "zz-any-name")
 
     def test_griffin_lim_when_asked_for_needs_no_note(self):
         done = self.speak("--vocoder", "griffin-lim")
@@ -176,7 +182,8 @@ class Vocoders(Case):
     def test_what_is_no_vocoder(self):
         self.fails(self.speak("--vocoder", TINY / "whisper"), 6, "whisper")
         self.fails(self.speak("--vocoder", "nobody"), 3, "nobody")
-        self.fails(run("speak", "hello", "-o", self.folder / "x.wav", "-m", TINY / "vits-dp", "--vocoder", "griffin-lim", *PLAIN), 6, "vits-dp")
+        self.fails(run("speak", "hello", "-o", self.folder / "x.wav", "-m", TINY / "vits-dp", "--vocoder", "griffin-lim", *PLAIN), 6,
+                   "vits-dp")
 
 
 @unittest.skipUnless("wav2vec2-base" in HERE, "no wav2vec2")

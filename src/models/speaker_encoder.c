@@ -32,7 +32,7 @@ struct sn_speaker_encoder {
 /* ---- reading ---- */
 
 typedef struct settings {
-	int64_t fft, window, hop, rate, mels, input;
+	int64_t fft, window, hop, rate, mels, input, size; /* size 0: not stated */
 	double preemphasis, decibels;
 	int log_input, level;
 } settings;
@@ -47,6 +47,7 @@ static int read_model(settings *s, const json_t *root, const char *file, char *e
 	int code = sn_json_bool(params, "use_torch_spec", &torch_spectrum, file, err);
 	if (code == SN_OK) code = sn_json_bool(params, "log_input", &s->log_input, file, err);
 	if (code == SN_OK) code = sn_json_int(params, "input_dim", 1, SN_SPECTRUM_MAX_MELS, &s->input, file, err);
+	if (code == SN_OK) code = sn_json_int(params, "proj_dim", 1, SE_MAX_WIDTH, &s->size, file, err);
 	if (code == SN_OK && !torch_spectrum)
 		code = sn_fail(err, SN_E_UNSUPPORTED, "%s: 'use_torch_spec' is not set; encoders that take the spectra of Coqui's audio processor are not supported",
 		               file);
@@ -132,7 +133,11 @@ static int read_all(sn_speaker_encoder *e, const char *config, const char *weigh
 	e->decibels = s.decibels;
 	sn_weights_prefix(e->file, "layer1.0.se.fc.0.weight", prefix);
 	code = open_spectrum(e, &s, prefix, err);
-	return code == SN_OK ? se_weights_bind(e->weights, (int)s.mels, e->file, prefix, err) : code;
+	if (code == SN_OK) code = se_weights_bind(e->weights, (int)s.mels, e->file, prefix, err);
+	if (code == SN_OK && s.size && s.size != e->weights->size)
+		code = sn_fail(err, SN_E_MODEL, "%s: 'proj_dim' is %lld; the weights in %s make embeddings of %d values", config, (long long)s.size, weights,
+		               e->weights->size);
+	return code;
 }
 
 int sn_speaker_encoder_open(sn_speaker_encoder **out, const char *config, const char *weights, const sn_load_options *load, char *err) {

@@ -568,6 +568,9 @@ static void languages_and_encoders_that_do_not_fit_are_refused(void **state) {
 	change("config_se.json", "model_params", "use_torch_spec", "false");
 	expect(SN_E_UNSUPPORTED, "use_torch_spec");
 	copy_fixture();
+	change("config_se.json", "model_params", "proj_dim", "25");
+	expect(SN_E_MODEL, "proj_dim");
+	copy_fixture();
 	change("config_se.json", "audio", "num_mels", "80");
 	expect(SN_E_MODEL, "num_mels");
 	copy_fixture();

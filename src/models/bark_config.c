@@ -71,6 +71,7 @@ static int read_semantic(bark_config *c, const section *s, char *err) {
 	if (code == SN_OK) code = number(s, "semantic_vocab_size", 1, BARK_MAX_VOCAB, &c->semantic.vocab, err);
 	if (code == SN_OK) code = number(s, "max_input_semantic_length", 1, BARK_MAX_BLOCK, &c->semantic.length, err);
 	if (code == SN_OK) code = number(s, "max_new_tokens", 1, BARK_MAX_BLOCK, &c->semantic.most, err);
+	if (code == SN_OK) code = number(s, "min_new_tokens", 0, BARK_MAX_BLOCK, &c->semantic.least, err);
 	if (code == SN_OK) code = sn_json_double(s->object, "semantic_rate_hz", 0.1, 10000, &c->semantic.rate, s->name, err);
 	if (code == SN_OK) code = sn_json_double(s->object, "min_eos_p", 0, 1, &c->semantic.min_eos, s->name, err);
 	return code;

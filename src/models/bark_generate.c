@@ -155,11 +155,13 @@ static void next_semantic(bark_stream *s) {
 	if (run->held < run->wanted) run_piece(run);
 	if (run->held < run->wanted) return;
 	watch_logits(run, s->watched.semantic, &s->watched.semantic_steps);
-	/* Ids between the vocabulary and the end token, and behind that, are never spoken. */
+	const int endless = s->forced || s->semantic_count < c->semantic.least;
+	/* Ids between the vocabulary and the end token, and behind that, are never spoken (a list of the reference's own, which there takes the
+	 * place of the generation config's suppress_tokens). */
 	const bark_allowed allowed = { 0, c->semantic.vocab < c->semantic.eos ? c->semantic.vocab : c->semantic.eos,
-	                               s->forced ? -1 : c->semantic.eos };
+	                               endless ? -1 : c->semantic.eos };
 	const double draw = bark_uniform(s->seed, DRAW_SEMANTIC, (uint64_t)s->semantic_count);
-	const int stops = !s->forced && c->semantic.min_eos > 0 && bark_probability(run->logits, allowed) > c->semantic.min_eos;
+	const int stops = !endless && c->semantic.min_eos > 0 && bark_probability(run->logits, allowed) > c->semantic.min_eos;
 	const int token = stops ? c->semantic.eos : bark_pick(run->logits, allowed, &s->semantic_sampling, draw, s->scratch);
 	if (semantic_ends(s, token)) begin_coarse(s);
 	else ask_more(run, token);

@@ -34,6 +34,7 @@ typedef struct bark_config {
 		bark_gpt_config gpt;
 		bark_sampling sampling;
 		int eos, text_offset, text_pad, infer, vocab, length, most; /* length: of the text; most: new tokens. eos is the pad token too */
+		int least;            /* new tokens before the first eos */
 		double rate, min_eos; /* tokens a second; least probability of eos that ends the utterance, 0: none */
 	} semantic;
 	struct {

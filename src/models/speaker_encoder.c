@@ -49,8 +49,7 @@ static int read_model(settings *s, const json_t *root, const char *file, char *e
 	if (code == SN_OK) code = sn_json_int(params, "input_dim", 1, SN_SPECTRUM_MAX_MELS, &s->input, file, err);
 	if (code == SN_OK) code = sn_json_int(params, "proj_dim", 1, SE_MAX_WIDTH, &s->size, file, err);
 	if (code == SN_OK && !torch_spectrum)
-		code = sn_fail(err, SN_E_UNSUPPORTED, "%s: 'use_torch_spec' is not set; encoders that take the spectra of Coqui's audio processor are not supported",
-		               file);
+		code = sn_fail(err, SN_E_UNSUPPORTED, "%s: 'use_torch_spec' is not set; spectra of Coqui's audio processor are not supported here", file);
 	return code;
 }
 
@@ -106,7 +105,8 @@ static int open_spectrum(sn_speaker_encoder *e, const settings *s, const char *p
 	const sn_weight *const emphasis = table(e, prefix, "torch_spec.0.filter", 3, (int64_t[]){ 1, 1, 2 });
 	if (!bank || !window || !emphasis)
 		return sn_fail(err, SN_E_MODEL, "%s: the tensors 'torch_spec.*' are not those of the configuration; expected mel_scale.fb [%lld, %lld], "
-		               "spectrogram.window [%lld] and filter [1, 1, 2]", sn_weights_path(e->file), (long long)bins, (long long)s->mels, (long long)s->window);
+		               "spectrogram.window [%lld] and filter [1, 1, 2]", sn_weights_path(e->file), (long long)bins, (long long)s->mels,
+		               (long long)s->window);
 	float *const values = malloc((size_t)(2 * bins * s->mels) * sizeof *values), *const turned = values + bins * s->mels, filter[2];
 	if (!values) return sn_fail(err, SN_E_MEMORY, "out of memory for %lld mel filters", (long long)s->mels);
 	sn_weight_floats(emphasis, 0, 2, filter);
@@ -171,7 +171,7 @@ int64_t sn_speaker_encoder_parameters(const sn_speaker_encoder *encoder) { retur
 
 /* ---- running ---- */
 
-/* The graph for clips of so many frames: made at the first use, for almost every clip is cut to crops of one length. */
+/* The graph for clips of so many frames: made at the first use, kept for the crops after it, which are as long. */
 static int prepare(sn_speaker_encoder *e, int64_t frames, char *err) {
 	if (frames < 1 || frames > SN_SPEAKER_MAX_FRAMES)
 		return sn_fail(err, SN_E_LIMIT, "a clip of %lld frames for the speaker encoder; 1 to %d are taken", (long long)frames, SN_SPEAKER_MAX_FRAMES);
@@ -260,10 +260,14 @@ int sn_speaker_encoder_embed(sn_speaker_encoder *encoder, const float *pcm, int6
 	}
 	code = sn_speaker_encoder_crops(encoder, samples, (int64_t)got, embedding, err);
 	free(samples);
+	pthread_mutex_lock(&encoder->lock);
+	nn_exec_free(&encoder->exec); /* voices are made seldom: its memory would be held for nothing */
+	pthread_mutex_unlock(&encoder->lock);
 	return code;
 }
 
 int sn_speaker_encoder_tensor(sn_speaker_encoder *encoder, const char *name, float **values, int *rank, int64_t *dims, char *err) {
-	if (!encoder->exec || !encoder->debug) return sn_fail(err, SN_E_NOT_FOUND, "the tensor '%s' is kept by debug plans, of a clip that was encoded", name);
+	if (!encoder->exec || !encoder->debug)
+		return sn_fail(err, SN_E_NOT_FOUND, "the tensor '%s' is kept by debug plans, of a clip that was encoded", name);
 	return nn_exec_tensor(encoder->exec, name, values, rank, dims, err);
 }

@@ -67,8 +67,8 @@ static void bind_norm(binder *b, se_norm *n, int64_t channels, const char *base)
  * small file can claim wide layers. */
 static void check_size(binder *b, int64_t channels, const char *base) {
 	if (b->code == SN_OK && channels * 9 * b->w->height > SE_MAX_FRAME)
-		b->code = sn_fail(b->err, SN_E_LIMIT, "%s: '%s' reads %lld channels at %d frequencies; %d values at once are the most", sn_weights_path(b->file),
-		                  base, (long long)channels, b->w->height, SE_MAX_FRAME / 9);
+		b->code = sn_fail(b->err, SN_E_LIMIT, "%s: '%s' reads %lld channels at %d frequencies; %d values at once are the most",
+		                  sn_weights_path(b->file), base, (long long)channels, b->w->height, SE_MAX_FRAME / 9);
 }
 
 static void bind_block(binder *b, se_block *k, int layer, int index, int in) {

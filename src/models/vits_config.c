@@ -181,8 +181,8 @@ static int parse_rates(vits_settings *s, const json_t *root, const json_t *args,
 	if (code != SN_OK || !encoder_rate) return code;
 	const double factor = (double)c->sample_rate / encoder_rate;
 	if (factor < 1.0 / 16 || factor > 16)
-		return sn_fail(err, SN_E_MODEL, "%s: 'encoder_sample_rate' is %d beside a 'sample_rate' of %d; up to 16 times as much or as little is right", file,
-		               encoder_rate, c->sample_rate);
+		return sn_fail(err, SN_E_MODEL, "%s: 'encoder_sample_rate' is %d beside a 'sample_rate' of %d; up to 16 times as much or as little is right",
+		               file, encoder_rate, c->sample_rate);
 	if (interpolate) s->stretch = factor;
 	else if (factor * s->coqui.hop != floor(factor * s->coqui.hop))
 		return sn_fail(err, SN_E_MODEL, "%s: 'hop_length' %d at %d Hz is no whole number of samples at %d Hz", file, s->coqui.hop, encoder_rate,
@@ -208,8 +208,9 @@ static int parse_coqui_sizes(vits_settings *s, const json_t *args, const char *f
 	}
 	int code = read_type(args, &c->block_type, file, err);
 	if (code == SN_OK) code = sn_json_ints(args, "upsample_rates_decoder", 1, 32, s->rates, VITS_MAX_STAGES, &s->stages, file, err);
-	if (code == SN_OK) code = sn_json_ints(args, "upsample_kernel_sizes_decoder", 1, 256, c->up_kernels, VITS_MAX_STAGES, &c->up_count, file, err);
-	if (code == SN_OK) code = sn_json_ints(args, "resblock_kernel_sizes_decoder", 1, 256, c->kernels, VITS_MAX_KERNELS, &c->kernel_count, file, err);
+	const char *const ups = "upsample_kernel_sizes_decoder", *const blocks = "resblock_kernel_sizes_decoder";
+	if (code == SN_OK) code = sn_json_ints(args, ups, 1, 256, c->up_kernels, VITS_MAX_STAGES, &c->up_count, file, err);
+	if (code == SN_OK) code = sn_json_ints(args, blocks, 1, 256, c->kernels, VITS_MAX_KERNELS, &c->kernel_count, file, err);
 	if (code == SN_OK) code = sn_json_bool(args, "use_sdp", &c->stochastic, file, err);
 	return code == SN_OK ? parse_dilations(s, args, "resblock_dilation_sizes_decoder", file, err) : code;
 }
@@ -259,7 +260,7 @@ static int find_coqui(const char *path, char weights[PATH_BYTES], char *err) {
 			return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long", path);
 		if (stat(weights, &st) == 0) return SN_OK;
 	}
-	return sn_fail(err, SN_E_NOT_FOUND, "%s has a config.json of Coqui's but no weights; model_file.pth, best_model.pth or model.pth is expected", path);
+	return sn_fail(err, SN_E_NOT_FOUND, "%s has Coqui's config.json but no weights; model_file.pth, best_model.pth or model.pth is expected", path);
 }
 
 int sn_vits_locate(sn_vits_files *files, const char *path, char *err) {

@@ -41,9 +41,11 @@ static const json_t *setting(const json_t *root, const char *key) {
 static int place(const char **names, int count, const char *name, size_t length, double number, const char *what, const char *file, char *err) {
 	const int at = number >= 0 && number < count && number == floor(number) ? (int)number : -1;
 	if (at < 0 || names[at])
-		return sn_fail(err, SN_E_MODEL, "%s: the %s '%.60s' has number %g; each of 0 to %d is expected at most once", file, what, name, number, count - 1);
+		return sn_fail(err, SN_E_MODEL, "%s: the %s '%.60s' has number %g; each of 0 to %d is expected at most once", file, what, name, number,
+		               count - 1);
 	names[at] = copy_name(name, length);
-	return names[at] ? SN_OK : sn_fail(err, SN_E_MODEL, "%s: the %s number %d has no name of 1 to %d bytes", file, what, at, YOURTTS_MAX_NAME - 1);
+	if (names[at]) return SN_OK;
+	return sn_fail(err, SN_E_MODEL, "%s: the %s number %d has no name of 1 to %d bytes", file, what, at, YOURTTS_MAX_NAME - 1);
 }
 
 /* {"name": number, ...} */
@@ -192,7 +194,8 @@ static int read_saved_clips(table *t, const char *path, char *err) {
 		snprintf(where, sizeof where, "%s.name", key);
 		const char *const name = sn_weights_text(file, where);
 		snprintf(where, sizeof where, "%s.embedding", key);
-		code = name && sn_weights_numbers(file, where, t->clip, t->size, &count) ? add_clip(t, name, count, key, path, err) : no_clip(key, path, err);
+		const int whole = name && sn_weights_numbers(file, where, t->clip, t->size, &count);
+		code = whole ? add_clip(t, name, count, key, path, err) : no_clip(key, path, err);
 	}
 	sn_weights_close(&file);
 	return code;
@@ -234,7 +237,9 @@ static int read_files(table *t, const json_t *root, const char *dir, char *err) 
 }
 
 static int read_embeddings(yourtts_names *n, const json_t *root, const char *dir, char *err) {
-	table t = { .size = n->size, .speakers = calloc(SN_VITS_MAX_SPEAKERS, sizeof *t.speakers), .clip = calloc((size_t)n->size + 1, sizeof *t.clip) };
+	table t = { .size = n->size };
+	t.speakers = calloc(SN_VITS_MAX_SPEAKERS, sizeof *t.speakers);
+	t.clip = calloc((size_t)n->size + 1, sizeof *t.clip);
 	int code = t.speakers && t.clip ? read_files(&t, root, dir, err) : sn_fail(err, SN_E_MEMORY, "out of memory for the voices of %s", dir);
 	if (code == SN_OK) code = keep(n, &t, err);
 	for (int i = 0; i < t.count; i++) {

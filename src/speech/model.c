@@ -293,17 +293,10 @@ static int settle(sn_model_place *place, const char *label, char *err) {
 	char dir[SN_STORE_PATH];
 	sn_weights *weights;
 	struct stat given, used;
-<<<<<<< HEAD
 	const sn_architecture kind = at < 0 ? SN_ARCH_SILERO : architectures[at].architecture;
 	if (kind == SN_ARCH_SILERO || kind == SN_ARCH_VOCODER || sn_path_is_directory(place->path) ||
 	    (kind == SN_ARCH_SYNTH && architectures[at].class->accepts(place->path)))
 		return SN_OK; /* read as it is */
-=======
-	const int takes_files = at < 0 || architectures[at].architecture == SN_ARCH_SILERO || architectures[at].architecture == SN_ARCH_VOCODER ||
-	                        (architectures[at].class && architectures[at].class->accepts(place->path));
-	if (takes_files || sn_path_is_directory(place->path))
-		return SN_OK;
->>>>>>> main
 	snprintf(dir, sizeof dir, "%s", place->path);
 	char *const slash = strrchr(dir, '/');
 	if (!slash)
@@ -317,13 +310,8 @@ static int settle(sn_model_place *place, const char *label, char *err) {
 	    given.st_ino == used.st_ino)
 		memcpy(place->path, dir, sizeof dir);
 	else
-<<<<<<< HEAD
 		result = sn_fail(err, SN_E_MODEL, "the weights in \"%.200s\" are read from \"%.200s\"; name the directory instead of \"%.200s\"",
 		                 dir, sn_weights_path(weights), place->path);
-=======
-		result = sn_fail(err, SN_E_MODEL, "the weights in \"%.200s\" are read from \"%.200s\"; name the directory instead of \"%.200s\"", dir,
-		                 sn_weights_path(weights), place->path);
->>>>>>> main
 	sn_weights_close(&weights);
 	return result;
 }

@@ -222,9 +222,10 @@ static int fs2_voice(const void *held, const char *name, sn_voice *voice, char *
 	const fs2_settings *const s = &m->settings;
 	const int speakers = s->speakers ? (int)s->speakers : 1;
 	char *end;
-	const long number = strtol(name, &end, 10);
 	*voice = (sn_voice){ .speaker = -1 };
+	if (!name) name = "default";
 	snprintf(voice->name, sizeof voice->name, "%s", name);
+	const long number = strtol(name, &end, 10);
 	if (strcmp(name, "default") == 0 || (end != name && !*end && number >= 0 && number < speakers)) {
 		voice->speaker = end != name ? (int)number : 0;
 		return SN_OK;

@@ -67,8 +67,8 @@ static int check(const sn_generator_shape *shape, char *err) {
 		const sn_generator_stage *const s = &shape->stage[i];
 		if (s->stride < 1 || s->kernel < s->stride || s->left < 0 || s->left >= s->kernel || s->right <= -s->stride || s->before < 0 ||
 		    s->after < 0 || s->in < 1 || s->out < 1 || s->widest < 1)
-			return sn_fail(err, SN_E_MODEL, "%s, stage %d: a kernel of %lld rows with stride %lld and padding %lld, %lld cannot be run", shape->name, i,
-			               (long long)s->kernel, (long long)s->stride, (long long)s->left, (long long)s->right);
+			return sn_fail(err, SN_E_MODEL, "%s, stage %d: a kernel of %lld rows with stride %lld and padding %lld, %lld cannot be run",
+			               shape->name, i, (long long)s->kernel, (long long)s->stride, (long long)s->left, (long long)s->right);
 	}
 	return SN_OK;
 }
@@ -88,16 +88,18 @@ static int size_stages(sn_generator *g, const sn_generator_shape *shape, char *e
 		rows = last - first + 2;
 		s->held = rows + (i ? 0 : shape->push);
 		if (rows > MAX_ROWS || s->held > MAX_FLOATS / s->shape.in || s->most * s->shape.stride > MAX_FLOATS / s->shape.widest)
-			return sn_fail(err, SN_E_LIMIT, "%s, stage %d: %lld output rows depend on %lld rows of %lld values; at most %lld rows are supported",
+			return sn_fail(err, SN_E_LIMIT,
+			               "%s, stage %d: %lld output rows depend on %lld rows of %lld values; at most %lld rows are supported",
 			               shape->name, i, (long long)shape->most, (long long)rows, (long long)s->shape.in, (long long)MAX_ROWS);
 	}
 	return SN_OK;
 }
 
-static int compile(stage *s, const char *name, int index, sn_generator_record record, void *payload, const sn_load_options *load, nn_pack *pack,
-                   char *err) {
+static int compile(stage *s, const char *name, int index, sn_generator_record record, void *payload, const sn_load_options *load,
+                   nn_pack *pack, char *err) {
 	/* Waveforms do not bear 8 bits. */
-	const nn_plan_options options = { .dtype = load->dtype == NN_DTYPE_F32 ? NN_DTYPE_F32 : NN_DTYPE_BF16, .debug = load->debug, .pack = pack };
+	const nn_plan_options options = { .dtype = load->dtype == NN_DTYPE_F32 ? NN_DTYPE_F32 : NN_DTYPE_BF16, .debug = load->debug,
+	                                  .pack = pack };
 	char full[NN_NAME];
 	nn_plan *plan = NULL;
 	snprintf(full, sizeof full, "%s%d", name, index);
@@ -131,7 +133,8 @@ int sn_generator_open(sn_generator **out, const sn_generator_shape *shape, sn_ge
 		}
 	}
 	code = size_stages(g, shape, err);
-	for (int i = 0; code == SN_OK && i < g->stages; i++) code = compile(&g->stage[i], shape->name, i, record, payload, load, pack, err);
+	for (int i = 0; code == SN_OK && i < g->stages; i++)
+		code = compile(&g->stage[i], shape->name, i, record, payload, load, pack, err);
 	if (code != SN_OK) sn_generator_close(&g);
 	*out = g;
 	return code;
@@ -226,7 +229,8 @@ static void drop(const stage *stage, rows *in, int64_t next) {
 	needs(&stage->shape, next, next + 1, &first, &last);
 	if (first <= in->first) return;
 	if (first > in->last) first = in->last;
-	memmove(in->data, in->data + (first - in->first) * stage->shape.in, (size_t)((in->last - first) * stage->shape.in) * sizeof(float));
+	memmove(in->data, in->data + (first - in->first) * stage->shape.in,
+	        (size_t)((in->last - first) * stage->shape.in) * sizeof(float));
 	in->first = first;
 }
 

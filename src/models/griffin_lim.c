@@ -1,6 +1,6 @@
-/* Griffin and Lim (1984), in the accelerated form of Perraudin et al. (2013), for spectrograms that no network fits. Mels are turned into
- * magnitudes by non-negative least squares; phases are found block by block: the frames before a block keep theirs, some frames behind
- * it are looked at, so that blocks join without seams and do not depend on how the sound is taken out. */
+/* Griffin and Lim (1984), in the accelerated form of Perraudin et al. (2013), for spectrograms that no network fits. Mels are
+ * turned into magnitudes by non-negative least squares; phases are found block by block: the frames before a block keep theirs,
+ * some frames behind it are looked at, so that blocks join without seams and do not depend on how the sound is taken out. */
 #include "models/vocoder_internal.h"
 
 #include "models/vits_internal.h"
@@ -60,11 +60,13 @@ static void make_filters(network *n) {
 	const double high = m->high > 0 ? (double)m->high : m->sample_rate / 2.0;
 	const double low = mel_of(m->scale, m->low), step = (mel_of(m->scale, high) - low) / (m->mels + 1);
 	for (int i = 0; i < m->mels; i++) {
-		const double left = hz_of(m->scale, low + step * i), middle = hz_of(m->scale, low + step * (i + 1)), right = hz_of(m->scale, low + step * (i + 2));
+		const double left = hz_of(m->scale, low + step * i), middle = hz_of(m->scale, low + step * (i + 1));
+		const double right = hz_of(m->scale, low + step * (i + 2));
 		const double height = m->scale == SN_MEL_SLANEY ? 2 / (right - left) : 1;
 		n->first[i] = n->bins;
 		for (int k = 0; k < n->bins; k++) {
-			const double hz = (double)k * m->sample_rate / m->fft, weight = fmin((hz - left) / (middle - left), (right - hz) / (right - middle));
+			const double hz = (double)k * m->sample_rate / m->fft;
+			const double weight = fmin((hz - left) / (middle - left), (right - hz) / (right - middle));
 			if (!(weight > 0)) continue;
 			if (n->first[i] == n->bins) n->first[i] = k;
 			n->last[i] = k + 1;
@@ -149,9 +151,9 @@ static void guess(stream *s, int f) {
 	float *const to = s->spectrum + (size_t)f * 2 * (size_t)n->bins, *const from = to - 2 * n->bins;
 	const float *const magnitude = s->magnitude + (size_t)f * (size_t)n->bins;
 	for (int k = 0; k < n->bins; k++) {
-		const double turn = 2 * M_PI * ((int64_t)k * n->mel.hop % n->mel.fft) / n->mel.fft, c = f ? cos(turn) : cos(s->noise[k]), t = f ? sin(turn) : sin(s->noise[k]);
+		const double turn = f ? 2 * M_PI * ((int64_t)k * n->mel.hop % n->mel.fft) / n->mel.fft : s->noise[k];
 		const double re = f ? from[2 * k] : 1, im = f ? from[2 * k + 1] : 0;
-		set_phase(to + 2 * k, magnitude[k], (float)(re * c - im * t), (float)(re * t + im * c));
+		set_phase(to + 2 * k, magnitude[k], (float)(re * cos(turn) - im * sin(turn)), (float)(re * sin(turn) + im * cos(turn)));
 	}
 }
 
@@ -202,7 +204,8 @@ static int run_block(stream *s) {
 	int taken = 0;
 	for (; s->made < count; s->made++, taken++)
 		magnitudes(s, s->mels + (size_t)taken * (size_t)n->mel.mels, s->magnitude + (size_t)(s->kept + s->made) * bins);
-	memmove(s->mels, s->mels + (size_t)taken * (size_t)n->mel.mels, (size_t)(s->held - taken) * (size_t)n->mel.mels * sizeof *s->mels);
+	memmove(s->mels, s->mels + (size_t)taken * (size_t)n->mel.mels,
+	        (size_t)(s->held - taken) * (size_t)n->mel.mels * sizeof *s->mels);
 	s->held -= taken;
 	find_phases(s, count);
 	for (int f = s->kept; f < s->kept + block; f++) finish_frame(s, f);
@@ -253,7 +256,8 @@ static int stream_new(void **out, void *payload, char *err) {
 	s->sum = floats(sum_size(n));
 	s->sum_weight = floats(sum_size(n));
 	s->frame = floats(n->mel.fft);
-	if (s->mels && s->magnitude && s->spectrum && s->old && s->signal && s->weight && s->sum && s->sum_weight && s->frame) return SN_OK;
+	if (s->mels && s->magnitude && s->spectrum && s->old && s->signal && s->weight && s->sum && s->sum_weight && s->frame)
+		return SN_OK;
 	stream_free(out);
 	return sn_fail(err, SN_E_MEMORY, "out of memory for an utterance");
 }
@@ -328,21 +332,34 @@ static void network_close(void **payload) {
 	*payload = NULL;
 }
 
-static const vocoder_class griffin_lim_class = { network_close, stream_new, stream_free, stream_start, stream_push, stream_next, stream_ended,
-                                                 stream_tensor };
+static const vocoder_class griffin_lim_class = { network_close, stream_new, stream_free, stream_start, stream_push, stream_next,
+                                                 stream_ended, stream_tensor };
+
+static const char *unstated(const sn_mel_layout *m) {
+	if (m->sample_rate < 1000) return "sample rate";
+	if (m->mels < 1 || m->mels > VOCODER_MAX_WIDTH) return "number of mels";
+	if (m->fft < 4) return "transform";
+	if (m->hop < 1) return "hop";
+	if (m->window < 1) return "window";
+	if (m->scale == SN_MEL_UNKNOWN) return "mel scale";
+	if (m->log == SN_MEL_LOG_UNKNOWN) return "logarithm";
+	return m->gain != 0 ? NULL : "factor of the logarithm";
+}
 
 static int check(const sn_mel_layout *m, char *err) {
-	const char *const missing = m->sample_rate < 1000 ? "sample rate" : m->mels < 1 || m->mels > VOCODER_MAX_WIDTH ? "number of mels" : m->fft < 4 ? "transform"
-	                            : m->hop < 1 ? "hop" : m->window < 1 ? "window" : m->scale == SN_MEL_UNKNOWN ? "mel scale" : m->log == SN_MEL_LOG_UNKNOWN
-	                            ? "logarithm" : !(m->gain != 0) ? "factor of the logarithm" : NULL;
+	const char *const missing = unstated(m);
 	const double high = m->high > 0 ? (double)m->high : m->sample_rate / 2.0;
-	if (missing) return sn_fail(err, SN_E_ARGUMENT, "sound cannot be made of these spectrograms without a network: their %s is not stated", missing);
+	if (missing)
+		return sn_fail(err, SN_E_ARGUMENT, "sound cannot be made of these spectrograms without a network: their %s is not stated",
+		               missing);
 	if (m->normalised > 1 || (m->normalised && !(m->max_norm > 0 && m->min_db < 0)))
-		return sn_fail(err, SN_E_UNSUPPORTED, "sound cannot be made of these spectrograms without a network: how they are normalised is not stated");
+		return sn_fail(err, SN_E_UNSUPPORTED,
+		               "sound cannot be made of these spectrograms without a network: how they are normalised is not stated");
 	if (!(m->low >= 0 && (double)m->low < high) || m->fft > VOCODER_STFT_MAX || m->fft > MAX_OVERLAP * m->hop || m->fft < 2 * m->hop)
-		return sn_fail(err, SN_E_UNSUPPORTED, "sound cannot be made of spectrograms from %g to %g Hz with frames of %d samples every %d; rising "
-		               "frequencies and 2 to %d frames over each sample, of up to %d samples, are right", (double)m->low, high, m->fft, m->hop, MAX_OVERLAP,
-		               VOCODER_STFT_MAX);
+		return sn_fail(err, SN_E_UNSUPPORTED,
+		               "sound cannot be made of spectrograms from %g to %g Hz with frames of %d samples every %d; rising "
+		               "frequencies and 2 to %d frames over each sample, of up to %d samples, are right", (double)m->low, high,
+		               m->fft, m->hop, MAX_OVERLAP, VOCODER_STFT_MAX);
 	return SN_OK;
 }
 

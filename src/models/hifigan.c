@@ -59,8 +59,8 @@ static int parse_dilations(hifigan *h, const json_t *o, const char *file, char *
 	for (int i = 0; i < h->kernels; i++) {
 		json_t *const wrapped = json_pack("{sO}", "resblock_dilation_sizes", json_array_get(lists, (size_t)i));
 		h->dilation_count[i] = 0;
-		const int code = wrapped ? sn_json_ints(wrapped, "resblock_dilation_sizes", 1, VOCODER_MAX_KERNEL, h->dilations[i], VOCODER_MAX_DEPTH,
-		                                        &h->dilation_count[i], file, err)
+		const int code = wrapped ? sn_json_ints(wrapped, "resblock_dilation_sizes", 1, VOCODER_MAX_KERNEL, h->dilations[i],
+		                                        VOCODER_MAX_DEPTH, &h->dilation_count[i], file, err)
 		                         : sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", file);
 		json_decref(wrapped);
 		if (code != SN_OK) return code;
@@ -74,17 +74,20 @@ static int parse_lists(hifigan *h, const json_t *o, keys k, const char *file, ch
 	int up_kernels = h->stages, kernels = h->kernels;
 	int code = sn_json_ints(o, k.rates, 1, VOCODER_MAX_KERNEL, h->rates, VOCODER_MAX_STAGES, &h->stages, file, err);
 	if (code == SN_OK)
-		code = sn_json_ints(o, "upsample_kernel_sizes", 1, VOCODER_MAX_KERNEL, h->up_kernels, VOCODER_MAX_STAGES, &up_kernels, file, err);
+		code = sn_json_ints(o, "upsample_kernel_sizes", 1, VOCODER_MAX_KERNEL, h->up_kernels, VOCODER_MAX_STAGES, &up_kernels, file,
+		                    err);
 	if (code == SN_OK)
-		code = sn_json_ints(o, "resblock_kernel_sizes", 1, VOCODER_MAX_KERNEL, h->block_kernels, VOCODER_MAX_BLOCKS, &kernels, file, err);
+		code = sn_json_ints(o, "resblock_kernel_sizes", 1, VOCODER_MAX_KERNEL, h->block_kernels, VOCODER_MAX_BLOCKS, &kernels, file,
+		                    err);
 	if (code == SN_OK) code = parse_dilations(h, o, file, err);
 	if (code == SN_OK) code = sn_json_int(o, "upsample_initial_channel", 1, VOCODER_MAX_WIDTH, &h->width, file, err);
 	if (code != SN_OK) return code;
 	if (h->stages < 1 || h->stages != up_kernels)
-		return sn_fail(err, SN_E_MODEL, "%s: '%s' has %d numbers, 'upsample_kernel_sizes' %d; both need as many, 1 to %d", file, k.rates, h->stages,
-		               up_kernels, VOCODER_MAX_STAGES);
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' has %d numbers, 'upsample_kernel_sizes' %d; both need as many, 1 to %d", file,
+		               k.rates, h->stages, up_kernels, VOCODER_MAX_STAGES);
 	if (h->kernels < 1 || h->kernels != kernels)
-		return sn_fail(err, SN_E_MODEL, "%s: 'resblock_dilation_sizes' has %d lists, 'resblock_kernel_sizes' %d numbers; both need as many", file,
+		return sn_fail(err, SN_E_MODEL,
+		               "%s: 'resblock_dilation_sizes' has %d lists, 'resblock_kernel_sizes' %d numbers; both need as many", file,
 		               h->kernels, kernels);
 	for (int i = 0; i < h->stages; i++)
 		if (h->up_kernels[i] < h->rates[i])
@@ -94,7 +97,8 @@ static int parse_lists(hifigan *h, const json_t *o, keys k, const char *file, ch
 }
 
 static int parse_type(hifigan *h, const json_t *o, keys k, const char *file, char *err) {
-	static const char *const lists[] = { "upsample_kernel_sizes", "resblock_kernel_sizes", "resblock_dilation_sizes", "upsample_initial_channel" };
+	static const char *const lists[] = { "upsample_kernel_sizes", "resblock_kernel_sizes", "resblock_dilation_sizes",
+	                                     "upsample_initial_channel" };
 	int code = missing(o, k.rates, file, err);
 	for (size_t i = 0; code == SN_OK && i < sizeof lists / sizeof *lists; i++) code = missing(o, lists[i], file, err);
 	if (code == SN_OK) code = missing(o, k.type, file, err);
@@ -114,9 +118,11 @@ static int refuse_condition(const json_t *o, const char *file, char *err) {
 	if (code == SN_OK) code = sn_json_bool(o, "cond_in_each_up_layer", &each, file, err);
 	if (code != SN_OK) return code;
 	if (cond || linear || each)
-		return sn_fail(err, SN_E_UNSUPPORTED, "%s: this HiFi-GAN takes a speaker embedding or features besides the spectrogram (cond_channels %lld, "
+		return sn_fail(err, SN_E_UNSUPPORTED,
+		               "%s: this HiFi-GAN takes a speaker embedding or features besides the spectrogram (cond_channels %lld, "
 		               "pre_linear %lld); only spectrograms can be given", file, (long long)cond, (long long)linear);
-	if (out != 1) return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'out_channels' is %lld; only one channel is supported", file, (long long)out);
+	if (out != 1)
+		return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'out_channels' is %lld; only one channel is supported", file, (long long)out);
 	return SN_OK;
 }
 
@@ -173,13 +179,15 @@ static void bind_block(vocoder_binder *b, hifigan *h, block *k, int64_t channels
 	k->depth = h->fixed_depth ? h->fixed_depth : h->dilation_count[which];
 	if (h->dilation_count[which] < k->depth) {
 		char found[96], name[64];
-		snprintf(found, sizeof found, "is one of %d convolutions, but the configuration gives %d dilations", k->depth, h->dilation_count[which]);
+		snprintf(found, sizeof found, "is one of %d convolutions, but the configuration gives %d dilations", k->depth,
+		         h->dilation_count[which]);
 		snprintf(name, sizeof name, "resblocks.%d.%s", index, first);
 		vocoder_bind_fail(b, name, found, "as many");
 		return;
 	}
 	for (int i = 0; i < k->depth && b->code == SN_OK; i++) {
-		vocoder_conv_shape want = { .out = channels, .in = channels, .kernel = h->block_kernels[which], .dilation = (int)h->dilations[which][i] };
+		vocoder_conv_shape want = { .out = channels, .in = channels, .kernel = h->block_kernels[which],
+		                            .dilation = (int)h->dilations[which][i] };
 		vocoder_bind_conv(b, &k->first[i], want, "resblocks.%d.%s.%d", index, first, i);
 		want.dilation = 1;
 		if (h->two) vocoder_bind_conv(b, &k->second[i], want, "resblocks.%d.convs2.%d", index, i);
@@ -202,7 +210,8 @@ static void bind(vocoder_binder *b, hifigan *h) {
 	const char *const ups = vocoder_has(b, "upsampler.0") ? "upsampler" : "ups";
 	int64_t channels = h->width;
 	if (vocoder_has(b, "cond_layer") || vocoder_has(b, "lin_pre") || vocoder_has(b, "conds.0")) {
-		b->code = sn_fail(b->err, SN_E_UNSUPPORTED, "%s: this HiFi-GAN takes a speaker embedding besides the spectrogram; only spectrograms can be given",
+		b->code = sn_fail(b->err, SN_E_UNSUPPORTED,
+		                  "%s: this HiFi-GAN takes a speaker embedding besides the spectrogram; only spectrograms can be given",
 		                  sn_weights_path(b->file));
 		return;
 	}
@@ -236,8 +245,9 @@ static int depth_of(const hifigan *h, int up) {
  * computes would be computed again in the next. By layers it is little, for the price of carrying all blocks' rows between them. */
 static void split(hifigan *h) {
 	for (int up = 0; up < h->stages; up++) {
-		const int depth = depth_of(h, up), apart = h->ups[up].conv.out >= SPLIT_WIDTH && h->piece_count + depth + h->stages - up <= SN_GENERATOR_MAX_STAGES;
-		for (int from = 0; from < depth; from = h->pieces[h->piece_count++].to) h->pieces[h->piece_count] = (piece){ up, from, apart ? from + 1 : depth };
+		const int depth = depth_of(h, up), room = SN_GENERATOR_MAX_STAGES - h->piece_count - (h->stages - up);
+		const int step = h->ups[up].conv.out >= SPLIT_WIDTH && depth <= room ? 1 : depth;
+		for (int from = 0; from < depth; from += step) h->pieces[h->piece_count++] = (piece){ up, from, from + step };
 	}
 }
 
@@ -258,7 +268,8 @@ static nn_t upsample(const hifigan *h, nn_graph *g, int up, nn_t x) {
 		x = nn_name(g, vocoder_record_conv(g, &h->pre, x, h->mirrored), "conv_pre_out");
 	}
 	x = nn_unary(g, NN_LEAKY_RELU, x, h->slope);
-	x = nn_conv_transpose1d(g, x, vocoder_weight(g, &u->conv), vocoder_bias(g, &u->conv), (int)u->stride, (int)(u->conv.kernel - u->stride) / 2);
+	x = nn_conv_transpose1d(g, x, vocoder_weight(g, &u->conv), vocoder_bias(g, &u->conv), (int)u->stride,
+	                        (int)(u->conv.kernel - u->stride) / 2);
 	return nn_name(g, x, "ups%d_out", up);
 }
 
@@ -332,7 +343,8 @@ static int load_network(hifigan *h, sn_vocoder *v, const vocoder_files *f, const
 	if (code == SN_OK) code = sn_weights_open(&v->file, f->weights, err);
 	if (code != SN_OK) return code;
 	if (!vocoder_binder_open(&b, v->file, f->prefix, "conv_pre", err))
-		return sn_fail(err, SN_E_MODEL, "%s: tensor 'conv_pre.weight' is missing; a HiFi-GAN generator has it", sn_weights_path(v->file));
+		return sn_fail(err, SN_E_MODEL, "%s: tensor 'conv_pre.weight' is missing; a HiFi-GAN generator has it",
+		               sn_weights_path(v->file));
 	bind(&b, h);
 	if (b.code != SN_OK) return b.code;
 	v->facts.architecture = "hifigan";

@@ -32,7 +32,10 @@ static void compare_words(comparison *c, const char *field, int made, int taken,
 	if (made && taken && made != taken) add(c, "%s%s %s against %s", c->size ? ", " : "", field, words[made], words[taken]);
 }
 
-static double high_of(const sn_mel_layout *m) { return m->high > 0 ? m->high : m->fft && m->sample_rate ? m->sample_rate / 2.0 : NAN; }
+static double high_of(const sn_mel_layout *m) {
+	if (m->high > 0) return m->high;
+	return m->fft && m->sample_rate ? m->sample_rate / 2.0 : NAN;
+}
 
 /* A low end of 0 Hz is stated where the transform is. */
 static double low_of(const sn_mel_layout *m) { return m->fft ? m->low : stated(m->low); }

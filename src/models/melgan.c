@@ -1,6 +1,6 @@
-/* MelGAN (Kumar et al. 2019) and multi-band MelGAN (Yang et al. 2020), as Coqui stores them: layers numbered in one sequence; upsamplings,
- * each followed by dilated residual layers, all mirrored at the utterance's ends. The bands are joined by a pseudo quadrature mirror
- * filter. */
+/* MelGAN (Kumar et al. 2019) and multi-band MelGAN (Yang et al. 2020), as Coqui stores them: layers numbered in one sequence;
+ * upsamplings, each followed by dilated residual layers, all mirrored at the utterance's ends. The bands are joined by a pseudo
+ * quadrature mirror filter. */
 #include "models/vocoder_internal.h"
 
 #include <stdio.h>
@@ -28,7 +28,8 @@ static int parse(melgan *m, const vocoder_files *f, char *err) {
 	const int code = vocoder_need_int(f->params, "num_res_blocks", 1, VOCODER_MAX_DEPTH, &m->depth, f->config, err);
 	if (code != SN_OK) return code;
 	m->stages = 0;
-	const int listed = sn_json_ints(f->params, "upsample_factors", 1, VOCODER_MAX_KERNEL / 2, m->rates, VOCODER_MAX_STAGES, &m->stages, f->config, err);
+	const int listed = sn_json_ints(f->params, "upsample_factors", 1, VOCODER_MAX_KERNEL / 2, m->rates, VOCODER_MAX_STAGES,
+	                                &m->stages, f->config, err);
 	if (listed != SN_OK) return listed;
 	return m->stages ? SN_OK : sn_fail(err, SN_E_MODEL, "%s: 'upsample_factors' is missing", f->config);
 }
@@ -40,7 +41,8 @@ static void bind_stack(vocoder_binder *b, const melgan *m, upsampling *u, int la
 	int64_t dilation = 1;
 	for (int i = 0; i < m->depth && b->code == SN_OK; i++) {
 		const vocoder_conv_shape point = { .out = channels, .in = channels, .kernel = 1 };
-		const vocoder_conv_shape want = { .out = channels, .in = channels, .kernel = i ? u->dilated[0].kernel : VOCODER_ANY, .dilation = (int)dilation };
+		const vocoder_conv_shape want = { .out = channels, .in = channels, .kernel = i ? u->dilated[0].kernel : VOCODER_ANY,
+		                                  .dilation = (int)dilation };
 		vocoder_bind_conv(b, &u->dilated[i], want, "layers.%d.blocks.%d.2", layer, i);
 		vocoder_bind_conv(b, &u->pointwise[i], point, "layers.%d.blocks.%d.4", layer, i);
 		vocoder_bind_conv(b, &u->shortcut[i], point, "layers.%d.shortcuts.%d", layer, i);
@@ -64,14 +66,17 @@ static void bind(vocoder_binder *b, melgan *m, int multiband) {
 	for (int i = 0; i < m->stages && b->code == SN_OK; i++) {
 		upsampling *const u = &m->ups[i];
 		const int64_t rate = u->stride = m->rates[i];
-		const vocoder_conv_shape want = { .out = VOCODER_ANY, .in = i ? m->ups[i - 1].conv.out : m->pre.out, .kernel = 2 * rate, .transposed = 1 };
+		const vocoder_conv_shape want = { .out = VOCODER_ANY, .in = i ? m->ups[i - 1].conv.out : m->pre.out, .kernel = 2 * rate,
+		                                  .transposed = 1 };
 		vocoder_bind_conv(b, &u->conv, want, "layers.%d", 3 * i + 3);
 		u->left = rate / 2 + rate % 2;
 		u->right = u->left - rate % 2; /* an odd rate's output padding */
 		bind_stack(b, m, u, 3 * i + 4);
 	}
 	if (b->code != SN_OK) return;
-	vocoder_bind_conv(b, &m->post, (vocoder_conv_shape){ .out = multiband ? VOCODER_ANY : 1, .in = m->ups[m->stages - 1].conv.out, .kernel = VOCODER_ANY },
+	vocoder_bind_conv(b, &m->post,
+	                  (vocoder_conv_shape){ .out = multiband ? VOCODER_ANY : 1, .in = m->ups[m->stages - 1].conv.out,
+	                                        .kernel = VOCODER_ANY },
 	                  "layers.%d", 3 * m->stages + 4);
 	m->bands = (int)m->post.out;
 	if (multiband && b->code == SN_OK) bind_filter(b, m);
@@ -81,11 +86,12 @@ static void bind(vocoder_binder *b, melgan *m, int multiband) {
 
 static nn_t leaky(nn_graph *g, nn_t x) { return nn_unary(g, NN_LEAKY_RELU, x, SLOPE); }
 
-/* The bands' rows become samples: zeros between them, times the filter; the sum over bands and taps is one transposed convolution, whose
- * kernel is the filter reversed. A row's worth of zeros behind it keeps the length a multiple. */
+/* The bands' rows become samples: zeros between them, times the filter; the sum over bands and taps is one transposed convolution,
+ * whose kernel is the filter reversed. A row's worth of zeros behind it keeps the length a multiple. */
 static nn_t synthesis(const melgan *m, nn_graph *g, nn_t x) {
 	const int64_t taps = m->filter->dims[2], kernel = taps + m->bands - 1, dims[] = { m->bands, 1, kernel };
-	float *const w = calloc((size_t)(m->bands * kernel), sizeof *w), *const filter = malloc((size_t)(m->bands * taps) * sizeof *filter);
+	float *const w = calloc((size_t)(m->bands * kernel), sizeof *w);
+	float *const filter = malloc((size_t)(m->bands * taps) * sizeof *filter);
 	nn_t weight = NN_NONE;
 	if (w && filter) {
 		sn_weight_floats(m->filter, 0, m->bands * taps, filter);
@@ -121,12 +127,13 @@ static int describe(const melgan *m, sn_generator_shape *shape, const char *path
 		const upsampling *const u = &m->ups[i];
 		const int last = i + 1 == m->stages;
 		sn_generator_stage *const s = &shape->stage[i];
-		*s = (sn_generator_stage){ .in = i ? u->conv.in : m->pre.in, .out = last ? m->bands : u->conv.out, .widest = u->conv.out, .stride = u->stride,
-		                           .kernel = u->conv.kernel, .left = u->left, .right = u->right, .before = i ? 0 : vocoder_conv_side(&m->pre),
-		                           .after = last ? vocoder_conv_side(&m->post) : 0 };
+		*s = (sn_generator_stage){ .in = i ? u->conv.in : m->pre.in, .out = last ? m->bands : u->conv.out, .widest = u->conv.out,
+		                           .before = i ? 0 : vocoder_conv_side(&m->pre), .after = last ? vocoder_conv_side(&m->post) : 0,
+		                           .stride = u->stride, .kernel = u->conv.kernel, .left = u->left, .right = u->right };
 		for (int j = 0; j < m->depth; j++) s->after += vocoder_conv_side(&u->dilated[j]);
 		hop *= u->stride;
-		if (hop > VOCODER_MAX_HOP) return sn_fail(err, SN_E_MODEL, "%s: a frame would have more than %d samples; that is the most", path, VOCODER_MAX_HOP);
+		if (hop > VOCODER_MAX_HOP)
+			return sn_fail(err, SN_E_MODEL, "%s: a frame would have more than %d samples; that is the most", path, VOCODER_MAX_HOP);
 	}
 	if (m->filter) {
 		const int64_t taps = m->filter->dims[2];

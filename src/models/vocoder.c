@@ -38,9 +38,10 @@ static int open_network(sn_vocoder *v, const vocoder_files *f, const sn_load_opt
 	case VOCODER_MULTIBAND: return vocoder_open_melgan(v, f, load, err);
 	case VOCODER_WAVEGLOW: return vocoder_open_waveglow(v, f, load, err);
 	case VOCODER_OTHER:
-		return sn_fail(err, SN_E_UNSUPPORTED, "%s: the vocoder '%s' is not supported; HiFi-GAN, MelGAN, multi-band MelGAN and WaveGlow are", f->config,
-		               f->name);
-	default: return sn_fail(err, SN_E_MODEL, "%s holds no vocoder that is known (HiFi-GAN, MelGAN, multi-band MelGAN or WaveGlow)", load->dir);
+		return sn_fail(err, SN_E_UNSUPPORTED,
+		               "%s: the vocoder '%s' is not supported; HiFi-GAN, MelGAN, multi-band MelGAN and WaveGlow are", f->config, f->name);
+	default: return sn_fail(err, SN_E_MODEL, "%s holds no vocoder that is known (HiFi-GAN, MelGAN, multi-band MelGAN or WaveGlow)",
+	                        load->dir);
 	}
 }
 
@@ -99,8 +100,8 @@ void sn_vocoder_stream_free(sn_vocoder_stream **stream) {
 int sn_vocoder_start(sn_vocoder_stream *stream, const sn_vocoder_options *options, char *err) {
 	stream->started = 0;
 	if (options->sigma > 10 || options->denoise > 100 || options->sigma != options->sigma || options->denoise != options->denoise)
-		return sn_fail(err, SN_E_ARGUMENT, "sigma %g or a denoiser strength of %g is out of range; up to 10 and 100 are right", (double)options->sigma,
-		               (double)options->denoise);
+		return sn_fail(err, SN_E_ARGUMENT, "sigma %g or a denoiser strength of %g is out of range; up to 10 and 100 are right",
+		               (double)options->sigma, (double)options->denoise);
 	const int code = stream->vocoder->class->start(stream->state, options, err);
 	stream->started = code == SN_OK;
 	return code;
@@ -160,7 +161,8 @@ static int frames_new(void **stream, void *payload, char *err) {
 	if (!s) return sn_fail(err, SN_E_MEMORY, "out of memory for an utterance");
 	s->network = n;
 	s->row = malloc((size_t)n->mels * sizeof *s->row);
-	const int code = s->row ? sn_generator_stream_new(&s->rows, n->generator, err) : sn_fail(err, SN_E_MEMORY, "out of memory for an utterance");
+	const int code = s->row ? sn_generator_stream_new(&s->rows, n->generator, err)
+	                        : sn_fail(err, SN_E_MEMORY, "out of memory for an utterance");
 	if (code != SN_OK) frames_free(stream);
 	return code;
 }
@@ -212,8 +214,8 @@ static int frames_tensor(void *stream, const char *name, float **values, int *ra
 	return code;
 }
 
-static const vocoder_class generator_class = { network_close, frames_new, frames_free, frames_start, frames_push, frames_next, frames_ended,
-                                               frames_tensor };
+static const vocoder_class generator_class = { network_close, frames_new, frames_free, frames_start, frames_push, frames_next,
+                                               frames_ended, frames_tensor };
 
 int vocoder_take_generator(sn_vocoder *v, sn_generator *generator, int padding, char *err) {
 	network *const n = calloc(1, sizeof *n);

@@ -48,8 +48,8 @@ int sn_vocoder_start(sn_vocoder_stream *stream, const sn_vocoder_options *option
 /* Takes the next `frames` rows [frames, mels] (copied); last: no more will come. SN_AGAIN: no room, take sound out first. */
 int sn_vocoder_push(sn_vocoder_stream *stream, const float *mel, int frames, int last, char *err);
 /* The next at most `most_frames` * hop samples (plus `extra` at the very end), computed from what was pushed. 0: more frames are
- * needed, or all was given out; < 0: an error code. Pieces joined are what one run over the whole gives, within 1e-5. pcm has room for
- * (most_frames * hop + extra) floats. A call computes no more than it gives out and what that depends on. */
+ * needed, or all was given out; < 0: an error code. Pieces joined are what one run over the whole gives, within 1e-5. pcm has room
+ * for (most_frames * hop + extra) floats. A call computes no more than it gives out and what that depends on. */
 int64_t sn_vocoder_next(sn_vocoder_stream *stream, int most_frames, float *pcm, char *err);
 int sn_vocoder_ended(const sn_vocoder_stream *stream);
 /* Debug plans: copies a named tensor of the last run. */

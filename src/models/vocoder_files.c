@@ -98,11 +98,13 @@ static int exists(const char *path) {
 }
 
 static void choose_weights(vocoder_files *f, const char *dir) {
-	static const char *const coqui[] = { "model_file.pth", "best_model.pth", "model.pth", "model_file.pth.tar", "best_model.pth.tar" };
+	static const char *const coqui[] = { "model_file.pth", "best_model.pth", "model.pth", "model_file.pth.tar",
+	                                     "best_model.pth.tar" };
 	char path[SN_PATH_MAX];
 	snprintf(f->weights, sizeof f->weights, "%s", dir);
 	if (f->layout == VOCODER_JIK876 && find_file(path, dir, is_step, 1)) strcpy(f->weights, path);
-	if (f->layout == VOCODER_NVIDIA && (find_file(path, dir, is_waveglow, 0) || find_file(path, dir, is_torch, 0))) strcpy(f->weights, path);
+	if (f->layout == VOCODER_NVIDIA && (find_file(path, dir, is_waveglow, 0) || find_file(path, dir, is_torch, 0)))
+		strcpy(f->weights, path);
 	if (f->layout == VOCODER_SPEECHBRAIN && sn_path_join(path, dir, "generator.ckpt")) strcpy(f->weights, path);
 	for (size_t i = 0; f->layout == VOCODER_COQUI && i < sizeof coqui / sizeof *coqui; i++)
 		if (sn_path_join(path, dir, coqui[i]) && exists(path)) {
@@ -140,7 +142,8 @@ static void classify(vocoder_files *f) {
 		f->layout = VOCODER_HUGGING_FACE;
 		f->params = json_object_get(root, "vocoder_config");
 		f->prefix = "vocoder.";
-	} else if (strcmp(type, "speecht5_hifigan") == 0 || strcmp(type, "fastspeech2_conformer_hifigan") == 0 || strcmp(type, "hifigan") == 0 ||
+	} else if (strcmp(type, "speecht5_hifigan") == 0 || strcmp(type, "fastspeech2_conformer_hifigan") == 0 ||
+	           strcmp(type, "hifigan") == 0 ||
 	           names(root, "SpeechT5HifiGan") || names(root, "FastSpeech2ConformerHifiGan")) {
 		f->kind = VOCODER_HIFIGAN;
 		f->layout = VOCODER_HUGGING_FACE;
@@ -226,7 +229,8 @@ int vocoder_need_int(const json_t *object, const char *key, int64_t least, int64
 	const int code = sn_json_int(object, key, least, most, &value, file, err);
 	if (code != SN_OK) return code;
 	if (value == INT64_MIN)
-		return sn_fail(err, SN_E_MODEL, "%s: '%s' is missing; a number from %lld to %lld is right", file, key, (long long)least, (long long)most);
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' is missing; a number from %lld to %lld is right", file, key, (long long)least,
+		               (long long)most);
 	*out = (int)value;
 	return SN_OK;
 }
@@ -238,7 +242,8 @@ static int read_int(const vocoder_files *f, const json_t *o, const char *key, in
 	return code;
 }
 
-static int read_float(const vocoder_files *f, const json_t *o, const char *key, double least, double most, float *out, char *err) {
+static int read_float(const vocoder_files *f, const json_t *o, const char *key, double least, double most, float *out,
+                      char *err) {
 	double value = *out;
 	const int code = sn_json_double(o, key, least, most, &value, f->config, err);
 	*out = (float)value;
@@ -264,17 +269,18 @@ static int read_fields(const vocoder_files *f, const json_t *o, mel_keys k, sn_m
 static int read_hugging_face(const vocoder_files *f, int hop, sn_mel_layout *m, char *err) {
 	const int fastspeech = f->prefix || strcmp(text_of(f->params, "model_type"), "fastspeech2_conformer_hifigan") == 0 ||
 	                       names(f->params, "FastSpeech2ConformerHifiGan");
-	*m = (sn_mel_layout){ .sample_rate = fastspeech ? 22050 : 16000, .mels = 80, .hop = hop, .low = 80, .high = 7600, .scale = SN_MEL_SLANEY,
-	                      .log = SN_MEL_LOG_10, .floor = 1e-10f, .gain = 1 };
+	*m = (sn_mel_layout){ .sample_rate = fastspeech ? 22050 : 16000, .mels = 80, .hop = hop, .low = 80, .high = 7600,
+	                      .scale = SN_MEL_SLANEY, .log = SN_MEL_LOG_10, .floor = 1e-10f, .gain = 1 };
 	return read_fields(f, f->params, (mel_keys){ .rate = "sampling_rate", .mels = "model_in_dim" }, m, err);
 }
 
 /* NVIDIA's training configuration has its mel beside the network's part; alone the network says only how many mels. */
 static int read_nvidia(const vocoder_files *f, int hop, sn_mel_layout *m, char *err) {
-	*m = (sn_mel_layout){ .sample_rate = 22050, .fft = 1024, .hop = hop, .window = 1024, .high = 8000, .scale = SN_MEL_SLANEY, .log = SN_MEL_LOG_E,
-	                      .floor = 1e-5f, .gain = 1 };
+	*m = (sn_mel_layout){ .sample_rate = 22050, .fft = 1024, .hop = hop, .window = 1024, .high = 8000,
+	                      .scale = SN_MEL_SLANEY, .log = SN_MEL_LOG_E, .floor = 1e-5f, .gain = 1 };
 	return read_fields(f, json_object_get(f->root, "data_config"),
-	                   (mel_keys){ "sampling_rate", NULL, "filter_length", "hop_length", "win_length", "mel_fmin", "mel_fmax" }, m, err);
+	                   (mel_keys){ "sampling_rate", NULL, "filter_length", "hop_length", "win_length", "mel_fmin", "mel_fmax" },
+	                   m, err);
 }
 
 int vocoder_files_mel(const vocoder_files *f, int mels, int hop, sn_mel_layout *m, char *err) {
@@ -284,11 +290,13 @@ int vocoder_files_mel(const vocoder_files *f, int mels, int hop, sn_mel_layout *
 	else if (f->layout == VOCODER_HUGGING_FACE) code = read_hugging_face(f, hop, m, err);
 	else if (f->layout == VOCODER_NVIDIA) code = read_nvidia(f, hop, m, err);
 	else if (f->layout == VOCODER_JIK876)
-		code = read_fields(f, f->params, (mel_keys){ "sampling_rate", "num_mels", "n_fft", "hop_size", "win_size", "fmin", "fmax" }, m, err);
+		code = read_fields(f, f->params, (mel_keys){ "sampling_rate", "num_mels", "n_fft", "hop_size", "win_size", "fmin", "fmax" }, m,
+		                   err);
 	else {
 		m->sample_rate = 22050;
 		m->high = 8000;
-		code = read_fields(f, f->params, (mel_keys){ "sample_rate", "in_channels", "n_fft", "hop_length", "win_length", "mel_fmin", "mel_fmax" }, m, err);
+		code = read_fields(f, f->params, (mel_keys){ "sample_rate", "in_channels", "n_fft", "hop_length", "win_length", "mel_fmin",
+		                                             "mel_fmax" }, m, err);
 	}
 	if (code != SN_OK) return code;
 	if (m->sample_rate < 1000)

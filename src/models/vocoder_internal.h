@@ -45,8 +45,12 @@ int vocoder_take_generator(sn_vocoder *v, sn_generator *generator, int padding, 
 
 /* ---- checkpoints (vocoder_files.c) ---- */
 
-typedef enum vocoder_layout { VOCODER_JIK876, VOCODER_HUGGING_FACE, VOCODER_COQUI, VOCODER_SPEECHBRAIN, VOCODER_NVIDIA } vocoder_layout;
-typedef enum vocoder_kind { VOCODER_NONE, VOCODER_HIFIGAN, VOCODER_MELGAN, VOCODER_MULTIBAND, VOCODER_WAVEGLOW, VOCODER_OTHER } vocoder_kind;
+typedef enum vocoder_layout {
+	VOCODER_JIK876, VOCODER_HUGGING_FACE, VOCODER_COQUI, VOCODER_SPEECHBRAIN, VOCODER_NVIDIA
+} vocoder_layout;
+typedef enum vocoder_kind {
+	VOCODER_NONE, VOCODER_HIFIGAN, VOCODER_MELGAN, VOCODER_MULTIBAND, VOCODER_WAVEGLOW, VOCODER_OTHER
+} vocoder_kind;
 
 typedef struct vocoder_files {
 	vocoder_kind kind;

@@ -15,7 +15,8 @@ struct vocoder_stft {
 int vocoder_stft_open(vocoder_stft **out, int fft, int hop, int window, char *err) {
 	vocoder_stft *s = *out = NULL;
 	if (fft < 4 || fft > VOCODER_STFT_MAX || fft % 2 || hop < 1 || hop > fft || window < 1 || window > fft)
-		return sn_fail(err, SN_E_ARGUMENT, "a transform of %d samples every %d with a window of %d cannot be turned back; an even number of up to %d is "
+		return sn_fail(err, SN_E_ARGUMENT,
+		               "a transform of %d samples every %d with a window of %d cannot be turned back; an even number of up to %d is "
 		               "right, and neither hop nor window may be longer", fft, hop, window, VOCODER_STFT_MAX);
 	if (!(s = calloc(1, sizeof *s))) return sn_fail(err, SN_E_MEMORY, "out of memory for a Fourier transform");
 	s->fft = fft;

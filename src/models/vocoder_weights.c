@@ -35,7 +35,8 @@ static int find_weight(const vocoder_binder *b, vocoder_conv *c, const char *bas
 }
 
 int vocoder_binder_open(vocoder_binder *b, const sn_weights *file, const char *prefix, const char *base, char *err) {
-	static const char *const wrappers[] = { "", "generator.", "model.", "model.model_g.", "model_g.", "state_dict.", "state_dict.module.",
+	static const char *const wrappers[] = { "", "generator.", "model.", "model.model_g.", "model_g.", "state_dict.",
+	                                        "state_dict.module.",
 	                                        "module.", "model.module.", "generator.module.", "model.generator." };
 	vocoder_conv conv;
 	*b = (vocoder_binder){ .file = file, .err = err };

@@ -79,7 +79,8 @@ static int stream_new(void **out, void *network, char *err) {
 	if (!s) return sn_fail(err, SN_E_MEMORY, "out of memory for an utterance");
 	s->network = w;
 	s->row = malloc((size_t)(w->weights.mels + WAVEGLOW_HOP) * sizeof *s->row);
-	const int code = s->row ? sn_generator_stream_new(&s->rows, w->generator, err) : sn_fail(err, SN_E_MEMORY, "out of memory for an utterance");
+	const int code = s->row ? sn_generator_stream_new(&s->rows, w->generator, err)
+	                        : sn_fail(err, SN_E_MEMORY, "out of memory for an utterance");
 	if (code != SN_OK) stream_free(out);
 	return code;
 }
@@ -162,7 +163,8 @@ static int stream_start(void *payload, const sn_vocoder_options *o, char *err) {
 	const int group = s->network->weights.group;
 	const float strength = o->denoise < 0 ? DENOISE : o->denoise;
 	if (o->noise && (o->noise_count < group || o->noise_count % WAVEGLOW_HOP))
-		return sn_fail(err, SN_E_ARGUMENT, "the given noise has %lld values; a multiple of %d is right", (long long)o->noise_count, WAVEGLOW_HOP);
+		return sn_fail(err, SN_E_ARGUMENT, "the given noise has %lld values; a multiple of %d is right", (long long)o->noise_count,
+		               WAVEGLOW_HOP);
 	int code = strength > 0 && !s->network->bias ? make_bias(s->network, err) : SN_OK;
 	if (code == SN_OK && strength > 0 && !s->denoiser && !(s->denoiser = calloc(1, sizeof *s->denoiser)))
 		code = sn_fail(err, SN_E_MEMORY, "out of memory for the denoiser");
@@ -276,8 +278,8 @@ static int stream_tensor(void *payload, const char *name, float **values, int *r
 	return code;
 }
 
-static const vocoder_class waveglow_class = { network_close, stream_new, stream_free, stream_start, stream_push, stream_next, stream_ended,
-                                              stream_tensor };
+static const vocoder_class waveglow_class = { network_close, stream_new, stream_free, stream_start, stream_push, stream_next,
+                                              stream_ended, stream_tensor };
 
 int vocoder_open_waveglow(sn_vocoder *v, const vocoder_files *files, const sn_load_options *load, char *err) {
 	sn_generator_shape shape;

@@ -22,7 +22,8 @@ static nn_t part(nn_graph *g, nn_t x, nn_t w, nn_t b, int64_t first, int64_t cou
 static nn_t upsample(const waveglow_weights *w, nn_graph *g, nn_t mel) {
 	const int64_t mels = w->mels, group = w->group, taps = w->kernel / group, wide = mels * group;
 	const int64_t dims[] = { mels, wide, taps };
-	float *const from = malloc((size_t)(mels * mels * w->kernel) * sizeof *from), *const to = malloc((size_t)(mels * wide * taps) * sizeof *to);
+	float *const from = malloc((size_t)(mels * mels * w->kernel) * sizeof *from);
+	float *const to = malloc((size_t)(mels * wide * taps) * sizeof *to);
 	float *const bias = malloc((size_t)wide * sizeof *bias);
 	nn_t weight = NN_NONE, b = NN_NONE;
 	if (from && to && bias) {
@@ -84,14 +85,15 @@ nn_t waveglow_record(void *weights, nn_graph *g, int stage, nn_t x) {
 
 void waveglow_describe(const waveglow_weights *w, sn_generator_shape *shape) {
 	const int64_t group = w->group, wide = group + (int64_t)w->mels * group;
-	*shape = (sn_generator_shape){ .name = "waveglow", .stages = w->flows + 1, .most = CHUNK * WAVEGLOW_HOP / group, .push = SN_VOCODER_MAX_PUSH };
-	shape->stage[0] = (sn_generator_stage){ .in = w->mels + WAVEGLOW_HOP, .out = wide, .widest = wide, .stride = WAVEGLOW_HOP / group,
-	                                        .kernel = w->kernel / group, .left = 0, .right = (w->kernel - WAVEGLOW_HOP) / group };
+	const int64_t per_frame = WAVEGLOW_HOP / group, taps = w->kernel / group;
+	*shape = (sn_generator_shape){ .name = "waveglow", .stages = w->flows + 1, .most = CHUNK * per_frame, .push = SN_VOCODER_MAX_PUSH };
+	shape->stage[0] = (sn_generator_stage){ .in = w->mels + WAVEGLOW_HOP, .out = wide, .widest = wide, .stride = per_frame,
+	                                        .kernel = taps, .right = taps - per_frame };
 	for (int i = 1; i <= w->flows; i++) {
 		const waveglow_flow *const f = &w->flow[w->flows - i];
 		sn_generator_stage *const s = &shape->stage[i];
-		*s = (sn_generator_stage){ .in = wide, .out = i < w->flows ? wide : group, .widest = wide > 2 * w->width ? wide : 2 * w->width, .stride = 1,
-		                           .kernel = 1 };
+		*s = (sn_generator_stage){ .in = wide, .out = i < w->flows ? wide : group, .stride = 1, .kernel = 1,
+		                           .widest = wide > 2 * w->width ? wide : 2 * w->width };
 		for (int j = 0; j < f->layers; j++) s->after += vocoder_conv_side(&f->in[j]);
 	}
 }

@@ -29,7 +29,7 @@ typedef struct waveglow_weights {
 int waveglow_bind(waveglow_weights *w, const sn_weights *file, const vocoder_files *files, char *err);
 
 /* The stages: 0 turns frames [frames, mels + WAVEGLOW_HOP] (mel, then the noise of the frame's samples) into groups of samples
- * [groups, group + mels * group] (noise, upsampled mel); stage s takes flow number flows - s backwards; the last gives the samples. */
+ * [groups, group + mels * group] (noise, upsampled mel); stage s takes flow number flows - s backwards; the last gives samples. */
 void waveglow_describe(const waveglow_weights *w, sn_generator_shape *shape);
 nn_t waveglow_record(void *weights, nn_graph *g, int stage, nn_t x);
 

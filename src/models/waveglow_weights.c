@@ -37,7 +37,8 @@ typedef struct agreement {
 static void agree(agreement *a, const char *key, int64_t found) {
 	double value;
 	if (a->code != SN_OK || !stated(a->files, a->file, key, &value) || value == (double)found) return;
-	a->code = sn_fail(a->err, SN_E_MODEL, "%s: the configuration's '%s' is %g, but the weights' shapes say %lld", sn_weights_path(a->file), key, value,
+	a->code = sn_fail(a->err, SN_E_MODEL, "%s: the configuration's '%s' is %g, but the weights' shapes say %lld",
+	                  sn_weights_path(a->file), key, value,
 	                  (long long)found);
 }
 
@@ -48,7 +49,8 @@ static void agree_early(agreement *a, const waveglow_weights *w) {
 	for (int i = 1; i < w->flows && a->code == SN_OK; i++) {
 		const int leave = w->flow[i - 1].channels - w->flow[i].channels, expected = every >= 1 && fmod(i, every) == 0 ? (int)size : 0;
 		if (leave != expected)
-			a->code = sn_fail(a->err, SN_E_MODEL, "%s: by the weights' shapes %d channels leave before flow %d; with 'n_early_every' %g and 'n_early_size' %g "
+			a->code = sn_fail(a->err, SN_E_MODEL,
+			                  "%s: by the weights' shapes %d channels leave before flow %d; with 'n_early_every' %g and 'n_early_size' %g "
 			                  "that would be %d", sn_weights_path(a->file), leave, i, every, size, expected);
 	}
 }
@@ -63,9 +65,11 @@ static int check_config(const waveglow_weights *w, const sn_weights *file, const
 	agree(&a, "WN_config.n_layers", w->flow[0].layers);
 	agree(&a, "WN_config.n_channels", w->width);
 	agree(&a, "WN_config.kernel_size", w->flow[0].in[0].kernel);
-	if (a.code == SN_OK) a.code = sn_json_int(json_object_get(f->root, "data_config"), "hop_length", 1, 1 << 20, &hop, f->config, err);
+	if (a.code == SN_OK)
+		a.code = sn_json_int(json_object_get(f->root, "data_config"), "hop_length", 1, 1 << 20, &hop, f->config, err);
 	if (a.code == SN_OK && hop != WAVEGLOW_HOP)
-		return sn_fail(err, SN_E_MODEL, "%s: 'hop_length' is %lld, but WaveGlow makes %d samples of a frame", f->config, (long long)hop, WAVEGLOW_HOP);
+		return sn_fail(err, SN_E_MODEL, "%s: 'hop_length' is %lld, but WaveGlow makes %d samples of a frame", f->config,
+		               (long long)hop, WAVEGLOW_HOP);
 	return a.code;
 }
 
@@ -102,7 +106,8 @@ static void bind_inverse(vocoder_binder *b, waveglow_weights *w, int index) {
 	float values[WAVEGLOW_MAX_GROUP * WAVEGLOW_MAX_GROUP];
 	char name[64];
 	vocoder_conv conv;
-	vocoder_bind_conv(b, &conv, (vocoder_conv_shape){ .out = VOCODER_ANY, .in = VOCODER_ANY, .kernel = 1, .bare = 1 }, "convinv.%d.conv", index);
+	vocoder_bind_conv(b, &conv, (vocoder_conv_shape){ .out = VOCODER_ANY, .in = VOCODER_ANY, .kernel = 1, .bare = 1 },
+	                  "convinv.%d.conv", index);
 	if (b->code != SN_OK) return;
 	snprintf(name, sizeof name, "convinv.%d.conv.weight", index);
 	const int before = index ? w->flow[index - 1].channels : WAVEGLOW_MAX_GROUP;
@@ -119,7 +124,8 @@ static void bind_flow(vocoder_binder *b, waveglow_weights *w, int index) {
 	waveglow_flow *const f = &w->flow[index];
 	const int64_t half = f->channels / 2, wide = (int64_t)w->mels * w->group;
 	int64_t dilation = 1;
-	vocoder_bind_conv(b, &f->start, (vocoder_conv_shape){ .out = index ? w->width : VOCODER_ANY, .in = half, .kernel = 1 }, "WN.%d.start", index);
+	vocoder_bind_conv(b, &f->start, (vocoder_conv_shape){ .out = index ? w->width : VOCODER_ANY, .in = half, .kernel = 1 },
+	                  "WN.%d.start", index);
 	if (b->code != SN_OK) return;
 	const int64_t width = w->width = (int)f->start.out;
 	for (f->layers = 0; f->layers <= WAVEGLOW_MAX_LAYERS && vocoder_has(b, "WN.%d.in_layers.%d", index, f->layers);) f->layers++;
@@ -132,22 +138,29 @@ static void bind_flow(vocoder_binder *b, waveglow_weights *w, int index) {
 	}
 	for (int i = 0; i < f->layers && b->code == SN_OK; i++, dilation *= 2) {
 		const int64_t kernel = index || i ? w->flow[0].in[0].kernel : VOCODER_ANY;
-		vocoder_bind_conv(b, &f->in[i], (vocoder_conv_shape){ .out = 2 * width, .in = width, .kernel = kernel, .dilation = (int)dilation },
+		vocoder_bind_conv(b, &f->in[i],
+		                  (vocoder_conv_shape){ .out = 2 * width, .in = width, .kernel = kernel, .dilation = (int)dilation },
 		                  "WN.%d.in_layers.%d", index, i);
-		vocoder_bind_conv(b, &f->skip[i], (vocoder_conv_shape){ .out = i + 1 < f->layers ? 2 * width : width, .in = width, .kernel = 1 },
+		vocoder_bind_conv(b, &f->skip[i],
+		                  (vocoder_conv_shape){ .out = i + 1 < f->layers ? 2 * width : width, .in = width, .kernel = 1 },
 		                  "WN.%d.res_skip_layers.%d", index, i);
 	}
 	vocoder_bind_conv(b, &f->end, (vocoder_conv_shape){ .out = 2 * half, .in = width, .kernel = 1 }, "WN.%d.end", index);
-	vocoder_bind_conv(b, &f->cond, (vocoder_conv_shape){ .out = 2 * width * f->layers, .in = wide, .kernel = 1 }, "WN.%d.cond_layer", index);
+	vocoder_bind_conv(b, &f->cond, (vocoder_conv_shape){ .out = 2 * width * f->layers, .in = wide, .kernel = 1 },
+	                  "WN.%d.cond_layer", index);
 }
 
 static void bind_upsample(vocoder_binder *b, waveglow_weights *w) {
-	vocoder_bind_conv(b, &w->upsample, (vocoder_conv_shape){ .out = VOCODER_ANY, .in = VOCODER_ANY, .kernel = VOCODER_ANY, .transposed = 1 }, "upsample");
+	vocoder_bind_conv(b, &w->upsample,
+	                  (vocoder_conv_shape){ .out = VOCODER_ANY, .in = VOCODER_ANY, .kernel = VOCODER_ANY, .transposed = 1 },
+	                  "upsample");
 	if (b->code != SN_OK) return;
 	w->mels = (int)w->upsample.in;
 	w->kernel = w->upsample.kernel;
-	if (!w->upsample.weight || w->upsample.out != w->upsample.in || w->kernel < WAVEGLOW_HOP || w->kernel % w->group || w->mels > 512)
-		vocoder_bind_fail(b, "upsample.weight", "does not give each mel its samples", "[mels, mels, kernel], up to 512 mels, a kernel of at least 256");
+	if (!w->upsample.weight || w->upsample.out != w->upsample.in || w->kernel < WAVEGLOW_HOP || w->kernel % w->group ||
+	    w->mels > 512)
+		vocoder_bind_fail(b, "upsample.weight", "does not give each mel its samples",
+		                  "[mels, mels, kernel], up to 512 mels, a kernel of at least 256");
 	if (b->code == SN_OK && WAVEGLOW_HOP % w->group)
 		b->code = sn_fail(b->err, SN_E_UNSUPPORTED, "%s: groups of %d samples do not divide a frame of %d; 2, 4, 8, ... are supported",
 		                  sn_weights_path(b->file), w->group, WAVEGLOW_HOP);

@@ -27,7 +27,8 @@ static float *turned(const float *from, int64_t rows, int64_t cols) {
 }
 
 /* Pushes the frames as far as there is room, takes sound, and again. */
-static int64_t vocode(run *r, const float *mel, int64_t frames, int chunk, const sn_vocoder_options *options, float *pcm, char *err) {
+static int64_t vocode(run *r, const float *mel, int64_t frames, int chunk, const sn_vocoder_options *options, float *pcm,
+                      char *err) {
 	int64_t count = 0, at = 0;
 	int code = sn_vocoder_start(r->stream, options, err), ended = 0;
 	while (code == SN_OK && !sn_vocoder_ended(r->stream)) {
@@ -38,7 +39,8 @@ static int64_t vocode(run *r, const float *mel, int64_t frames, int chunk, const
 		code = SN_OK;
 		const int64_t got = sn_vocoder_next(r->stream, chunk, pcm + count, err);
 		if (got < 0) return got;
-		if (got == 0 && ended && !sn_vocoder_ended(r->stream)) return sn_fail(err, SN_E_INTERNAL, "the vocoder is stuck at sample %lld", (long long)count);
+		if (got == 0 && ended && !sn_vocoder_ended(r->stream))
+			return sn_fail(err, SN_E_INTERNAL, "the vocoder is stuck at sample %lld", (long long)count);
 		count += got;
 	}
 	return code == SN_OK ? count : code;
@@ -50,7 +52,8 @@ static void compare_upsampled(run *r) {
 	float *values;
 	int rank;
 	int64_t dims[NN_MAX_RANK];
-	if (!golden_debug(r->g) || !golden_find(r->g, "upsampled_mel") || sn_vocoder_tensor(r->stream, "upsampled", &values, &rank, dims, err) != SN_OK) return;
+	if (!golden_debug(r->g) || !golden_find(r->g, "upsampled_mel") ||
+	    sn_vocoder_tensor(r->stream, "upsampled", &values, &rank, dims, err) != SN_OK) return;
 	const int64_t mels = r->facts->mel.mels, group = dims[1] / mels;
 	float *const out = malloc((size_t)(dims[0] * dims[1]) * sizeof *out);
 	for (int64_t i = 0; out && i < dims[0] * dims[1]; i++) {
@@ -111,8 +114,10 @@ static void compare_forward(run *r, const char *name, const float *pcm, int64_t 
 	}
 }
 
-static int compare_sound(run *r, const float *mel, int64_t frames, const char *name, const sn_vocoder_options *options, char *err) {
-	float *const pcm = malloc((size_t)(frames * r->facts->hop + r->facts->extra + 2 * SN_VOCODER_MAX_CHUNK * (int64_t)r->facts->hop) * sizeof *pcm);
+static int compare_sound(run *r, const float *mel, int64_t frames, const char *name, const sn_vocoder_options *options,
+                         char *err) {
+	float *const pcm = malloc((size_t)(frames * r->facts->hop + r->facts->extra + 2 * SN_VOCODER_MAX_CHUNK * (int64_t)r->facts->hop) *
+	                          sizeof *pcm);
 	if (!pcm) return sn_fail(err, SN_E_MEMORY, "out of memory");
 	const int whole = golden_debug(r->g) && frames <= SN_VOCODER_MAX_CHUNK;
 	const int64_t count = vocode(r, mel, frames, whole ? (int)frames : CHUNK, options, pcm, err);
@@ -141,12 +146,15 @@ static int run_checkpoint(golden *g, const char *path, char *err) {
 		const float *rows = golden_input(g, "spectrogram", &count);
 		const float *const columns = rows ? NULL : golden_input(g, "mel", &count);
 		if (columns) rows = mine = turned(columns, mels, count / mels);
-		if (!rows || count % mels) code = sn_fail(err, SN_E_FORMAT, "the fixture's spectrogram has %lld values; the model takes %d mels", (long long)count, mels);
-		if (code == SN_OK) code = compare_sound(&r, rows, count / mels, golden_find(g, "waveform") ? "waveform" : "waveform_inference", &options, err);
+		if (!rows || count % mels)
+			code = sn_fail(err, SN_E_FORMAT, "the fixture's spectrogram has %lld values; the model takes %d mels", (long long)count, mels);
+		if (code == SN_OK)
+			code = compare_sound(&r, rows, count / mels, golden_find(g, "waveform") ? "waveform" : "waveform_inference", &options, err);
 		if (code == SN_OK) compare_tensors(&r);
 		if (code == SN_OK) compare_upsampled(&r);
 		options.bare = 1;
-		if (code == SN_OK && golden_find(g, "waveform_forward")) code = compare_sound(&r, rows, count / mels, "waveform_forward", &options, err);
+		if (code == SN_OK && golden_find(g, "waveform_forward"))
+			code = compare_sound(&r, rows, count / mels, "waveform_forward", &options, err);
 	}
 	free(mine);
 	free(noise);

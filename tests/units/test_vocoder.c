@@ -21,7 +21,8 @@
 
 static const char *fixtures;
 static nn_pool *pool;
-static const char *const all[] = { "hifigan-jik876", "hifigan-coqui", "speecht5-hifigan", "fastspeech2-conformer-hifigan", "melgan",
+static const char *const all[] = { "hifigan-jik876", "hifigan-coqui", "speecht5-hifigan", "fastspeech2-conformer-hifigan",
+                                   "melgan",
                                    "multiband-melgan", "waveglow" };
 #define ALL (sizeof all / sizeof *all)
 
@@ -67,7 +68,8 @@ static uint32_t draw(uint32_t *seed, uint32_t most) {
 }
 
 /* Runs an utterance; pieces of up to `most` frames are pushed and taken, of random sizes where `random`. Returns the samples. */
-static int64_t vocode(sn_vocoder *v, const float *mel, int frames, int most, uint32_t random, sn_vocoder_options options, float **out) {
+static int64_t vocode(sn_vocoder *v, const float *mel, int frames, int most, uint32_t random, sn_vocoder_options options,
+                      float **out) {
 	const sn_vocoder_facts *const facts = sn_vocoder_get_facts(v);
 	char err[SN_ERRLEN] = "";
 	sn_vocoder_stream *stream;
@@ -80,7 +82,8 @@ static int64_t vocode(sn_vocoder *v, const float *mel, int frames, int most, uin
 	while (!sn_vocoder_ended(stream)) {
 		int piece = random ? (int)draw(&random, (uint32_t)most) : most;
 		if (piece > frames - at) piece = frames - at;
-		const int code = ended ? SN_OK : sn_vocoder_push(stream, mel + (size_t)at * (size_t)facts->mel.mels, piece, at + piece == frames, err);
+		const int code = ended ? SN_OK : sn_vocoder_push(stream, mel + (size_t)at * (size_t)facts->mel.mels, piece,
+		                                                 at + piece == frames, err);
 		assert_true(code == SN_OK || code == SN_AGAIN);
 		if (code == SN_OK && !ended) at += piece, ended = at == frames;
 		const int taken = random ? (int)draw(&random, (uint32_t)most) : most;
@@ -97,7 +100,8 @@ static int64_t vocode(sn_vocoder *v, const float *mel, int frames, int most, uin
 
 static void assert_near(const float *a, const float *b, int64_t count, double bound) {
 	for (int64_t i = 0; i < count; i++)
-		if (!(fabs((double)a[i] - (double)b[i]) <= bound)) fail_msg("sample %lld is %g, expected %g", (long long)i, (double)a[i], (double)b[i]);
+		if (!(fabs((double)a[i] - (double)b[i]) <= bound))
+			fail_msg("sample %lld is %g, expected %g", (long long)i, (double)a[i], (double)b[i]);
 }
 
 /* ---- chunks ---- */
@@ -261,7 +265,8 @@ static void test_facts(void **state) {
 
 /* ---- layouts of spectrograms ---- */
 
-static const sn_mel_layout published = { .sample_rate = 22050, .mels = 80, .fft = 1024, .hop = 256, .window = 1024, .high = 8000, .scale = SN_MEL_SLANEY,
+static const sn_mel_layout published = { .sample_rate = 22050, .mels = 80, .fft = 1024, .hop = 256, .window = 1024, .high = 8000,
+                                         .scale = SN_MEL_SLANEY,
                                          .log = SN_MEL_LOG_E, .floor = 1e-5f, .gain = 1 };
 
 static void test_layouts_fit(void **state) {
@@ -287,7 +292,8 @@ static void test_mismatch_names_both_sides(void **state) {
 	other.hop = 128;
 	other.log = SN_MEL_LOG_10;
 	assert_int_equal(sn_mel_layout_match(&published, "ljspeech-tacotron2", &other, "other-hifigan", err), SN_E_ARGUMENT);
-	static const char *const parts[] = { "ljspeech-tacotron2", "other-hifigan", "22050", "16000", "80", "100", "256", "128", "natural", "decimal" };
+	static const char *const parts[] = { "ljspeech-tacotron2", "other-hifigan", "22050", "16000", "80", "100", "256", "128",
+	                                     "natural", "decimal" };
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
 		if (!strstr(err, parts[i])) fail_msg("'%s' is not in: %s", parts[i], err);
 	assert_null(strstr(err, "window"));
@@ -435,12 +441,15 @@ static void test_griffin_lim(void **state) {
 	(void)state;
 	char err[SN_ERRLEN] = "";
 	enum { FRAMES = 120 };
-	const sn_spectrum_options options = { .sample_rate = 22050, .fft = 1024, .hop = 256, .window = SN_WINDOW_HANN, .pad = SN_SPECTRUM_PAD_REFLECT, .power = 1,
-	                                      .mels = 80, .high = 8000, .scale = SN_SCALE_SLANEY, .area = 1, .log = SN_SPECTRUM_LOG_E, .floor = 1e-5f };
+	const sn_spectrum_options options = { .sample_rate = 22050, .fft = 1024, .hop = 256, .window = SN_WINDOW_HANN,
+	                                      .pad = SN_SPECTRUM_PAD_REFLECT, .power = 1,
+	                                      .mels = 80, .high = 8000, .scale = SN_SCALE_SLANEY, .area = 1, .log = SN_SPECTRUM_LOG_E,
+	    .floor = 1e-5f };
 	sn_spectrum *spectrum;
 	sn_vocoder *v;
 	assert_int_equal(sn_spectrum_open(&spectrum, &options, err), SN_OK);
-	float *const pcm = some_sound(FRAMES * 256, 22050), *const mel = malloc((FRAMES + 1) * 80 * sizeof *mel), *const again = malloc((FRAMES + 1) * 80 * sizeof *mel);
+	float *const pcm = some_sound(FRAMES * 256, 22050), *const mel = malloc((FRAMES + 1) * 80 * sizeof *mel),
+	    *const again = malloc((FRAMES + 1) * 80 * sizeof *mel);
 	assert_int_equal(sn_spectrum_run(spectrum, pcm, FRAMES * 256, mel, err), SN_OK);
 	assert_int_equal(sn_vocoder_griffin_lim(&v, &published, pool, err), SN_OK);
 	float *out;
@@ -482,9 +491,12 @@ static void test_griffin_lim_needs_a_layout(void **state) {
 int main(int argc, char **argv) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_joins), cmocka_unit_test(test_denoised_joins), cmocka_unit_test(test_empty_utterance),
-		cmocka_unit_test(test_streams_are_apart), cmocka_unit_test(test_seeds), cmocka_unit_test(test_accepts), cmocka_unit_test(test_facts),
-		cmocka_unit_test(test_layouts_fit), cmocka_unit_test(test_mismatch_names_both_sides), cmocka_unit_test(test_hostile_configurations),
-		cmocka_unit_test(test_other_rates_are_answered), cmocka_unit_test(test_griffin_lim), cmocka_unit_test(test_griffin_lim_needs_a_layout),
+		cmocka_unit_test(test_streams_are_apart), cmocka_unit_test(test_seeds), cmocka_unit_test(test_accepts),
+		    cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_layouts_fit), cmocka_unit_test(test_mismatch_names_both_sides),
+		    cmocka_unit_test(test_hostile_configurations),
+		cmocka_unit_test(test_other_rates_are_answered), cmocka_unit_test(test_griffin_lim),
+		    cmocka_unit_test(test_griffin_lim_needs_a_layout),
 	};
 	static char path[PATH_MAX];
 	if (argc != 2 || !realpath(argv[1], path)) return 2;

@@ -36,14 +36,16 @@ int nn_exec_new(nn_exec **out, nn_plan *plan, nn_pool *pool, char *err) {
 	e->state = calloc((size_t)plan->values + 1, sizeof *e->state);
 	e->seconds = getenv("SONANT_PROFILE") ? calloc((size_t)plan->regions + 1, sizeof *e->seconds) : NULL;
 	int result = e->rows && e->state ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory to run plan %s", plan->name);
+	e->arena_size = plan->arena;
+	e->scratch_size = e->scratch_stride * (size_t)e->threads;
 	if (result == SN_OK)
-		result = reserve(&e->arena, plan->arena, err);
+		result = reserve(&e->arena, e->arena_size, err);
 	if (result == SN_OK)
 		result = reserve(&e->inputs, plan->inputs, err);
 	if (result == SN_OK)
 		result = reserve(&e->states, plan->states, err);
 	if (result == SN_OK)
-		result = reserve(&e->scratch, e->scratch_stride * (size_t)e->threads, err);
+		result = reserve(&e->scratch, e->scratch_size, err);
 	if (result != SN_OK) {
 		nn_exec_free(&e);
 		return result;
@@ -63,10 +65,12 @@ void nn_exec_free(nn_exec **held) {
 	*held = NULL;
 	if (!e)
 		return;
-	unreserve(e->arena, e->plan->arena);
+	if (!e->guest) {
+		unreserve(e->arena, e->arena_size);
+		unreserve(e->scratch, e->scratch_size);
+	}
 	unreserve(e->inputs, e->plan->inputs);
 	unreserve(e->states, e->plan->states);
-	unreserve(e->scratch, e->scratch_stride * (size_t)e->threads);
 	free(e->rows);
 	free(e->state);
 	free(e->seconds);
@@ -101,6 +105,37 @@ int nn_exec_share(nn_exec *e, nn_exec *owner, char *err) {
 		e->state[i] = owner->state[from];
 	}
 	return SN_OK;
+}
+
+void nn_exec_share_arena(nn_exec **execs, int count) {
+	nn_exec *host = NULL;
+	size_t arena = 0, scratch = 0;
+	for (int i = 0; i < count; i++) {
+		nn_exec *e = execs[i];
+		if (e->plan->debug || e->guest)
+			continue;
+		host = host ? host : e;
+		arena = e->arena_size > arena ? e->arena_size : arena;
+		scratch = e->scratch_size > scratch ? e->scratch_size : scratch;
+	}
+	char *memory[2] = { NULL, NULL };
+	char err[SN_ERRLEN]; /* without room for a shared piece each keeps its own */
+	if (!host || reserve(&memory[0], arena, err) != SN_OK || reserve(&memory[1], scratch, err) != SN_OK) {
+		unreserve(memory[0], arena);
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		nn_exec *e = execs[i];
+		if (e->plan->debug || e->guest)
+			continue;
+		unreserve(e->arena, e->arena_size);
+		unreserve(e->scratch, e->scratch_size);
+		e->arena = memory[0];
+		e->scratch = memory[1];
+		e->arena_size = arena;
+		e->scratch_size = scratch;
+		e->guest = e != host;
+	}
 }
 
 void nn_exec_set(nn_exec *e, const char *symbol, int64_t extent) {

@@ -9,6 +9,8 @@ struct nn_exec {
 	nn_pool *pool;
 	int threads;
 	char *arena, *inputs, *states, *scratch;
+	size_t arena_size, scratch_size;
+	int guest;             /* arena and scratch are another exec's */
 	size_t scratch_stride; /* bytes a worker */
 	char **state;          /* per value: where a state lies (own or shared) */
 	int64_t symbol[NN_MAX_SYMBOLS];

@@ -223,6 +223,10 @@ void nn_exec_free(nn_exec **exec);
  * outlive exec. */
 int nn_exec_share(nn_exec *exec, nn_exec *owner, char *err);
 
+/* Lets execs that run strictly in turn work in one piece of memory: outputs of one are gone once another of them begins. Execs of debug
+ * plans keep their own. Free them all before any runs again. */
+void nn_exec_share_arena(nn_exec **execs, int count);
+
 void nn_exec_set(nn_exec *exec, const char *symbol, int64_t extent);
 /* The input's memory, sized for the maxima, contiguous for the extents of the run: fill it before each run. */
 float *nn_exec_input(nn_exec *exec, const char *name);

@@ -259,6 +259,38 @@ static void cached_rows_are_batch_invariant(void **state) {
 	nn_graph_free(&g);
 }
 
+/* Two plans in one arena, run in turn, give what each gives alone. */
+static void arenas_are_shared(void **state) {
+	(void)state;
+	enum { D = 48, ROWS = 130 };
+	char err[SN_ERRLEN];
+	nn_pool *pool;
+	nn_exec *execs[4]; /* two alone, two together */
+	float *x = values(ROWS * D, 1);
+	assert_int_equal(nn_pool_open(&pool, 2, err), SN_OK);
+	for (int i = 0; i < 4; i++) {
+		seed = 5 + (uint32_t)i % 2;
+		nn_graph *g = nn_graph_new("shared");
+		nn_t t = nn_input(g, "x", NN_F32, 2, (nn_dim[]){ nn_symbol(g, "t", i % 2 ? 200 : 400), nn_fix(D) });
+		nn_output(g, i % 2 ? block(g, t, D) : block(g, block(g, t, D), D), "y");
+		execs[i] = build(g, pool, NN_DTYPE_F32, 0, nn_cpu_detect());
+		nn_graph_free(&g);
+	}
+	nn_exec_share_arena(execs + 2, 2);
+	for (int again = 0; again < 2; again++)
+		for (int i = 0; i < 4; i++) {
+			nn_exec_set(execs[i], "t", ROWS);
+			memcpy(nn_exec_input(execs[i], "x"), x, sizeof(float) * ROWS * D);
+			nn_exec_run(execs[i]);
+			if (i > 1)
+				assert_memory_equal(nn_exec_output(execs[i], "y", NULL), nn_exec_output(execs[i - 2], "y", NULL), sizeof(float) * ROWS * D);
+		}
+	for (int i = 3; i >= 0; i--)
+		nn_exec_free(&execs[i]);
+	free(x);
+	nn_pool_close(&pool);
+}
+
 static void errors_are_sentences(void **state) {
 	(void)state;
 	nn_graph *g = nn_graph_new("bad");
@@ -318,7 +350,7 @@ static void packs_are_kept(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transformer_block), cmocka_unit_test(vocoder_stage), cmocka_unit_test(convolutions_by_hand), cmocka_unit_test(skips_and_slices),
-		cmocka_unit_test(cached_rows_are_batch_invariant), cmocka_unit_test(errors_are_sentences), cmocka_unit_test(packs_are_kept),
+		cmocka_unit_test(cached_rows_are_batch_invariant), cmocka_unit_test(arenas_are_shared), cmocka_unit_test(errors_are_sentences), cmocka_unit_test(packs_are_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

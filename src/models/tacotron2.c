@@ -2,6 +2,7 @@
 #include "models/tacotron2_synth.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct taco_stream {
 	int by_text;                   /* 1: they are bounded by the text's length, else by the checkpoint's own maximum */
 	int steps, ended, made, out;   /* steps made; 1: no more to come; frames before the postnet; frames that have left */
 	int retries;
+	taco_trouble trouble;          /* that was let pass */
 	float *before;                 /* [most frames, mels] */
 	taco_attend attend;
 	float *normal, *weights, *work; /* [symbols], of a split step */
@@ -164,6 +166,7 @@ static void begin(taco_stream *u) {
 	const taco_settings *const s = &u->m->settings;
 	const step_inputs *const in = &u->in;
 	u->steps = u->ended = u->made = u->out = 0;
+	u->trouble = TACO_FINE;
 	memset(in->context, 0, (size_t)s->memory * sizeof(float));
 	memset(in->query, 0, (size_t)s->query * sizeof(float));
 	memset(in->query_cell, 0, (size_t)s->query * sizeof(float));
@@ -286,14 +289,18 @@ static const char *trouble_text(taco_trouble trouble) {
 	return trouble == TACO_STILL ? "stood still" : trouble == TACO_BACK ? "went back and repeats" : "skipped a part";
 }
 
-/* Speaks again with another seed while nobody has heard anything; dropout is all that a seed changes. */
+/* Speaks again with another seed while nobody has heard anything; dropout is all that a seed changes. An attention that has read until
+ * now and is lost ends the utterance; one that never read, of untrained weights, is only remarked on. */
 static int recover(taco_stream *u, taco_trouble trouble, char *err) {
-	if (u->out == 0 && u->dropout && !u->probe.keep && u->retries < SN_TACOTRON2_RETRIES) {
+	const int again = u->out == 0 && u->dropout && !u->probe.keep;
+	if (again && u->retries < SN_TACOTRON2_RETRIES) {
 		u->retries++;
 		u->seed += RETRY_SEED;
 		begin(u);
 		return SN_OK;
 	}
+	u->trouble = trouble;
+	if (!taco_watch_reads(&u->watch)) return SN_OK;
 	u->ended = 1;
 	u->made = u->out; /* what did not leave is lost */
 	if (u->retries) return sn_fail(err, SN_E_MODEL, "the attention %s near symbol %d of %d, also with %d other seeds", trouble_text(trouble),
@@ -301,15 +308,23 @@ static int recover(taco_stream *u, taco_trouble trouble, char *err) {
 	return sn_fail(err, SN_E_MODEL, "the attention %s near symbol %d of %d", trouble_text(trouble), u->watch.anchor, u->count);
 }
 
+static void say(taco_stream *u, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(taco_stream *u, const char *format, ...) {
+	const size_t used = strlen(u->remark);
+	va_list args;
+	va_start(args, format);
+	if (used) snprintf(u->remark + used, sizeof u->remark - used, "; ");
+	vsnprintf(u->remark + strlen(u->remark), sizeof u->remark - strlen(u->remark), format, args);
+	va_end(args);
+}
+
 static void end(taco_stream *u, const char *cut) {
-	const taco_settings *const s = &u->m->settings;
-	char why[96] = "";
 	u->ended = 1;
 	if (u->made > u->most_frames) u->made = u->most_frames;
-	if (cut) snprintf(why, sizeof why, "cut at %d frames, %s: the voice did not stop by itself", u->made, cut);
-	const int flat = !u->forced && !u->probe.unwatched && s->mel.hop && taco_watch_flat(&u->watch);
-	snprintf(u->remark, sizeof u->remark, "%s%s%s%s%s", u->retries ? "spoken again with another seed" : "", u->retries && *why ? "; " : "", why,
-	         flat && (u->retries || *why) ? "; " : "", flat ? "the attention never settled on the text" : "");
+	if (u->retries) say(u, "spoken again with another seed");
+	if (u->trouble != TACO_FINE) say(u, "the attention %s", trouble_text(u->trouble));
+	if (cut) say(u, "cut at %d frames, %s: the voice did not stop by itself", u->made, cut);
+	if (!u->forced && taco_watch_flat(&u->watch)) say(u, "the attention never settled on the text");
 }
 
 static int judge(taco_stream *u, float stop, const float *alignment, char *err) {

@@ -119,12 +119,16 @@ typedef enum taco_trouble { TACO_FINE, TACO_STILL, TACO_END /* it rests on the t
 typedef struct taco_watch {
 	int symbols, still_steps, end_steps; /* limits */
 	int anchor, still;                   /* where a sharp attention rests, and for how many steps */
+	int moves, jumps;                    /* of that place: on by a stride, and elsewhere */
 	int furthest, candidate, stay;       /* furthest symbol that was held; another place, and for how many steps */
 	int steps, sharp;                    /* of the utterance */
 } taco_watch;
 
 void taco_watch_begin(taco_watch *w, int symbols, double steps_a_second);
+/* Each trouble is told once. */
 taco_trouble taco_watch_step(taco_watch *w, const float *alignment);
+/* 1: so far the attention went through the text as that of a trained model does. */
+int taco_watch_reads(const taco_watch *w);
 /* 1: the attention was never sharp for long, so that nothing can be said about it. */
 int taco_watch_flat(const taco_watch *w);
 

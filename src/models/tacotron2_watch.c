@@ -15,6 +15,8 @@
 #define AHEAD 12             /* and before it */
 #define STAY 4               /* steps at another place until it counts */
 #define STRIDE 4             /* symbols that one step may go on without being sharp */
+#define MOVES 8              /* forward, by at most a stride, and this many times as many as others: the attention reads; */
+#define MOVES_SHARE 3        /* that of untrained weights rests anywhere */
 #define FLAT_SHARE 0.1       /* of sharp steps: below, the attention was flat */
 
 void taco_watch_begin(taco_watch *w, int symbols, double steps_a_second) {
@@ -34,12 +36,14 @@ static int peak(const taco_watch *w, const float *alignment, float *share) {
 
 static taco_trouble rest(taco_watch *w, int at) {
 	if (abs(at - w->anchor) > STEADY) {
+		if (at > w->anchor && at - w->anchor <= STRIDE) w->moves++;
+		else w->jumps++;
 		w->anchor = at;
 		w->still = 0;
 	}
 	w->still++;
-	if (at >= w->symbols - LAST_SYMBOLS) return w->still >= w->end_steps ? TACO_END : TACO_FINE;
-	return w->still >= w->still_steps ? TACO_STILL : TACO_FINE;
+	if (at >= w->symbols - LAST_SYMBOLS) return w->still == w->end_steps ? TACO_END : TACO_FINE;
+	return w->still == w->still_steps ? TACO_STILL : TACO_FINE;
 }
 
 taco_trouble taco_watch_step(taco_watch *w, const float *alignment) {
@@ -54,12 +58,14 @@ taco_trouble taco_watch_step(taco_watch *w, const float *alignment) {
 	if (back || ahead) {
 		w->stay = abs(at - w->candidate) <= NEAR ? w->stay + 1 : 1;
 		w->candidate = at;
-		if (w->stay >= STAY) return back ? TACO_BACK : TACO_SKIP;
+		if (w->stay == STAY) return back ? TACO_BACK : TACO_SKIP;
 	} else {
 		w->stay = 0;
 		if (at > w->furthest) w->furthest = at;
 	}
 	return rest(w, at);
 }
+
+int taco_watch_reads(const taco_watch *w) { return w->moves >= MOVES && w->moves >= MOVES_SHARE * w->jumps; }
 
 int taco_watch_flat(const taco_watch *w) { return w->symbols >= LEAST_SYMBOLS && w->steps > STAY && w->sharp < FLAT_SHARE * w->steps; }

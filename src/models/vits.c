@@ -12,6 +12,7 @@
 #define MAX_CHUNK 256       /* frames of one sn_vits_next */
 #define BLOCK_FLOATS 65536  /* of a stage's widest tensor: what a stage works on stays in the second-level cache */
 #define BLOCK_REACHES 10    /* but at least so many times the rows that one depends on, which are computed twice */
+#define FIRST_FLOW 96       /* frames that start lets through the flow, so that a long sentence's first sound is ready as soon as a short one's */
 #define STREAM_DURATION 0   /* of the noise */
 #define STREAM_PRIOR 1
 
@@ -41,7 +42,8 @@ struct sn_vits_stream {
 	int speaker, language, count, frames, position; /* ids; frames for the decoder in all and decoded */
 	int latent_frames; /* before they are resampled to `frames` */
 	int32_t durations[SN_VITS_MAX_TOKENS];
-	float *z, *z_prior; /* [frames, width]; z_prior [latent frames, width] for debug plans only */
+	int flowed;        /* rows of z that are there */
+	float *z, *z_prior; /* [frames, width]: what the decoder takes; [latent frames, width] */
 	float *voice;       /* [speaker width] normalised embedding, of models that take one */
 };
 
@@ -161,10 +163,10 @@ int sn_vits_stream_new(sn_vits_stream **out, sn_vits *vits, char *err) {
 	if (s) {
 		s->vits = vits;
 		s->z = malloc(size);
-		if (vits->debug) s->z_prior = malloc(size);
+		s->z_prior = malloc(size);
 		if (embedding) s->voice = calloc((size_t)embedding, sizeof *s->voice);
 	}
-	if (s && s->z && (!vits->debug || s->z_prior) && (!embedding || s->voice)) return SN_OK;
+	if (s && s->z && s->z_prior && (!embedding || s->voice)) return SN_OK;
 	sn_vits_stream_free(out);
 	return sn_fail(err, SN_E_MEMORY, "out of memory for an utterance of %d frames", SN_VITS_MAX_FRAMES);
 }
@@ -295,20 +297,35 @@ static void resample(const float *from, int from_rows, float *to, int to_rows, i
 	}
 }
 
-/* The flow from the prior, and the frames that the decoder takes. */
-static void run_flow(sn_vits_stream *s, const sn_vits_options *o, float noise) {
+/* Frames that a frame of the flow's result depends on, on each side. */
+static int flow_reach(const vits_weights *w) {
+	int64_t reach = 0;
+	for (int i = 0; i < w->flow_count; i++)
+		for (int j = 0; j < w->flows[i].depth; j++) {
+			const vits_conv *const c = &w->flows[i].in[j];
+			reach += (c->kernel - 1) * c->dilation - (c->kernel - 1) * c->dilation / 2;
+		}
+	return (int)reach;
+}
+
+/* Takes the prior through the flow up to at least frame `end`: in pieces of twice what is there, each with the frames on both sides
+ * that it depends on, so that it is what one run over the whole gives. */
+static void run_flow(sn_vits_stream *s, int end) {
 	sn_vits *const v = s->vits;
-	const int width = width_of(v);
-	const size_t bytes = (size_t)s->latent_frames * (size_t)width * sizeof(float);
-	nn_exec_set(v->flow, "frames", s->latent_frames);
-	set_speaker(v->flow, s);
-	float *const z = nn_exec_input(v->flow, "z");
-	fill_prior(s, o, noise, z);
-	if (s->z_prior) memcpy(s->z_prior, z, bytes);
-	nn_exec_run(v->flow);
-	const float *const out = nn_exec_output(v->flow, "z", NULL);
-	if (v->settings.stretch == 1) memcpy(s->z, out, bytes);
-	else resample(out, s->latent_frames, s->z, s->frames, width, v->settings.stretch);
+	const int width = width_of(v), reach = flow_reach(v->weights), total = s->latent_frames, whole = v->debug || v->settings.stretch != 1;
+	while (s->flowed < end) {
+		const int first = s->flowed, wanted = first ? 2 * first : FIRST_FLOW;
+		const int last = whole || total - wanted < reach ? total : wanted;
+		const int from = first < reach ? 0 : first - reach, to = total - last < reach ? total : last + reach;
+		nn_exec_set(v->flow, "frames", to - from);
+		set_speaker(v->flow, s);
+		memcpy(nn_exec_input(v->flow, "z"), s->z_prior + (size_t)from * (size_t)width, (size_t)(to - from) * (size_t)width * sizeof(float));
+		nn_exec_run(v->flow);
+		const float *const out = nn_exec_output(v->flow, "z", NULL) + (size_t)(first - from) * (size_t)width;
+		if (v->settings.stretch != 1) resample(out, total, s->z, s->frames, width, v->settings.stretch);
+		else memcpy(s->z + (size_t)first * (size_t)width, out, (size_t)(last - first) * (size_t)width * sizeof(float));
+		s->flowed = last == total ? SN_VITS_MAX_FRAMES : last;
+	}
 }
 
 int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const sn_vits_options *options, int *frames, char *err) {
@@ -329,7 +346,9 @@ int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const s
 		stream->frames = 0;
 		return code;
 	}
-	run_flow(stream, options, options->noise_scale < 0 ? c->noise_scale : options->noise_scale);
+	fill_prior(stream, options, options->noise_scale < 0 ? c->noise_scale : options->noise_scale, stream->z_prior);
+	stream->flowed = 0;
+	run_flow(stream, 1);
 	if (v->settings.most_frames && stream->frames > v->settings.most_frames) stream->frames = v->settings.most_frames;
 	*frames = stream->frames;
 	return SN_OK;
@@ -372,6 +391,7 @@ int64_t sn_vits_next(sn_vits_stream *stream, int chunk_frames, float *pcm) {
 		if (first < 0) first = 0;
 		if (last > total[i]) last = total[i];
 	}
+	run_flow(stream, (int)last);
 	const float *in = stream->z + first * width_of(v);
 	for (int i = 0; i < stages; i++) {
 		decoder_stage *const stage = &v->stages[i];
@@ -403,8 +423,9 @@ int sn_vits_tensor(sn_vits_stream *stream, const char *name, float **values, int
 	static const char *const outputs[] = { "text_encoder_out", "prior_means", "prior_log_variances", "log_duration" };
 	sn_vits *const v = stream->vits;
 	const int width = width_of(v);
+	if (strcmp(name, "z_after_flow") == 0) run_flow(stream, stream->frames);
 	if (strcmp(name, "z_after_flow") == 0) return copy_rows(stream->z, stream->frames, width, values, rank, dims, err);
-	if (strcmp(name, "z_prior") == 0 && stream->z_prior) return copy_rows(stream->z_prior, stream->latent_frames, width, values, rank, dims, err);
+	if (strcmp(name, "z_prior") == 0) return copy_rows(stream->z_prior, stream->latent_frames, width, values, rank, dims, err);
 	for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
 		int64_t extents[NN_MAX_RANK];
 		if (strcmp(name, outputs[i]) != 0) continue;

@@ -135,6 +135,11 @@ int sn_generator_open(sn_generator **out, const sn_generator_shape *shape, sn_ge
 	code = size_stages(g, shape, err);
 	for (int i = 0; code == SN_OK && i < g->stages; i++)
 		code = compile(&g->stage[i], shape->name, i, record, payload, load, pack, err);
+	if (code == SN_OK) {
+		nn_exec *execs[SN_GENERATOR_MAX_STAGES]; /* each one's result is copied before the next begins */
+		for (int i = 0; i < g->stages; i++) execs[i] = g->stage[i].exec;
+		nn_exec_share_arena(execs, g->stages);
+	}
 	if (code != SN_OK) sn_generator_close(&g);
 	*out = g;
 	return code;

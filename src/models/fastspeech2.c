@@ -60,13 +60,16 @@ static int need(const model *m, const sn_weight **out, const char *name, int ran
 	               (long long)dims[0]);
 }
 
-/* Sizes that only the weights tell. */
+/* Sizes that only the weights tell; and the tables of voices, which no graph asks for. */
 static int read_shapes(model *m, char *err) {
 	fs2_settings *const s = &m->settings;
 	const sn_weight *w;
 	const int64_t any = s->width;
-	if (!s->coqui) return SN_OK;
-	int code = need(m, &w, "emb.weight", 2, (int64_t[]){ -1, any }, err);
+	int code = SN_OK;
+	if (!s->coqui && s->speakers) code = need(m, &w, "speaker_id_embedding.weight", 2, (int64_t[]){ s->speakers, any }, err);
+	if (!s->coqui && s->languages && code == SN_OK) code = need(m, &w, "language_id_embedding.weight", 2, (int64_t[]){ s->languages, any }, err);
+	if (!s->coqui) return code;
+	code = need(m, &w, "emb.weight", 2, (int64_t[]){ -1, any }, err);
 	if (code != SN_OK) return code;
 	if (s->vocab && s->vocab != w->dims[0])
 		return sn_fail(err, SN_E_MODEL, "%s: 'num_chars' is %lld; the weights have %lld", s->config, (long long)s->vocab, (long long)w->dims[0]);
@@ -90,11 +93,12 @@ static int read_positions(model *m, char *err) {
 	}
 	if (!s->positions) return SN_OK;
 	const sn_weight *w, *scale = find(m, "pos_encoder.scale");
-	const int code = need(m, &w, "pos_encoder.pe", 3, (int64_t[]){ 1, width, -1 }, err);
+	int code = need(m, &w, "pos_encoder.pe", 3, (int64_t[]){ 1, width, -1 }, err);
+	if (code == SN_OK && scale) code = need(m, &scale, "pos_encoder.scale", 1, (int64_t[]){ 1 }, err);
 	if (code != SN_OK) return code;
 	m->table_length = w->dims[2];
 	m->table_scale = 1;
-	if (scale && scale->rank == 1 && scale->dims[0] == 1) sn_weight_floats(scale, 0, 1, &m->table_scale);
+	if (scale) sn_weight_floats(scale, 0, 1, &m->table_scale);
 	m->table = malloc((size_t)(width * m->table_length + 1) * sizeof *m->table);
 	if (!m->table) return sn_fail(err, SN_E_MEMORY, "no memory for %lld positions", (long long)m->table_length);
 	sn_weight_floats(w, 0, width * m->table_length, m->table);

@@ -59,7 +59,10 @@ static int read_numbers(const json_t *object, const number *list, size_t count, 
 
 #define READ(object, list, file, err) read_numbers(object, list, sizeof list / sizeof *list, file, err)
 
-static int check_heads(const fs2_settings *s, char *err) {
+static int check_sizes(const fs2_settings *s, char *err) {
+	if (s->duration.kernel % 2 == 0)
+		return sn_fail(err, SN_E_MODEL, "%s: 'duration_predictor_kernel_size' is %lld; only odd numbers give each symbol a duration", s->config,
+		               (long long)s->duration.kernel);
 	if (s->width % s->encoder.heads == 0 && s->width % s->decoder.heads == 0) return SN_OK;
 	return sn_fail(err, SN_E_MODEL, "%s: a width of %lld is no multiple of %lld and %lld attention heads", s->config, (long long)s->width,
 	               (long long)s->encoder.heads, (long long)s->decoder.heads);
@@ -112,7 +115,7 @@ static int parse_conformer(fs2_settings *s, const json_t *root, char *err) {
 	if (s->languages < 2) s->languages = 0;
 	s->mel.mels = (int)s->mels;
 	snprintf(s->language, sizeof s->language, "en"); /* ARPAbet is English's alphabet */
-	return code == SN_OK ? check_heads(s, err) : code;
+	return code == SN_OK ? check_sizes(s, err) : code;
 }
 
 /* ---- Coqui ---- */
@@ -180,7 +183,7 @@ static int parse_coqui(fs2_settings *s, const json_t *root, char *err) {
 	s->speakers = by_number; /* how many, the weights say */
 	if (!by_vector) s->embedding = 0;
 	if (by_vector && !s->embedding) return sn_fail(err, SN_E_MODEL, "%s: 'use_d_vector_file' without 'd_vector_dim'", f);
-	return check_heads(s, err);
+	return check_sizes(s, err);
 }
 
 int fs2_settings_read(fs2_settings *s, const char *dir, char *err) {

@@ -11,9 +11,9 @@
 /* ---- tensors by name ---- */
 
 static nn_t tensor(fs2_recorder *r, int rank, const int64_t *dims, const char *format, va_list args) {
-	char name[256];
-	const int at = snprintf(name, sizeof name, "%s", r->prefix);
-	vsnprintf(name + at, sizeof name - (size_t)at, format, args);
+	char own[256], name[2 * SN_WEIGHTS_MAX_NAME];
+	vsnprintf(own, sizeof own, format, args);
+	snprintf(name, sizeof name, "%s%s", r->prefix, own);
 	return nn_weight_shaped(r->g, r->w, name, rank, dims);
 }
 
@@ -178,6 +178,14 @@ static nn_t conformer(fs2_recorder *r, const fs2_block *b, nn_t x, nn_dim rows, 
 
 /* ---- Coqui's feed-forward transformer ---- */
 
+/* Fixed at 3 in the reference's code, and in no configuration. */
+static int64_t inner_kernel(const fs2_recorder *r, const char *layer) {
+	char name[2 * SN_WEIGHTS_MAX_NAME];
+	snprintf(name, sizeof name, "%s%s.conv1.weight", r->prefix, layer);
+	const sn_weight *const found = sn_weights_find(r->w, name);
+	return found && found->rank == 3 && found->dims[2] < 256 ? found->dims[2] : 3;
+}
+
 static nn_t transformer_layer(fs2_recorder *r, const fs2_block *b, nn_t x, const char *layer, nn_t *probs) {
 	nn_graph *const g = r->g;
 	const int64_t width = r->s->width;
@@ -191,9 +199,7 @@ static nn_t transformer_layer(fs2_recorder *r, const fs2_block *b, nn_t x, const
 	nn_t y = linear(r, nn_attention(g, parts[0], parts[1], parts[2], attn, probs), width, width, name);
 	snprintf(name, sizeof name, "%s.norm1", layer);
 	x = norm(r, add(r, nn_affine(g, y, 2, 0), x), width, name); /* the reference adds it to the residual and to the sum */
-	snprintf(name, sizeof name, "%s.conv1.weight", layer);
-	const sn_weight *const found = sn_weights_find(r->w, name);
-	const int64_t size = found && found->rank == 3 ? found->dims[2] : 3; /* fixed at 3 in the reference's code */
+	const int64_t size = inner_kernel(r, layer);
 	snprintf(name, sizeof name, "%s.conv1", layer);
 	y = nn_unary(g, NN_RELU, conv(r, x, b->hidden, width, size, name), 0);
 	snprintf(name, sizeof name, "%s.conv2", layer);

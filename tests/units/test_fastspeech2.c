@@ -127,6 +127,8 @@ static void configurations_must_fit_the_weights(void **state) {
 		{ "fastspeech2-conformer", "\"speaking_speed\": 1.0", "\"speaking_speed\": 0", SN_E_MODEL, "speaking_speed" },
 		{ "fastspeech2-conformer", "\"positionwise_conv_kernel_size\": 3", "\"positionwise_conv_kernel_size\": 5", SN_E_MODEL, "expected [48, 32, 5]" },
 		{ "fastspeech2-conformer", "\"vocab_size\": 49", "\"vocab_size\": 12", SN_E_MODEL, "49 symbols" },
+		{ "fastspeech2-conformer", "\"num_speakers\": null", "\"num_speakers\": 3", SN_E_MODEL, "speaker_id_embedding" },
+		{ "fastspeech2-conformer", "\"duration_predictor_kernel_size\": 3", "\"duration_predictor_kernel_size\": 2", SN_E_MODEL, "only odd" },
 		{ "fastspeech2-coqui", "\"hidden_channels\": 32", "\"hidden_channels\": 64", SN_E_MODEL, "emb.weight" },
 		{ "fastspeech2-coqui", "\"encoder_type\": \"fftransformer\"", "\"encoder_type\": \"wavenet\"", SN_E_UNSUPPORTED, "'wavenet'" },
 		{ "fastspeech2-coqui", "\"num_heads\": 2", "\"x\": 2", SN_E_MODEL, "lacks 'num_heads'" },
@@ -144,10 +146,39 @@ static void configurations_must_fit_the_weights(void **state) {
 	}
 }
 
+/* A file may wrap its tensors in names of any length that names may have. */
+static void long_prefixes_stay_in_their_bounds(void **state) {
+	(void)state;
+	enum { PREFIX = 900, ROWS = 67, WIDTH = 32 };
+	static char header[8192], prefix[PREFIX + 1];
+	static float zeros[ROWS * WIDTH];
+	char dir[64], path[128], err[SN_ERRLEN] = "";
+	void *model = NULL;
+	memset(prefix, 'p', PREFIX - 1);
+	prefix[PREFIX - 1] = '.';
+	copy_with("fastspeech2-coqui", "\"run\"", "\"run\"", dir);
+	snprintf(path, sizeof path, "%s/model.safetensors", dir);
+	const int size = snprintf(header, sizeof header,
+	         "{\"%sduration_predictor.conv_1.weight\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},"
+	         "\"%spos_encoder.pe\":{\"dtype\":\"F32\",\"shape\":[1,%d,0],\"data_offsets\":[0,0]},"
+	         "\"%semb.weight\":{\"dtype\":\"F32\",\"shape\":[%d,%d],\"data_offsets\":[0,%zu]}}", prefix, prefix, WIDTH, prefix, ROWS, WIDTH,
+	         sizeof zeros);
+	FILE *const file = fopen(path, "w");
+	assert_non_null(file);
+	const unsigned char length[8] = { (unsigned char)size, (unsigned char)(size >> 8) };
+	fwrite(length, 1, 8, file);
+	fwrite(header, 1, (size_t)size, file);
+	fwrite(zeros, 1, sizeof zeros, file);
+	fclose(file);
+	assert_int_equal(CLASS.open(&model, &(sn_load_options){ .dir = dir, .pool = pool }, err), SN_E_MODEL);
+	if (!strstr(err, "lacks tensor 'ppp")) fail_msg("%s", err);
+	remove_copy(dir);
+}
+
 int main(int argc, char **argv) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(controls_change_what_they_name), cmocka_unit_test(wrong_input_is_named),
-		cmocka_unit_test(configurations_must_fit_the_weights),
+		cmocka_unit_test(configurations_must_fit_the_weights), cmocka_unit_test(long_prefixes_stay_in_their_bounds),
 	};
 	char err[SN_ERRLEN];
 	char path[PATH_MAX]; /* links from elsewhere want it whole */

@@ -37,8 +37,8 @@ static const char *code_of(const json_t *root, const char *language) {
 	UErrorCode status = U_ZERO_ERROR;
 	if (json_object_get(root, language))
 		return language;
-	uloc_getLanguage(language, code, sizeof code, &status);
-	const char *three = U_SUCCESS(status) ? uloc_getISO3Language(code) : "";
+	const int32_t length = uloc_getLanguage(language, code, sizeof code, &status);
+	const char *three = U_SUCCESS(status) && length < (int32_t)sizeof code ? uloc_getISO3Language(code) : "";
 	return json_object_get(root, three) ? three : NULL;
 }
 
@@ -147,7 +147,7 @@ static int add_texts(sn_ctc_vocab *v, const char *path, char *err) {
 			U8_NEXT((const uint8_t *)text, i, -1, c);
 			sn_utf8_add_lower(&lower, c);
 		}
-		result = lower.failed ? lower.failed : SN_OK;
+		result = lower.failed ? sn_fail(err, lower.failed, "%s: token %d is too long in lower case", path, id) : SN_OK;
 		text = v->config.lower_case ? lower.data : text;
 		if (result == SN_OK)
 			result = vocab_add(&v->text, id, text, strlen(text), path, err);

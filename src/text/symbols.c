@@ -89,7 +89,7 @@ int sn_symbols_encode(const char *text, size_t size, int32_t *ids, int max, int 
 	int result = SN_OK;
 	for (size_t i = 0; result == SN_OK && i < size;) {
 		const char *open = memchr(text + i, '{', size - i), *close = open ? memchr(open, '}', size - (size_t)(open - text)) : NULL;
-		size_t end = close > open + 1 ? (size_t)(open - text) : size;
+		size_t end = close && close > open + 1 ? (size_t)(open - text) : size;
 		result = put_text(&w, text + i, end - i, err);
 		if (result == SN_OK && end < size)
 			result = put_phones(&w, open + 1, (size_t)(close - open) - 1, err);

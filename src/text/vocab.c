@@ -33,8 +33,9 @@ static int reserve(vocab *v, int64_t id, size_t size, const char *file, char *er
 }
 
 int vocab_add(vocab *v, int64_t id, const char *text, size_t size, const char *file, char *err) {
+	const int shown = size < 40 ? (int)size : 40; /* of a text that need not end with a NUL */
 	if (id < 0 || id >= SN_VOCAB_MAX_TOKENS)
-		return sn_fail(err, SN_E_MODEL, "%s: the id of '%.40s' is %lld; it must lie between 0 and %d", file, text, (long long)id,
+		return sn_fail(err, SN_E_MODEL, "%s: the id of '%.*s' is %lld; it must lie between 0 and %d", file, shown, text, (long long)id,
 		               SN_VOCAB_MAX_TOKENS - 1);
 	if (size > SN_VOCAB_MAX_TOKEN || sn_utf8_check(text, size, SN_VOCAB_MAX_TOKEN, NULL) != SN_OK)
 		return sn_fail(err, SN_E_MODEL, "%s: token %lld has %zu bytes or is not valid UTF-8; at most %d are allowed", file, (long long)id,
@@ -43,8 +44,8 @@ int vocab_add(vocab *v, int64_t id, const char *text, size_t size, const char *f
 	if (result != SN_OK)
 		return result;
 	if (v->tokens[id].known)
-		return sn_fail(err, SN_E_MODEL, "%s: the id %lld belongs to '%.40s' and to '%.40s'", file, (long long)id, vocab_text(v, (int32_t)id),
-		               text);
+		return sn_fail(err, SN_E_MODEL, "%s: the id %lld belongs to '%.40s' and to '%.*s'", file, (long long)id, vocab_text(v, (int32_t)id),
+		               shown, text);
 	v->tokens[id] = (vocab_token){ (uint32_t)v->used, (uint32_t)size, 1 };
 	memcpy(v->bytes + v->used, text, size);
 	v->bytes[v->used + size] = 0;

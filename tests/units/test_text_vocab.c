@@ -3,6 +3,7 @@
 
 #include "text/arpabet.h"
 #include "text/ctc_vocab.h"
+#include "text/vocab.h"
 #include "text/wordpiece.h"
 
 static const char *const files[] = { "vocab.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
@@ -86,6 +87,7 @@ static void languages(void **state) {
 	expect_ctc(v, ids, 3, 1, 0, "aa");
 	sn_ctc_vocab_close(&v);
 	expect_failure(sn_ctc_vocab_open(&v, dir, "deu", err), SN_E_UNSUPPORTED, err, "eng, fra");
+	expect_failure(sn_ctc_vocab_open(&v, dir, "abcdefgh", err), SN_E_UNSUPPORTED, err, "'abcdefgh'");
 	drop_dir(dir, files);
 }
 
@@ -96,6 +98,16 @@ static void expect_ctc_refused(const char *vocabulary, int code, const char *say
 	expect_failure(sn_ctc_vocab_open(&v, dir, NULL, err), code, err, says);
 	assert_null(v);
 	drop_dir(dir, files);
+}
+
+/* Tokens lie in mapped files, without a NUL behind them. */
+static void messages_end_with_the_token(void **state) {
+	char err[SN_ERRLEN] = "";
+	vocab v = { 0 };
+	expect_failure(vocab_add(&v, SN_VOCAB_MAX_TOKENS, "abcdef", 3, "file", err), SN_E_MODEL, err, "'abc'");
+	assert_int_equal(vocab_add(&v, 0, "x", 1, "file", err), SN_OK);
+	expect_failure(vocab_add(&v, 0, "abcdef", 3, "file", err), SN_E_MODEL, err, "'abc'");
+	vocab_free(&v);
 }
 
 static void damaged_ctc(void **state) {
@@ -260,7 +272,8 @@ static void phone_ids(void **state) {
 
 int main(void) {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(ctc_fixtures),   cmocka_unit_test(blanks_and_words), cmocka_unit_test(languages),
-		                                cmocka_unit_test(damaged_ctc),    cmocka_unit_test(bark_tokenizer),   cmocka_unit_test(word_options),
+		                                cmocka_unit_test(damaged_ctc),    cmocka_unit_test(messages_end_with_the_token),
+		                                cmocka_unit_test(bark_tokenizer),   cmocka_unit_test(word_options),
 		                                cmocka_unit_test(damaged_words),  cmocka_unit_test(arpabet),          cmocka_unit_test(from_ipa),
 		                                cmocka_unit_test(phone_ids) };
 	return cmocka_run_group_tests(tests, NULL, NULL);

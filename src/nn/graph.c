@@ -592,8 +592,8 @@ nn_t nn_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_attn a, nn_t *probs) {
 	if (n->rank != 2 || a.heads < 1 || d % a.heads || nn_cols(node(g, k)) != d || nn_cols(node(g, v)) != d)
 		return fail(g, "node %d: attention of %d heads over widths %lld, %lld, %lld", id(g, n), a.heads, (long long)d,
 		            (long long)nn_cols(node(g, k)), (long long)nn_cols(node(g, v)));
-	if (a.rel_k == NN_NONE && a.rel_v != NN_NONE)
-		return fail(g, "node %d: relative values come with relative keys", id(g, n));
+	if (a.rel_k == NN_NONE && (a.rel_v != NN_NONE || a.rel_clip))
+		return fail(g, "node %d: relative values and clipped positions come with relative keys", id(g, n));
 	if (a.shifted) {
 		const nn_node *p = node(g, a.shifted_pos);
 		int64_t keys = nn_dim_value(g, node(g, k)->dims[0], NULL);

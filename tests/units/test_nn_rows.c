@@ -231,6 +231,17 @@ static void relative_positions(void **state) {
 	free(score);
 }
 
+static void clipped_positions_need_keys(void **state) {
+	char err[SN_ERRLEN] = "";
+	nn_plan *plan = NULL;
+	nn_t in;
+	nn_graph *g = begin(&in, 4);
+	nn_output(g, nn_attention(g, in, in, in, (nn_attn){ .heads = 1, .scale = 1, .rel_k = NN_NONE, .rel_v = NN_NONE, .rel_clip = 1 }, NULL), "y");
+	assert_int_equal(nn_plan_compile(&plan, g, &(nn_plan_options){ 0 }, err), SN_E_MODEL);
+	assert_non_null(strstr(err, "relative keys"));
+	nn_graph_free(&g);
+}
+
 /* Keys and values written by one op are read by another that writes none: cross attention over part of a cache. */
 static void caches_are_read(void **state) {
 	(void)state;
@@ -332,7 +343,7 @@ static void weight_norm_of_positions(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trims_and_pads), cmocka_unit_test(columns_over_rows), cmocka_unit_test(two_dimensional_convolution),
-		cmocka_unit_test(relative_positions), cmocka_unit_test(caches_are_read), cmocka_unit_test(cells_are_lstm_steps),
+		cmocka_unit_test(relative_positions), cmocka_unit_test(clipped_positions_need_keys), cmocka_unit_test(caches_are_read), cmocka_unit_test(cells_are_lstm_steps),
 		cmocka_unit_test(weight_norm_of_positions),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,19 +129,21 @@ static int synth_voice(const void *model, const char *name, sn_voice *voice, cha
 	return code;
 }
 
-/* default.npy, else the first .npy by name, else nothing. */
+/* default.npy, which must be an embedding; else the first .npy by name that is one; else nothing. */
 static int load_default_voice(synth *m, char *err) {
 	char path[PATH_BYTES], **names;
+	const int width = m->facts.embedding;
+	if (snprintf(path, sizeof path, "%s/default.npy", m->dir) < (int)sizeof path && access(path, F_OK) == 0)
+		return read_embedding(path, width, m->speaker, err);
 	const int count = list_voices(m->dir, &names, err);
 	if (count < 0) return count;
-	const char *name = count ? names[0] : NULL;
-	for (int i = 0; i < count; i++)
-		if (strcmp(names[i], "default") == 0) name = names[i];
-	int code = SN_OK;
-	if (name && snprintf(path, sizeof path, "%s/%s.npy", m->dir, name) < (int)sizeof path)
-		code = read_embedding(path, m->facts.embedding, m->speaker, err);
+	int found = 0;
+	for (int i = 0; i < count && !found; i++)
+		found = snprintf(path, sizeof path, "%s/%s.npy", m->dir, names[i]) < (int)sizeof path &&
+		        read_embedding(path, width, m->speaker, NULL) == SN_OK;
+	if (!found) memset(m->speaker, 0, (size_t)width * sizeof *m->speaker);
 	free_names(names, count);
-	return code;
+	return SN_OK;
 }
 
 /* Inside the model's directory or beside it. */

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_FRAMES 32    /* the first chunk is short so that it is ready soon; each one after it is twice as long */
+/* The first chunk is short so that it is ready soon, shorter where a spectrogram comes before it; each one after it is twice as long. */
+#define FIRST_FRAMES 32
+#define FIRST_VOCODER_FRAMES 16
 #define VOCODER_FRAMES 64 /* most of one step of a vocoder: some tens of milliseconds of work */
 
 struct sn_chain {
@@ -62,7 +64,7 @@ size_t sn_chain_room(const sn_chain *c) {
 }
 
 int sn_chain_start(sn_chain *c, const int32_t *ids, int count, const sn_synth_options *options, int is_first, char *err) {
-	c->chunk = is_first ? FIRST_FRAMES : c->most / 2;
+	c->chunk = !is_first ? c->most / 2 : c->vocoder ? FIRST_VOCODER_FRAMES : FIRST_FRAMES;
 	c->made = c->mel_ended = c->pushed_all = 0;
 	c->pushed = c->given = 0;
 	int result = SN_OK;

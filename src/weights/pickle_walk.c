@@ -41,7 +41,10 @@ static int step(walk *w) {
 	return w->m->result == SN_OK;
 }
 
-static int is_key(const walk *w, value key) { return key.kind == TEXT && !memchr(w->m->data + key.at, 0, key.length); }
+/* Longer ones are not read to their end: no name can hold them. */
+static int is_key(const walk *w, value key) {
+	return key.kind == TEXT && !memchr(w->m->data + key.at, 0, key.length < SN_WEIGHTS_MAX_NAME ? key.length : SN_WEIGHTS_MAX_NAME);
+}
 
 /* Puts a key behind the name of `length` bytes; returns the new length, 0 after a failure. */
 static size_t extend(walk *w, size_t length, const void *key, size_t size) {

@@ -8,7 +8,8 @@
 
 #define SN_JSON_MAX ((size_t)64 << 20)
 
-/* Parses a file; json_decref() the result. Infinity and NaN, which Python writes, read as null. Errors: SN_E_NOT_FOUND, SN_E_IO, SN_E_FORMAT, SN_E_LIMIT. */
+/* Parses a file; json_decref() the result. Infinity and NaN, which Python writes, read as null. Errors: SN_E_NOT_FOUND, SN_E_IO,
+ * SN_E_FORMAT, SN_E_LIMIT. */
 int sn_json_file(json_t **out, const char *path, char *err);
 
 /* Parses text of `size` bytes; `name` stands for the source in messages. */

@@ -128,12 +128,15 @@ static int set_voice(const taco_model *m, const sn_voice *voice, float *row, cha
 	if (s->by_number) {
 		char name[2 * SN_WEIGHTS_MAX_NAME];
 		if (speaker < 0 || speaker >= s->speakers)
-			return sn_fail(err, SN_E_ARGUMENT, "speaker %d does not exist; this model has speakers 0 to %lld", speaker, (long long)s->speakers - 1);
+			return sn_fail(err, SN_E_ARGUMENT, "speaker %d does not exist; this model has speakers 0 to %lld", speaker,
+			               (long long)s->speakers - 1);
 		snprintf(name, sizeof name, "%sspeaker_embedding.weight", s->prefix);
 		sn_weight_floats(sn_weights_find(m->file, name), speaker * s->vector, s->vector, row + s->style);
 	} else if (s->by_vector) {
 		const float *const from = voice && voice->embedding ? voice->embedding : voice ? NULL : m->names.embeddings;
-		if (!from) return sn_fail(err, SN_E_ARGUMENT, "the model has no voice of its own; it needs an embedding of %lld values", (long long)s->vector);
+		if (!from)
+			return sn_fail(err, SN_E_ARGUMENT, "the model has no voice of its own; it needs an embedding of %lld values",
+			               (long long)s->vector);
 		if (voice && voice->embedding_count != s->vector)
 			return sn_fail(err, SN_E_ARGUMENT, "the voice \"%s\" has an embedding of %d values; this model takes %lld", voice->name,
 			               voice->embedding_count, (long long)s->vector);
@@ -157,7 +160,8 @@ static int run_text(taco_stream *u, const int32_t *ids, const sn_voice *voice, c
 	nn_exec_set(u->step, "symbols", u->count);
 	if (u->rest) nn_exec_set(u->rest, "symbols", u->count);
 	memcpy(u->in.memory, nn_exec_output(m->text, zeros ? "memory" : "encoder_out", NULL), count * (size_t)s->memory * sizeof(float));
-	if (u->in.processed) memcpy(u->in.processed, nn_exec_output(m->text, "processed", NULL), count * (size_t)s->attention * sizeof(float));
+	if (u->in.processed)
+		memcpy(u->in.processed, nn_exec_output(m->text, "processed", NULL), count * (size_t)s->attention * sizeof(float));
 	return SN_OK;
 }
 
@@ -187,7 +191,8 @@ static void set_lengths(taco_stream *u) {
 	if (u->forced) u->most_frames = u->forced;
 }
 
-int sn_tacotron2_start(void *held, const int32_t *ids, int count, const sn_synth_options *options, const sn_tacotron2_probe *probe, char *err) {
+int sn_tacotron2_start(void *held, const int32_t *ids, int count, const sn_synth_options *options,
+                       const sn_tacotron2_probe *probe, char *err) {
 	static const sn_synth_options plain = { .dropout = -1 };
 	const sn_synth_options *const o = options ? options : &plain;
 	taco_stream *const u = stream_of(held);
@@ -289,8 +294,8 @@ static const char *trouble_text(taco_trouble trouble) {
 	return trouble == TACO_STILL ? "stood still" : trouble == TACO_BACK ? "went back and repeats" : "skipped a part";
 }
 
-/* Speaks again with another seed while nobody has heard anything; dropout is all that a seed changes. An attention that has read until
- * now and is lost ends the utterance; one that never read, of untrained weights, is only remarked on. */
+/* Speaks again with another seed while nobody has heard anything; dropout is all that a seed changes. An attention that has read
+ * until now and is lost ends the utterance; one that never read, of untrained weights, is only remarked on. */
 static int recover(taco_stream *u, taco_trouble trouble, char *err) {
 	const int again = u->out == 0 && u->dropout && !u->probe.keep;
 	if (again && u->retries < SN_TACOTRON2_RETRIES) {
@@ -303,7 +308,8 @@ static int recover(taco_stream *u, taco_trouble trouble, char *err) {
 	if (!taco_watch_reads(&u->watch)) return SN_OK;
 	u->ended = 1;
 	u->made = u->out; /* what did not leave is lost */
-	if (u->retries) return sn_fail(err, SN_E_MODEL, "the attention %s near symbol %d of %d, also with %d other seeds", trouble_text(trouble),
+	if (u->retries)
+		return sn_fail(err, SN_E_MODEL, "the attention %s near symbol %d of %d, also with %d other seeds", trouble_text(trouble),
 	                               u->watch.anchor, u->count, u->retries);
 	return sn_fail(err, SN_E_MODEL, "the attention %s near symbol %d of %d", trouble_text(trouble), u->watch.anchor, u->count);
 }
@@ -379,7 +385,8 @@ static void run_postnet(taco_stream *u, int count, float *out) {
 
 int taco_next(void *held, int most, float *out, int *frames, int *extra, char *err) {
 	taco_stream *const u = stream_of(held);
-	const int reach = taco_reach(&u->m->settings), wanted = u->out ? LATER_FRAMES : FIRST_FRAMES, enough = most < wanted ? most : wanted;
+	const int reach = taco_reach(&u->m->settings), wanted = u->out ? LATER_FRAMES : FIRST_FRAMES;
+	const int enough = most < wanted ? most : wanted;
 	const int64_t mels = u->m->settings.mels;
 	*frames = *extra = 0;
 	for (int i = 0; i < STEPS_A_CALL && !u->ended && u->made - reach - u->out < enough; i++) {

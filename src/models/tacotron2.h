@@ -1,6 +1,6 @@
-/* Tacotron 2 (Shen et al. 2018): text to mel spectrogram, a step of one or several frames at a time, with location-sensitive attention.
- * Layouts: NVIDIA's (a state dictionary or a training checkpoint, alone or with hparams.json) and Coqui's (config.json and a checkpoint
- * with its reduction factor). References: NVIDIA/tacotron2, TTS.tts.models.tacotron2. One engine thread drives a loaded model. */
+/* Tacotron 2 (Shen et al. 2018): text to mel spectrogram, one or several frames a step, with location-sensitive attention. Layouts:
+ * NVIDIA's (a state dictionary or a training checkpoint, alone or with hparams.json) and Coqui's (config.json and a checkpoint with
+ * its reduction factor). References: NVIDIA/tacotron2, TTS.tts.models.tacotron2. One engine thread drives a loaded model. */
 #ifndef SN_MODELS_TACOTRON2_H
 #define SN_MODELS_TACOTRON2_H
 
@@ -23,9 +23,10 @@ typedef struct sn_tacotron2_probe {
 } sn_tacotron2_probe;
 
 /* As the class's start; `probe` is copied. */
-int sn_tacotron2_start(void *stream, const int32_t *ids, int count, const sn_synth_options *options, const sn_tacotron2_probe *probe, char *err);
-/* Copies a tensor of the last run: "encoder_out" [symbols, width], "before_postnet" [frames, mels], of debug plans any that is named.
- * *values is the caller's (free()). */
+int sn_tacotron2_start(void *stream, const int32_t *ids, int count, const sn_synth_options *options,
+                       const sn_tacotron2_probe *probe, char *err);
+/* Copies a tensor of the last run: "encoder_out" [symbols, width], "before_postnet" [frames, mels], of debug plans any that is
+ * named. *values is the caller's (free()). */
 int sn_tacotron2_tensor(const void *stream, const char *name, float **values, int *rank, int64_t *dims, char *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Coqui's options of the attention that look at where it was: windowing and forward attention (Zhang et al. 2018). They are exact to the
- * reference, its wrapped negative indices included. */
+/* Coqui's options of the attention that look at where it was: windowing and forward attention (Zhang et al. 2018). They are
+ * exact to the reference, its wrapped negative indices included. */
 #include "models/tacotron2_internal.h"
 
 #include <math.h>

@@ -106,7 +106,8 @@ static int parse_nvidia(taco_settings *s, const json_t *root, char *err) {
 		{ TACO_WIDTH, "symbols_embedding_dim", TACO_MAX_WIDTH, 0 }, { TACO_ENCODER, "encoder_embedding_dim", TACO_MAX_WIDTH, 0 },
 		{ TACO_ENCODER_LAYERS, "encoder_n_convolutions", TACO_MAX_LAYERS, 0 }, { TACO_ENCODER_KERNEL, "encoder_kernel_size", 255, 0 },
 		{ TACO_QUERY, "attention_rnn_dim", TACO_MAX_WIDTH, 0 }, { TACO_ATTENTION, "attention_dim", TACO_MAX_WIDTH, 0 },
-		{ TACO_FILTERS, "attention_location_n_filters", TACO_MAX_WIDTH, 0 }, { TACO_LOCATION_KERNEL, "attention_location_kernel_size", 255, 0 },
+		{ TACO_FILTERS, "attention_location_n_filters", TACO_MAX_WIDTH, 0 },
+		{ TACO_LOCATION_KERNEL, "attention_location_kernel_size", 255, 0 },
 		{ TACO_DECODER, "decoder_rnn_dim", TACO_MAX_WIDTH, 0 }, { TACO_PRENET, "prenet_dim", TACO_MAX_WIDTH, 0 },
 		{ TACO_POSTNET_UNITS, "postnet_embedding_dim", TACO_MAX_WIDTH, 0 }, { TACO_POSTNET_KERNEL, "postnet_kernel_size", 255, 0 },
 		{ TACO_POSTNET_LAYERS, "postnet_n_convolutions", TACO_MAX_LAYERS, 0 },
@@ -130,15 +131,16 @@ static int read_nvidia(taco_settings *s, const char *path, char *err) {
 	s->max_steps = 1000;
 	s->threshold = 0.5;
 	s->dropout = 1;
-	s->mel = (sn_mel_layout){ .sample_rate = 22050, .fft = 1024, .hop = 256, .window = 1024, .low = 0, .high = 8000, .scale = SN_MEL_SLANEY,
-	                          .log = SN_MEL_LOG_E, .floor = 1e-5f, .gain = 1 };
+	s->mel = (sn_mel_layout){ .sample_rate = 22050, .fft = 1024, .hop = 256, .window = 1024, .low = 0, .high = 8000,
+	                          .scale = SN_MEL_SLANEY, .log = SN_MEL_LOG_E, .floor = 1e-5f, .gain = 1 };
 	for (int i = 0; i < SN_SYMBOLS; i++) s->symbols[i] = i;
 	if (!exists(s->config)) {
 		snprintf(s->config, sizeof s->config, "%s", path);
 		return SN_OK;
 	}
 	int code = sn_json_file(&root, s->config, err);
-	if (code == SN_OK && !json_is_object(root)) code = sn_fail(err, SN_E_MODEL, "%s: an object of hyper-parameters is expected", s->config);
+	if (code == SN_OK && !json_is_object(root))
+		code = sn_fail(err, SN_E_MODEL, "%s: an object of hyper-parameters is expected", s->config);
 	if (code == SN_OK) code = parse_nvidia(s, root, err);
 	json_decref(root);
 	return code;
@@ -170,7 +172,8 @@ static int parse_attention(taco_settings *s, const json_t *root, char *err) {
 	} else if (strcmp(kind, "original") == 0) {
 		s->attention_kind = location ? TACO_LOCATION : TACO_CONTENT;
 	} else {
-		return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'attention_type' \"%.32s\" is not supported; \"original\" and \"dynamic_convolution\" are", f, kind);
+		return sn_fail(err, SN_E_UNSUPPORTED,
+		               "%s: 'attention_type' \"%.32s\" is not supported; \"original\" and \"dynamic_convolution\" are", f, kind);
 	}
 	s->sigmoid = s->attention_kind != TACO_DYNAMIC && strcmp(norm, "sigmoid") == 0;
 	if (!s->sigmoid && s->attention_kind != TACO_DYNAMIC && strcmp(norm, "softmax") != 0)
@@ -207,6 +210,7 @@ static int parse_coqui(taco_settings *s, const json_t *root, char *err) {
 		{ TACO_REDUCTION, "r", 256, 2 }, { TACO_ENCODER, "encoder_in_features", TACO_MAX_WIDTH, 512 },
 		{ TACO_DECODER_IN, "decoder_in_features", TACO_MAX_WIDTH, 512 },
 	};
+	const json_t *const languages = json_object_get(root, "languages");
 	const char *const f = s->config;
 	int dropout = 1, inference = 0;
 	s->coqui = 1;
@@ -219,6 +223,8 @@ static int parse_coqui(taco_settings *s, const json_t *root, char *err) {
 	if (code == SN_OK) code = sn_json_bool(root, "prenet_dropout_at_inference", &inference, f, err);
 	if (code == SN_OK) code = parse_attention(s, root, err);
 	if (code == SN_OK) code = parse_voices(s, root, err);
+	if (json_array_size(languages) == 1 && json_is_string(json_array_get(languages, 0)))
+		snprintf(s->language, sizeof s->language, "%s", json_string_value(json_array_get(languages, 0)));
 	if (code == SN_OK) code = sn_mel_layout_coqui(&s->mel, root, f, err);
 	s->dropout = dropout && inference;
 	if (code == SN_OK && s->mel.mels != s->stated[TACO_MELS].value)
@@ -232,7 +238,8 @@ int taco_settings_read(taco_settings *s, const char *path, char *err) {
 	*s = (taco_settings){ 0 };
 	const int layout = taco_layout(path);
 	if (!layout)
-		return sn_fail(err, SN_E_MODEL, "%s holds neither a config.json with \"model\": \"tacotron2\" nor NVIDIA's tensors (" NVIDIA_TENSOR ")", path);
+		return sn_fail(err, SN_E_MODEL,
+		               "%s holds neither a config.json with \"model\": \"tacotron2\" nor NVIDIA's tensors (" NVIDIA_TENSOR ")", path);
 	if (!beside(s->config, path, layout == 2 ? "config.json" : "hparams.json"))
 		return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long; at most %d bytes are allowed", path, TACO_PATH - 1);
 	if (layout == 1) return read_nvidia(s, path, err);

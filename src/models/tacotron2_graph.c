@@ -20,7 +20,10 @@ static nn_t plain(taco_recorder *r, const char *name, int rank, const int64_t *d
 	return nn_weight_shaped(r->g, r->w, full, rank, dims);
 }
 
-static nn_t matrix(taco_recorder *r, const char *name, int64_t rows, int64_t cols) { return plain(r, name, 2, (int64_t[]){ rows, cols }); }
+static nn_t matrix(taco_recorder *r, const char *name, int64_t rows, int64_t cols) {
+	return plain(r, name, 2, (int64_t[]){ rows, cols });
+}
+
 static nn_t vector(taco_recorder *r, const char *name, int64_t size) { return plain(r, name, 1, &size); }
 
 static nn_t row_input(taco_recorder *r, const char *name, int64_t cols) {
@@ -63,7 +66,8 @@ static nn_t norm_shift(taco_recorder *r, taco_name name, int layer, const char *
 }
 
 static nn_t normed_conv(taco_recorder *r, nn_t x, const taco_conv *c, taco_name name, taco_name norm, int layer) {
-	const nn_t w = named(r, name, layer, "weight", 3, (int64_t[]){ c->out, c->in, c->kernel }), b = named(r, name, layer, "bias", 1, &c->out);
+	const nn_t w = named(r, name, layer, "weight", 3, (int64_t[]){ c->out, c->in, c->kernel });
+	const nn_t b = named(r, name, layer, "bias", 1, &c->out);
 	const nn_t scale = norm_scale(r, norm, layer, "", c->out);
 	const nn_t shift = add(r, nn_binary(r->g, NN_MUL, b, scale), norm_shift(r, norm, layer, "", c->out, scale));
 	const nn_conv same = { .pad_left = (int)(c->kernel - 1) / 2, .pad_right = (int)(c->kernel - 1) / 2 };
@@ -101,7 +105,8 @@ void taco_record_text(taco_recorder *r) {
 		nn_output(g, x, "memory");
 	}
 	if (s->attention_kind != TACO_DYNAMIC)
-		nn_output(g, nn_linear(g, x, named(r, TACO_MEMORY_LAYER, 0, "weight", 2, (int64_t[]){ s->attention, s->memory }), NN_NONE), "processed");
+		nn_output(g, nn_linear(g, x, named(r, TACO_MEMORY_LAYER, 0, "weight", 2, (int64_t[]){ s->attention, s->memory }), NN_NONE),
+		          "processed");
 }
 
 /* ---- a step ---- */
@@ -148,7 +153,8 @@ static nn_t energies(taco_recorder *r, nn_t query) {
 		const int side = (int)(s->location_kernel - 1) / 2;
 		const nn_t filters = named(r, TACO_LOCATION_CONV, 0, "weight", 3, (int64_t[]){ s->filters, 2, s->location_kernel });
 		const nn_t dense = named(r, TACO_LOCATION_DENSE, 0, "weight", 2, (int64_t[]){ s->attention, s->filters });
-		const nn_t seen = nn_conv1d(g, symbols_input(r, "location", 2), filters, NN_NONE, (nn_conv){ .pad_left = side, .pad_right = side });
+		const nn_t seen = nn_conv1d(g, symbols_input(r, "location", 2), filters, NN_NONE,
+		                            (nn_conv){ .pad_left = side, .pad_right = side });
 		sum = add(r, sum, nn_linear(g, seen, dense, NN_NONE));
 	}
 	const nn_t asked = nn_linear(g, query, named(r, TACO_QUERY_LAYER, 0, "weight", 2, (int64_t[]){ s->attention, s->query }), NN_NONE);
@@ -157,7 +163,8 @@ static nn_t energies(taco_recorder *r, nn_t query) {
 	return nn_linear(g, nn_unary(g, NN_TANH, add(r, sum, asked), 0), w, bias);
 }
 
-/* Shifted copies of a column as a convolution: [symbols, 1] -> [symbols, count * kernel], column f * kernel + k the row at k - side. */
+/* Shifted copies of a column as a convolution: [symbols, 1] -> [symbols, count * kernel], in column f * kernel + k the row at
+ * k - (kernel - 1) / 2. */
 static nn_t shifts(taco_recorder *r, nn_t x, int64_t count, int64_t kernel) {
 	float *const values = calloc((size_t)(count * kernel * kernel), sizeof *values);
 	for (int64_t i = 0; values && i < count * kernel; i++) values[i * kernel + i % kernel] = 1;
@@ -166,13 +173,15 @@ static nn_t shifts(taco_recorder *r, nn_t x, int64_t count, int64_t kernel) {
 	return nn_conv1d(r->g, x, w, NN_NONE, (nn_conv){ .pad_left = (int)(kernel - 1) / 2, .pad_right = (int)(kernel - 1) / 2 });
 }
 
-/* Each column of w [attention, filters] as often as a filter has taps, so that taps are summed with it: [attention, filters * kernel] */
+/* Each column of a matrix [attention, filters] as often as a filter has taps, so that its product sums them:
+ * [attention, filters * kernel] */
 static nn_t repeated(taco_recorder *r, const char *name, int64_t filters, int64_t kernel) {
 	const int64_t rows = r->s->attention;
 	char full[2 * SN_WEIGHTS_MAX_NAME];
 	if (matrix(r, name, rows, filters) == NN_NONE) return NN_NONE; /* a wrong shape is an error of the graph now */
 	snprintf(full, sizeof full, "%s%s", r->s->prefix, name);
-	float *const from = malloc((size_t)(rows * filters) * sizeof *from), *const to = malloc((size_t)(rows * filters * kernel) * sizeof *to);
+	float *const from = malloc((size_t)(rows * filters) * sizeof *from);
+	float *const to = malloc((size_t)(rows * filters * kernel) * sizeof *to);
 	if (from && to) sn_weight_floats(sn_weights_find(r->w, full), 0, rows * filters, from);
 	for (int64_t i = 0; from && to && i < rows * filters * kernel; i++) to[i] = from[i / kernel];
 	const nn_t t = from && to ? nn_const(r->g, "dynamic", 2, (int64_t[]){ rows, filters * kernel }, to) : NN_NONE;
@@ -181,8 +190,8 @@ static nn_t repeated(taco_recorder *r, const char *name, int64_t filters, int64_
 	return t;
 }
 
-/* Dynamic convolution attention (Battenberg et al. 2019): v tanh(S static(weights) + D dynamic(weights)) + ln prior(weights), where the
- * query makes the dynamic filters. "location" holds the weights of the step before in its first column. */
+/* Dynamic convolution attention (Battenberg et al. 2019): v tanh(S static(weights) + D dynamic(weights)) + ln prior(weights),
+ * where the query makes the dynamic filters. "location" holds the weights of the step before in its first column. */
 static nn_t dynamic_energies(taco_recorder *r, nn_t query) {
 	nn_graph *const g = r->g;
 	const taco_settings *const s = r->s;
@@ -190,13 +199,15 @@ static nn_t dynamic_energies(taco_recorder *r, nn_t query) {
 	const nn_t before = nn_slice_cols(g, symbols_input(r, "location", 2), 0, 1);
 	const nn_t inner = nn_linear(g, query, matrix(r, "decoder.attention.query_layer.weight", s->attention, s->query),
 	                             vector(r, "decoder.attention.query_layer.bias", s->attention));
-	const nn_t taps = nn_linear(g, nn_unary(g, NN_TANH, inner, 0), matrix(r, "decoder.attention.key_layer.weight", filters * kernel, s->attention), NN_NONE);
+	const nn_t keys = matrix(r, "decoder.attention.key_layer.weight", filters * kernel, s->attention);
+	const nn_t taps = nn_linear(g, nn_unary(g, NN_TANH, inner, 0), keys, NN_NONE);
 	const nn_t moved = nn_linear(g, nn_binary(g, NN_MUL, shifts(r, before, filters, kernel), taps),
 	                             repeated(r, "decoder.attention.dynamic_filter_layer.weight", filters, kernel),
 	                             vector(r, "decoder.attention.dynamic_filter_layer.bias", s->attention));
-	const nn_t fixed = nn_conv1d(g, before, plain(r, "decoder.attention.static_filter_conv.weight", 3, (int64_t[]){ s->filters, 1, s->location_kernel }),
-	                             NN_NONE, (nn_conv){ .pad_left = (int)side, .pad_right = (int)side });
-	const nn_t sum = add(r, nn_linear(g, fixed, matrix(r, "decoder.attention.static_filter_layer.weight", s->attention, s->filters), NN_NONE), moved);
+	const nn_t still = plain(r, "decoder.attention.static_filter_conv.weight", 3, (int64_t[]){ s->filters, 1, s->location_kernel });
+	const nn_t dense = matrix(r, "decoder.attention.static_filter_layer.weight", s->attention, s->filters);
+	const nn_t fixed = nn_conv1d(g, before, still, NN_NONE, (nn_conv){ .pad_left = (int)side, .pad_right = (int)side });
+	const nn_t sum = add(r, nn_linear(g, fixed, dense, NN_NONE), moved);
 	const nn_t e = nn_linear(g, nn_unary(g, NN_TANH, sum, 0), matrix(r, "decoder.attention.v.weight", 1, s->attention), NN_NONE);
 	const nn_t w = nn_reshape(g, vector(r, "decoder.attention.prior", prior), 3, (nn_dim[]){ nn_fix(1), nn_fix(1), nn_fix(prior) });
 	const nn_t likely = nn_conv1d(g, before, w, NN_NONE, (nn_conv){ .pad_left = (int)prior - 1 });
@@ -212,8 +223,8 @@ static void decode(taco_recorder *r, nn_t alignment, nn_t query) {
 	const nn_t context = nn_sum_rows(g, nn_binary(g, NN_MUL, symbols_input(r, "memory", s->memory), spread));
 	nn_output(g, context, "next_context");
 	nn_t next;
-	const nn_t h = cell(r, nn_concat_cols(g, query, context), row_input(r, "hidden", s->decoder), row_input(r, "cell", s->decoder), "decoder_rnn",
-	                    s->query + s->memory, s->decoder, &next);
+	const nn_t hidden = row_input(r, "hidden", s->decoder), c = row_input(r, "cell", s->decoder);
+	const nn_t h = cell(r, nn_concat_cols(g, query, context), hidden, c, "decoder_rnn", s->query + s->memory, s->decoder, &next);
 	nn_output(g, h, "next_hidden");
 	nn_output(g, next, "next_cell");
 	const nn_t both = nn_concat_cols(g, h, context);
@@ -221,8 +232,8 @@ static void decode(taco_recorder *r, nn_t alignment, nn_t query) {
 	                           vector(r, "decoder.linear_projection.linear_layer.bias", values));
 	nn_output(g, mel, "mel");
 	const int64_t width = s->decoder + (s->coqui ? values : s->memory);
-	nn_output(g, nn_linear(g, s->coqui ? nn_concat_cols(g, h, mel) : both, named(r, TACO_STOP, 0, "weight", 2, (int64_t[]){ 1, width }),
-	                       named(r, TACO_STOP, 0, "bias", 1, &one)), "stop");
+	const nn_t w = named(r, TACO_STOP, 0, "weight", 2, (int64_t[]){ 1, width }), b = named(r, TACO_STOP, 0, "bias", 1, &one);
+	nn_output(g, nn_linear(g, s->coqui ? nn_concat_cols(g, h, mel) : both, w, b), "stop");
 	if (s->forward && s->agent)
 		nn_output(g, nn_linear(g, nn_concat_cols(g, context, query), matrix(r, "decoder.attention.ta.weight", 1, s->memory + s->query),
 		                       vector(r, "decoder.attention.ta.bias", 1)), "move");

@@ -14,9 +14,9 @@ typedef enum taco_attention { TACO_LOCATION, TACO_CONTENT /* without location */
 
 /* Sizes that a configuration states and the weights have. */
 typedef enum taco_size {
-	TACO_VOCAB, TACO_MELS, TACO_FRAME /* of the decoder */, TACO_REDUCTION, TACO_WIDTH, TACO_ENCODER, TACO_DECODER_IN, TACO_ENCODER_LAYERS,
-	TACO_ENCODER_KERNEL, TACO_QUERY, TACO_ATTENTION, TACO_FILTERS, TACO_LOCATION_KERNEL, TACO_DECODER, TACO_PRENET, TACO_POSTNET_UNITS,
-	TACO_POSTNET_KERNEL, TACO_POSTNET_LAYERS, TACO_SIZES
+	TACO_VOCAB, TACO_MELS, TACO_FRAME /* of the decoder */, TACO_REDUCTION, TACO_WIDTH, TACO_ENCODER, TACO_DECODER_IN,
+	TACO_ENCODER_LAYERS, TACO_ENCODER_KERNEL, TACO_QUERY, TACO_ATTENTION, TACO_FILTERS, TACO_LOCATION_KERNEL, TACO_DECODER, TACO_PRENET,
+	TACO_POSTNET_UNITS, TACO_POSTNET_KERNEL, TACO_POSTNET_LAYERS, TACO_SIZES
 } taco_size;
 
 typedef struct taco_conv {
@@ -31,7 +31,8 @@ typedef struct taco_settings {
 	/* taco_settings_read */
 	taco_attention attention_kind;
 	int sigmoid;                         /* attention weights are sigmoids by their sum, else a softmax */
-	int windowing, forward, agent, forward_mask; /* Coqui's "attention_win", "use_forward_attn", "transition_agent", "forward_attn_mask" */
+	/* Coqui's "attention_win", "use_forward_attn", "transition_agent", "forward_attn_mask" */
+	int windowing, forward, agent, forward_mask;
 	int prenet_norm;                     /* batch norm in the prenet */
 	int dropout;                         /* as the reference does without being told */
 	int by_number, by_vector;            /* speakers */
@@ -41,6 +42,7 @@ typedef struct taco_settings {
 	int first_stop;                      /* the first step that may be the last */
 	int32_t symbols[SN_SYMBOLS];         /* NVIDIA's table to ids; -1: the model has no such symbol */
 	sn_mel_layout mel;
+	char language[16];                   /* Coqui's, where it names one; "" else */
 
 	/* taco_settings_bind */
 	char prefix[SN_WEIGHTS_MAX_NAME + 1];
@@ -91,9 +93,10 @@ typedef struct taco_recorder {
 /* ids, reversed (symbols - 1, .., 0) [symbols] -> encoder_out [symbols, encoder], processed [symbols, attention] (not for dynamic
  * convolutions); with a style or speakers voice [1, style + vector] and zeros [symbols] -> memory [symbols, memory] */
 void taco_record_text(taco_recorder *r);
-/* One step: frame [1, frame], keep0.. [1, units], context [1, memory], query, query_cell [1, query], hidden, cell [1, decoder], location
- * [symbols, 2] (weights of the step before and their sum), processed, memory -> mel [1, stored * mels], stop [1, 1] (a logit),
- * alignment [symbols, 1], next_context, next_query, next_query_cell, next_hidden, next_cell. Split: to energies [symbols, 1], */
+/* One step: frame [1, frame], keep0.. [1, units], context [1, memory], query, query_cell [1, query], hidden, cell [1, decoder],
+ * location [symbols, 2] (weights of the step before and their sum), processed, memory -> mel [1, stored * mels], stop [1, 1]
+ * (a logit), alignment [symbols, 1], next_context, next_query, next_query_cell, next_hidden, next_cell. Split: to energies
+ * [symbols, 1], */
 void taco_record_step(taco_recorder *r);
 /* and from alignment, query, memory, hidden and cell on; with a transition agent also move [1, 1] (a logit). */
 void taco_record_rest(taco_recorder *r);
@@ -109,7 +112,8 @@ typedef struct taco_attend {
 } taco_attend;
 
 void taco_attend_begin(taco_attend *a, int symbols);
-/* energies[symbols] (changed) -> normal: weights as the location layer is to see them summed; weights: those that make the context */
+/* energies[symbols] (changed) -> normal: weights as the location layer is to see them summed; weights: those that make
+ * the context */
 void taco_attend_run(taco_attend *a, const taco_settings *s, float *energies, int symbols, float *normal, float *weights);
 
 /* ---- the attention watch (tacotron2_watch.c) ---- */

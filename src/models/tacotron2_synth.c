@@ -18,8 +18,8 @@
 
 /* ---- loading ---- */
 
-static int compile(taco_model *m, const sn_load_options *load, const char *name, void (*record)(taco_recorder *), nn_dtype dtype, nn_plan **out,
-                   char *err) {
+static int compile(taco_model *m, const sn_load_options *load, const char *name, void (*record)(taco_recorder *), nn_dtype dtype,
+                   nn_plan **out, char *err) {
 	taco_recorder r = { .g = nn_graph_new(name), .s = &m->settings, .w = m->file };
 	const nn_plan_options options = { .dtype = dtype, .debug = load->debug, .pack = m->pack };
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
@@ -29,8 +29,8 @@ static int compile(taco_model *m, const sn_load_options *load, const char *name,
 	return code;
 }
 
-static int compile_once(taco_model *m, const sn_load_options *load, const char *name, void (*record)(taco_recorder *), nn_dtype dtype,
-                        nn_exec **out, char *err) {
+static int compile_once(taco_model *m, const sn_load_options *load, const char *name, void (*record)(taco_recorder *),
+                        nn_dtype dtype, nn_exec **out, char *err) {
 	nn_plan *plan = NULL;
 	int code = compile(m, load, name, record, dtype, &plan, err);
 	if (code == SN_OK) code = nn_exec_new(out, plan, load->pool, err);
@@ -45,7 +45,8 @@ static int load_graphs(taco_model *m, const sn_load_options *load, char *err) {
 	int code = nn_pack_open(&m->pack, load->pack_path, key, err);
 	if (code == SN_OK) code = compile_once(m, load, "tacotron2.text", taco_record_text, convolutions, &m->text, err);
 	if (code == SN_OK) code = compile(m, load, "tacotron2.step", taco_record_step, load->dtype, &m->step, err);
-	if (code == SN_OK && taco_split(&m->settings)) code = compile(m, load, "tacotron2.rest", taco_record_rest, load->dtype, &m->rest, err);
+	if (code == SN_OK && taco_split(&m->settings))
+		code = compile(m, load, "tacotron2.rest", taco_record_rest, load->dtype, &m->rest, err);
 	if (code == SN_OK) code = compile_once(m, load, "tacotron2.postnet", taco_record_postnet, convolutions, &m->postnet, err);
 	char note[SN_ERRLEN] = "";
 	if (code == SN_OK && load->pack_path && nn_pack_save(m->pack, note) != SN_OK)
@@ -85,16 +86,16 @@ static void fill_facts(taco_model *m) {
 	sn_synth_facts *const f = &m->facts;
 	*f = (sn_synth_facts){
 		.kind = SN_SYNTH_MEL, .sample_rate = s->mel.sample_rate, .hop = s->mel.hop, .width = (int)s->mels, .mel = s->mel,
-		.parameters = count_parameters(m), .embedding = s->by_vector ? (int)s->vector : 0, .has_dropout = 1, .max_ids = SN_TACOTRON2_MAX_IDS,
-		.max_bytes = by_steps < SENTENCE_LEAST ? SENTENCE_BYTES : by_steps,
+		.parameters = count_parameters(m), .embedding = s->by_vector ? (int)s->vector : 0, .has_dropout = 1,
+		.max_ids = SN_TACOTRON2_MAX_IDS, .max_bytes = by_steps < SENTENCE_LEAST ? SENTENCE_BYTES : by_steps,
 	};
 	f->speakers = s->by_vector ? m->names.speaker_count : s->by_number ? (int)s->speakers : 1;
 	f->speaker_names = m->names.speakers;
 	if (m->coqui) {
 		const char *const spoken = sn_coqui_get_config(m->coqui)->phoneme_language;
 		const int english = !*spoken && strstr(sn_coqui_get_config(m->coqui)->cleaner, "english") != NULL;
-		snprintf(f->language, sizeof f->language, "%.*s", (int)strcspn(spoken, "-_"), english ? "en" : spoken);
-		if (english) snprintf(f->language, sizeof f->language, "en");
+		const char *const language = english ? "en" : *spoken ? spoken : s->language;
+		snprintf(f->language, sizeof f->language, "%.*s", (int)strcspn(language, "-_"), language);
 	} else {
 		snprintf(f->language, sizeof f->language, "en"); /* of NVIDIA's symbols and its text cleaning */
 	}
@@ -169,7 +170,8 @@ static size_t middle(const char *text, size_t size) {
 	int depth = 0;
 	for (size_t i = 0; i < size; i++) {
 		depth += (text[i] == '{') - (text[i] == '}');
-		const size_t now = i + 1 > size / 2 ? i + 1 - size / 2 : size / 2 - i - 1, then = best > size / 2 ? best - size / 2 : size / 2 - best;
+		const size_t now = i + 1 > size / 2 ? i + 1 - size / 2 : size / 2 - i - 1;
+		const size_t then = best > size / 2 ? best - size / 2 : size / 2 - best;
 		if (text[i] == ' ' && depth <= 0 && i + 1 < size && (!best || now < then)) best = i + 1;
 	}
 	if (best) return best;
@@ -181,7 +183,8 @@ static size_t middle(const char *text, size_t size) {
 /* Numbers and phonemes may make a sentence longer than one start; it is spoken in parts then. */
 static int encode_part(encoding *e, const char *text, size_t size, char *err) {
 	int count = 0, missing = 0, code;
-	if (e->m->coqui) code = sn_coqui_encode(e->m->coqui, e->phonemizer, e->language, text, size, e->ids, SN_TACOTRON2_MAX_IDS, &count, &missing, err);
+	if (e->m->coqui)
+		code = sn_coqui_encode(e->m->coqui, e->phonemizer, e->language, text, size, e->ids, SN_TACOTRON2_MAX_IDS, &count, &missing, err);
 	else code = sn_symbols_encode(text, size, e->ids, SN_TACOTRON2_MAX_IDS, &count, &missing, err);
 	const size_t half = code == SN_E_LIMIT ? middle(text, size) : 0;
 	if (half) {
@@ -196,8 +199,8 @@ static int encode_part(encoding *e, const char *text, size_t size, char *err) {
 
 static int taco_encode(const void *held, sn_phonemizer *phonemizer, const char *text, size_t size, const sn_synth_options *options,
                        sn_synth_emit emit, void *payload, int *missing, char *err) {
-	encoding e = { .m = held, .phonemizer = phonemizer, .language = options ? options->language : NULL, .emit = emit, .payload = payload,
-	               .missing = missing };
+	encoding e = { .m = held, .phonemizer = phonemizer, .language = options ? options->language : NULL, .emit = emit,
+	               .payload = payload, .missing = missing };
 	*missing = 0;
 	return encode_part(&e, text, size, err);
 }
@@ -211,9 +214,12 @@ static int no_such_voice(const taco_model *m, const char *name, char *err) {
 	for (int i = 0; f->speaker_names && i < f->speakers && i < NAMES_LISTED && used < sizeof list; i++)
 		used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%.48s\"", i ? ", " : "", f->speaker_names[i]);
 	if (used)
-		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; there are %s%s", name, list, f->speakers > NAMES_LISTED ? ", ..." : "");
-	if (f->speakers) return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has %d, numbered from 0", name, f->speakers);
-	return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has none of its own: give a .npy file of %d values", name, f->embedding);
+		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; there are %s%s", name, list,
+		               f->speakers > NAMES_LISTED ? ", ..." : "");
+	if (f->speakers)
+		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has %d, numbered from 0", name, f->speakers);
+	return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has none of its own: give a .npy file of %d values",
+	               name, f->embedding);
 }
 
 static int number_of(const taco_model *m, const char *name) {
@@ -237,7 +243,8 @@ static int taco_voice(const void *held, const char *name, sn_voice *voice, char 
 		voice->embedding = malloc((size_t)size * sizeof *voice->embedding);
 		voice->embedding_count = size;
 		if (!voice->embedding) code = sn_fail(err, SN_E_MEMORY, "out of memory for a voice");
-		else memcpy(voice->embedding, m->names.embeddings + (size_t)voice->speaker * (size_t)size, (size_t)size * sizeof *voice->embedding);
+		else memcpy(voice->embedding, m->names.embeddings + (size_t)voice->speaker * (size_t)size,
+		            (size_t)size * sizeof *voice->embedding);
 	}
 	if (code == SN_OK) snprintf(voice->name, sizeof voice->name, "%s", name);
 	else sn_voice_clear(voice);
@@ -249,7 +256,7 @@ static int taco_start(void *stream, const int32_t *ids, int count, const sn_synt
 }
 
 const sn_synth_class sn_synth_tacotron2 = {
-	.architecture = "tacotron2", .accepts = taco_accepts, .open = taco_open, .close = taco_close, .facts = taco_facts, .encode = taco_encode,
-	.voice = taco_voice, .stream_new = taco_stream_new, .stream_free = taco_stream_free, .start = taco_start, .next = taco_next,
-	.remark = taco_remark,
+	.architecture = "tacotron2", .accepts = taco_accepts, .open = taco_open, .close = taco_close, .facts = taco_facts,
+	.encode = taco_encode, .voice = taco_voice, .stream_new = taco_stream_new,
+	.stream_free = taco_stream_free, .start = taco_start, .next = taco_next, .remark = taco_remark,
 };

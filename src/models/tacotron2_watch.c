@@ -1,5 +1,5 @@
-/* Whether the attention still reads the text. Nothing is said of steps whose weights are spread out: only a sharp attention, which rests
- * on some symbols and leaves the others, can be seen to stand still, to go back or to skip. */
+/* Whether the attention still reads the text. Nothing is said of steps whose weights are spread out: only a sharp attention,
+ * which rests on some symbols and leaves the others, can be seen to stand still, to go back or to skip. */
 #include "models/tacotron2_internal.h"
 
 #include <stdlib.h>
@@ -68,4 +68,6 @@ taco_trouble taco_watch_step(taco_watch *w, const float *alignment) {
 
 int taco_watch_reads(const taco_watch *w) { return w->moves >= MOVES && w->moves >= MOVES_SHARE * w->jumps; }
 
-int taco_watch_flat(const taco_watch *w) { return w->symbols >= LEAST_SYMBOLS && w->steps > STAY && w->sharp < FLAT_SHARE * w->steps; }
+int taco_watch_flat(const taco_watch *w) {
+	return w->symbols >= LEAST_SYMBOLS && w->steps > STAY && w->sharp < FLAT_SHARE * w->steps;
+}

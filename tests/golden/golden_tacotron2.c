@@ -71,14 +71,17 @@ static int speak(run *r, const int32_t *ids, int64_t count, char *err) {
 	const sn_weight *const mask = golden_find(r->g, name);
 	const float *const keep = golden_input(r->g, name, &masks), *const embedding = golden_input(r->g, "d_vector", &size);
 	const int32_t *const speaker = golden_input_ids(r->g, "speaker_id", NULL);
-	const sn_voice voice = { .speaker = speaker ? *speaker : 0, .embedding = (float *)embedding, .embedding_count = (int)size }; /* only read */
-	const sn_synth_options options = { .dropout = strstr(r->prefix, "nodrop") ? 0 : keep ? 1 : -1, .voice = speaker || embedding ? &voice : NULL };
+	const sn_voice voice = { .speaker = speaker ? *speaker : 0, .embedding = (float *)embedding,
+	                         .embedding_count = (int)size }; /* only read */
+	const sn_synth_options options = { .dropout = strstr(r->prefix, "nodrop") ? 0 : keep ? 1 : -1,
+	                                   .voice = speaker || embedding ? &voice : NULL };
 	const sn_tacotron2_probe probe = { .keep = keep, .keep_steps = mask && mask->rank == 3 ? mask->dims[0] : 0, .unwatched = 1,
 	                                   .observe = observe, .payload = r };
 	float *const mel = malloc((size_t)(SN_TACOTRON2_MAX_FRAMES + CHUNK) * (size_t)mels * sizeof *mel); /* costs what is touched */
 	int frames = 0, got, extra;
 	r->steps = 0;
-	int code = mel ? sn_tacotron2_start(r->stream, ids, (int)count, &options, &probe, err) : sn_fail(err, SN_E_MEMORY, "out of memory");
+	int code = mel ? sn_tacotron2_start(r->stream, ids, (int)count, &options, &probe, err)
+	               : sn_fail(err, SN_E_MEMORY, "out of memory");
 	while (code == SN_OK) {
 		code = class->next(r->stream, CHUNK, mel + frames * mels, &got, &extra, err);
 		frames += got;

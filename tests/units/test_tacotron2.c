@@ -1,5 +1,5 @@
 /* Speaking with small Tacotron 2 checkpoints: what must not depend on chunks, threads or other utterances, what the watch over the
- * attention sees, and what damaged checkpoints get. test_tacotron2 FOLDER: holds tacotron2-nvidia, tacotron2-coqui and its variants. */
+ * attention sees, and what damaged checkpoints get. test_tacotron2 FOLDER: it holds tacotron2-nvidia and tacotron2-coqui. */
 #include "base/json.h"
 #include "models/tacotron2_internal.h"
 
@@ -154,7 +154,8 @@ static void coqui_drops_nothing_unless_it_is_told(void **state) {
 	voice v = fixture("tacotron2-coqui", 2);
 	const sn_synth_options usual = { .dropout = -1, .seed = 5 }, off = { .dropout = 0, .seed = 6 }, on = { .dropout = 1, .seed = 5 };
 	int a_frames, b_frames, c_frames;
-	float *const a = speak(&v, &usual, 256, &a_frames), *const b = speak(&v, &off, 256, &b_frames), *const c = speak(&v, &on, 256, &c_frames);
+	float *const a = speak(&v, &usual, 256, &a_frames), *const b = speak(&v, &off, 256, &b_frames);
+	float *const c = speak(&v, &on, 256, &c_frames);
 	assert_true(same(&v, a, a_frames, b, b_frames));
 	assert_false(same(&v, a, a_frames, c, c_frames));
 	free(a);
@@ -507,8 +508,8 @@ static void an_attention_that_never_reads_is_tried_again_and_remarked_on(void **
 #define FILTER 31
 static void first_only(float *v) { v[0] = 1 / SOFT; }
 static void first_soft(float *v) { v[0] = SOFT; }
-/* 20 times the weight of the symbol before, less 10 times those of the 15 before: the attention goes on by a symbol a step, and from the
- * last back to the first. */
+/* 20 times the weight of the symbol before, less 10 times those of the 15 before: the attention goes on by a symbol a step, and from
+ * the last back to the first. */
 static void read_on_and_round(float *filters) {
 	for (int k = 0; k < FILTER / 2; k++) filters[k] = -10;
 	filters[FILTER / 2 - 1] += 20;
@@ -516,7 +517,8 @@ static void read_on_and_round(float *filters) {
 
 static void an_attention_that_has_read_and_repeats_is_an_error(void **state) {
 	const change round[] = {
-		{ "gate_layer.linear_layer.bias", 0, -30, NULL }, { "query_layer.linear_layer.weight", 0, 0, NULL }, { "memory_layer.linear_layer.weight", 0, 0, NULL },
+		{ "gate_layer.linear_layer.bias", 0, -30, NULL }, { "query_layer.linear_layer.weight", 0, 0, NULL },
+		{ "memory_layer.linear_layer.weight", 0, 0, NULL },
 		{ "attention_layer.v.linear_layer.weight", 0, 0, first_only }, { "location_dense.linear_layer.weight", 0, 0, first_soft },
 		{ "location_conv.conv.weight", 0, 0, read_on_and_round },
 	};
@@ -557,7 +559,8 @@ static void a_weight_that_is_no_number_is_an_error(void **state) {
 
 static void a_missing_tensor_is_named(void **state) {
 	static const char *const names[] = { "embedding.weight", "encoder.lstm.weight_hh_l0_reverse", "decoder.attention_rnn.bias_hh",
-	                                     "location_conv.conv.weight", "gate_layer.linear_layer.bias", "postnet.convolutions.4.1.running_var" };
+	                                     "location_conv.conv.weight", "gate_layer.linear_layer.bias",
+	                                     "postnet.convolutions.4.1.running_var" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		char err[SN_ERRLEN] = "";
 		voice v;
@@ -568,7 +571,7 @@ static void a_missing_tensor_is_named(void **state) {
 	}
 }
 
-/* A fixture with one key of its configuration set (NULL: removed) to JSON; returns what opening gives. */
+/* A fixture with one key of its configuration set (NULL: removed) to JSON, or ("*") several; returns what opening gives. */
 static int open_changed(const char *name, const char *file, const char *key, const char *value, char *err) {
 	char path[PATH_MAX], from[PATH_MAX];
 	json_t *root = NULL;
@@ -577,7 +580,11 @@ static int open_changed(const char *name, const char *file, const char *key, con
 	else clear_folder();
 	snprintf(path, sizeof path, "%s/%s/%s", fixtures, name, file);
 	assert_int_equal(sn_json_file(&root, path, err), SN_OK);
-	if (value) json_object_set_new(root, key, json_loads(value, JSON_DECODE_ANY, NULL));
+	if (value && *key == '*') {
+		json_t *const more = json_loads(value, 0, NULL);
+		json_object_update(root, more);
+		json_decref(more);
+	} else if (value) json_object_set_new(root, key, json_loads(value, JSON_DECODE_ANY, NULL));
 	else json_object_del(root, key);
 	path_of(path, file);
 	assert_int_equal(json_dump_file(root, path, 0), 0);
@@ -595,16 +602,23 @@ static void a_configuration_that_contradicts_is_refused(void **state) {
 	static const struct { const char *file, *key, *value; int code; const char *says; } cases[] = {
 		{ "config.json", "r", "2", SN_E_MODEL, "'r' is 2" }, { "config.json", "r", NULL, SN_E_MODEL, "'r' is 2" },
 		{ "config.json", "out_channels", "40", SN_E_MODEL, "40" }, { "config.json", "out_channels", NULL, SN_E_MODEL, "80" },
-		{ "config.json", "encoder_in_features", "64", SN_E_MODEL, "64" }, { "config.json", "max_decoder_steps", "0", SN_E_MODEL, "max_decoder_steps" },
+		{ "config.json", "encoder_in_features", "64", SN_E_MODEL, "64" },
+		{ "config.json", "max_decoder_steps", "0", SN_E_MODEL, "max_decoder_steps" },
 		{ "config.json", "attention_type", "\"graves\"", SN_E_UNSUPPORTED, "graves" },
 		{ "config.json", "attention_type", "\"dynamic_convolution\"", SN_E_MODEL, "decoder.attention." },
-		{ "config.json", "attention_norm", "\"none\"", SN_E_MODEL, "none" }, { "config.json", "prenet_type", "\"bn\"", SN_E_MODEL, "batch_normalization" },
-		{ "config.json", "use_speaker_embedding", "true", SN_E_MODEL, "speaker" }, { "config.json", "use_gst", "true", SN_E_MODEL, "style" },
-		{ "config.json", "use_capacitron_vae", "true", SN_E_UNSUPPORTED, "capacitron" }, { "config.json", "use_gst", "3", SN_E_MODEL, "use_gst" },
-		{ "config.json", "transition_agent", "\"yes\"", SN_E_MODEL, "transition_agent" }, { "config.json", "audio", "[]", SN_E_MODEL, "audio" },
+		{ "config.json", "attention_norm", "\"none\"", SN_E_MODEL, "none" },
+		{ "config.json", "prenet_type", "\"bn\"", SN_E_MODEL, "batch_normalization" },
+		{ "config.json", "use_speaker_embedding", "true", SN_E_MODEL, "speaker" },
+		{ "config.json", "use_gst", "true", SN_E_MODEL, "style" },
+		{ "config.json", "use_capacitron_vae", "true", SN_E_UNSUPPORTED, "capacitron" },
+		{ "config.json", "use_gst", "3", SN_E_MODEL, "use_gst" },
+		{ "config.json", "transition_agent", "\"yes\"", SN_E_MODEL, "transition_agent" },
+		{ "config.json", "audio", "[]", SN_E_MODEL, "audio" },
 		{ "config.json", "num_chars", "66", SN_E_MODEL, "66" },
-		{ "hparams.json", "n_mel_channels", "80", SN_E_MODEL, "80" }, { "hparams.json", "decoder_rnn_dim", "1024", SN_E_MODEL, "1024" },
-		{ "hparams.json", "gate_threshold", "2", SN_E_MODEL, "gate_threshold" }, { "hparams.json", "hop_length", "0", SN_E_MODEL, "hop_length" },
+		{ "hparams.json", "n_mel_channels", "80", SN_E_MODEL, "80" },
+		{ "hparams.json", "decoder_rnn_dim", "1024", SN_E_MODEL, "1024" },
+		{ "hparams.json", "gate_threshold", "2", SN_E_MODEL, "gate_threshold" },
+		{ "hparams.json", "hop_length", "0", SN_E_MODEL, "hop_length" },
 		{ "hparams.json", "symbols", "[1]", SN_E_MODEL, "symbols" }, { "hparams.json", "symbols", "{}", SN_E_MODEL, "symbols" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -616,8 +630,14 @@ static void a_configuration_that_contradicts_is_refused(void **state) {
 		assert_non_null(strstr(err, cases[i].says));
 	}
 	char err[SN_ERRLEN] = "";
-	assert_int_equal(open_changed("tacotron2-coqui", "config.json", "attention_norm", NULL, err), SN_OK); /* its default is that of the fixture */
+	/* its default is that of the fixture */
+	assert_int_equal(open_changed("tacotron2-coqui", "config.json", "attention_norm", NULL, err), SN_OK);
 	assert_int_equal(open_changed("tacotron2-nvidia", "hparams.json", "n_mel_channels", NULL, err), SN_OK);
+	/* a style takes one of the columns that the table of speakers has */
+	static const char styled[] = "{\"speaker_embedding_dim\":4,\"use_gst\":true,\"gst\":{\"gst_embedding_dim\":1}}";
+	assert_int_equal(open_changed("tacotron2-coqui-dynamic", "config.json", "*", styled, err), SN_E_MODEL);
+	assert_non_null(strstr(err, "holds 5 columns"));
+	assert_int_equal(open_changed("tacotron2-coqui-dynamic", "config.json", "use_speaker_embedding", "false", err), SN_E_MODEL);
 }
 
 static void another_model_is_not_taken_for_one(void **state) {

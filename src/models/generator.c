@@ -147,7 +147,10 @@ int sn_generator_open(sn_generator **out, const sn_generator_shape *shape, sn_ge
 
 void sn_generator_close(sn_generator **generator) {
 	if (!*generator) return;
-	for (int i = 0; i < (*generator)->stages; i++) nn_exec_free(&(*generator)->stage[i].exec);
+	for (int i = 0; i < (*generator)->stages; i++) {
+		nn_exec_profile((*generator)->stage[i].exec);
+		nn_exec_free(&(*generator)->stage[i].exec);
+	}
 	free(*generator);
 	*generator = NULL;
 }

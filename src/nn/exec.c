@@ -34,7 +34,7 @@ int nn_exec_new(nn_exec **out, nn_plan *plan, nn_pool *pool, char *err) {
 	e->scratch_stride = (plan->local + plan->scratch + 8191) / 4096 * 4096;
 	e->rows = calloc((size_t)plan->values + 1, sizeof *e->rows);
 	e->state = calloc((size_t)plan->values + 1, sizeof *e->state);
-	e->seconds = getenv("SONANT_PROFILE") ? calloc((size_t)plan->regions + 1, sizeof *e->seconds) : NULL;
+	e->seconds = getenv("SONANT_PROFILE") ? calloc(2 * ((size_t)plan->regions + 1), sizeof *e->seconds) : NULL;
 	int result = e->rows && e->state ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory to run plan %s", plan->name);
 	e->arena_size = plan->arena;
 	e->scratch_size = e->scratch_stride * (size_t)e->threads;
@@ -330,8 +330,11 @@ static void run_region(nn_exec *e, int index) {
 		run_by_columns(e, region, rows);
 	else
 		run_by_rows(e, region, rows);
-	if (e->seconds)
-		e->seconds[index] += sn_now() - start;
+	if (!e->seconds)
+		return;
+	e->seconds[2 * index] += sn_now() - start;
+	for (int i = region->first; i < region->first + region->count; i++)
+		e->seconds[2 * index + 1] += e->plan->step[i].flops_per_row * (double)e->rows[e->plan->step[i].out];
 }
 
 static void update_rows(nn_exec *e) {
@@ -431,12 +434,10 @@ void nn_exec_profile(nn_exec *e) {
 	for (int i = 0; e && e->seconds && i < e->plan->regions; i++) {
 		const nn_region *region = e->plan->region + i;
 		const nn_step *s = e->plan->step + region->first;
-		double flops = 0;
-		for (int k = 0; k < region->count; k++)
-			flops += s[k].flops_per_row * (double)e->rows[s[k].out];
+		const double seconds = e->seconds[2 * i], flops = e->seconds[2 * i + 1];
 		sn_log(SN_LOG_INFO, "%s region %d: %d steps from %s (n %lld k %lld taps %d), rows %lld, %.3f ms, %.1f Gflop/s", e->plan->name, i,
 		       region->count, kind_names[s->kind], (long long)s->n, (long long)s->k, s->taps, (long long)e->rows[s->out],
-		       e->seconds[i] * 1e3, flops / (e->seconds[i] + 1e-12) * 1e-9);
-		e->seconds[i] = 0;
+		       seconds * 1e3, flops / (seconds + 1e-12) * 1e-9);
+		e->seconds[2 * i] = e->seconds[2 * i + 1] = 0;
 	}
 }

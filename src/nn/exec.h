@@ -18,7 +18,7 @@ struct nn_exec {
 	int stale;             /* symbols changed since rows were computed */
 	int next;              /* region to run next */
 	double flops;          /* of a run at the present symbols */
-	double *seconds;       /* per region, when profiling */
+	double *seconds;       /* per region, when profiling: seconds, and floating-point operations in them */
 };
 
 /* One worker's share of a step: rows [r0, r1) and, for products, columns [n0, n1); attention: heads [n0, n1).

@@ -70,24 +70,11 @@ static void free_names(char **names, int count) {
 	free(names);
 }
 
-/* The one tensor of a file that has as many values as an embedding. */
 static int read_embedding(const char *path, int width, float *out, char *err) {
-	sn_weights *file = NULL;
-	int code = sn_weights_open(&file, path, err);
-	if (code != SN_OK) return code;
-	const sn_weight *const t = sn_weights_count(file) == 1 ? sn_weights_at(file, 0) : NULL;
-	int64_t count = t ? 1 : 0;
-	for (int i = 0; t && i < t->rank; i++) count *= t->dims[i];
-	if (!t)
-		code = sn_fail(err, SN_E_ARGUMENT, "%s holds %zu arrays; a voice is one array of %d values", path, sn_weights_count(file), width);
-	else if (t->dtype > SN_F64)
-		code = sn_fail(err, SN_E_ARGUMENT, "%s holds %s; a voice's embedding is floating-point", path, sn_dtype_name(t->dtype));
-	else if (count != width)
-		code = sn_fail(err, SN_E_ARGUMENT, "%s holds %lld values; the model takes embeddings of %d", path, (long long)count, width);
-	else sn_weight_floats(t, 0, width, out);
-	sn_weights_close(&file);
-	for (int i = 0; code == SN_OK && i < width; i++)
-		if (!isfinite(out[i])) code = sn_fail(err, SN_E_ARGUMENT, "%s: value %d is not a number", path, i);
+	sn_voice voice = { .speaker = -1 };
+	const int code = sn_voice_read(&voice, path, width, err);
+	if (code == SN_OK) memcpy(out, voice.embedding, (size_t)width * sizeof *out);
+	sn_voice_clear(&voice);
 	return code;
 }
 
@@ -137,11 +124,9 @@ static int load_default_voice(synth *m, char *err) {
 		return read_embedding(path, width, m->speaker, err);
 	const int count = list_voices(m->dir, &names, err);
 	if (count < 0) return count;
-	int found = 0;
-	for (int i = 0; i < count && !found; i++)
+	for (int i = 0, found = 0; i < count && !found; i++)
 		found = snprintf(path, sizeof path, "%s/%s.npy", m->dir, names[i]) < (int)sizeof path &&
 		        read_embedding(path, width, m->speaker, NULL) == SN_OK;
-	if (!found) memset(m->speaker, 0, (size_t)width * sizeof *m->speaker);
 	free_names(names, count);
 	return SN_OK;
 }

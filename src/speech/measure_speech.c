@@ -68,7 +68,7 @@ static int time_spectrogram(job *j, double *seconds) {
 static void fill_mel(float *mel, int frames, int mels) {
 	for (int i = 0; i < frames; i++)
 		for (int k = 0; k < mels; k++)
-			mel[i * mels + k] = 2 * sinf(0.1f * (float)i + 0.3f * (float)k) - 2;
+			mel[(size_t)i * (size_t)mels + (size_t)k] = 2 * sinf(0.1f * (float)i + 0.3f * (float)k) - 2;
 }
 
 static int time_vocoder(job *j, const sn_vocoder *vocoder, double *seconds) {

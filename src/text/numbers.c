@@ -331,7 +331,7 @@ static size_t read_decade(reader *r, const number *n) {
 	if (!is_year(r, n) || n->value % 10 || !word_at(r, end, "s"))
 		return 0;
 	spell_year(&r->s, r->out, (int)n->value);
-	if (!r->out->failed && r->out->data[r->out->size - 1] == 'y') {
+	if (!r->out->failed && r->out->size && r->out->data[r->out->size - 1] == 'y') {
 		r->out->size--;
 		sn_buf_text(r->out, "ies");
 	} else {
@@ -484,7 +484,7 @@ static int read_text(reader *r, char *err) {
 			i = copy(r, i);
 			continue;
 		}
-		if (letter_before(r, i) && is_digit(r, i)) { /* "mp3": a space between */
+		if (letter_before(r, i) && is_digit(r, i) && !r->out->failed) { /* "mp3": a space between */
 			char *words = strdup(r->out->data + start);
 			r->out->size = start;
 			sn_buf_printf(r->out, " %s", words ? words : "");

@@ -106,7 +106,7 @@ int sn_spm_normalize(const sn_spm *spm, const char *text, size_t size, sn_buf *o
 		return SN_OK;
 	if (c->add_dummy_prefix && !c->whitespace_as_suffix)
 		add_escaped(spm, out, " ", 1);
-	for (int after_space = c->remove_extra_whitespaces; text < end;) {
+	for (int after_space = c->remove_extra_whitespaces; text < end && !out->failed;) {
 		step s = normal_step(spm, text, (size_t)(end - text));
 		for (; after_space && s.size && *s.text == ' '; s.size--)
 			s.text++;

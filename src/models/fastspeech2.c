@@ -128,8 +128,9 @@ static int open_text(model *m, const char *dir, char *err) {
 		return sn_fail(err, SN_E_MODEL, "%s: the text's alphabet has %d symbols; the weights have %lld", s->config, size, (long long)s->vocab);
 	if (s->coqui) {
 		const char *const spoken = sn_coqui_get_config(m->coqui)->phoneme_language;
-		const int english = !*spoken && strstr(sn_coqui_get_config(m->coqui)->cleaner, "english") != NULL;
-		snprintf(s->language, sizeof s->language, "%.*s", (int)strcspn(spoken, "-_"), english ? "en" : spoken);
+		const int english = strstr(sn_coqui_get_config(m->coqui)->cleaner, "english") != NULL;
+		if (*spoken) snprintf(s->language, sizeof s->language, "%.*s", (int)strcspn(spoken, "-_"), spoken);
+		else if (!*s->language && english) snprintf(s->language, sizeof s->language, "en");
 	}
 	return SN_OK;
 }

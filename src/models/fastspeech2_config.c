@@ -180,6 +180,8 @@ static int parse_coqui(fs2_settings *s, const json_t *root, char *err) {
 	if (s->mel.mels && s->mel.mels != s->mels)
 		return sn_fail(err, SN_E_MODEL, "%s: 'num_mels' is %d and 'out_channels' is %lld; they must be equal", f, s->mel.mels, (long long)s->mels);
 	s->mel.mels = (int)s->mels;
+	const char *const language = json_string_value(json_array_get(json_object_get(root, "languages"), 0));
+	if (language) snprintf(s->language, sizeof s->language, "%.*s", (int)strcspn(language, "-_"), language);
 	s->speakers = by_number; /* how many, the weights say */
 	if (!by_vector) s->embedding = 0;
 	if (by_vector && !s->embedding) return sn_fail(err, SN_E_MODEL, "%s: 'use_d_vector_file' without 'd_vector_dim'", f);

@@ -17,6 +17,7 @@
 #define NAMES_LISTED 8          /* in a message */
 #define SPOKEN_BYTES 65536      /* of one sentence, numbers read as words */
 #define FRAMES_A_SYMBOL 20      /* the reference's most */
+#define LEAST_BYTES 16          /* of a sentence; one of too many symbols is halved */
 #define NO_VOICE "no voice was given and none lies beside the model: spoken with an empty embedding"
 
 typedef struct synth {
@@ -169,6 +170,7 @@ static void fill_facts(synth *m) {
 	/* so that the most frames of a sentence fit the positions of the decoder, as long as it is sensible */
 	const int frames = c->max_steps * c->reduction / FRAMES_A_SYMBOL;
 	if (m->facts.max_bytes > frames && frames >= 64) m->facts.max_bytes = frames;
+	if (m->facts.max_bytes < LEAST_BYTES) m->facts.max_bytes = LEAST_BYTES;
 }
 
 static int load_all(synth *m, const sn_load_options *load, char *err) {

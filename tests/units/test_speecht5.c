@@ -391,6 +391,21 @@ static void text_becomes_symbols(void **state) {
 	nn_pool_close(&pool);
 }
 
+/* Sentences of less than 16 bytes cannot be cut; what is too long for the model is halved. */
+static void few_positions_still_speak(void **state) {
+	nn_pool *pool;
+	int missing;
+	json_t *const config = read_config();
+	json_object_set_new(config, "max_text_positions", json_integer(12));
+	save_config(config);
+	void *synth = open_class(&pool, folder);
+	assert_in_range(sn_synth_speecht5.facts(synth)->max_bytes, 16, 64);
+	assert_in_range(encode(synth, "no more than this", &missing).count, 2, 4);
+	sn_synth_speecht5.close(&synth);
+	nn_pool_close(&pool);
+	save_config(read_config());
+}
+
 static void save_npy(const char *name, int count, float first) {
 	char header[129];
 	FILE *const file = fopen(copy_path(name), "wb");
@@ -501,7 +516,8 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(a_seed_decides_the_dropout), cmocka_unit_test(utterances_side_by_side_are_those_alone),
 		cmocka_unit_test(lengths_follow_the_stop_rule_and_its_bounds),
 		cmocka_unit_test(what_cannot_be_spoken_is_refused), cmocka_unit_test(configurations_are_checked),
-		cmocka_unit_test(text_becomes_symbols), cmocka_unit_test(voices_are_files), cmocka_unit_test(without_a_voice_the_listener_is_told),
+		cmocka_unit_test(text_becomes_symbols), cmocka_unit_test(few_positions_still_speak), cmocka_unit_test(voices_are_files),
+		cmocka_unit_test(without_a_voice_the_listener_is_told),
 		cmocka_unit_test(a_voice_that_stands_still_is_cut), cmocka_unit_test(weights_that_are_no_numbers_end_the_utterance),
 	};
 	if (argc != 2 || !realpath(argv[1], absolute)) return 2;

@@ -425,7 +425,7 @@ static int fs2_start(void *held, const int32_t *ids, int count, const sn_synth_o
 	return code;
 }
 
-static void decode(stream *u) {
+static int decode(stream *u, char *err) {
 	model *const m = u->m;
 	const fs2_settings *const s = &m->settings;
 	nn_exec_set(m->decoder, "frames", u->frames);
@@ -435,13 +435,18 @@ static void decode(stream *u) {
 	u->rows = (int)(u->frames * s->reduction);
 	memcpy(u->mel, nn_exec_output(m->decoder, "mel", NULL), (size_t)(u->rows * s->mels) * sizeof *u->mel);
 	u->decoded = 1;
+	for (int64_t i = 0; i < u->rows * s->mels; i++)
+		if (!isfinite(u->mel[i]))
+			return sn_fail(err, SN_E_MODEL, "value %lld of the spectrogram is not a number: are the weights sound?", (long long)i);
+	return SN_OK;
 }
 
 static int fs2_next(void *held, int most, float *out, int *frames, int *extra, char *err) {
 	stream *const u = held;
 	const int64_t mels = u->m->settings.mels;
 	*frames = *extra = 0;
-	if (!u->decoded && u->frames) decode(u);
+	const int code = !u->decoded && u->frames ? decode(u, err) : SN_OK;
+	if (code != SN_OK) return code;
 	const int left = u->rows - u->position;
 	*frames = most < left ? most : left;
 	memcpy(out, u->mel + u->position * mels, (size_t)(*frames * mels) * sizeof *out);

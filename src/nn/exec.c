@@ -344,7 +344,7 @@ static void update_rows(nn_exec *e) {
 		int64_t rows = 1;
 		for (int a = 0; a + 1 < p->value[i].rank; a++)
 			rows *= nn_dim_value(p->graph, p->value[i].dims[a], e->symbol);
-		e->rows[i] = rows;
+		e->rows[i] = rows > 0 ? rows : 0; /* extents of the moment may leave nothing of a trimmed tensor */
 	}
 	for (int i = 0; i < p->steps; i++)
 		e->flops += p->step[i].flops_per_row * (double)e->rows[p->step[i].out];

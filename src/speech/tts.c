@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define SENTENCE_BYTES 600 /* a longer sentence is cut: about 40 s at the usual speed */
+#define SENTENCE_LEAST 16  /* below that sentences are not cut */
 
 static int make_buffers(sn_tts *tts, char *err) {
 	sn_buf_init(&tts->text, SN_TTS_MAX_TEXT + 1);
@@ -82,7 +83,8 @@ static int speak_span(sn_tts *tts, const char *text, size_t size, char *err) {
 static size_t most_bytes(const sn_tts *tts) {
 	const int advice = tts->model->facts->max_bytes;
 	const float most = advice && advice < SENTENCE_BYTES ? (float)advice : SENTENCE_BYTES;
-	return (size_t)(most * (tts->options.speed < 1 ? tts->options.speed : 1));
+	const size_t bytes = (size_t)(most * (tts->options.speed < 1 ? tts->options.speed : 1));
+	return bytes < SENTENCE_LEAST ? SENTENCE_LEAST : bytes;
 }
 
 /* Cuts the text into sentences and queues all that are complete; at the end the last one, too. */

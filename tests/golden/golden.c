@@ -384,6 +384,8 @@ int main(int argc, char **argv) {
 		return 1;
 	}
 	for (int i = first; i < argc; i++) {
+		for (size_t end = strlen(argv[i]); end > 1 && argv[i][end - 1] == '/'; end--)
+			argv[i][end - 1] = 0; /* names beside a fixture are made of its own */
 		int verdict = check_fixture(argv[i], model, pool);
 		worst = verdict > worst ? verdict : worst;
 	}

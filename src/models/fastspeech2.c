@@ -183,6 +183,8 @@ static void fs2_close(void **held) {
 	model *const m = *held;
 	*held = NULL;
 	if (!m) return;
+	nn_exec_profile(m->text);
+	nn_exec_profile(m->decoder);
 	nn_exec_free(&m->text);
 	nn_exec_free(&m->decoder);
 	nn_pack_close(&m->pack);

@@ -5,7 +5,7 @@
 
 /* The first chunk is short so that it is ready soon, shorter where a spectrogram comes before it; each one after it is twice as long. */
 #define FIRST_FRAMES 32
-#define FIRST_VOCODER_FRAMES 16
+#define FIRST_VOCODER_FRAMES 8
 #define VOCODER_FRAMES 64 /* most of one step of a vocoder: some tens of milliseconds of work */
 
 struct sn_chain {

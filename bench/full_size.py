@@ -101,6 +101,7 @@ def tacotron2(out):
 def waveglow(out):
     import torch
     from waveglow.glow import WaveGlow
+    torch.qr = torch.linalg.qr  # the reference calls the name that torch has dropped
     config = dict(n_mel_channels=80, n_flows=12, n_group=8, n_early_every=4, n_early_size=2,
                   WN_config=dict(n_layers=8, n_channels=256, kernel_size=3))
     model = WaveGlow(**config)
@@ -156,6 +157,7 @@ MODELS = {
     "bark-small": bark_small,
     "tacotron2": tacotron2,
     "waveglow": waveglow,
+    "tacotron2-hifigan": hifigan_jik876,  # beside Tacotron2 under that name it is its vocoder
     "hifigan-coqui": hifigan_coqui,
     "hifigan-jik876": hifigan_jik876,
     "melgan-coqui": melgan_coqui,

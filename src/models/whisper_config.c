@@ -1,5 +1,6 @@
 #include "models/whisper_internal.h"
 
+#include "audio/mel.h"
 #include "base/json.h"
 
 #include <stdio.h>
@@ -277,6 +278,29 @@ static int read_ids(sn_whisper_config *c, const json_t *config, const json_t *ge
 	return SN_OK;
 }
 
+/* Log-mel features are computed as for every published Whisper; a checkpoint that asks for others would hear them wrong. */
+static int check_features(const sn_whisper_config *c, const char *dir, char *err) {
+	char file[MAX_PATH_TEXT];
+	json_t *features = NULL;
+	snprintf(file, sizeof file, "%s/preprocessor_config.json", dir);
+	int result = sn_json_file(&features, file, err);
+	if (result != SN_OK)
+		return result == SN_E_NOT_FOUND ? SN_OK : result; /* optional */
+	const struct { const char *key; int64_t right; } wanted[] = {
+		{ "sampling_rate", SN_MEL_RATE }, { "hop_length", SN_MEL_HOP }, { "n_fft", SN_MEL_FFT }, { "feature_size", c->mels },
+		{ "n_samples", 2 * (int64_t)c->source_positions * SN_MEL_HOP }, { "nb_max_frames", 2 * (int64_t)c->source_positions },
+	};
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted && result == SN_OK; i++) {
+		int64_t found = wanted[i].right;
+		result = sn_json_int(features, wanted[i].key, 1, INT32_MAX, &found, file, err);
+		if (result == SN_OK && found != wanted[i].right)
+			result = sn_fail(err, SN_E_MODEL, "%s: '%s' is %lld; this model's features are computed with %lld", file, wanted[i].key,
+			                 (long long)found, (long long)wanted[i].right);
+	}
+	json_decref(features);
+	return result;
+}
+
 int whisper_config_read(sn_whisper_config *c, nn_act *act, const char *dir, const sn_weights *weights, const sn_bpe *bpe, char *err) {
 	char file[MAX_PATH_TEXT], generation_file[MAX_PATH_TEXT];
 	json_t *config = NULL, *generation = NULL;
@@ -294,6 +318,8 @@ int whisper_config_read(sn_whisper_config *c, nn_act *act, const char *dir, cons
 		result = ct2 ? read_sizes_ct2(c, act, weights, err) : read_sizes_hf(c, act, config, file, err);
 	if (result == SN_OK)
 		result = check_sizes(c, weights, err);
+	if (result == SN_OK)
+		result = check_features(c, dir, err);
 	if (result == SN_OK)
 		result = read_ids(c, config, generation, bpe, ct2, dir, generation ? generation_file : file, err);
 	json_decref(generation);

@@ -162,6 +162,12 @@ static void unusable_values_are_named(void **state) {
 	change("config.json", "model_type", json_string("vits"));
 	assert_refused("model_type", "vits");
 	fresh_copy();
+	change("preprocessor_config.json", "hop_length", json_integer(80));
+	assert_refused("hop_length", "80");
+	fresh_copy();
+	change("preprocessor_config.json", "n_samples", json_integer(240000));
+	assert_refused("n_samples", "480000");
+	fresh_copy();
 	change("config.json", "activation_function", json_string("swiglu"));
 	assert_refused("activation_function", "swiglu");
 	fresh_copy();

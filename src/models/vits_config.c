@@ -108,6 +108,33 @@ static int parse_dilations(vits_settings *s, const json_t *root, const char *key
 	return SN_OK;
 }
 
+static int parse_stated(vits_stated *t, const json_t *root, const char *file, char *err) {
+	*t = (vits_stated){ .layers = 6, .vocab = 38, .hidden = 192, .window = 4, .feed_forward = 768, .text_kernel = 3, .flow_size = 192, .speakers = 1,
+	                    .decoder_width = 512, .flows = 4, .flow_layers = 4, .flow_kernel = 5, .stochastic = 1, .bias = 1, .filter = 256,
+	                    .duration_kernel = 3, .duration_flows = 4, .bins = 10, .separable_layers = 3, .separable_channels = 2, .kernel_count = 3,
+	                    .up_count = 4, .kernels = { 3, 7, 11 }, .up_kernels = { 16, 16, 4, 4 } };
+	const struct { const char *key; int *value, least, most; } sizes[] = {
+		{ "num_hidden_layers", &t->layers, 1, VITS_MAX_LAYERS }, { "vocab_size", &t->vocab, 1, 1 << 20 }, { "hidden_size", &t->hidden, 1, VITS_MAX_WIDTH },
+		{ "window_size", &t->window, 0, VITS_MAX_WIDTH }, { "ffn_dim", &t->feed_forward, 1, VITS_MAX_WIDTH },
+		{ "ffn_kernel_size", &t->text_kernel, 1, VITS_MAX_WIDTH }, { "flow_size", &t->flow_size, 1, VITS_MAX_WIDTH },
+		{ "num_speakers", &t->speakers, 0, SN_VITS_MAX_SPEAKERS }, { "speaker_embedding_size", &t->speaker_width, 0, VITS_MAX_WIDTH },
+		{ "upsample_initial_channel", &t->decoder_width, 1, VITS_MAX_WIDTH }, { "prior_encoder_num_flows", &t->flows, 1, VITS_MAX_FLOWS },
+		{ "prior_encoder_num_wavenet_layers", &t->flow_layers, 1, VITS_MAX_WAVENET }, { "wavenet_kernel_size", &t->flow_kernel, 1, VITS_MAX_WIDTH },
+		{ "duration_predictor_filter_channels", &t->filter, 1, VITS_MAX_WIDTH },
+		{ "duration_predictor_kernel_size", &t->duration_kernel, 1, VITS_MAX_WIDTH }, { "duration_predictor_num_flows", &t->duration_flows, 1, 64 },
+		{ "duration_predictor_flow_bins", &t->bins, 1, 1024 }, { "depth_separable_num_layers", &t->separable_layers, 1, VITS_MAX_DEPTH },
+		{ "depth_separable_channels", &t->separable_channels, 2, 2 },
+	};
+	int code = SN_OK;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes && code == SN_OK; i++)
+		code = read_int(root, sizes[i].key, sizes[i].least, sizes[i].most, sizes[i].value, file, err);
+	if (code == SN_OK) code = sn_json_bool(root, "use_stochastic_duration_prediction", &t->stochastic, file, err);
+	if (code == SN_OK) code = sn_json_bool(root, "use_bias", &t->bias, file, err);
+	if (code == SN_OK) code = sn_json_ints(root, "resblock_kernel_sizes", 1, 256, t->kernels, VITS_MAX_KERNELS, &t->kernel_count, file, err);
+	if (code == SN_OK) code = sn_json_ints(root, "upsample_kernel_sizes", 1, 256, t->up_kernels, VITS_MAX_STAGES, &t->up_count, file, err);
+	return code;
+}
+
 static int parse_hugging_face(vits_settings *s, const json_t *root, const char *file, char *err) {
 	sn_vits_config *const c = &s->public;
 	char act[32] = "relu";
@@ -125,6 +152,7 @@ static int parse_hugging_face(vits_settings *s, const json_t *root, const char *
 	if (code == SN_OK) code = read_text(root, "hidden_act", act, sizeof act, file, err);
 	if (code == SN_OK) code = sn_json_ints(root, "upsample_rates", 1, 32, s->rates, VITS_MAX_STAGES, &s->stages, file, err);
 	if (code == SN_OK) code = parse_dilations(s, root, "resblock_dilation_sizes", file, err);
+	if (code == SN_OK) code = parse_stated(&s->stated, root, file, err);
 	if (code != SN_OK) return code;
 	if (s->stages < 1) return sn_fail(err, SN_E_MODEL, "%s: 'upsample_rates' is missing", file);
 	c->length_scale = 1 / rate;

@@ -21,6 +21,15 @@ typedef struct vits_coqui {
 	int64_t kernels[VITS_MAX_KERNELS], up_kernels[VITS_MAX_STAGES];
 } vits_coqui;
 
+/* What a Hugging Face configuration states, else the reference's default, and the weights must agree with; 0 layers: not that layout. */
+typedef struct vits_stated {
+	int layers, vocab, hidden, window, feed_forward, text_kernel, flow_size, speakers, speaker_width, decoder_width;
+	int flows, flow_layers, flow_kernel, stochastic, bias;
+	int filter, duration_kernel, duration_flows, bins, separable_layers, separable_channels;
+	int kernel_count, up_count;
+	int64_t kernels[VITS_MAX_KERNELS], up_kernels[VITS_MAX_STAGES];
+} vits_stated;
+
 /* What the JSON files say beyond sn_vits_config; a Piper voice says none of it, so those are the reference's constants. */
 typedef struct vits_settings {
 	sn_vits_config public;
@@ -33,6 +42,7 @@ typedef struct vits_settings {
 	double stretch;                 /* latent frames are resampled to so many times as many before the decoder; 1: not */
 	int most_frames;                /* the decoder takes no more; 0: all */
 	vits_coqui coqui;
+	vits_stated stated;
 	int wavenet_dilation;           /* layer i of a coupling has dilation wavenet_dilation^i */
 	int stages, kernels;
 	int64_t rates[VITS_MAX_STAGES];

@@ -540,6 +540,56 @@ static void set_hop(binder *b, vits_settings *s) {
 	s->public.hop = (int)hop;
 }
 
+/* The stochastic predictor's layers are as wide as the encoder; one of its flows stays unused. */
+static void check_durations(binder *b) {
+	const vits_stated *const t = &b->s->stated;
+	vits_weights *const w = b->w;
+	agree(b, "use_stochastic_duration_prediction", t->stochastic, w->stochastic);
+	if (b->code != SN_OK) return;
+	if (!w->stochastic) {
+		agree(b, "duration_predictor_filter_channels", t->filter, w->duration.conv1.out);
+		agree(b, "duration_predictor_kernel_size", t->duration_kernel, w->duration.conv1.kernel);
+		return;
+	}
+	agree(b, "depth_separable_num_layers", t->separable_layers, w->duration.separable.depth);
+	agree(b, "duration_predictor_kernel_size", t->duration_kernel, w->duration.separable.dilated[0].kernel);
+	agree(b, "duration_predictor_num_flows", t->duration_flows, w->spline_count + 1);
+	agree(b, "duration_predictor_flow_bins", t->bins, (w->duration.splines[0].proj.out + 1) / 3);
+}
+
+/* A configuration with other sizes than its weights' is of another model. */
+static void check_stated(binder *b) {
+	const vits_stated *const t = &b->s->stated;
+	vits_weights *const w = b->w;
+	if (b->code != SN_OK) return;
+	agree(b, "vocab_size", t->vocab, w->embedding->dims[0]);
+	agree(b, "hidden_size", t->hidden, w->embedding->dims[1]);
+	agree(b, "flow_size", t->flow_size, 2 * w->half);
+	agree(b, "num_hidden_layers", t->layers, w->layer_count);
+	agree(b, "window_size", t->window, w->layers[0].rel_k ? w->window : 0);
+	agree(b, "use_bias", t->bias, w->layers[0].q.bias != NULL);
+	for (int i = 0; i < w->layer_count; i++) {
+		agree(b, "ffn_dim", t->feed_forward, w->layers[i].ffn1.out);
+		agree(b, "ffn_kernel_size", t->text_kernel, w->layers[i].ffn1.kernel);
+	}
+	agree(b, "num_speakers", t->speakers > 1 ? t->speakers : 1, w->speakers ? w->speakers->dims[0] : 1);
+	if (t->speakers > 1) agree(b, "speaker_embedding_size", t->speaker_width, w->speaker_width);
+	check_durations(b);
+	agree(b, "prior_encoder_num_flows", t->flows, w->flow_count);
+	for (int i = 0; i < w->flow_count; i++) {
+		agree(b, "prior_encoder_num_wavenet_layers", t->flow_layers, w->flows[i].depth);
+		agree(b, "wavenet_kernel_size", t->flow_kernel, w->flows[i].in[0].kernel);
+	}
+	agree(b, "upsample_initial_channel", t->decoder_width, w->conv_pre.out);
+	agree(b, "upsample_kernel_sizes", t->up_count, w->stage_count);
+	agree(b, "resblock_kernel_sizes", t->kernel_count, w->kernel_count);
+	for (int i = 0; b->code == SN_OK && i < w->stage_count; i++) {
+		agree(b, "upsample_kernel_sizes", t->up_kernels[i], w->stages[i].up.kernel);
+		for (int j = 0; j < w->kernel_count; j++)
+			agree(b, "resblock_kernel_sizes", t->kernels[j], w->stages[i].blocks[j].first[0].kernel);
+	}
+}
+
 int vits_weights_bind(vits_weights *w, vits_settings *s, const sn_weights *file, char *err) {
 	binder b = { .w = w, .s = s, .file = file, .piper = s->public.piper, .coqui = s->public.coqui, .err = err };
 	b.text = b.piper ? "enc_p" : "text_encoder";
@@ -559,6 +609,7 @@ int vits_weights_bind(vits_weights *w, vits_settings *s, const sn_weights *file,
 	bind_decoder(&b);
 	free(b.convs);
 	if (b.coqui) check_coqui(&b);
+	else if (s->stated.layers) check_stated(&b);
 	set_hop(&b, s);
 	if (b.code != SN_OK) return b.code;
 	s->public.vocab = (int)w->embedding->dims[0];

@@ -418,6 +418,23 @@ static void damaged_checkpoints_are_refused_by_name(void **state) {
 	expect_refusal(NULL, NULL, "[32,16,1]", "[16,32,1]", SN_E_MODEL, "[16, 32, 1]");
 }
 
+/* Also where a key is missing and the reference's default is another size. */
+static void configurations_of_other_sizes_are_refused(void **state) {
+	static const char *const keys[] = { "num_hidden_layers", "vocab_size", "hidden_size", "ffn_dim", "flow_size", "prior_encoder_num_flows",
+	                                    "prior_encoder_num_wavenet_layers", "upsample_initial_channel", "upsample_kernel_sizes",
+	                                    "resblock_kernel_sizes" };
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		char key[64], other[64];
+		snprintf(key, sizeof key, "\"%s\"", keys[i]);
+		snprintf(other, sizeof other, "\"_%s\"", keys[i] + 1); /* of the same length */
+		expect_refusal(key, other, NULL, NULL, SN_E_MODEL, keys[i]);
+	}
+	expect_refusal("\"window_size\": 4", "\"window_size\": 5", NULL, NULL, SN_E_MODEL, "'window_size' is 5; the weights have 4");
+	expect_refusal("\"wavenet_kernel_size\": 5", "\"wavenet_kernel_size\": 7", NULL, NULL, SN_E_MODEL, "wavenet_kernel_size");
+	expect_refusal("\"use_stochastic_duration_prediction\": true", "\"use_stochastic_duration_prediction\":false", NULL, NULL, SN_E_MODEL,
+	               "use_stochastic_duration_prediction");
+}
+
 static void what_is_no_voice_is_refused(void **state) {
 	char err[SN_ERRLEN] = "", path[PATH_MAX];
 	voice v;
@@ -453,7 +470,7 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(given_noise_must_fit),
 		cmocka_unit_test(the_class_speaks_as_the_model_does),
 		cmocka_unit_test(the_class_makes_ids_of_text),
-		cmocka_unit_test(damaged_checkpoints_are_refused_by_name),
+		cmocka_unit_test(damaged_checkpoints_are_refused_by_name), cmocka_unit_test(configurations_of_other_sizes_are_refused),
 		cmocka_unit_test(more_parts_than_are_run_are_refused),
 		cmocka_unit_test(a_convolution_reaches_as_far_as_it_is_dilated),
 		cmocka_unit_test(the_same_voice_of_several_is_chosen_for_all),

@@ -169,6 +169,13 @@ static int parse_coqui(fs2_settings *s, const json_t *root, char *err) {
 	};
 	int code = READ(args, numbers, f, err);
 	for (size_t i = 0; i < sizeof flags / sizeof *flags && code == SN_OK; i++) code = sn_json_bool(args, flags[i].key, flags[i].out, f, err);
+	/* The keys beside model_args switch voices on as well, as the reference copies them. */
+	int more[2] = { 0, 0 };
+	if (code == SN_OK) code = sn_json_bool(root, "use_speaker_embedding", &more[0], f, err);
+	if (code == SN_OK) code = sn_json_bool(root, "use_d_vector_file", &more[1], f, err);
+	if (code == SN_OK && more[1] && !s->embedding) code = sn_json_int(root, "d_vector_dim", 0, FS2_MAX_WIDTH, &s->embedding, f, err);
+	by_number |= more[0];
+	by_vector |= more[1];
 	if (code == SN_OK) code = sn_json_double(args, "length_scale", 0.01, 100, &s->length_scale, f, err);
 	if (code == SN_OK) code = parse_transformer(&s->encoder, args, "encoder", f, err);
 	if (code == SN_OK) code = parse_transformer(&s->decoder, args, "decoder", f, err);

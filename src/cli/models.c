@@ -53,9 +53,12 @@ static int list(sn_engine *engine) {
 		if (o && is_json())
 			json_array_append(all, o);
 		json_decref(o);
+		char size[24] = "-"; /* of models without a list of files */
+		if (e->bytes)
+			snprintf(size, sizeof size, "%.1f", (double)e->bytes / 1e6);
 		if (!is_json())
-			printf("%-*s %-10s %-16s %-9s %8.1f  %-15s %s\n", width, e->name, tasks[e->task], e->architecture,
-			       e->installed ? "yes" : "no", (double)e->bytes / 1e6, e->licence, e->aliases);
+			printf("%-*s %-10s %-16s %-9s %8s  %-15s %s\n", width, e->name, tasks[e->task], e->architecture,
+			       e->installed ? "yes" : "no", size, e->licence, e->aliases);
 	}
 	sn_model_list_free(&models);
 	if (is_json())

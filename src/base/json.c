@@ -103,6 +103,20 @@ int sn_json_double(const json_t *object, const char *key, double least, double m
 	return SN_OK;
 }
 
+int sn_json_int32(const json_t *object, const char *key, int64_t least, int64_t most, int *out, const char *file, char *err) {
+	int64_t value = *out;
+	int result = sn_json_int(object, key, least, most, &value, file, err);
+	*out = (int)value;
+	return result;
+}
+
+int sn_json_float(const json_t *object, const char *key, double least, double most, float *out, const char *file, char *err) {
+	double value = *out;
+	int result = sn_json_double(object, key, least, most, &value, file, err);
+	*out = (float)value;
+	return result;
+}
+
 int sn_json_bool(const json_t *object, const char *key, int *out, const char *file, char *err) {
 	const json_t *value = present(object, key);
 	if (!value)

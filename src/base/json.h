@@ -19,6 +19,9 @@ int sn_json_text(json_t **out, const char *text, size_t size, const char *name, 
  * type or a number outside [least, most] is SN_E_MODEL with file, key, value and range. */
 int sn_json_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, const char *file, char *err);
 int sn_json_double(const json_t *object, const char *key, double least, double most, double *out, const char *file, char *err);
+/* The same for int and float. */
+int sn_json_int32(const json_t *object, const char *key, int64_t least, int64_t most, int *out, const char *file, char *err);
+int sn_json_float(const json_t *object, const char *key, double least, double most, float *out, const char *file, char *err);
 int sn_json_bool(const json_t *object, const char *key, int *out, const char *file, char *err);
 
 /* As sn_json_int for an array of integers of at most `max` elements; *count is left alone when the key is missing. */

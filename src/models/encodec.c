@@ -30,13 +30,6 @@ struct sn_encodec_stream {
 
 /* ---- the configuration ---- */
 
-static int read_int(const json_t *object, const char *key, int64_t least, int64_t most, int *out, const char *file, char *err) {
-	int64_t value = *out;
-	const int code = sn_json_int(object, key, least, most, &value, file, err);
-	*out = (int)value;
-	return code;
-}
-
 static int read_choice(const json_t *root, const char *key, const char *const *names, int count, int *choice, const char *file,
                        char *err) {
 	const json_t *const value = json_object_get(root, key);
@@ -107,20 +100,20 @@ static int read_config(encodec_config *c, const json_t *root, const char *file, 
 	                       .kernel = 7, .last_kernel = 7, .residual_kernel = 3, .growth = 2, .ratios = { 8, 5, 4, 2 }, .ratio_count = 4,
 	                       .codebook = 1024, .causal = 1, .trim_right = 1 };
 	int audio_channels = 1, norm = 0, pad = 2, codebook_dim;
-	int code = read_int(root, "sampling_rate", 1000, 384000, &c->sample_rate, file, err);
-	if (code == SN_OK) code = read_int(root, "audio_channels", 1, 64, &audio_channels, file, err);
-	if (code == SN_OK) code = read_int(root, "hidden_size", 1, ENCODEC_MAX_WIDTH, &c->width, file, err);
+	int code = sn_json_int32(root, "sampling_rate", 1000, 384000, &c->sample_rate, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "audio_channels", 1, 64, &audio_channels, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "hidden_size", 1, ENCODEC_MAX_WIDTH, &c->width, file, err);
 	codebook_dim = c->width;
-	if (code == SN_OK) code = read_int(root, "codebook_dim", 1, ENCODEC_MAX_WIDTH, &codebook_dim, file, err);
-	if (code == SN_OK) code = read_int(root, "codebook_size", 2, 1 << 20, &c->codebook, file, err);
-	if (code == SN_OK) code = read_int(root, "num_filters", 1, ENCODEC_MAX_WIDTH, &c->filters, file, err);
-	if (code == SN_OK) code = read_int(root, "num_residual_layers", 0, ENCODEC_MAX_RESIDUAL, &c->residual_layers, file, err);
-	if (code == SN_OK) code = read_int(root, "num_lstm_layers", 1, ENCODEC_MAX_LSTM, &c->lstm_layers, file, err);
-	if (code == SN_OK) code = read_int(root, "compress", 1, ENCODEC_MAX_WIDTH, &c->compress, file, err);
-	if (code == SN_OK) code = read_int(root, "kernel_size", 1, ENCODEC_MAX_KERNEL, &c->kernel, file, err);
-	if (code == SN_OK) code = read_int(root, "last_kernel_size", 1, ENCODEC_MAX_KERNEL, &c->last_kernel, file, err);
-	if (code == SN_OK) code = read_int(root, "residual_kernel_size", 1, ENCODEC_MAX_KERNEL, &c->residual_kernel, file, err);
-	if (code == SN_OK) code = read_int(root, "dilation_growth_rate", 1, 16, &c->growth, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "codebook_dim", 1, ENCODEC_MAX_WIDTH, &codebook_dim, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "codebook_size", 2, 1 << 20, &c->codebook, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "num_filters", 1, ENCODEC_MAX_WIDTH, &c->filters, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "num_residual_layers", 0, ENCODEC_MAX_RESIDUAL, &c->residual_layers, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "num_lstm_layers", 1, ENCODEC_MAX_LSTM, &c->lstm_layers, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "compress", 1, ENCODEC_MAX_WIDTH, &c->compress, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "kernel_size", 1, ENCODEC_MAX_KERNEL, &c->kernel, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "last_kernel_size", 1, ENCODEC_MAX_KERNEL, &c->last_kernel, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "residual_kernel_size", 1, ENCODEC_MAX_KERNEL, &c->residual_kernel, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "dilation_growth_rate", 1, 16, &c->growth, file, err);
 	if (code == SN_OK) code = sn_json_ints(root, "upsampling_ratios", 1, 64, c->ratios, ENCODEC_MAX_RATIOS, &c->ratio_count, file, err);
 	if (code == SN_OK) code = sn_json_bool(root, "use_causal_conv", &c->causal, file, err);
 	if (code == SN_OK) code = sn_json_bool(root, "use_conv_shortcut", &c->shortcut, file, err);

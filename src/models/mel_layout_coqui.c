@@ -2,20 +2,6 @@
 
 #include <string.h>
 
-static int read_int(const json_t *o, const char *key, int64_t most, int *out, const char *file, char *err) {
-	int64_t value = *out;
-	const int code = sn_json_int(o, key, 0, most, &value, file, err);
-	*out = (int)value;
-	return code;
-}
-
-static int read_float(const json_t *o, const char *key, double least, double most, float *out, const char *file, char *err) {
-	double value = *out;
-	const int code = sn_json_double(o, key, least, most, &value, file, err);
-	*out = (float)value;
-	return code;
-}
-
 int sn_mel_layout_coqui(sn_mel_layout *m, const json_t *config, const char *file, char *err) {
 	const json_t *const audio = json_object_get(config, "audio");
 	const char *const log = json_string_value(json_object_get(audio, "log_func"));
@@ -32,9 +18,9 @@ int sn_mel_layout_coqui(sn_mel_layout *m, const json_t *config, const char *file
 	};
 	int code = audio && !json_is_object(audio) ? sn_fail(err, SN_E_MODEL, "%s: 'audio' must be an object", file) : SN_OK;
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers && code == SN_OK; i++)
-		code = read_int(audio, numbers[i].key, numbers[i].most, numbers[i].out, file, err);
+		code = sn_json_int32(audio, numbers[i].key, 0, numbers[i].most, numbers[i].out, file, err);
 	for (size_t i = 0; i < sizeof fractions / sizeof *fractions && code == SN_OK; i++)
-		code = read_float(audio, fractions[i].key, fractions[i].least, fractions[i].most, fractions[i].out, file, err);
+		code = sn_json_float(audio, fractions[i].key, fractions[i].least, fractions[i].most, fractions[i].out, file, err);
 	if (code == SN_OK) code = sn_json_bool(audio, "signal_norm", &m->normalised, file, err);
 	if (code == SN_OK) code = sn_json_bool(audio, "symmetric_norm", &m->symmetric, file, err);
 	if (code != SN_OK) return code;

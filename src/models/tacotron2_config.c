@@ -69,20 +69,6 @@ static int read_sizes(taco_settings *s, const json_t *root, const number *list, 
 	return code;
 }
 
-static int read_int(const json_t *root, const char *key, int64_t least, int64_t most, int *out, const char *file, char *err) {
-	int64_t value = *out;
-	const int code = sn_json_int(root, key, least, most, &value, file, err);
-	*out = (int)value;
-	return code;
-}
-
-static int read_float(const json_t *root, const char *key, double least, double most, float *out, const char *file, char *err) {
-	double value = *out;
-	const int code = sn_json_double(root, key, least, most, &value, file, err);
-	*out = (float)value;
-	return code;
-}
-
 /* ---- NVIDIA: hparams.json, which few have ---- */
 
 /* "symbols": the names of the ids, where they are other than the table's first. */
@@ -117,12 +103,12 @@ static int parse_nvidia(taco_settings *s, const json_t *root, char *err) {
 	int code = read_sizes(s, root, sizes, sizeof sizes / sizeof *sizes, err);
 	if (code == SN_OK) code = sn_json_int(root, "max_decoder_steps", 1, 1 << 20, &s->max_steps, f, err);
 	if (code == SN_OK) code = sn_json_double(root, "gate_threshold", 0, 1, &s->threshold, f, err);
-	if (code == SN_OK) code = read_int(root, "sampling_rate", 1000, 384000, &m->sample_rate, f, err);
-	if (code == SN_OK) code = read_int(root, "filter_length", 1, 1 << 20, &m->fft, f, err);
-	if (code == SN_OK) code = read_int(root, "hop_length", 1, 1 << 20, &m->hop, f, err);
-	if (code == SN_OK) code = read_int(root, "win_length", 1, 1 << 20, &m->window, f, err);
-	if (code == SN_OK) code = read_float(root, "mel_fmin", 0, 192000, &m->low, f, err);
-	if (code == SN_OK) code = read_float(root, "mel_fmax", 0, 192000, &m->high, f, err);
+	if (code == SN_OK) code = sn_json_int32(root, "sampling_rate", 1000, 384000, &m->sample_rate, f, err);
+	if (code == SN_OK) code = sn_json_int32(root, "filter_length", 1, 1 << 20, &m->fft, f, err);
+	if (code == SN_OK) code = sn_json_int32(root, "hop_length", 1, 1 << 20, &m->hop, f, err);
+	if (code == SN_OK) code = sn_json_int32(root, "win_length", 1, 1 << 20, &m->window, f, err);
+	if (code == SN_OK) code = sn_json_float(root, "mel_fmin", 0, 192000, &m->low, f, err);
+	if (code == SN_OK) code = sn_json_float(root, "mel_fmax", 0, 192000, &m->high, f, err);
 	return code == SN_OK ? read_symbols(s, json_object_get(root, "symbols"), err) : code;
 }
 

@@ -54,28 +54,14 @@ static int read_text(const json_t *object, const char *key, char *out, size_t si
 	return SN_OK;
 }
 
-static int read_float(const json_t *object, const char *key, double least, double most, float *out, const char *file, char *err) {
-	double value = *out;
-	const int code = sn_json_double(object, key, least, most, &value, file, err);
-	*out = (float)value;
-	return code;
-}
-
-static int read_int(const json_t *object, const char *key, int64_t least, int64_t most, int *out, const char *file, char *err) {
-	int64_t value = *out;
-	const int code = sn_json_int(object, key, least, most, &value, file, err);
-	*out = (int)value;
-	return code;
-}
-
 static int parse_piper(vits_settings *s, const json_t *root, const char *file, char *err) {
 	sn_vits_config *const c = &s->public;
 	const json_t *const inference = json_object_get(root, "inference");
 	char type[32] = "espeak";
-	int code = read_int(json_object_get(root, "audio"), "sample_rate", 1000, 384000, &c->sample_rate, file, err);
-	if (code == SN_OK) code = read_float(inference, "noise_scale", 0, 10, &c->noise_scale, file, err);
-	if (code == SN_OK) code = read_float(inference, "noise_w", 0, 10, &c->noise_duration, file, err);
-	if (code == SN_OK) code = read_float(inference, "length_scale", 0.01, 100, &c->length_scale, file, err);
+	int code = sn_json_int32(json_object_get(root, "audio"), "sample_rate", 1000, 384000, &c->sample_rate, file, err);
+	if (code == SN_OK) code = sn_json_float(inference, "noise_scale", 0, 10, &c->noise_scale, file, err);
+	if (code == SN_OK) code = sn_json_float(inference, "noise_w", 0, 10, &c->noise_duration, file, err);
+	if (code == SN_OK) code = sn_json_float(inference, "length_scale", 0.01, 100, &c->length_scale, file, err);
 	if (code == SN_OK) code = read_text(json_object_get(root, "espeak"), "voice", c->espeak_voice, sizeof c->espeak_voice, file, err);
 	if (code == SN_OK) code = read_text(json_object_get(root, "language"), "code", c->language, sizeof c->language, file, err);
 	if (code == SN_OK) code = read_text(root, "phoneme_type", type, sizeof type, file, err);
@@ -127,7 +113,7 @@ static int parse_stated(vits_stated *t, const json_t *root, const char *file, ch
 	};
 	int code = SN_OK;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes && code == SN_OK; i++)
-		code = read_int(root, sizes[i].key, sizes[i].least, sizes[i].most, sizes[i].value, file, err);
+		code = sn_json_int32(root, sizes[i].key, sizes[i].least, sizes[i].most, sizes[i].value, file, err);
 	if (code == SN_OK) code = sn_json_bool(root, "use_stochastic_duration_prediction", &t->stochastic, file, err);
 	if (code == SN_OK) code = sn_json_bool(root, "use_bias", &t->bias, file, err);
 	if (code == SN_OK) code = sn_json_ints(root, "resblock_kernel_sizes", 1, 256, t->kernels, VITS_MAX_KERNELS, &t->kernel_count, file, err);
@@ -140,15 +126,15 @@ static int parse_hugging_face(vits_settings *s, const json_t *root, const char *
 	char act[32] = "relu";
 	float rate = 1;
 	c->sample_rate = 16000;
-	int code = read_int(root, "sampling_rate", 1000, 384000, &c->sample_rate, file, err);
-	if (code == SN_OK) code = read_int(root, "num_attention_heads", 1, 256, &s->heads, file, err);
-	if (code == SN_OK) code = read_int(root, "wavenet_dilation_rate", 1, 16, &s->wavenet_dilation, file, err);
-	if (code == SN_OK) code = read_float(root, "noise_scale", 0, 10, &c->noise_scale, file, err);
-	if (code == SN_OK) code = read_float(root, "noise_scale_duration", 0, 10, &c->noise_duration, file, err);
-	if (code == SN_OK) code = read_float(root, "speaking_rate", 0.01, 100, &rate, file, err);
-	if (code == SN_OK) code = read_float(root, "layer_norm_eps", 1e-12, 1, &s->norm_eps, file, err);
-	if (code == SN_OK) code = read_float(root, "leaky_relu_slope", 0, 1, &s->slope, file, err);
-	if (code == SN_OK) code = read_float(root, "duration_predictor_tail_bound", 1e-3, 1e3, &s->tail_bound, file, err);
+	int code = sn_json_int32(root, "sampling_rate", 1000, 384000, &c->sample_rate, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "num_attention_heads", 1, 256, &s->heads, file, err);
+	if (code == SN_OK) code = sn_json_int32(root, "wavenet_dilation_rate", 1, 16, &s->wavenet_dilation, file, err);
+	if (code == SN_OK) code = sn_json_float(root, "noise_scale", 0, 10, &c->noise_scale, file, err);
+	if (code == SN_OK) code = sn_json_float(root, "noise_scale_duration", 0, 10, &c->noise_duration, file, err);
+	if (code == SN_OK) code = sn_json_float(root, "speaking_rate", 0.01, 100, &rate, file, err);
+	if (code == SN_OK) code = sn_json_float(root, "layer_norm_eps", 1e-12, 1, &s->norm_eps, file, err);
+	if (code == SN_OK) code = sn_json_float(root, "leaky_relu_slope", 0, 1, &s->slope, file, err);
+	if (code == SN_OK) code = sn_json_float(root, "duration_predictor_tail_bound", 1e-3, 1e3, &s->tail_bound, file, err);
 	if (code == SN_OK) code = read_text(root, "hidden_act", act, sizeof act, file, err);
 	if (code == SN_OK) code = sn_json_ints(root, "upsample_rates", 1, 32, s->rates, VITS_MAX_STAGES, &s->stages, file, err);
 	if (code == SN_OK) code = parse_dilations(s, root, "resblock_dilation_sizes", file, err);
@@ -183,10 +169,10 @@ static int parse_conditions(vits_settings *s, const json_t *args, const char *fi
 	if (code == SN_OK) code = sn_json_bool(args, "use_d_vector_file", &vectors, file, err);
 	if (code == SN_OK) code = sn_json_bool(args, "use_language_embedding", &languages, file, err);
 	if (code == SN_OK) code = sn_json_bool(args, "condition_dp_on_speaker", &s->duration_voice, file, err);
-	if (code == SN_OK) code = read_int(args, "speaker_embedding_channels", 1, VITS_MAX_WIDTH, &width, file, err);
-	if (code == SN_OK) code = read_int(args, "d_vector_dim", 0, VITS_MAX_WIDTH, &vector_width, file, err);
+	if (code == SN_OK) code = sn_json_int32(args, "speaker_embedding_channels", 1, VITS_MAX_WIDTH, &width, file, err);
+	if (code == SN_OK) code = sn_json_int32(args, "d_vector_dim", 0, VITS_MAX_WIDTH, &vector_width, file, err);
 	s->language_width = 4;
-	if (code == SN_OK) code = read_int(args, "embedded_language_dim", 1, VITS_MAX_WIDTH, &s->language_width, file, err);
+	if (code == SN_OK) code = sn_json_int32(args, "embedded_language_dim", 1, VITS_MAX_WIDTH, &s->language_width, file, err);
 	if (code != SN_OK) return code;
 	if (vectors) s->use_speakers = 0; /* so the reference decides where both are set */
 	s->speaker_width = s->use_speakers ? width : vectors ? vector_width : 0;
@@ -202,9 +188,9 @@ static int parse_rates(vits_settings *s, const json_t *root, const json_t *args,
 	sn_vits_config *const c = &s->public;
 	int encoder_rate = 0, interpolate = 1;
 	s->coqui.hop = 256;
-	int code = read_int(audio, "sample_rate", 1000, 384000, &c->sample_rate, file, err);
-	if (code == SN_OK) code = read_int(audio, "hop_length", 1, VITS_MAX_HOP, &s->coqui.hop, file, err);
-	if (code == SN_OK) code = read_int(args, "encoder_sample_rate", 0, 384000, &encoder_rate, file, err);
+	int code = sn_json_int32(audio, "sample_rate", 1000, 384000, &c->sample_rate, file, err);
+	if (code == SN_OK) code = sn_json_int32(audio, "hop_length", 1, VITS_MAX_HOP, &s->coqui.hop, file, err);
+	if (code == SN_OK) code = sn_json_int32(args, "encoder_sample_rate", 0, 384000, &encoder_rate, file, err);
 	if (code == SN_OK) code = sn_json_bool(args, "interpolate_z", &interpolate, file, err);
 	if (code != SN_OK || !encoder_rate) return code;
 	const double factor = (double)c->sample_rate / encoder_rate;
@@ -231,7 +217,7 @@ static int parse_coqui_sizes(vits_settings *s, const json_t *args, const char *f
 		{ "max_inference_len", &s->most_frames, 1 << 30 },
 	};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		const int code = read_int(args, sizes[i].key, 1, sizes[i].most, sizes[i].value, file, err);
+		const int code = sn_json_int32(args, sizes[i].key, 1, sizes[i].most, sizes[i].value, file, err);
 		if (code != SN_OK) return code;
 	}
 	int code = read_type(args, &c->block_type, file, err);
@@ -264,9 +250,9 @@ static int parse_coqui(vits_settings *s, const json_t *root, const char *file, c
 	int code = parse_coqui_sizes(s, args, file, err);
 	if (code == SN_OK) code = parse_conditions(s, args, file, err);
 	if (code == SN_OK) code = parse_rates(s, root, args, file, err);
-	if (code == SN_OK) code = read_float(args, "inference_noise_scale", 0, 10, &c->noise_scale, file, err);
-	if (code == SN_OK) code = read_float(args, "inference_noise_scale_dp", 0, 10, &c->noise_duration, file, err);
-	return code == SN_OK ? read_float(args, "length_scale", 0.01, 100, &c->length_scale, file, err) : code;
+	if (code == SN_OK) code = sn_json_float(args, "inference_noise_scale", 0, 10, &c->noise_scale, file, err);
+	if (code == SN_OK) code = sn_json_float(args, "inference_noise_scale_dp", 0, 10, &c->noise_duration, file, err);
+	return code == SN_OK ? sn_json_float(args, "length_scale", 0.01, 100, &c->length_scale, file, err) : code;
 }
 
 /* Coqui's configurations say "model": "vits", Hugging Face's "model_type". Others count as Hugging Face's, whose reader refuses them. */

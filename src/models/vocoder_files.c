@@ -235,33 +235,18 @@ int vocoder_need_int(const json_t *object, const char *key, int64_t least, int64
 	return SN_OK;
 }
 
-static int read_int(const vocoder_files *f, const json_t *o, const char *key, int64_t most, int *out, char *err) {
-	int64_t value = *out;
-	const int code = sn_json_int(o, key, 0, most, &value, f->config, err);
-	*out = (int)value;
-	return code;
-}
-
-static int read_float(const vocoder_files *f, const json_t *o, const char *key, double least, double most, float *out,
-                      char *err) {
-	double value = *out;
-	const int code = sn_json_double(o, key, least, most, &value, f->config, err);
-	*out = (float)value;
-	return code;
-}
-
 /* The fields that every configuration has under some name (NULL: none). */
 typedef struct mel_keys { const char *rate, *mels, *fft, *hop, *window, *low, *high; } mel_keys;
 
 static int read_fields(const vocoder_files *f, const json_t *o, mel_keys k, sn_mel_layout *m, char *err) {
 	int code = SN_OK;
-	if (k.rate) code = read_int(f, o, k.rate, 384000, &m->sample_rate, err);
-	if (code == SN_OK && k.mels) code = read_int(f, o, k.mels, VOCODER_MAX_WIDTH, &m->mels, err);
-	if (code == SN_OK && k.fft) code = read_int(f, o, k.fft, 1 << 20, &m->fft, err);
-	if (code == SN_OK && k.hop) code = read_int(f, o, k.hop, 1 << 20, &m->hop, err);
-	if (code == SN_OK && k.window) code = read_int(f, o, k.window, 1 << 20, &m->window, err);
-	if (code == SN_OK && k.low) code = read_float(f, o, k.low, 0, 192000, &m->low, err);
-	if (code == SN_OK && k.high) code = read_float(f, o, k.high, 0, 192000, &m->high, err);
+	if (k.rate) code = sn_json_int32(o, k.rate, 0, 384000, &m->sample_rate, f->config, err);
+	if (code == SN_OK && k.mels) code = sn_json_int32(o, k.mels, 0, VOCODER_MAX_WIDTH, &m->mels, f->config, err);
+	if (code == SN_OK && k.fft) code = sn_json_int32(o, k.fft, 0, 1 << 20, &m->fft, f->config, err);
+	if (code == SN_OK && k.hop) code = sn_json_int32(o, k.hop, 0, 1 << 20, &m->hop, f->config, err);
+	if (code == SN_OK && k.window) code = sn_json_int32(o, k.window, 0, 1 << 20, &m->window, f->config, err);
+	if (code == SN_OK && k.low) code = sn_json_float(o, k.low, 0, 192000, &m->low, f->config, err);
+	if (code == SN_OK && k.high) code = sn_json_float(o, k.high, 0, 192000, &m->high, f->config, err);
 	return code;
 }
 

@@ -14,13 +14,6 @@
 #define MAX_STRIDE 100000
 #define CARD_BYTES 65536 /* of a model card that are looked at */
 
-static int read_int(const json_t *object, const char *key, int64_t least, int64_t most, int *out, const char *file, char *err) {
-	int64_t value = *out;
-	const int code = sn_json_int(object, key, least, most, &value, file, err);
-	*out = (int)value;
-	return code;
-}
-
 /* transformers' names. */
 static int read_activation(const json_t *config, const char *key, wav2vec2_act *out, const char *file, char *err) {
 	static const struct { const char *name; wav2vec2_act act; } known[] = {
@@ -93,7 +86,7 @@ static int read_sizes(wav2vec2_settings *s, const json_t *config, const char *fi
 		{ "adapter_stride", 1, 16, &s->adapter_stride }, { "output_hidden_size", 1, MAX_WIDTH, &s->adapter_width },
 	};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		const int code = read_int(config, sizes[i].key, sizes[i].least, sizes[i].most, sizes[i].out, file, err);
+		const int code = sn_json_int32(config, sizes[i].key, sizes[i].least, sizes[i].most, sizes[i].out, file, err);
 		if (code != SN_OK) return code;
 	}
 	if (!s->adapter_width) s->adapter_width = s->width;
@@ -146,8 +139,8 @@ static int read_preprocessor(wav2vec2_settings *s, const char *dir, char *err) {
 		const json_t *const object = i == 0 ? root : json_object_get(root, "feature_extractor");
 		int channels = 1;
 		if (code == SN_OK) code = sn_json_bool(object, "do_normalize", &s->normalise, file, err);
-		if (code == SN_OK) code = read_int(object, "sampling_rate", 1, 1000000, &s->sample_rate, file, err);
-		if (code == SN_OK) code = read_int(object, "feature_size", 1, 1000000, &channels, file, err);
+		if (code == SN_OK) code = sn_json_int32(object, "sampling_rate", 1, 1000000, &s->sample_rate, file, err);
+		if (code == SN_OK) code = sn_json_int32(object, "feature_size", 1, 1000000, &channels, file, err);
 		if (code == SN_OK && channels != 1)
 			code = sn_fail(err, SN_E_UNSUPPORTED, "%s: 'feature_size' is %d; samples have 1 value", file, channels);
 		if (code == SN_OK && s->sample_rate != 16000)

@@ -123,13 +123,17 @@ SN_API void sn_engine_describe(const sn_engine *engine, sn_engine_info *info);
 /* ---- models ---- */
 
 /* What a model is for. VOCODE and EMBED serve models that speak: a vocoder makes sound of their mel spectrograms, a speaker encoder
- * makes a voice of a clip; they can be loaded to be described. */
+ * makes a voice of a clip. DENOISE takes noise out of audio, SCORE rates it, PUNCTUATE puts marks and capitals into words. All can
+ * be loaded to be described. */
 typedef enum sn_task {
 	SN_TASK_TRANSCRIBE = 1,
 	SN_TASK_SPEAK = 2,
 	SN_TASK_VAD = 3,
 	SN_TASK_VOCODE = 4,
-	SN_TASK_EMBED = 5
+	SN_TASK_EMBED = 5,
+	SN_TASK_DENOISE = 6,
+	SN_TASK_SCORE = 7,
+	SN_TASK_PUNCTUATE = 8
 } sn_task;
 
 typedef struct sn_model_options {
@@ -157,7 +161,7 @@ typedef struct sn_model_info {
 	const char *path;
 	/* Transcribe: "whisper", "wav2vec2". Speak: "vits", "yourtts", "bark" (sound), "speecht5", "tacotron2", "fastspeech2" (mel
 	 * spectrograms, for a vocoder). Vocode: "hifigan", "melgan", "multiband-melgan", "waveglow", "griffin-lim". Embed:
-	 * "speaker-encoder", "xvector". Vad: "silero-vad". */
+	 * "speaker-encoder", "xvector". Vad: "silero-vad". Denoise: "deepfilternet". Score: "dnsmos". Punctuate: "bert". */
 	const char *architecture;
 	const char *precision;     /* "f32", "bf16", "int8" */
 	int task;                  /* sn_task */
@@ -239,9 +243,11 @@ typedef struct sn_segment {
 	int word_count;
 } sn_segment;
 
-/* Something that the caller should know: a stage skipped, retried or limited. */
+/* Something that the caller should know: a stage skipped, retried or limited, a guard that fired and what it did. */
 typedef struct sn_note {
-	const char *code;          /* "no_speech", "too_short", "truncated", "decoder_fallback", "language_uncertain", ... */
+	/* "no_speech", "too_short", "truncated", "decoder_fallback", "language_uncertain", "denoised", "retried", ...; guards:
+	 * "guard_repetition", "guard_silence", "guard_prompt", "guard_anomaly" */
+	const char *code;
 	const char *message;
 } sn_note;
 
@@ -249,6 +255,13 @@ typedef struct sn_note {
 typedef int (*sn_progress)(void *payload, double seconds, double total);
 /* Called for each finished segment, in order. */
 typedef void (*sn_segment_ready)(void *payload, const sn_segment *segment);
+
+typedef struct sn_vad_settings {               /* 0: the default in brackets; milliseconds below 0: none */
+	float threshold;           /* 0..1: probability from which on it is speech (0.5) */
+	int min_speech;            /* ms; shorter stretches are dropped (0) */
+	int min_silence;           /* ms; a shorter silence does not end a stretch of speech (160; live: 400) */
+	int pad;                   /* ms of silence kept on both sides (400) */
+} sn_vad_settings;
 
 typedef struct sn_stt_options {
 	const char *language;      /* code or English name; NULL or "auto": detect on the first window */
@@ -268,6 +281,21 @@ typedef struct sn_stt_options {
 	sn_progress progress;      /* one-call helpers only, as are the next two */
 	sn_segment_ready segment;
 	void *payload;             /* of both */
+	sn_switch denoise;         /* take noise out before anything else hears the audio; default: off */
+	sn_vad_settings vad_settings;
+	sn_switch guards;          /* against loops, text on silence, echoes of the prompt; default: on */
+	const char *hotwords;      /* words and phrases, separated by commas, that are made likelier where they fit the sound */
+	sn_switch punctuate;       /* models without punctuation: write it and capitals; default: on where the text lacks them */
+	const char *punctuation;   /* token classifier (SN_TASK_PUNCTUATE) for that; NULL: an installed one, else rules and pauses */
+	/* One-call helpers: when the transcript's confidence is below min_confidence (0..1; 0: never) the next of the listed models tries;
+	 * the most confident result is kept, `attempts` of the transcript names all. */
+	float min_confidence;
+	const char *const *retry_models;
+	int retry_model_count;     /* 0..SN_MAX_RETRIES */
+	/* A speaker is being listened to while speaking: PARTIAL and COMMIT events come as early as they can, and a pause of
+	 * vad_settings.min_silence ends an utterance. Needs vad; not for the one-call helpers. */
+	sn_switch live;
+	int partial_interval;      /* live: ms of new audio between PARTIAL events, 0: 320; below 0: none */
 	int64_t reserved[8];
 } sn_stt_options;
 
@@ -277,6 +305,8 @@ typedef struct sn_stt_options {
 #define SN_STT_MAX_QUEUE ((size_t)480000)      /* samples waiting beyond which a push waits */
 #define SN_STT_MAX_EVENTS 512                  /* events waiting to be pulled beyond which a session rests */
 #define SN_MAX_PROMPT ((size_t)4096)           /* bytes */
+#define SN_MAX_HOTWORDS ((size_t)4096)         /* bytes */
+#define SN_MAX_RETRIES 8
 
 /* Opens a session on a model that transcribes. The session holds a reference to the model.
  * Returns SN_OK, SN_E_ARGUMENT (an option out of range, unknown language or task), SN_E_UNSUPPORTED (the model cannot do it:
@@ -295,8 +325,10 @@ SN_API int sn_stt_finish(sn_stt *stt, char *err);
 
 typedef enum sn_event_kind {
 	SN_EVENT_LANGUAGE = 1, /* language and language_confidence are known */
-	SN_EVENT_SEGMENT,      /* a final segment */
-	SN_EVENT_NOTE
+	SN_EVENT_SEGMENT,      /* a final segment; live: an utterance, whose text is that of its COMMIT events joined */
+	SN_EVENT_NOTE,
+	SN_EVENT_PARTIAL,      /* live: what may follow the committed text; replaces the partial before */
+	SN_EVENT_COMMIT        /* live: more text of the utterance, which will not change any more */
 } sn_event_kind;
 
 typedef struct sn_event {
@@ -305,6 +337,9 @@ typedef struct sn_event {
 	float language_confidence; /* 0..1; 1 where the language was given */
 	sn_segment segment;    /* SEGMENT */
 	sn_note note;          /* NOTE */
+	const char *text;      /* PARTIAL and COMMIT: words begin with a space where the language uses them */
+	const sn_word *words;  /* COMMIT: of that text, where words are on */
+	int word_count;
 	double position;       /* seconds of audio that are done */
 } sn_event;
 
@@ -316,6 +351,13 @@ SN_API int sn_stt_pull(sn_stt *stt, sn_event *event, char *err);
 /* Ends the session within one step of the engine: a waiting push or pull returns SN_E_CANCELLED. From any thread. */
 SN_API void sn_stt_cancel(sn_stt *stt);
 SN_API void sn_stt_close(sn_stt **stt);
+
+/* A model that tried, see sn_stt_options.retry_models. */
+typedef struct sn_attempt {
+	const char *model, *dtype;
+	float confidence;          /* avg_confidence of its transcript */
+	int kept;                  /* its transcript is the one given */
+} sn_attempt;
 
 /* A whole transcription. */
 typedef struct sn_transcript {
@@ -331,6 +373,8 @@ typedef struct sn_transcript {
 	size_t segment_count;
 	sn_note *notes;            /* an empty text always has one that says why */
 	size_t note_count;
+	const sn_attempt *attempts; /* in the order of trying; one without retry models */
+	int attempt_count;
 } sn_transcript;
 
 /* Transcribes a file in any format that is read in process (wav, flac, ogg, opus, mp3) or that FFmpeg reads; path "-": standard
@@ -382,6 +426,14 @@ typedef struct sn_tts_options {
 	float pitch, energy;       /* factors 0.25..4 of what the model predicts; 0: 1 */
 	float temperature;         /* of sampled tokens, up to 2; 0: the model's own, below 0: the likeliest token always */
 	sn_switch dropout;         /* of prenets that draw it while speaking; default: as the reference does */
+	sn_switch normalise;       /* read numbers, dates, units, abbreviations, ... as words; default: on */
+	sn_switch ssml;            /* the text is SSML: one <speak> document; default: where it begins with "<speak" */
+	/* Text comes piece by piece as it is written (a language model's tokens): clauses are spoken as soon as they are whole. */
+	sn_switch stream;
+	sn_switch check;           /* look at the speech when it is made: sn_speech.quality; default: one-call helpers only */
+	sn_switch verify;          /* and read it back by verify_model: sn_speech.word_error_rate; default: off */
+	const char *verify_model;  /* NULL: the default model that transcribes the language */
+	int retries;               /* one-call helpers: speak again, with another seed, what a check found bad, at most so often; 0: 1; below 0: never */
 	int64_t reserved[4];
 } sn_tts_options;
 
@@ -411,6 +463,7 @@ typedef struct sn_audio {
 	size_t count;
 	int sample_rate;           /* the model's */
 	int sentence;              /* which sentence it belongs to, from 0 */
+	const char *mark;          /* SSML: a <mark> is reached before this chunk, whose count is then 0; else NULL */
 } sn_audio;
 
 /* Fetches the next chunk of speech; the first is short. Waiting as sn_stt_pull.
@@ -434,6 +487,9 @@ typedef struct sn_speech {
 	char vocoder[256];         /* "" where the model makes sound itself */
 	int note_count;
 	sn_speech_note notes[8];
+	float quality;             /* 1..5 (DNSMOS overall), 0: not rated */
+	float word_error_rate;     /* of verify, 0..; below 0: not verified */
+	int attempts;              /* 1: nothing was spoken again */
 } sn_speech;
 SN_API void sn_tts_result(const sn_tts *tts, sn_speech *speech);
 
@@ -500,6 +556,14 @@ SN_API int sn_voice_remove(sn_engine *engine, const char *name, char *err);
  * another machine), else its data to the file `path`. Nothing is overwritten.
  * Returns SN_OK, SN_E_ARGUMENT (a speaker has no data to write; the target exists), SN_E_NOT_FOUND, SN_E_IO, SN_E_NO_SPACE. */
 SN_API int sn_voice_export(sn_engine *engine, const char *name, const char *path, char *err);
+
+/* ---- quality ---- */
+
+/* ---- analysis ---- */
+
+/* ---- conversion ---- */
+
+/* ---- enhancement ---- */
 
 #ifdef __cplusplus
 }

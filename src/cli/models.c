@@ -25,6 +25,7 @@ static const cli_command command = {
 static const char *const tasks[] = {
 	[0] = "?", [SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad",
 	[SN_TASK_VOCODE] = "vocode", [SN_TASK_EMBED] = "embed",
+	[SN_TASK_DENOISE] = "denoise", [SN_TASK_SCORE] = "score", [SN_TASK_PUNCTUATE] = "punctuate",
 };
 
 static int is_json(void) { return args.format && strcmp(args.format, "json") == 0; }

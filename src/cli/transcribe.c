@@ -5,12 +5,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define RETRY_BELOW 0.6f /* confidence at which --retry begins, if not said */
+
 static struct {
 	cli_engine engine;
-	const char *model, *format, *out;
+	const char *model, *format, *out, *retry;
 	sn_stt_options stt;
 	sn_switch timestamps;
-	int words, no_fallback, no_condition;
+	int words, no_fallback, no_condition, denoise;
 } args;
 
 static const cli_option options[] = {
@@ -28,6 +30,19 @@ static const cli_option options[] = {
 	{ "seed", 0, "N", "of sampling at temperatures above 0", CLI_U64, &args.stt.seed },
 	{ "timestamps", 0, "on|off|auto", "times within a window (default: on)", CLI_SWITCH, &args.timestamps },
 	{ "words", 0, NULL, "times of words, in json and in subtitles' lines, for models that have them", CLI_FLAG, &args.words },
+	{ "denoise", 0, NULL, "take noise out first (DeepFilterNet)", CLI_FLAG, &args.denoise },
+	{ "hotwords", 0, "LIST", "words and phrases, separated by commas, that are made likelier", CLI_TEXT, &args.stt.hotwords },
+	{ "guards", 0, "on|off|auto", "against loops, text on silence and echoes of the prompt (default: on)", CLI_SWITCH,
+		&args.stt.guards },
+	{ "retry", 0, "MODELS", "tried one after the other, separated by commas, below --min-confidence", CLI_TEXT, &args.retry },
+	{ "min-confidence", 0, "X", "0 to 1 (default with --retry: 0.6)", CLI_FLOAT, &args.stt.min_confidence },
+	{ "punctuate", 0, "on|off|auto", "marks and capitals where the model writes none (default: on there)", CLI_SWITCH,
+		&args.stt.punctuate },
+	{ "punctuation", 0, "MODEL", "token classifier for that (default: an installed one, else rules)", CLI_TEXT, &args.stt.punctuation },
+	{ "vad-threshold", 0, "X", "probability of speech, 0 to 1 (default: 0.5)", CLI_FLOAT, &args.stt.vad_settings.threshold },
+	{ "vad-min-speech", 0, "MS", "shorter stretches are no speech; below 0: 0 (default: 0)", CLI_INT, &args.stt.vad_settings.min_speech },
+	{ "vad-min-silence", 0, "MS", "a silence that ends a stretch of speech (default: 160)", CLI_INT, &args.stt.vad_settings.min_silence },
+	{ "vad-pad", 0, "MS", "silence kept around speech; below 0: none (default: 400)", CLI_INT, &args.stt.vad_settings.pad },
 	{ "no-fallback", 0, NULL, "do not repeat doubtful windows at higher temperatures", CLI_FLAG, &args.no_fallback },
 	{ "no-condition", 0, NULL, "without vad: do not give windows the text before them", CLI_FLAG, &args.no_condition },
 	CLI_ENGINE_OPTIONS(args.engine),
@@ -132,6 +147,21 @@ static int prepare_output(int files, int *is_folder) {
 	return 0;
 }
 
+/* Cuts --retry at its commas, in place. 0, or an exit status. */
+static int read_retries(char *list) {
+	static const char *names[SN_MAX_RETRIES];
+	for (char *at = list, *name; at && (name = strsep(&at, ","));)
+		if (*name) {
+			if (args.stt.retry_model_count == SN_MAX_RETRIES)
+				return cli_fail(SN_E_ARGUMENT, NULL, "--retry takes at most 8 models");
+			names[args.stt.retry_model_count++] = name;
+		}
+	args.stt.retry_models = names;
+	if (args.stt.retry_model_count && args.stt.min_confidence == 0)
+		args.stt.min_confidence = RETRY_BELOW;
+	return 0;
+}
+
 static int transcribe_all(const char **files, int count, int is_folder) {
 	const sn_model_options load = { .task = SN_TASK_TRANSCRIBE, .windows = args.stt.batch };
 	char err[SN_ERRLEN];
@@ -165,13 +195,18 @@ int cli_transcribe(int argc, char **argv) {
 		args.stt.words = args.words ? SN_ON : SN_DEFAULT;
 		args.stt.fallback = args.no_fallback ? SN_OFF : SN_DEFAULT;
 		args.stt.condition = args.no_condition ? SN_OFF : SN_DEFAULT;
-		status = check_format(args.format);
+		args.stt.denoise = args.denoise ? SN_ON : SN_DEFAULT;
+		char *const retry = args.retry ? strdup(args.retry) : NULL;
+		status = read_retries(retry);
+		if (!status)
+			status = check_format(args.format);
 		if (!status)
 			status = prepare_output(count, &is_folder);
 		if (!status)
 			status = check_outputs(files, count, is_folder);
 		if (!status)
 			status = transcribe_all(files, count, is_folder);
+		free(retry);
 	}
 	free(files);
 	return status;

@@ -44,11 +44,12 @@ static const struct {
 
 static const char *const task_names[] = {
 	[SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad", [SN_TASK_VOCODE] = "vocode",
-	[SN_TASK_EMBED] = "embed",
+	[SN_TASK_EMBED] = "embed", [SN_TASK_DENOISE] = "denoise", [SN_TASK_SCORE] = "score", [SN_TASK_PUNCTUATE] = "punctuate",
 };
 static const char *const task_doing[] = {
 	[SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "detect speech",
 	[SN_TASK_VOCODE] = "make sound of spectrograms", [SN_TASK_EMBED] = "embed voices",
+	[SN_TASK_DENOISE] = "take noise out", [SN_TASK_SCORE] = "rate audio", [SN_TASK_PUNCTUATE] = "punctuate",
 };
 
 const char *sn_dtype_label(nn_dtype dtype) {
@@ -142,8 +143,8 @@ static nn_dtype choose_dtype(const sn_engine *engine, sn_precision asked, const 
 static int resolve(const sn_engine *engine, const char *name, int task, sn_model_place *place, char *err) {
 	if (name && *name && strcmp(name, "auto") != 0)
 		return sn_store_resolve(engine->store, name, place, err);
-	if (task < SN_TASK_TRANSCRIBE || task > SN_TASK_EMBED)
-		return sn_fail(err, SN_E_ARGUMENT, "model \"auto\" needs a task: transcribe, speak, vad, vocode or embed");
+	if (task < SN_TASK_TRANSCRIBE || task > SN_TASK_PUNCTUATE)
+		return sn_fail(err, SN_E_ARGUMENT, "model \"auto\" needs a task: transcribe, speak, vad, vocode, embed, denoise, score or punctuate");
 	int result = SN_E_NOT_FOUND;
 	char why[SN_ERRLEN] = "no model is known for the task";
 	for (int i = 0; (name = sn_store_default(engine->store, task_names[task], i)); i++) {
@@ -338,7 +339,7 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 		               SN_LANE_MAX_WINDOWS);
 	if (o->precision < SN_AUTO || o->precision > SN_PRECISION_INT8)
 		return sn_fail(err, SN_E_ARGUMENT, "precision %d is none of sn_precision", (int)o->precision);
-	if (o->task < 0 || o->task > SN_TASK_EMBED)
+	if (o->task < 0 || o->task > SN_TASK_PUNCTUATE)
 		return sn_fail(err, SN_E_ARGUMENT, "task %d is none of sn_task", o->task);
 	int result = resolve(engine, name, o->task, &place, err);
 	if (result != SN_OK)
@@ -350,7 +351,8 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 	if (result != SN_OK)
 		return result;
 	const int task = sn_model_task(request.label);
-	request.dtype = task == SN_TASK_VAD || task == SN_TASK_EMBED ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
+	const int exact = task == SN_TASK_VAD || task == SN_TASK_EMBED || task == SN_TASK_DENOISE || task == SN_TASK_SCORE;
+	request.dtype = exact ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
 	if (task == SN_TASK_VOCODE)
 		request.dtype = sn_vocoder_dtype(request.dtype);
 	if ((*out = find_loaded(engine, &place, &request)) != NULL)

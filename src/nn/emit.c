@@ -616,30 +616,32 @@ static void emit_lstm_cell(emitter *e, int i) {
 	finish(e, i);
 }
 
-static void emit_lstm(emitter *e, int i) {
+/* An LSTM: gates of the input, h, c, w_hh, b_hh; a GRU: the same without c. */
+static void emit_recurrent(emitter *e, int i) {
 	const nn_node *n = node_of(e, i);
+	const int states = n->op == OP_LSTM ? 2 : 1;
 	int out = new_value(e, i, NN_STORE_F32, PLACE_ARENA);
 	int last_h = second_value(e, i, 0), last_c = second_value(e, i, 1);
-	nn_step *s = e->result == SN_OK ? new_step(e, STEP_LSTM, i, out) : NULL;
+	nn_step *s = e->result == SN_OK ? new_step(e, n->op == OP_LSTM ? STEP_LSTM : STEP_GRU, i, out) : NULL;
 	if (!s)
 		return;
-	for (int k = 0; k < 3; k++)
+	for (int k = 0; k < 1 + states; k++)
 		s->in[s->count++] = value_of(e, n->inputs[k], NN_STORE_F32);
 	s->whole = 7;
 	s->out2 = last_h;
 	s->out3 = last_c;
 	s->family = &e->plan->kernels.f32;
-	s->n = 4 * nn_cols(n);
+	s->n = nn_cols(node_of(e, n->inputs[0]));
 	s->k = nn_cols(n);
 	s->flops_per_row = 2.0 * (double)s->n * (double)s->k;
 	nn_step copy = *s;
-	copy.bias = vector(e, n->inputs[4], copy.n, 1);
+	copy.bias = vector(e, n->inputs[2 + states], copy.n, 1);
 	/* The recurrent weight is packed as a linear layer's would be. */
 	nn_node *w = e->plan->graph->nodes + i;
 	nn_op op = w->op;
 	nn_t second = w->inputs[1];
 	w->op = OP_LINEAR;
-	w->inputs[1] = n->inputs[3];
+	w->inputs[1] = n->inputs[1 + states];
 	if (e->result == SN_OK)
 		e->result = nn_weights_pack(e->plan, e->pack, &copy, i, e->err);
 	w->op = op;
@@ -660,6 +662,7 @@ static nn_step_kind simple_kind(nn_op op) {
 	case OP_GATHER: return STEP_GATHER;
 	case OP_SPLINE: return STEP_SPLINE;
 	case OP_UNFOLD: return STEP_UNFOLD;
+	case OP_MAX_POOL: return STEP_MAX_POOL;
 	case OP_NORM_ROWS: return STEP_NORM_ROWS;
 	case OP_SOFTMAX_ROWS: return STEP_SOFTMAX_ROWS;
 	case OP_SUM_ROWS: return STEP_SUM_ROWS;
@@ -677,7 +680,7 @@ static void emit_simple(emitter *e, int i) {
 		store = NN_STORE_U8;
 	int out = kind == STEP_KV_WRITE ? *slot(e, n->inputs[0], NN_STORE_F32) : new_value(e, i, store, PLACE_ARENA);
 	int inputs[NN_MAX_INPUTS], count = 0;
-	unsigned whole = kind == STEP_KV_WRITE || kind == STEP_UNFOLD || kind >= STEP_NORM_ROWS ? ~0u : 0;
+	unsigned whole = kind == STEP_KV_WRITE || kind == STEP_UNFOLD || kind == STEP_MAX_POOL || kind >= STEP_NORM_ROWS ? ~0u : 0;
 	for (int k = kind == STEP_KV_WRITE ? 1 : 0; k < n->count && e->result == SN_OK; k++) {
 		int table = kind == STEP_GATHER && k == 0;
 		if (table)
@@ -743,7 +746,7 @@ static void emit_node(emitter *e, int i) {
 	case OP_KV_ATTENTION: emit_kv_attention(e, i); break;
 	case OP_CACHE_ATTENTION: emit_cache_attention(e, i); break;
 	case OP_CACHE_WRITE: emit_cache_write(e, i, n->inputs[0], n->inputs[1], n->inputs[2], n->inputs[3], n->inputs[4]); break;
-	case OP_LSTM: emit_lstm(e, i); break;
+	case OP_LSTM: case OP_GRU: emit_recurrent(e, i); break;
 	case OP_LSTM_CELL: emit_lstm_cell(e, i); break;
 	case OP_PROBS: case OP_LSTM_LAST: finish(e, i); break;
 	default: emit_simple(e, i);

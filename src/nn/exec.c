@@ -427,8 +427,8 @@ int nn_exec_tensor(nn_exec *e, const char *name, float **values, int *rank, int6
 }
 
 static const char *const kind_names[] = { "product", "depthwise", "unary", "binary", "affine", "convert", "quantize", "norm", "gated",
-	"concat", "flip", "copy", "gather", "pad", "unfold", "lstm cell", "spline", "attention", "kv attention", "cache attention",
-	"attention pack", "kv write", "cache write", "lstm", "norm of rows", "softmax of rows", "sum of rows" };
+	"concat", "flip", "copy", "gather", "pad", "unfold", "max pool", "lstm cell", "spline", "attention", "kv attention", "cache attention",
+	"attention pack", "kv write", "cache write", "lstm", "gru", "norm of rows", "softmax of rows", "sum of rows" };
 
 void nn_exec_profile(nn_exec *e) {
 	for (int i = 0; e && e->seconds && i < e->plan->regions; i++) {

@@ -506,11 +506,11 @@ nn_t nn_pad_rows(nn_graph *g, nn_t x, int64_t left, int64_t right, nn_pad how) {
 
 nn_t nn_softmax_rows(nn_graph *g, nn_t x) { return id(g, add(g, OP_SOFTMAX_ROWS, 1, &x, 0, x)); }
 
-static nn_t reduce_rows(nn_graph *g, nn_t x, int mean) {
+static nn_t reduce_rows(nn_graph *g, nn_t x, int how) {
 	nn_node *n = add(g, OP_SUM_ROWS, 1, &x, 0, x);
 	if (!n)
 		return NN_NONE;
-	n->first = mean;
+	n->first = how;
 	n->rank = 2;
 	n->dims[0] = nn_fix(1);
 	n->dims[1] = nn_fix(nn_cols(node(g, x)));
@@ -519,22 +519,30 @@ static nn_t reduce_rows(nn_graph *g, nn_t x, int mean) {
 
 nn_t nn_sum_rows(nn_graph *g, nn_t x) { return reduce_rows(g, x, 0); }
 nn_t nn_mean_rows(nn_graph *g, nn_t x) { return reduce_rows(g, x, 1); }
+nn_t nn_max_rows(nn_graph *g, nn_t x) { return reduce_rows(g, x, 2); }
 
-nn_t nn_unfold(nn_graph *g, nn_t x, int kh, int kw, int stride_h, int stride_w, int pad_h, int pad_w) {
-	nn_node *n = add(g, OP_UNFOLD, 1, &x, 0, x);
+static nn_t patches(nn_graph *g, nn_op op, nn_t x, nn_unfolding u) {
+	nn_node *n = add(g, op, 1, &x, 0, x);
 	if (!n)
 		return NN_NONE;
-	if (n->rank != 3 || !nn_dim_fixed(n->dims[1]) || kh < 1 || kw < 1 || stride_h < 1 || stride_w < 1 || pad_h < 0 || pad_w < 0)
-		return fail(g, "node %d: patches of %d x %d by %d, %d of '%s', which is no image of fixed width", id(g, n), kh, kw, stride_h, stride_w,
-		            node(g, x)->name);
-	n->unfold = (nn_unfolding){ kh, kw, stride_h, stride_w, pad_h, pad_w };
-	nn_dim h = nn_dim_add(n->dims[0], 2 * (int64_t)pad_h - kh);
-	n->dims[0] = nn_dim_add(stride_h == 1 ? h : nn_dim_div(h, stride_h), 1);
-	n->dims[1] = nn_dim_add(nn_dim_div(nn_dim_add(n->dims[1], 2 * (int64_t)pad_w - kw), stride_w), 1);
-	n->dims[2] = nn_fix(kh * kw * nn_cols(node(g, x)));
+	if (n->rank != 3 || !nn_dim_fixed(n->dims[1]) || u.kh < 1 || u.kw < 1 || u.stride_h < 1 || u.stride_w < 1 || u.pad_h < 0 || u.pad_w < 0)
+		return fail(g, "node %d: patches of %d x %d by %d, %d of '%s', which is no image of fixed width", id(g, n), u.kh, u.kw, u.stride_h,
+		            u.stride_w, node(g, x)->name);
+	n->unfold = u;
+	nn_dim h = nn_dim_add(n->dims[0], 2 * (int64_t)u.pad_h - u.kh);
+	n->dims[0] = nn_dim_add(u.stride_h == 1 ? h : nn_dim_div(h, u.stride_h), 1);
+	n->dims[1] = nn_dim_add(nn_dim_div(nn_dim_add(n->dims[1], 2 * (int64_t)u.pad_w - u.kw), u.stride_w), 1);
 	if (nn_dim_value(g, n->dims[0], NULL) < 1 || n->dims[1].add < 1)
-		return fail(g, "node %d: patches of %d x %d are larger than '%s'", id(g, n), kh, kw, node(g, x)->name);
-	return id(g, n);
+		return fail(g, "node %d: patches of %d x %d are larger than '%s'", id(g, n), u.kh, u.kw, node(g, x)->name);
+	return op == OP_UNFOLD ? with_cols(g, n, u.kh * u.kw * nn_cols(node(g, x))) : id(g, n);
+}
+
+nn_t nn_unfold(nn_graph *g, nn_t x, int kh, int kw, int stride_h, int stride_w, int pad_h, int pad_w) {
+	return patches(g, OP_UNFOLD, x, (nn_unfolding){ kh, kw, stride_h, stride_w, pad_h, pad_w });
+}
+
+nn_t nn_max_pool(nn_graph *g, nn_t x, int kh, int kw, int stride_h, int stride_w) {
+	return patches(g, OP_MAX_POOL, x, (nn_unfolding){ kh, kw, stride_h, stride_w, 0, 0 });
 }
 
 nn_t nn_reshape(nn_graph *g, nn_t x, int rank, const nn_dim *dims) {
@@ -711,6 +719,25 @@ nn_t nn_lstm(nn_graph *g, nn_t x, nn_t h0, nn_t c0, nn_t w_ih, nn_t w_hh, nn_t b
 		*last_h = second_output(g, self, OP_LSTM_LAST, 2, row, 0);
 	if (last_c)
 		*last_c = second_output(g, self, OP_LSTM_LAST, 2, row, 1);
+	return self;
+}
+
+nn_t nn_gru(nn_graph *g, nn_t x, nn_t h0, nn_t w_ih, nn_t w_hh, nn_t b_ih, nn_t b_hh, nn_t *last_h) {
+	if (last_h)
+		*last_h = NN_NONE;
+	nn_t gates = nn_linear(g, x, w_ih, b_ih); /* [T, 3H]: the input's part of every step at once */
+	const nn_node *recurrent = g->error[0] ? NULL : constant(g, w_hh, 2, "recurrent weight");
+	if (!recurrent)
+		return NN_NONE;
+	int64_t hidden = nn_cols(recurrent);
+	if (recurrent->dims[0].add != 3 * hidden || nn_cols(node(g, gates)) != 3 * hidden || !check_vector(g, b_hh, 3 * hidden, "recurrent bias"))
+		return fail(g, "'%s' does not fit a GRU of %lld units", recurrent->name, (long long)hidden);
+	nn_node *n = add(g, OP_GRU, 4, (nn_t[]){ gates, h0, w_hh, b_hh }, 8, gates);
+	if (!n)
+		return NN_NONE;
+	nn_t self = with_cols(g, n, hidden);
+	if (last_h)
+		*last_h = second_output(g, self, OP_LSTM_LAST, 2, (nn_dim[]){ nn_fix(1), nn_fix(hidden) }, 0);
 	return self;
 }
 

@@ -10,9 +10,9 @@
 typedef enum nn_op {
 	OP_INPUT, OP_WEIGHT, OP_CONST, OP_KV_STATE, OP_CACHE_STATE,
 	OP_UNARY, OP_BINARY, OP_AFFINE, OP_LINEAR, OP_CONV, OP_CONV_TRANSPOSE, OP_NORM, OP_GATED,
-	OP_SLICE_COLS, OP_TRIM_ROWS, OP_CONCAT_COLS, OP_FLIP_COLS, OP_RESHAPE, OP_GATHER, OP_PAD_ROWS, OP_UNFOLD,
+	OP_SLICE_COLS, OP_TRIM_ROWS, OP_CONCAT_COLS, OP_FLIP_COLS, OP_RESHAPE, OP_GATHER, OP_PAD_ROWS, OP_UNFOLD, OP_MAX_POOL,
 	OP_NORM_ROWS, OP_SOFTMAX_ROWS, OP_SUM_ROWS,
-	OP_ATTENTION, OP_KV_WRITE, OP_KV_ATTENTION, OP_CACHE_ATTENTION, OP_CACHE_WRITE, OP_LSTM, OP_LSTM_CELL, OP_SPLINE,
+	OP_ATTENTION, OP_KV_WRITE, OP_KV_ATTENTION, OP_CACHE_ATTENTION, OP_CACHE_WRITE, OP_LSTM, OP_GRU, OP_LSTM_CELL, OP_SPLINE,
 	OP_PROBS, OP_LSTM_LAST, /* further outputs of inputs[0] */
 	OP_FOLD_NORM, OP_FOLD_ROWS, OP_FOLD_SCALE, OP_FOLD_CONCAT
 } nn_op;
@@ -38,7 +38,7 @@ typedef struct nn_node {
 	nn_attn attn;
 	float a, b; /* unary's param; affine's scale and shift; norm's epsilon; attention's scale; spline's bound */
 	int64_t first; /* slices and trims: first; kv and cache states: heads; spline's bins; second outputs: which, 0 or 1; sums: 1 for the
-	                * mean; weight norms: the axis that keeps its norm, 0 or 2 */
+	                * mean, 2 for the largest; weight norms: the axis that keeps its norm, 0 or 2 */
 	const sn_weight *weight;
 	float *values; /* OP_CONST, owned */
 } nn_node;

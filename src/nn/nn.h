@@ -113,9 +113,12 @@ nn_t nn_pad_rows(nn_graph *g, nn_t x, int64_t left, int64_t right, nn_pad how);
 nn_t nn_softmax_rows(nn_graph *g, nn_t x);
 nn_t nn_sum_rows(nn_graph *g, nn_t x);
 nn_t nn_mean_rows(nn_graph *g, nn_t x);
+nn_t nn_max_rows(nn_graph *g, nn_t x); /* the largest of each column -> [1, C] */
 /* Patches of an image x[H, W, C] (fixed W and C) for a 2-D convolution as a linear layer: -> [Ho, Wo, kh*kw*C], element
  * (i*kw + j)*C + c of a patch from row h*stride_h + i - pad_h, column w*stride_w + j - pad_w; zeros outside. */
 nn_t nn_unfold(nn_graph *g, nn_t x, int kh, int kw, int stride_h, int stride_w, int pad_h, int pad_w);
+/* The largest value of each channel in each kh x kw patch of an image, no padding: -> [(H - kh) / stride_h + 1, .., C] */
+nn_t nn_max_pool(nn_graph *g, nn_t x, int kh, int kw, int stride_h, int stride_w);
 
 /* out[i] = table[ids[i]] : table [V, C] weight, constant or activation; ids int32 [N]. Ids outside are the caller's duty to check;
  * they read as row 0. */
@@ -161,6 +164,10 @@ nn_t nn_cache_write(nn_graph *g, nn_t state, nn_t k, nn_t v, nn_t slot, nn_t pos
 /* torch's LSTMCell over rows in sequence: x[T, I], h0[1, H], c0[1, H], w_ih[4H, I], w_hh[4H, H], b_ih[4H], b_hh[4H], gates i f g o.
  * -> h of every step [T, H]; *last_h, *last_c (may be NULL) [1, H]. */
 nn_t nn_lstm(nn_graph *g, nn_t x, nn_t h0, nn_t c0, nn_t w_ih, nn_t w_hh, nn_t b_ih, nn_t b_hh, nn_t *last_h, nn_t *last_c);
+
+/* torch's GRU over rows in sequence: x[T, I], h0[1, H], w_ih[3H, I], w_hh[3H, H], b_ih[3H], b_hh[3H], gates r z n:
+ * n = tanh(x_n + r * (w_hn h + b_hn)), h' = (1 - z) n + z h. -> h of every step [T, H]; *last_h (may be NULL) [1, H]. */
+nn_t nn_gru(nn_graph *g, nn_t x, nn_t h0, nn_t w_ih, nn_t w_hh, nn_t b_ih, nn_t b_hh, nn_t *last_h);
 
 /* One LSTM cell of a step graph, for R sequences side by side: gates[R, 4H] (order i f g o; the caller's nn_linear over [input, h],
  * which runs in the plan's precision on all threads), c[R, H] -> h[R, H], *next_c [R, H]. */

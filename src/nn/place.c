@@ -227,7 +227,7 @@ static size_t step_scratch(const nn_plan *p, const nn_step *s) {
 		bytes = (size_t)(nn_dim_value(p->graph, p->value[s->in[1]].dims[1], NULL) + 64) * 4;
 	} else if (s->kind == STEP_NORM || s->kind == STEP_LSTM_CELL) {
 		bytes = (size_t)(p->value[s->out].cols + 64) * 4;
-	} else if (s->kind == STEP_LSTM) {
+	} else if (s->kind == STEP_LSTM || s->kind == STEP_GRU) {
 		bytes = (size_t)(s->n + 2 * s->k + 64) * 4;
 	}
 	return (bytes + NN_OVERREAD + NN_ALIGN - 1) / NN_ALIGN * NN_ALIGN;

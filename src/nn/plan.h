@@ -41,10 +41,10 @@ typedef struct nn_value {
 
 typedef enum nn_step_kind {
 	STEP_GEMM, STEP_DEPTHWISE, STEP_UNARY, STEP_BINARY, STEP_AFFINE, STEP_CONVERT, STEP_QUANTIZE, STEP_NORM, STEP_GATED,
-	STEP_CONCAT, STEP_FLIP, STEP_COPY, STEP_GATHER, STEP_PAD, STEP_UNFOLD, STEP_LSTM_CELL, STEP_SPLINE, STEP_ATTENTION, STEP_KV_ATTENTION,
+	STEP_CONCAT, STEP_FLIP, STEP_COPY, STEP_GATHER, STEP_PAD, STEP_UNFOLD, STEP_MAX_POOL, STEP_LSTM_CELL, STEP_SPLINE, STEP_ATTENTION, STEP_KV_ATTENTION,
 	STEP_CACHE_ATTENTION,
 	/* those below are regions of their own */
-	STEP_ATTENTION_PACK, STEP_KV_WRITE, STEP_CACHE_WRITE, STEP_LSTM,
+	STEP_ATTENTION_PACK, STEP_KV_WRITE, STEP_CACHE_WRITE, STEP_LSTM, STEP_GRU,
 	/* and of these, columns are shared among threads */
 	STEP_NORM_ROWS, STEP_SOFTMAX_ROWS, STEP_SUM_ROWS
 } nn_step_kind;
@@ -54,7 +54,7 @@ typedef struct nn_step {
 	int node;
 	int count, in[NN_MAX_INPUTS]; /* values */
 	unsigned whole;               /* bit i: in[i] is read at other rows than the one written */
-	int out, out2;                /* values; out2: GEMM's second output, attention's probabilities, LSTM's last h */
+	int out, out2;                /* values; out2: GEMM's second output, attention's probabilities, an LSTM's or GRU's last h */
 	int out3;                     /* LSTM's last c */
 	/* products */
 	const nn_gemm_family *family;

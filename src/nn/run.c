@@ -155,6 +155,22 @@ static void run_unfold(const nn_part *p) {
 	}
 }
 
+/* Row r is the patch of image position (r / Wo, r % Wo); it lies inside the image. */
+static void run_max_pool(const nn_part *p) {
+	const nn_step *s = p->step;
+	const nn_unfolding u = nn_plan_node(p->exec->plan, s->node)->unfold;
+	int64_t wide = nn_now(p, s->in[0], 1), cols = nn_val(p, s->in[0])->cols, across = nn_now(p, s->out, 1);
+	for (int64_t r = p->r0; r < p->r1; r++) {
+		float *to = (float *)nn_row(p, s->out, r);
+		for (int i = 0; i < u.kh * u.kw; i++) {
+			int64_t h = r / across * u.stride_h + i / u.kw, w = r % across * u.stride_w + i % u.kw;
+			const float *x = (const float *)nn_row(p, s->in[0], h * wide + w);
+			for (int64_t c = 0; c < cols; c++)
+				to[c] = i && to[c] >= x[c] ? to[c] : x[c];
+		}
+	}
+}
+
 static void run_lstm_cell(const nn_part *p) {
 	const nn_step *s = p->step;
 	int64_t hidden = nn_val(p, s->out)->cols;
@@ -201,6 +217,23 @@ static void run_lstm(const nn_part *p) {
 		memcpy(nn_row(p, s->out3, 0), c, (size_t)hidden * sizeof *c);
 }
 
+/* in: gates of the input [T, 3H], h0; packed: w_hh [3H, H]. */
+static void run_gru(const nn_part *p) {
+	const nn_step *s = p->step;
+	int64_t rows = p->exec->rows[s->in[0]], hidden = s->k;
+	float *gates = (float *)nn_scratch(p), *h = gates + s->n;
+	memcpy(h, nn_row(p, s->in[1], 0), (size_t)hidden * sizeof *h);
+	for (int64_t t = 0; t < rows; t++) {
+		nn_gemm step = { .m = 1, .n = s->n, .k = hidden, .taps = 1, .a = h, .row_bytes = hidden * 4, .b = s->packed, .bias = s->bias,
+				 .out_scale = 1, .c = gates, .c_store = NN_STORE_F32, .c_stride = s->n };
+		s->family->run(&step);
+		nn_kern(p)->gru_gates((const float *)nn_row(p, s->in[0], t), gates, h, hidden);
+		memcpy(nn_row(p, s->out, t), h, (size_t)hidden * sizeof *h);
+	}
+	if (s->out2 >= 0)
+		memcpy(nn_row(p, s->out2, 0), h, (size_t)hidden * sizeof *h);
+}
+
 /* ---- steps over all rows of columns [n0, n1), at most NN_STRIP_COLS of them ---- */
 
 static void add_rows(const nn_part *p, double *sum) {
@@ -213,9 +246,24 @@ static void add_rows(const nn_part *p, double *sum) {
 	}
 }
 
+static void largest_of_rows(const nn_part *p, float *most) {
+	int64_t rows = p->exec->rows[p->step->in[0]], n = p->n1 - p->n0;
+	memcpy(most, (const float *)nn_row(p, p->step->in[0], 0) + p->n0, (size_t)n * sizeof *most);
+	for (int64_t r = 1; r < rows; r++) {
+		const float *x = (const float *)nn_row(p, p->step->in[0], r) + p->n0;
+		for (int64_t c = 0; c < n; c++)
+			most[c] = x[c] > most[c] ? x[c] : most[c];
+	}
+}
+
+/* first 0: the sum, 1: the mean, 2: the largest */
 static void run_sum_rows(const nn_part *p) {
 	double sum[NN_STRIP_COLS];
 	float *y = (float *)nn_row(p, p->step->out, 0);
+	if (p->step->first == 2) {
+		largest_of_rows(p, y + p->n0);
+		return;
+	}
 	double scale = p->step->first ? 1.0 / (double)p->exec->rows[p->step->in[0]] : 1;
 	add_rows(p, sum);
 	for (int64_t c = p->n0; c < p->n1; c++)
@@ -252,12 +300,7 @@ static void run_softmax_rows(const nn_part *p) {
 	int64_t rows = p->exec->rows[s->in[0]], n = p->n1 - p->n0;
 	double sum[NN_STRIP_COLS] = { 0 };
 	float most[NN_STRIP_COLS];
-	memcpy(most, (const float *)nn_row(p, s->in[0], 0) + p->n0, (size_t)n * sizeof *most);
-	for (int64_t r = 1; r < rows; r++) {
-		const float *x = (const float *)nn_row(p, s->in[0], r) + p->n0;
-		for (int64_t c = 0; c < n; c++)
-			most[c] = x[c] > most[c] ? x[c] : most[c];
-	}
+	largest_of_rows(p, most);
 	for (int64_t r = 0; r < rows; r++) {
 		const float *x = (const float *)nn_row(p, s->in[0], r) + p->n0;
 		float *y = (float *)nn_row(p, s->out, r) + p->n0;
@@ -291,6 +334,7 @@ void nn_run_step(const nn_part *p) {
 	case STEP_GATHER: run_gather(p); break;
 	case STEP_PAD: run_pad(p); break;
 	case STEP_UNFOLD: run_unfold(p); break;
+	case STEP_MAX_POOL: run_max_pool(p); break;
 	case STEP_LSTM_CELL: run_lstm_cell(p); break;
 	case STEP_SPLINE: run_spline(p); break;
 	case STEP_ATTENTION: case STEP_KV_ATTENTION: nn_run_attention(p); break;
@@ -298,6 +342,7 @@ void nn_run_step(const nn_part *p) {
 	case STEP_ATTENTION_PACK: case STEP_KV_WRITE: nn_run_pack(p); break;
 	case STEP_CACHE_WRITE: nn_run_cache_write(p); break;
 	case STEP_LSTM: run_lstm(p); break;
+	case STEP_GRU: run_gru(p); break;
 	case STEP_NORM_ROWS: run_norm_rows(p); break;
 	case STEP_SOFTMAX_ROWS: run_softmax_rows(p); break;
 	case STEP_SUM_ROWS: run_sum_rows(p); break;

@@ -239,6 +239,25 @@ static void test_lstm(const char *isa) {
 	case_end(&r, isa, "lstm gates");
 }
 
+static void test_gru(const char *isa) {
+	result r = { 0 };
+	for (int s = 0; s < SIZES; s++) {
+		int64_t n = size_at(s);
+		float *x = fence_input(&in_a, (size_t)n * 12), *recurrent = fence_input(&in_b, (size_t)n * 12);
+		float *h = fence_output(&out_a, (size_t)n * 4, 4), *wanted = fence_output(&out_b, (size_t)n * 4, 4);
+		fill(x, NN_STORE_F32, 3 * n, s % 2 ? 2 : 20);
+		fill(recurrent, NN_STORE_F32, 3 * n, 2);
+		fill(h, NN_STORE_F32, n, 1);
+		memcpy(wanted, h, (size_t)n * 4);
+		truth->gru_gates(x, recurrent, wanted, n);
+		k->gru_gates(x, recurrent, h, n);
+		check_that(&r, fence_whole(&out_a), "wrote outside", n);
+		for (int64_t i = 0; i < n; i++)
+			check_near(&r, h[i], wanted[i], 1.5e-6, "hidden", n, i);
+	}
+	case_end(&r, isa, "gru gates");
+}
+
 /* ---- depthwise: taps ascend with fused multiply-adds, so exact ---- */
 
 static void test_depthwise(const char *isa) {
@@ -308,6 +327,7 @@ int main(int argc, char **argv) {
 	test_convert(k->name);
 	test_gated_tanh(k->name);
 	test_lstm(k->name);
+	test_gru(k->name);
 	test_depthwise(k->name);
 	return cases_end();
 }

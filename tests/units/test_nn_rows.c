@@ -312,6 +312,80 @@ static void cells_are_lstm_steps(void **state) {
 	}
 }
 
+/* Five steps of torch's GRU, and its last state. */
+static void gated_units(void **state) {
+	(void)state;
+	enum { I = 10, H = 20, STEPS = 5 };
+	float x[STEPS * (I + H)], w_ih[3 * H * I], w_hh[3 * H * H], b_ih[3 * H], b_hh[3 * H];
+	double y[STEPS * H], h[H], next[H];
+	fill(x, STEPS * (I + H), 1);
+	fill(w_ih, 3 * H * I, 0.5f);
+	fill(w_hh, 3 * H * H, 0.5f);
+	fill(b_ih, 3 * H, 0.5f);
+	fill(b_hh, 3 * H, 0.5f);
+	for (int u = 0; u < H; u++)
+		h[u] = (double)x[I + u]; /* the first row's last columns */
+	for (int t = 0; t < STEPS; t++) {
+		for (int u = 0; u < H; u++) {
+			double in[3], back[3];
+			for (int k = 0; k < 3; k++) {
+				in[k] = (double)b_ih[k * H + u];
+				back[k] = (double)b_hh[k * H + u];
+				for (int j = 0; j < I; j++)
+					in[k] += (double)x[t * (I + H) + j] * (double)w_ih[(k * H + u) * I + j];
+				for (int j = 0; j < H; j++)
+					back[k] += h[j] * (double)w_hh[(k * H + u) * H + j];
+			}
+			double reset = 1 / (1 + exp(-in[0] - back[0])), update = 1 / (1 + exp(-in[1] - back[1]));
+			next[u] = y[t * H + u] = (1 - update) * tanh(in[2] + reset * back[2]) + update * h[u];
+		}
+		memcpy(h, next, sizeof h);
+	}
+	for (int last = 0; last < 2; last++) {
+		nn_graph *g = nn_graph_new("gru");
+		nn_dim t = nn_symbol(g, "t", 8);
+		nn_t in = nn_input(g, "x", NN_F32, 2, (nn_dim[]){ t, nn_fix(I + H) }), end, out;
+		nn_t first = nn_gather_rows(g, nn_slice_cols(g, in, I, H), nn_input(g, "zero", NN_I32, 1, (nn_dim[]){ nn_fix(1) }));
+		out = nn_gru(g, nn_slice_cols(g, in, 0, I), first, nn_const(g, "wi", 2, (int64_t[]){ 3 * H, I }, w_ih),
+		             nn_const(g, "wh", 2, (int64_t[]){ 3 * H, H }, w_hh), nn_const(g, "bi", 1, (int64_t[]){ 3 * H }, b_ih),
+		             nn_const(g, "bh", 1, (int64_t[]){ 3 * H }, b_hh), last ? &end : NULL);
+		nn_output(g, last ? end : out, "y");
+		check(g, "t", STEPS, (input[]){ { "x", x, sizeof x, 0 }, { "zero", (int32_t[]){ 0 }, sizeof(int32_t), 1 } }, 2,
+		      last ? y + (STEPS - 1) * H : y, last ? H : STEPS * H);
+		nn_graph_free(&g);
+	}
+}
+
+/* The largest of patches, odd edges left out, and of all rows. */
+static void largest_values(void **state) {
+	(void)state;
+	enum { H = 9, W = 7, CH = 5 };
+	float x[H * W * CH];
+	double pooled[4 * 3 * CH], most[CH];
+	fill(x, H * W * CH, 1);
+	for (int h = 0; h < 4; h++)
+		for (int w = 0; w < 3; w++)
+			for (int c = 0; c < CH; c++) {
+				double *y = &pooled[(h * 3 + w) * CH + c];
+				*y = -INFINITY;
+				for (int i = 0; i < 4; i++)
+					*y = fmax(*y, (double)x[((2 * h + i / 2) * W + 2 * w + i % 2) * CH + c]);
+			}
+	for (int c = 0; c < CH; c++) {
+		most[c] = -INFINITY;
+		for (int i = 0; i < H * W; i++)
+			most[c] = fmax(most[c], (double)x[i * CH + c]);
+	}
+	for (int rows = 0; rows < 2; rows++) {
+		nn_graph *g = nn_graph_new("largest");
+		nn_dim high = nn_symbol(g, "h", 20);
+		nn_t in = nn_input(g, "x", NN_F32, 3, (nn_dim[]){ high, nn_fix(W), nn_fix(CH) });
+		nn_output(g, rows ? nn_max_rows(g, nn_reshape(g, in, 2, (nn_dim[]){ nn_dim_mul(high, W), nn_fix(CH) })) : nn_max_pool(g, in, 2, 2, 2, 2), "y");
+		check(g, "h", H, (input[]){ { "x", x, sizeof x, 0 } }, 1, rows ? most : pooled, rows ? CH : 4 * 3 * CH);
+		nn_graph_free(&g);
+	}
+}
+
 /* Weight norm over all but the last axis, in a grouped convolution with an even kernel. */
 static void weight_norm_of_positions(void **state) {
 	(void)state;
@@ -344,7 +418,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trims_and_pads), cmocka_unit_test(columns_over_rows), cmocka_unit_test(two_dimensional_convolution),
 		cmocka_unit_test(relative_positions), cmocka_unit_test(clipped_positions_need_keys), cmocka_unit_test(caches_are_read), cmocka_unit_test(cells_are_lstm_steps),
-		cmocka_unit_test(weight_norm_of_positions),
+		cmocka_unit_test(weight_norm_of_positions), cmocka_unit_test(gated_units), cmocka_unit_test(largest_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -120,6 +120,8 @@ typedef struct nn_kernels {
 	                        float *probs, int64_t probs_stride, void *out, nn_store out_store);
 	/* One LSTM step: gates[4H] (already x w_ih^T + b_ih + h w_hh^T + b_hh, order i f g o) and c[H] -> new c in place, h[H]. */
 	void (*lstm_gates)(const float *gates, float *c, float *h, int64_t hidden);
+	/* One GRU step: x[3H] (input x w_ih^T + b_ih) and recurrent[3H] (h w_hh^T + b_hh), order r z n; h[H] in place. */
+	void (*gru_gates)(const float *x, const float *recurrent, float *h, int64_t hidden);
 } nn_kernels;
 
 /* CPU features; SONANT_CPU in the environment ("scalar", "avx512", "avx512_vnni", "avx512_bf16" = everything) lowers them. */

@@ -143,6 +143,14 @@ static void lstm_gates(const float *gates, float *c, float *h, int64_t hidden) {
 	}
 }
 
+static void gru_gates(const float *x, const float *recurrent, float *h, int64_t hidden) {
+	for (int64_t i = 0; i < hidden; i++) {
+		float reset = nn_sigmoid(x[i] + recurrent[i]), update = nn_sigmoid(x[hidden + i] + recurrent[hidden + i]);
+		float fresh = tanhf(x[2 * hidden + i] + reset * recurrent[2 * hidden + i]);
+		h[i] = (1 - update) * fresh + update * h[i];
+	}
+}
+
 void nn_rows_fill_scalar(nn_kernels *k) {
 	k->unary = unary;
 	k->binary = binary;
@@ -155,4 +163,5 @@ void nn_rows_fill_scalar(nn_kernels *k) {
 	k->depthwise = depthwise;
 	k->cache_attention = cache_attention;
 	k->lstm_gates = lstm_gates;
+	k->gru_gates = gru_gates;
 }

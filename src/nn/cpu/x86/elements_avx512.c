@@ -127,6 +127,19 @@ static void lstm_gates(const float *gates, float *c, float *h, int64_t hidden) {
 	}
 }
 
+static void gru_gates(const float *x, const float *recurrent, float *h, int64_t hidden) {
+	const __m512 one = _mm512_set1_ps(1);
+	for (int64_t i = 0; i < hidden; i += 16) {
+		__mmask16 m = nn16_mask(hidden - i);
+		__m512 reset = nn16_sigmoid(_mm512_add_ps(_mm512_maskz_loadu_ps(m, x + i), _mm512_maskz_loadu_ps(m, recurrent + i)));
+		__m512 update = nn16_sigmoid(_mm512_add_ps(_mm512_maskz_loadu_ps(m, x + hidden + i), _mm512_maskz_loadu_ps(m, recurrent + hidden + i)));
+		__m512 fresh = nn16_tanh(_mm512_fmadd_ps(reset, _mm512_maskz_loadu_ps(m, recurrent + 2 * hidden + i),
+		                                         _mm512_maskz_loadu_ps(m, x + 2 * hidden + i)));
+		__m512 kept = _mm512_mul_ps(update, _mm512_maskz_loadu_ps(m, h + i));
+		_mm512_mask_storeu_ps(h + i, m, _mm512_fmadd_ps(_mm512_sub_ps(one, update), fresh, kept));
+	}
+}
+
 void FILL_ELEMENTS(nn_kernels *k) {
 	k->unary = unary;
 	k->binary = binary;
@@ -135,4 +148,5 @@ void FILL_ELEMENTS(nn_kernels *k) {
 	k->gated_tanh = gated_tanh;
 	k->depthwise = depthwise;
 	k->lstm_gates = lstm_gates;
+	k->gru_gates = gru_gates;
 }

@@ -557,7 +557,73 @@ SN_API int sn_voice_remove(sn_engine *engine, const char *name, char *err);
  * Returns SN_OK, SN_E_ARGUMENT (a speaker has no data to write; the target exists), SN_E_NOT_FOUND, SN_E_IO, SN_E_NO_SPACE. */
 SN_API int sn_voice_export(sn_engine *engine, const char *name, const char *path, char *err);
 
-/* ---- quality ---- */
+/* ---- quality ----
+ * What audio is like: measured from its samples, and as listeners would rate it, estimated by DNSMOS (Reddy et al. 2022: P.835 scores
+ * of speech signal, background noise and overall; P.808 score). Scores are computed behind every session, never in front of one. */
+
+typedef struct sn_quality_options {
+	const char *model;         /* that scores (SN_TASK_SCORE); NULL: the default one */
+	sn_switch scores;          /* on: SN_E_NOT_FOUND where no model is installed; default: where one is; off: only measure */
+	sn_switch personalised;    /* and the scores that count other voices as noise; default: off */
+	/* Most windows of 9.01 s that are rated; 0: SN_QUALITY_WINDOWS; below 0: all, one each second as the reference does. When there
+	 * are more, every 2nd, 4th, 8th, ... is. */
+	int windows;
+	sn_vad_settings vad;       /* where silero-vad is installed */
+	sn_progress progress;      /* _file and _memory: seconds of audio heard */
+	void *payload;
+	int64_t reserved[8];
+} sn_quality_options;
+
+#define SN_QUALITY_WINDOWS 52                  /* all of a minute */
+
+/* Means over the rated windows, 1 (bad) to 5 (excellent); all 0: not rated. */
+typedef struct sn_scores {
+	float overall, signal, background; /* ITU-T P.835 */
+	float p808;                /* ITU-T P.808 */
+	int windows;               /* rated */
+} sn_scores;
+
+#define SN_MAX_PROBLEMS 12
+#define SN_LEVEL_FLOOR (-100.0f)               /* dB that stand for silence */
+
+/* "silent", "too_short", "quiet", "loud", "clipped", "dc", "noisy", "narrow", "mostly_silence", "no_speech", "poor_signal", "poor_overall" */
+typedef struct sn_problem { char code[24], message[168]; } sn_problem;
+
+typedef struct sn_quality {
+	double duration;
+	int sample_rate, channels; /* of the file; of samples: as given, 1 */
+	/* 1 to 5: scores.overall, less what problems that DNSMOS is deaf to take from it (clipping, silence, loudness, bandwidth); where
+	 * nothing was rated, what the signal-to-noise ratio allows, less the same. */
+	float score;
+	sn_scores scores, personalised;
+	int windows_possible;      /* windows that an exact rating has */
+	float snr;                 /* dB, estimated: level of the loud parts above that of the quiet ones; 0..100 */
+	float noise_floor;         /* dBFS: level of the quiet parts */
+	float loudness;            /* LUFS, integrated over all of it (EBU R128) */
+	float loudness_range;      /* LU */
+	float peak, true_peak;     /* dBFS; dBTP: between the samples, too */
+	float rms;                 /* dBFS */
+	float dc;                  /* mean of the samples, -1..1 */
+	float clipping;            /* 0..1: share of samples in runs of three or more at the largest magnitude, when that is near full scale */
+	int64_t clipped_runs;
+	float silence;             /* 0..1: share of time without sound (below -60 dBFS, or all but level with the noise floor) */
+	float bandwidth;           /* Hz up to which there is energy */
+	float speech;              /* 0..1: share of time with speech; below 0: not known */
+	int problem_count;         /* worst first */
+	sn_problem problems[SN_MAX_PROBLEMS];
+} sn_quality;
+
+/* Rates a file as sn_transcribe_file reads it ("-": standard input), the bytes of a file, or mono samples of any rate from 1000 to
+ * 768000 Hz. Memory does not grow with the length. Returns SN_OK, SN_E_ARGUMENT (options, rate), SN_E_CANCELLED, what reading returns
+ * (SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_DEPENDENCY, SN_E_IO), and what sn_model_load returns for the model. */
+SN_API int sn_quality_file(sn_quality *quality, sn_engine *engine, const char *path, const sn_quality_options *options, char *err);
+SN_API int sn_quality_memory(sn_quality *quality, sn_engine *engine, const void *data, size_t size, const sn_quality_options *options,
+                             char *err);
+SN_API int sn_quality_pcm(sn_quality *quality, sn_engine *engine, const float *pcm, size_t count, int sample_rate,
+                          const sn_quality_options *options, char *err);
+
+/* Writes a rating as "text" (a line a fact) or "json" (one line). As sn_transcript_format. */
+SN_API int sn_quality_format(char **text, size_t *size, const sn_quality *quality, const char *format, const char *file, char *err);
 
 /* ---- analysis ---- */
 

@@ -1,0 +1,41 @@
+/* Rating audio: what people would say of it (DNSMOS), and what its samples are like. A rater hears one timeline, in pieces as they come.
+ *
+ *	sn_rater *rater;
+ *	if (sn_rater_open(&rater, engine, 22050, NULL, err) != SN_OK) ...;
+ *	while (...) sn_rater_push(rater, pcm, count, err);
+ *	sn_rater_finish(rater, &quality, err);          (waits for the last scores)
+ *	sn_rater_close(&rater);
+ *
+ * The network runs as a job of class SN_PRIORITY_BATCH, in pieces of some milliseconds, so every session goes before it. Where nobody
+ * may wait for it, options->patient is 0: a push then never waits, and windows that cannot be computed in time are left out.
+ * All functions are for callers' threads, never for the conductor: push resamples and measures (about 1 % of real time), finish waits.
+ *
+ * Cost with DNSMOS: a first window of 9.01 s costs as much as an encoder window of Whisper base, each further one, a second later,
+ * a seventh of that: neighbours share what they both hear. A clip shorter than 9.01 s is heard repeatedly, as the reference does it. */
+#ifndef SN_SPEECH_QUALITY_H
+#define SN_SPEECH_QUALITY_H
+
+#include <sonant/sonant.h>
+
+typedef struct sn_rater sn_rater;
+
+typedef struct sn_rater_options {
+	sn_quality_options quality; /* progress and payload are not used */
+	int64_t expected;          /* samples that will come as far as is known: spreads the windows; 0: unknown */
+	int impatient;             /* pushes never wait for the network */
+} sn_rater_options;
+
+/* rate: of the samples pushed, mono. options may be NULL. Loads the model that scores, where one is wanted and installed.
+ * Returns SN_OK, SN_E_ARGUMENT, SN_E_NOT_FOUND (scores are on and no model is installed), SN_E_BUSY, SN_E_MEMORY, and those of
+ * sn_model_load. */
+int sn_rater_open(sn_rater **out, sn_engine *engine, int rate, const sn_rater_options *options, char *err);
+
+/* Any number of samples, copied. Returns SN_OK, SN_E_FORMAT (a sample is not a number: says which; none of the push counts), or the error that ended
+ * the rating. */
+int sn_rater_push(sn_rater *rater, const float *pcm, size_t count, char *err);
+
+/* The rating of all that was pushed; `sample_rate` is the rate pushed, `channels` 1. Nothing pushed: SN_E_ARGUMENT. Once. */
+int sn_rater_finish(sn_rater *rater, sn_quality *quality, char *err);
+void sn_rater_close(sn_rater **rater);
+
+#endif

@@ -4,6 +4,14 @@
 
 #include <string.h>
 
+/* Behind all entries of a kv state: how many keys each holds, int32 [slots]; 0 before the first writing reads as all. */
+static int32_t *kv_lengths(const nn_part *p, int state, const nn_gemm_family *f) {
+	const nn_value *v = nn_val(p, state);
+	const int64_t heads = nn_plan_node(p->exec->plan, v->node)->first;
+	const size_t entry = nn_packed_head(f, v->dims[1].add, v->cols / heads) * (size_t)heads;
+	return (int32_t *)(void *)(nn_row(p, state, 0) + entry * (size_t)v->dims[0].add);
+}
+
 void nn_run_pack(const nn_part *p) {
 	const nn_step *s = p->step;
 	const nn_gemm_family *f = s->family;
@@ -11,10 +19,14 @@ void nn_run_pack(const nn_part *p) {
 	int kv = s->kind == STEP_KV_WRITE;
 	int64_t heads = kv ? nn_plan_node(p->exec->plan, state->node)->first : s->attn.heads;
 	int64_t head = k->cols / heads, length = nn_now(p, s->in[0], 0);
-	size_t bytes = nn_packed_head(f, length, head);
+	size_t bytes = nn_packed_head(f, kv ? state->dims[1].add : length, head);
 	char *base = nn_row(p, s->out, 0);
-	if (kv)
-		base += (size_t)*(const int32_t *)nn_row(p, s->in[2], 0) * (size_t)heads * bytes;
+	if (kv) {
+		const int32_t slot = *(const int32_t *)nn_row(p, s->in[2], 0);
+		base += (size_t)slot * (size_t)heads * bytes;
+		if (p->n0 == 0)
+			kv_lengths(p, s->out, f)[slot] = (int32_t)length;
+	}
 	size_t size = nn_store_size(k->store);
 	for (int64_t h = p->n0; h < p->n1; h++) {
 		char *at = base + (size_t)h * bytes;
@@ -25,7 +37,8 @@ void nn_run_pack(const nn_part *p) {
 }
 
 typedef struct block {
-	int64_t r, m, h, head, length; /* query rows, head, its width, keys */
+	int64_t r, m, h, head; /* query rows, head, its width */
+	int64_t length, most;  /* keys; those that an entry has room for */
 	const char *packed;
 	float *scores; /* [m][ld] */
 	char *weights; /* [m][ld] of the family's elements; the scores themselves in f32 */
@@ -103,9 +116,10 @@ static void store_probs(const nn_part *p, const block *b) {
 	int64_t rows = p->exec->rows[s->out];
 	nn_store store = s->family->element == 4 ? NN_STORE_F32 : NN_STORE_BF16;
 	for (int64_t i = 0; i < b->m; i++) {
-		float *to = (float *)nn_row(p, s->out2, 0) + (b->h * rows + b->r + i) * b->length;
+		float *to = (float *)nn_row(p, s->out2, 0) + (b->h * rows + b->r + i) * b->most;
 		nn_kern(p)->convert(b->weights + (size_t)(i * b->ld) * nn_store_size(store), store, to, NN_STORE_F32, b->length);
 		nn_kern(p)->affine(to, b->inverse[i], 0, to, NN_STORE_F32, b->length);
+		memset(to + b->length, 0, (size_t)(b->most - b->length) * sizeof *to);
 	}
 }
 
@@ -151,7 +165,7 @@ void nn_run_attention(const nn_part *p) {
 	const nn_step *s = p->step;
 	int kv = s->kind == STEP_KV_ATTENTION;
 	block b = { .head = nn_val(p, s->out)->cols / s->attn.heads };
-	b.length = kv ? nn_now(p, s->in[1], 1) : nn_now(p, s->in[2], 0);
+	b.length = b.most = kv ? nn_now(p, s->in[1], 1) : nn_now(p, s->in[2], 0);
 	b.ld = (b.length + 31) / 32 * 32 + 16; /* not a multiple of a page: rows of a block fall on different cache sets */
 	b.scores = (float *)nn_scratch(p);
 	b.weights = s->family->element == 4 ? (char *)b.scores : (char *)(b.scores + NN_ATTN_ROWS * b.ld);
@@ -160,6 +174,10 @@ void nn_run_attention(const nn_part *p) {
 	const int32_t *slot = kv ? (const int32_t *)nn_row(p, s->in[2], 0) : NULL;
 	for (b.r = p->r0; b.r < p->r1; b.r += b.m) {
 		b.m = kv ? same_slot(slot, b.r, p->r1) : p->r1 - b.r < NN_ATTN_ROWS ? p->r1 - b.r : NN_ATTN_ROWS;
+		if (kv) {
+			const int32_t length = kv_lengths(p, s->in[1], s->family)[slot[b.r]];
+			b.length = length ? length : b.most;
+		}
 		const char *base = nn_row(p, s->in[1], 0) + (kv ? (size_t)slot[b.r] * (size_t)s->attn.heads * bytes : 0);
 		for (b.h = p->n0; b.h < p->n1; b.h++) {
 			b.packed = base + (size_t)b.h * bytes;

@@ -716,9 +716,9 @@ static void emit_state(emitter *e, int i) {
 	if (n->op == OP_CACHE_STATE) { /* keys [slots, length, width], then values */
 		v->store = f == &e->plan->kernels.bf16 ? NN_STORE_BF16 : NN_STORE_F32;
 		v->bytes = 2 * (size_t)(slots * length * width) * nn_store_size(v->store) + NN_OVERREAD;
-	} else { /* per slot and head: keys, values */
+	} else { /* per slot and head: keys, values; then each slot's count of keys */
 		int64_t head = width / n->first;
-		v->bytes = nn_packed_head(f, length, head) * (size_t)(slots * n->first);
+		v->bytes = nn_packed_head(f, length, head) * (size_t)(slots * n->first) + (size_t)slots * sizeof(int32_t);
 	}
 	finish(e, i);
 }

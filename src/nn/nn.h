@@ -142,8 +142,9 @@ typedef struct nn_attn {
 nn_t nn_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_attn a, nn_t *probs);
 
 /* Keys and values of a finished sequence, packed for many queries (cross attention).
- * nn_kv_write stores k[S, D], v[S, D] (S fixed) at entry slot[0] (int32 [1]) of a kv state made by nn_kv_state.
- * nn_kv_attention: row r of q[R, D] attends to all S keys of entry slot[r] (int32 [R]) -> [R, D]; probs [heads, R, S].
+ * nn_kv_write stores k[S, D], v[S, D] at entry slot[0] (int32 [1]) of a kv state made by nn_kv_state, whose `length` is S or, where S
+ * is symbolic, its maximum: an entry holds as many keys as were last written.
+ * nn_kv_attention: row r of q[R, D] attends to all keys of entry slot[r] (int32 [R]) -> [R, D]; probs [heads, R, length], zero beyond.
  * Rows with equal slots should be neighbours: they are computed together. */
 nn_t nn_kv_state(nn_graph *g, const char *name, int64_t slots, int64_t length, int64_t width, int heads);
 nn_t nn_kv_write(nn_graph *g, nn_t state, nn_t k, nn_t v, nn_t slot);

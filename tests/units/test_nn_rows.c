@@ -273,6 +273,32 @@ static void caches_are_read(void **state) {
 	nn_graph_free(&g);
 }
 
+/* An entry of packed keys holds as many as were written: here fewer than it has room for. */
+static void entries_know_their_length(void **state) {
+	(void)state;
+	enum { LENGTH = 50 };
+	float x[KEYS * D];
+	int32_t one = 1, slot[KEYS];
+	double *score = malloc(sizeof *score * HEADS * KEYS * KEYS), y[KEYS * D];
+	fill(x, KEYS * D, 1);
+	for (int i = 0; i < KEYS; i++)
+		slot[i] = 1;
+	nn_graph *g = nn_graph_new("entries");
+	nn_dim t = nn_symbol(g, "t", LENGTH);
+	nn_t in = nn_input(g, "x", NN_F32, 2, (nn_dim[]){ t, nn_fix(D) }), where = nn_input(g, "slot", NN_I32, 1, &t);
+	nn_t entry = nn_input(g, "entry", NN_I32, 1, (nn_dim[]){ nn_fix(1) }), cross = nn_kv_state(g, "cross", 2, LENGTH, D, HEADS);
+	nn_kv_write(g, cross, nn_affine(g, in, 0.5f, 0), in, entry);
+	nn_output(g, nn_kv_attention(g, in, cross, where, 0.7f, NULL), "y");
+	for (int h = 0; h < HEADS; h++)
+		for (int i = 0; i < KEYS; i++)
+			for (int j = 0; j < KEYS; j++)
+				score[(h * KEYS + i) * KEYS + j] = 0.7 * 0.5 * dot(x + i * D + h * HEAD, x + j * D + h * HEAD);
+	weigh(score, x, KEYS, KEYS, y);
+	check(g, "t", KEYS, (input[]){ { "x", x, sizeof x, 0 }, { "slot", slot, sizeof slot, 1 }, { "entry", &one, sizeof one, 1 } }, 3, y, KEYS * D);
+	free(score);
+	nn_graph_free(&g);
+}
+
 /* A cell fed with [x, h] through matrices side by side is one step of the recurrent op. */
 static void cells_are_lstm_steps(void **state) {
 	(void)state;
@@ -417,7 +443,7 @@ static void weight_norm_of_positions(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(trims_and_pads), cmocka_unit_test(columns_over_rows), cmocka_unit_test(two_dimensional_convolution),
-		cmocka_unit_test(relative_positions), cmocka_unit_test(clipped_positions_need_keys), cmocka_unit_test(caches_are_read), cmocka_unit_test(cells_are_lstm_steps),
+		cmocka_unit_test(relative_positions), cmocka_unit_test(clipped_positions_need_keys), cmocka_unit_test(caches_are_read), cmocka_unit_test(entries_know_their_length), cmocka_unit_test(cells_are_lstm_steps),
 		cmocka_unit_test(weight_norm_of_positions), cmocka_unit_test(gated_units), cmocka_unit_test(largest_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "nn/cpu/kernels.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,24 +17,26 @@ struct sn_whisper {
 	sn_weights *weights;
 	sn_bpe *bpe;
 	nn_pack *pack;
-	nn_exec *encoder, *decoder;
+	nn_exec *encoder, *decoder, *attend;
 	float *mel;
 	int32_t *encode_window;
 	struct { int32_t *token, *slot, *position, *table, *window, *wanted; } in;
+	/* alignment: queries of its heads, [slots, target positions, alignment heads, head size], mapped and untouched until kept */
+	int keep;
+	int64_t slots;
+	float *kept;
 };
 
-static int compile(sn_whisper *w, const sn_load_options *load, int side, nn_exec **out, char *err) {
+static int compile(sn_whisper *w, const sn_load_options *load, const char *name, void (*record)(whisper_recorder *), nn_exec **out,
+                   char *err) {
 	whisper_recorder r = {
-		.g = nn_graph_new(side == WHISPER_ENCODER ? "whisper.encoder" : "whisper.decoder"), .names = whisper_names_of(w->weights),
+		.g = nn_graph_new(name), .names = whisper_names_of(w->weights),
 		.c = &w->config, .act = w->act, .probs = w->debug, .outputs = w->outputs,
-		.slots = load->rows > 0 ? load->rows : 40, .windows = load->windows > 0 ? load->windows : 8,
+		.slots = w->slots, .windows = load->windows > 0 ? load->windows : 8,
 	};
 	if (!r.g)
 		return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
-	if (side == WHISPER_ENCODER)
-		whisper_record_encoder(&r);
-	else
-		whisper_record_decoder(&r);
+	record(&r);
 	nn_plan_options options = { .dtype = load->dtype, .debug = load->debug, .pack = w->pack };
 	nn_plan *plan = NULL;
 	int result = nn_plan_compile(&plan, r.g, &options, err);
@@ -42,6 +45,11 @@ static int compile(sn_whisper *w, const sn_load_options *load, int side, nn_exec
 	nn_plan_release(&plan);
 	nn_graph_free(&r.g);
 	return result;
+}
+
+/* Floats of the alignment heads' queries of one row. */
+static size_t query_size(const sn_whisper *w) {
+	return (size_t)w->config.alignment_count * (size_t)(w->config.width / w->config.decoder_heads);
 }
 
 static int open_pack(sn_whisper *w, const sn_load_options *load, char *err) {
@@ -53,13 +61,20 @@ static int open_pack(sn_whisper *w, const sn_load_options *load, char *err) {
 }
 
 static int load_plans(sn_whisper *w, const sn_load_options *load, char *err) {
-	int result = compile(w, load, WHISPER_ENCODER, &w->encoder, err);
+	int result = compile(w, load, "whisper.encoder", whisper_record_encoder, &w->encoder, err);
 	if (result == SN_OK)
-		result = compile(w, load, WHISPER_DECODER, &w->decoder, err);
+		result = compile(w, load, "whisper.decoder", whisper_record_decoder, &w->decoder, err);
+	if (result == SN_OK)
+		result = compile(w, load, "whisper.attend", whisper_record_attend, &w->attend, err);
 	if (result == SN_OK)
 		result = nn_exec_share(w->decoder, w->encoder, err);
+	if (result == SN_OK)
+		result = nn_exec_share(w->attend, w->encoder, err);
 	if (result != SN_OK)
 		return result;
+	w->kept = calloc((size_t)(w->slots * w->config.target_positions), query_size(w) * sizeof *w->kept);
+	if (!w->kept)
+		return sn_fail(err, SN_E_MEMORY, "out of memory for the queries of %d alignment heads", w->config.alignment_count);
 	w->mel = nn_exec_input(w->encoder, "mel");
 	w->encode_window = nn_exec_input_ids(w->encoder, "window");
 	w->in.token = nn_exec_input_ids(w->decoder, "token");
@@ -80,6 +95,7 @@ int sn_whisper_open(sn_whisper **out, const sn_load_options *load, char *err) {
 	if (!w)
 		return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
 	w->debug = load->debug;
+	w->slots = load->rows > 0 ? load->rows : 40;
 	w->outputs = load->dtype == NN_DTYPE_F32;
 	int result = sn_weights_open(&w->weights, load->dir, err);
 	if (result == SN_OK)
@@ -102,8 +118,10 @@ void sn_whisper_close(sn_whisper **whisper) {
 		return;
 	nn_exec_profile(w->encoder);
 	nn_exec_profile(w->decoder);
-	nn_exec_free(&w->decoder); /* first: it shares the encoder's states */
+	nn_exec_free(&w->attend); /* first: these share the encoder's states */
+	nn_exec_free(&w->decoder);
 	nn_exec_free(&w->encoder);
+	free(w->kept);
 	nn_pack_close(&w->pack);
 	sn_bpe_close(&w->bpe);
 	sn_weights_close(&w->weights);
@@ -133,6 +151,69 @@ void sn_whisper_encode_begin(sn_whisper *w, int window) {
 
 int sn_whisper_encode_next(sn_whisper *w, int budget) { return nn_exec_next(w->encoder, budget); }
 
+/* ---- attention of the alignment heads ---- */
+
+void sn_whisper_keep_queries(sn_whisper *w, int keep) { w->keep = keep; }
+
+static float *kept_at(const sn_whisper *w, int32_t slot, int32_t position) {
+	return w->kept + (size_t)(slot * w->config.target_positions + position) * query_size(w);
+}
+
+static void keep_queries(sn_whisper *w, const sn_whisper_row *rows, int count) {
+	const sn_whisper_config *c = &w->config;
+	const size_t size = (size_t)(c->width / c->decoder_heads);
+	for (int h = 0; h < c->alignment_count; h++) {
+		char name[NN_NAME];
+		snprintf(name, sizeof name, "queries%d", c->alignment[h].layer);
+		const float *q = nn_exec_output(w->decoder, name, NULL) + (size_t)c->alignment[h].head * size; /* [count, width] */
+		for (int i = 0; i < count; i++)
+			memcpy(kept_at(w, rows[i].slot, rows[i].position) + (size_t)h * size, q + i * c->width, size * sizeof *q);
+	}
+}
+
+/* from[0..steps) / its sum; where all of the attention lies behind, it is even. */
+static void share_of(const float *from, int steps, float *to) {
+	float sum = 0;
+	for (int t = 0; t < steps; t++)
+		sum += from[t];
+	const float scale = sum > 0 ? 1 / sum : 0, rest = sum > 0 ? 0 : 1 / (float)steps;
+	for (int t = 0; t < steps; t++)
+		to[t] = from[t] * scale + rest;
+}
+
+static void attend_block(sn_whisper *w, int window, const int32_t *slots, const int32_t *positions, int count, int steps, float *probs,
+                         int64_t stride) {
+	const sn_whisper_config *c = &w->config;
+	const size_t size = (size_t)(c->width / c->decoder_heads);
+	int32_t *entry = nn_exec_input_ids(w->attend, "window");
+	char name[NN_NAME];
+	for (int h = 0; h < c->alignment_count; h++) {
+		snprintf(name, sizeof name, "queries%d", c->alignment[h].layer);
+		float *q = nn_exec_input(w->attend, name) + (size_t)c->alignment[h].head * size;
+		for (int i = 0; i < count; i++)
+			memcpy(q + i * c->width, kept_at(w, slots[i], positions[i]) + (size_t)h * size, size * sizeof *q);
+	}
+	for (int i = 0; i < count; i++)
+		entry[i] = window;
+	nn_exec_set(w->attend, "rows", count);
+	nn_exec_run(w->attend);
+	for (int h = 0; h < c->alignment_count; h++) {
+		snprintf(name, sizeof name, "probs%d", c->alignment[h].layer);
+		const float *all = nn_exec_output(w->attend, name, NULL) + (int64_t)c->alignment[h].head * count * c->source_positions;
+		for (int i = 0; i < count; i++)
+			share_of(all + (int64_t)i * c->source_positions, steps, probs + h * stride + (int64_t)i * steps);
+	}
+}
+
+void sn_whisper_attend(sn_whisper *w, int window, const int32_t *slots, const int32_t *positions, int count, int steps, float *probs) {
+	for (int first = 0; first < count; first += WHISPER_MAX_ATTEND) {
+		int block = count - first < WHISPER_MAX_ATTEND ? count - first : WHISPER_MAX_ATTEND;
+		attend_block(w, window, slots + first, positions + first, block, steps, probs + (int64_t)first * steps, (int64_t)count * steps);
+	}
+}
+
+/* ---- decoding ---- */
+
 /* Runs rows[0..count), at most SN_WHISPER_MAX_ROWS of which at most WHISPER_MAX_WANTED want logits. */
 static void decode_block(sn_whisper *w, const sn_whisper_row *rows, int count) {
 	int64_t length = w->config.target_positions;
@@ -151,6 +232,8 @@ static void decode_block(sn_whisper *w, const sn_whisper_row *rows, int count) {
 	if (!wanted)
 		w->in.wanted[0] = 0;
 	nn_exec_run(w->decoder);
+	if (w->keep)
+		keep_queries(w, rows, count);
 	const float *logits = nn_exec_output(w->decoder, "logits", NULL);
 	for (int i = 0; i < wanted; i++)
 		memcpy(rows[w->in.wanted[i]].logits, logits + (int64_t)i * w->config.vocab, (size_t)w->config.vocab * sizeof *logits);

@@ -8,7 +8,7 @@
 
 #define SN_WHISPER_MAX_LANGUAGES 128
 #define SN_WHISPER_MAX_SUPPRESS 512
-#define SN_WHISPER_MAX_ALIGNMENT 512 /* half of the largest published decoder has 16 layers of 20 heads */
+#define SN_WHISPER_MAX_ALIGNMENT 64 /* published lists have 6 to 23 */
 #define SN_WHISPER_WINDOW 480000  /* samples of a window at 16 kHz: 30 s */
 
 typedef struct sn_whisper sn_whisper;
@@ -23,7 +23,7 @@ typedef struct sn_whisper_config {
 	int suppress_count, begin_suppress_count;
 	int32_t suppress[SN_WHISPER_MAX_SUPPRESS], begin_suppress[16];
 	int max_initial_timestamp; /* index, 50 = 1.0 s */
-	int alignment_count;
+	int alignment_count; /* heads of the decoder's cross attention that follow the speech, falling back to some of the upper layers */
 	struct { int16_t layer, head; } alignment[SN_WHISPER_MAX_ALIGNMENT];
 } sn_whisper_config;
 
@@ -51,6 +51,14 @@ typedef struct sn_whisper_row {
 
 #define SN_WHISPER_MAX_ROWS 256 /* rows of one call */
 void sn_whisper_decode(sn_whisper *whisper, const sn_whisper_row *rows, int count);
+
+/* When words are said: the attention of the alignment heads, without a second pass of the decoder. While `keep` is set, decode keeps
+ * these heads' cross-attention queries of every row by (slot, position), until another row is decoded there. */
+void sn_whisper_keep_queries(sn_whisper *whisper, int keep);
+/* What the rows decoded at (slots[i], positions[i]) attended to in entry `window`, while it holds the same audio: softmax over the first
+ * `steps` (1 .. source_positions) positions of the encoder -> probs[alignment_count][count][steps]. Allocates nothing. */
+void sn_whisper_attend(sn_whisper *whisper, int window, const int32_t *slots, const int32_t *positions, int count, int steps,
+                       float *probs);
 
 /* Copies a named tensor, as nn_exec_tensor: any of debug plans, of others only "encoder_out" in f32. */
 int sn_whisper_tensor(sn_whisper *whisper, const char *name, float **values, int *rank, int64_t *dims, char *err);

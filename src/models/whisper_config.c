@@ -16,6 +16,7 @@ static const char language_codes[] =
 #define MAX_LAYERS 128
 #define MAX_VOCAB (1 << 20)
 #define MAX_PATH_TEXT 4200
+#define FALLBACK_HEADS 32
 
 /* ---- sizes ---- */
 
@@ -243,16 +244,22 @@ static void add_alignment(sn_whisper_config *c, int64_t layer, int64_t head) {
 }
 
 /* Distilled checkpoints carry the list of the model they came from, with layers that they do not have: those entries are left out.
- * Without a usable list the reference takes every head of the upper half of the layers. */
+ * Without a usable list the reference takes every head of the upper half of the layers; here at most FALLBACK_HEADS of them, spread
+ * evenly, since the queries of each are kept for every row. */
 static void read_alignment(sn_whisper_config *c, const json_t *list) {
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *pair = json_array_get(list, i), *layer = json_array_get(pair, 0), *head = json_array_get(pair, 1);
 		if (json_is_integer(layer) && json_is_integer(head))
 			add_alignment(c, json_integer_value(layer), json_integer_value(head));
 	}
-	for (int layer = c->decoder_layers / 2, given = c->alignment_count; !given && layer < c->decoder_layers; layer++)
-		for (int head = 0; head < c->decoder_heads; head++)
-			add_alignment(c, layer, head);
+	if (c->alignment_count)
+		return;
+	int first = c->decoder_layers / 2 * c->decoder_heads, all = c->decoder_layers * c->decoder_heads - first;
+	int count = all < FALLBACK_HEADS ? all : FALLBACK_HEADS;
+	for (int i = 0; i < count; i++) {
+		int at = first + (int)((int64_t)i * all / count);
+		add_alignment(c, at / c->decoder_heads, at % c->decoder_heads);
+	}
 }
 
 static int read_ids(sn_whisper_config *c, const json_t *config, const json_t *generation, const sn_bpe *bpe, int ct2, const char *dir,

@@ -57,6 +57,31 @@ void whisper_record_encoder(whisper_recorder *r) {
 	}
 }
 
+int whisper_aligned(const sn_whisper_config *c, int layer) {
+	for (int i = 0; i < c->alignment_count; i++)
+		if (c->alignment[i].layer == layer)
+			return 1;
+	return 0;
+}
+
+/* queries<layer>[rows, width] and the entry window[rows] -> probs<layer>[heads, rows, source positions], for layers with alignment heads */
+void whisper_record_attend(whisper_recorder *r) {
+	nn_graph *g = r->g;
+	nn_dim rows = nn_symbol(g, "rows", WHISPER_MAX_ATTEND);
+	nn_t window = nn_input(g, "window", NN_I32, 1, &rows), probs;
+	char name[NN_NAME];
+	r->side = WHISPER_DECODER;
+	for (int layer = 0; layer < r->c->decoder_layers; layer++) {
+		if (!whisper_aligned(r->c, layer))
+			continue;
+		snprintf(name, sizeof name, "queries%d", layer);
+		nn_t q = nn_input(g, name, NN_F32, 2, (nn_dim[]){ rows, nn_fix(r->c->width) });
+		nn_kv_attention(g, q, cross_state(r, layer), window, head_scale(r), &probs);
+		snprintf(name, sizeof name, "probs%d", layer);
+		nn_output(g, probs, name);
+	}
+}
+
 typedef struct decoder_inputs {
 	nn_t slot, position, table, window;
 } decoder_inputs;
@@ -78,6 +103,11 @@ static nn_t self_attention(whisper_recorder *r, nn_t x, const decoder_inputs *in
 static nn_t cross_attention(whisper_recorder *r, nn_t x, const decoder_inputs *in, int layer) {
 	nn_t probs, h = whisper_layer_norm(r, x, WHISPER_CROSS_NORM, layer);
 	nn_t q = whisper_linear(r, h, WHISPER_CROSS_Q, layer);
+	if (whisper_aligned(r->c, layer)) {
+		char name[NN_NAME];
+		snprintf(name, sizeof name, "queries%d", layer);
+		nn_output(r->g, q, name);
+	}
 	h = nn_kv_attention(r->g, q, cross_state(r, layer), in->window, head_scale(r), r->probs ? &probs : NULL);
 	if (r->probs)
 		nn_name(r->g, probs, "cross_attn_layer%d", layer);

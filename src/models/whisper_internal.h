@@ -5,6 +5,7 @@
 #include "models/whisper.h"
 
 #define WHISPER_MAX_WANTED 64 /* rows of one decoder step whose logits are computed */
+#define WHISPER_MAX_ATTEND 32 /* rows whose attention is looked at together */
 
 enum { WHISPER_ENCODER, WHISPER_DECODER };
 
@@ -54,5 +55,7 @@ nn_t whisper_projection(whisper_recorder *r, nn_t embedding); /* [vocab, width]:
 /* whisper_graph.c */
 void whisper_record_encoder(whisper_recorder *r);
 void whisper_record_decoder(whisper_recorder *r);
+void whisper_record_attend(whisper_recorder *r);
+int whisper_aligned(const sn_whisper_config *c, int layer); /* the layer has alignment heads */
 
 #endif

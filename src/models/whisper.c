@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PACK_VERSION 1 /* raised when the recorded graphs change what is packed */
+#define PACK_VERSION 2 /* raised when the recorded graphs change what is packed */
+
+struct sn_whisper_encoder {
+	nn_exec *exec;
+	float *mel;
+	int32_t *window;
+};
 
 struct sn_whisper {
 	sn_whisper_config config;
@@ -17,9 +23,10 @@ struct sn_whisper {
 	sn_weights *weights;
 	sn_bpe *bpe;
 	nn_pack *pack;
-	nn_exec *encoder, *decoder, *attend;
-	float *mel;
-	int32_t *encode_window;
+	nn_pool *pool;
+	nn_plan *encoder_plan;
+	sn_whisper_encoder *encoder; /* for whole windows */
+	nn_exec *decoder, *attend;
 	struct { int32_t *token, *slot, *position, *table, *window, *wanted; } in;
 	/* alignment: queries of its heads, [slots, target positions, alignment heads, head size], mapped and untouched until kept */
 	int keep;
@@ -27,7 +34,7 @@ struct sn_whisper {
 	float *kept;
 };
 
-static int compile(sn_whisper *w, const sn_load_options *load, const char *name, void (*record)(whisper_recorder *), nn_exec **out,
+static int compile(sn_whisper *w, const sn_load_options *load, const char *name, void (*record)(whisper_recorder *), nn_plan **out,
                    char *err) {
 	whisper_recorder r = {
 		.g = nn_graph_new(name), .names = whisper_names_of(w->weights),
@@ -38,12 +45,21 @@ static int compile(sn_whisper *w, const sn_load_options *load, const char *name,
 		return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
 	record(&r);
 	nn_plan_options options = { .dtype = load->dtype, .debug = load->debug, .pack = w->pack };
+	int result = nn_plan_compile(out, r.g, &options, err);
+	nn_graph_free(&r.g);
+	return result;
+}
+
+/* A plan with its one exec, which shares the encoder's states. */
+static int prepare(sn_whisper *w, const sn_load_options *load, const char *name, void (*record)(whisper_recorder *), nn_exec **out,
+                   char *err) {
 	nn_plan *plan = NULL;
-	int result = nn_plan_compile(&plan, r.g, &options, err);
+	int result = compile(w, load, name, record, &plan, err);
 	if (result == SN_OK)
 		result = nn_exec_new(out, plan, load->pool, err);
+	if (result == SN_OK)
+		result = nn_exec_share(*out, w->encoder->exec, err);
 	nn_plan_release(&plan);
-	nn_graph_free(&r.g);
 	return result;
 }
 
@@ -61,22 +77,18 @@ static int open_pack(sn_whisper *w, const sn_load_options *load, char *err) {
 }
 
 static int load_plans(sn_whisper *w, const sn_load_options *load, char *err) {
-	int result = compile(w, load, "whisper.encoder", whisper_record_encoder, &w->encoder, err);
+	int result = compile(w, load, "whisper.encoder", whisper_record_encoder, &w->encoder_plan, err);
 	if (result == SN_OK)
-		result = compile(w, load, "whisper.decoder", whisper_record_decoder, &w->decoder, err);
+		result = sn_whisper_encoder_open(&w->encoder, w, err);
 	if (result == SN_OK)
-		result = compile(w, load, "whisper.attend", whisper_record_attend, &w->attend, err);
+		result = prepare(w, load, "whisper.decoder", whisper_record_decoder, &w->decoder, err);
 	if (result == SN_OK)
-		result = nn_exec_share(w->decoder, w->encoder, err);
-	if (result == SN_OK)
-		result = nn_exec_share(w->attend, w->encoder, err);
+		result = prepare(w, load, "whisper.attend", whisper_record_attend, &w->attend, err);
 	if (result != SN_OK)
 		return result;
 	w->kept = calloc((size_t)(w->slots * w->config.target_positions), query_size(w) * sizeof *w->kept);
 	if (!w->kept)
 		return sn_fail(err, SN_E_MEMORY, "out of memory for the queries of %d alignment heads", w->config.alignment_count);
-	w->mel = nn_exec_input(w->encoder, "mel");
-	w->encode_window = nn_exec_input_ids(w->encoder, "window");
 	w->in.token = nn_exec_input_ids(w->decoder, "token");
 	w->in.slot = nn_exec_input_ids(w->decoder, "slot");
 	w->in.position = nn_exec_input_ids(w->decoder, "position");
@@ -95,6 +107,7 @@ int sn_whisper_open(sn_whisper **out, const sn_load_options *load, char *err) {
 	if (!w)
 		return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
 	w->debug = load->debug;
+	w->pool = load->pool;
 	w->slots = load->rows > 0 ? load->rows : 40;
 	w->outputs = load->dtype == NN_DTYPE_F32;
 	int result = sn_weights_open(&w->weights, load->dir, err);
@@ -116,11 +129,12 @@ void sn_whisper_close(sn_whisper **whisper) {
 	sn_whisper *w = *whisper;
 	if (!w)
 		return;
-	nn_exec_profile(w->encoder);
+	nn_exec_profile(w->encoder ? w->encoder->exec : NULL);
 	nn_exec_profile(w->decoder);
 	nn_exec_free(&w->attend); /* first: these share the encoder's states */
 	nn_exec_free(&w->decoder);
-	nn_exec_free(&w->encoder);
+	sn_whisper_encoder_close(&w->encoder);
+	nn_plan_release(&w->encoder_plan);
 	free(w->kept);
 	nn_pack_close(&w->pack);
 	sn_bpe_close(&w->bpe);
@@ -142,14 +156,53 @@ int64_t sn_whisper_parameters(const sn_whisper *w) {
 	return sum;
 }
 
-float *sn_whisper_mel_input(sn_whisper *w) { return w->mel; }
+/* ---- encoding ---- */
 
-void sn_whisper_encode_begin(sn_whisper *w, int window) {
-	w->encode_window[0] = window;
-	nn_exec_begin(w->encoder);
+int sn_whisper_encoder_open(sn_whisper_encoder **out, sn_whisper *w, char *err) {
+	sn_whisper_encoder *e = calloc(1, sizeof *e);
+	*out = NULL;
+	if (!e)
+		return sn_fail(err, SN_E_MEMORY, "out of memory for an encoder");
+	int result = nn_exec_new(&e->exec, w->encoder_plan, w->pool, err);
+	if (result == SN_OK && w->encoder)
+		result = nn_exec_share(e->exec, w->encoder->exec, err);
+	if (result != SN_OK)
+		return sn_whisper_encoder_close(&e), result;
+	e->mel = nn_exec_input(e->exec, "mel");
+	e->window = nn_exec_input_ids(e->exec, "window");
+	int32_t *const place = nn_exec_input_ids(e->exec, "place");
+	for (int i = 0; i < w->config.source_positions; i++)
+		place[i] = i;
+	*out = e;
+	return SN_OK;
 }
 
-int sn_whisper_encode_next(sn_whisper *w, int budget) { return nn_exec_next(w->encoder, budget); }
+void sn_whisper_encoder_close(sn_whisper_encoder **encoder) {
+	sn_whisper_encoder *e = *encoder;
+	*encoder = NULL;
+	if (!e)
+		return;
+	nn_exec_free(&e->exec);
+	free(e);
+}
+
+float *sn_whisper_encoder_mel(sn_whisper_encoder *e) { return e->mel; }
+
+void sn_whisper_encoder_begin(sn_whisper_encoder *e, int window, int positions) {
+	e->window[0] = window;
+	nn_exec_set(e->exec, "positions", positions);
+	nn_exec_begin(e->exec);
+}
+
+int sn_whisper_encoder_next(sn_whisper_encoder *e, int budget) { return nn_exec_next(e->exec, budget); }
+
+float *sn_whisper_mel_input(sn_whisper *w) { return w->encoder->mel; }
+
+void sn_whisper_encode_begin(sn_whisper *w, int window) {
+	sn_whisper_encoder_begin(w->encoder, window, w->config.source_positions);
+}
+
+int sn_whisper_encode_next(sn_whisper *w, int budget) { return nn_exec_next(w->encoder->exec, budget); }
 
 /* ---- attention of the alignment heads ---- */
 
@@ -252,12 +305,12 @@ void sn_whisper_decode(sn_whisper *w, const sn_whisper_row *rows, int count) {
 
 int sn_whisper_tensor(sn_whisper *w, const char *name, float **values, int *rank, int64_t *dims, char *err) {
 	if (w->debug) {
-		int result = nn_exec_tensor(w->encoder, name, values, rank, dims, err);
+		int result = nn_exec_tensor(w->encoder->exec, name, values, rank, dims, err);
 		return result == SN_E_NOT_FOUND ? nn_exec_tensor(w->decoder, name, values, rank, dims, err) : result;
 	}
 	if (!w->outputs || strcmp(name, "encoder_out"))
 		return sn_fail(err, SN_E_NOT_FOUND, "tensor '%s' can only be read from debug plans", name);
-	const float *from = nn_exec_output(w->encoder, name, dims);
+	const float *from = nn_exec_output(w->encoder->exec, name, dims);
 	size_t bytes = (size_t)(w->config.source_positions * w->config.width) * sizeof **values;
 	*rank = 2;
 	if (!(*values = malloc(bytes)))

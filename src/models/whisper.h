@@ -40,6 +40,16 @@ float *sn_whisper_mel_input(sn_whisper *whisper);
 void sn_whisper_encode_begin(sn_whisper *whisper, int window);
 int sn_whisper_encode_next(sn_whisper *whisper, int budget);
 
+/* Another encoder of the same weights, which may run between the pieces of others: its mel input has 2 * positions frames, and the
+ * entry then holds so many keys. Fewer positions than source_positions are a context that the model was not trained on. Close it
+ * before the whisper. */
+typedef struct sn_whisper_encoder sn_whisper_encoder;
+int sn_whisper_encoder_open(sn_whisper_encoder **out, sn_whisper *whisper, char *err);
+void sn_whisper_encoder_close(sn_whisper_encoder **encoder);
+float *sn_whisper_encoder_mel(sn_whisper_encoder *encoder);
+void sn_whisper_encoder_begin(sn_whisper_encoder *encoder, int window, int positions);
+int sn_whisper_encoder_next(sn_whisper_encoder *encoder, int budget);
+
 /* One decoder row: `token` at `position` of a sequence whose own cache slot is `slot`; `table` [target_positions] tells the slot in
  * which each earlier position's keys lie (table[position] must be `slot`); it listens to `window`. Several rows of one sequence in
  * one call are a prompt. `logits`: where to write [vocab] floats, or NULL where they are not wanted. */

@@ -34,16 +34,19 @@ static nn_t cross_state(whisper_recorder *r, int layer) {
 	return nn_kv_state(r->g, name, r->windows, r->c->source_positions, r->c->width, r->c->decoder_heads);
 }
 
-/* mel[2 * source positions, mels] -> keys and values of every decoder layer's cross attention, at entry window[0] */
+/* mel[2 * positions, mels] and place[positions] = 0, 1, ... -> keys and values of every decoder layer's cross attention, at entry
+ * window[0] */
 void whisper_record_encoder(whisper_recorder *r) {
 	nn_graph *g = r->g;
-	int64_t frames = 2 * (int64_t)r->c->source_positions;
-	nn_t x = nn_input(g, "mel", NN_F32, 2, (nn_dim[]){ nn_fix(frames), nn_fix(r->c->mels) });
+	nn_dim frames = nn_dim_mul(nn_symbol(g, "positions", r->c->source_positions), 2);
+	nn_dim positions = nn_dim_add(nn_dim_div(nn_dim_add(frames, -1), 2), 1); /* as the second convolution counts them */
+	nn_t x = nn_input(g, "mel", NN_F32, 2, (nn_dim[]){ frames, nn_fix(r->c->mels) });
+	nn_t place = nn_input(g, "place", NN_I32, 1, &positions);
 	nn_t window = nn_input(g, "window", NN_I32, 1, (nn_dim[]){ nn_fix(1) });
 	r->side = WHISPER_ENCODER;
 	x = nn_unary(g, NN_GELU, whisper_conv(r, x, 1), 0); /* [frames, width] */
 	x = nn_unary(g, NN_GELU, whisper_conv(r, x, 2), 0); /* [frames / 2, width] */
-	x = nn_binary(g, NN_ADD, x, whisper_positions(r));
+	x = nn_binary(g, NN_ADD, x, nn_gather_rows(g, whisper_positions(r), place));
 	nn_name(g, x, "encoder_after_conv_gelu_pos");
 	for (int layer = 0; layer < r->c->encoder_layers; layer++)
 		x = encoder_layer(r, x, layer);

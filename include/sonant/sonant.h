@@ -236,6 +236,7 @@ typedef struct sn_segment {
 	const char *text;          /* as the model wrote it: words begin with a space where the language uses them */
 	const int32_t *tokens;     /* with timestamp tokens */
 	int token_count;
+	const float *token_logprobs; /* [token_count], natural logarithms; NULL where the model has none */
 	float temperature;         /* that gave the text: 0, or the fallback's */
 	float avg_logprob, compression_ratio, no_speech_prob; /* of the window it came from */
 	float confidence;          /* 0..1: exp of the mean log probability of the segment's own tokens */

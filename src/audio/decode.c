@@ -114,15 +114,28 @@ int sn_decoder_open_memory(sn_decoder **out, const void *data, size_t size, cons
 	return d ? finish_open(out, d, sn_input_open_memory(&d->input, data, size, name, err), rate, err) : SN_E_MEMORY;
 }
 
+/* All but the input. */
+static void close_source(sn_decoder *d) {
+	if (d->source.close)
+		d->source.close(d->source.state);
+	sn_resampler_close(&d->resampler);
+	free(d->raw);
+}
+
+int sn_decoder_rewind(sn_decoder *d, char *err) {
+	const sn_input input = d->input;
+	const int rate = d->info.out_rate;
+	close_source(d);
+	*d = (sn_decoder){ .input = input };
+	return open_input(d, rate, err);
+}
+
 void sn_decoder_close(sn_decoder **decoder) {
 	if (!decoder || !*decoder)
 		return;
 	sn_decoder *d = *decoder;
-	if (d->source.close)
-		d->source.close(d->source.state);
-	sn_resampler_close(&d->resampler);
+	close_source(d);
 	sn_input_close(&d->input);
-	free(d->raw);
 	free(d);
 	*decoder = NULL;
 }

@@ -53,6 +53,9 @@ int sn_decoder_open_memory(sn_decoder **out, const void *data, size_t size, cons
 /* Up to `frames` samples; *got is at least 1 with SN_OK. SN_END: all were read. An error is final: later reads repeat it. */
 int sn_decoder_read(sn_decoder *decoder, float *out, size_t frames, size_t *got, char *err);
 
+/* Back to the first sample, also of what came from a pipe; what had failed may be read again. On failure the decoder can only be closed. */
+int sn_decoder_rewind(sn_decoder *decoder, char *err);
+
 /* Borrowed; `truncated` and `note` may change while reading. */
 const sn_audio_info *sn_decoder_get_info(const sn_decoder *decoder);
 

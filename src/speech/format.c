@@ -39,6 +39,12 @@ static json_t *segment_json(const sn_segment *s, int verbose) {
 		for (int i = 0; i < s->token_count; i++)
 			json_array_append_new(tokens, json_integer(s->tokens[i]));
 		json_object_set_new(o, "tokens", tokens);
+		if (s->token_logprobs) {
+			json_t *logprobs = json_array();
+			for (int i = 0; i < s->token_count; i++)
+				json_array_append_new(logprobs, fraction((double)s->token_logprobs[i]));
+			json_object_set_new(o, "token_logprobs", logprobs);
+		}
 		json_object_set_new(o, "temperature", fraction((double)s->temperature));
 		json_object_set_new(o, "avg_logprob", fraction((double)s->avg_logprob));
 		json_object_set_new(o, "compression_ratio", fraction((double)s->compression_ratio));
@@ -57,6 +63,16 @@ static json_t *words_json(const sn_transcript *t) {
 			                                       seconds(w->end), "confidence", fraction((double)w->confidence)));
 		}
 	return words;
+}
+
+static json_t *attempts_json(const sn_transcript *t) {
+	json_t *attempts = json_array();
+	for (int i = 0; i < t->attempt_count; i++) {
+		const sn_attempt *const a = &t->attempts[i];
+		json_array_append_new(attempts, json_pack("{s:o, s:s, s:o, s:b}", "model", lenient(a->model), "dtype", a->dtype, "confidence",
+		                                          fraction((double)a->confidence), "kept", a->kept));
+	}
+	return attempts;
 }
 
 static json_t *transcript_json(const sn_transcript *t, int verbose, const char *file) {
@@ -83,6 +99,8 @@ static json_t *transcript_json(const sn_transcript *t, int verbose, const char *
 	for (size_t i = 0; i < t->note_count; i++)
 		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", t->notes[i].code, "message", lenient(t->notes[i].message)));
 	json_object_set_new(o, "notes", notes);
+	if (t->attempt_count > 1)
+		json_object_set_new(o, "attempts", attempts_json(t));
 	return o;
 }
 

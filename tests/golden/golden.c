@@ -37,6 +37,7 @@ static const golden_adapter *const adapters[] = {
 	&golden_whisper, &golden_vits, &golden_piper, &golden_silero,
 	&golden_fastspeech2,
 	&golden_vocoder,
+	&golden_deepfilter,
 	&golden_bark,
 	&golden_speecht5, &golden_xvector,
 	&golden_yourtts,

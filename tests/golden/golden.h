@@ -25,6 +25,7 @@ extern const golden_adapter golden_vocoder;
 extern const golden_adapter golden_speecht5, golden_xvector;
 extern const golden_adapter golden_yourtts;
 extern const golden_adapter golden_wav2vec2;
+extern const golden_adapter golden_deepfilter;
 extern const golden_adapter golden_bark;
 extern const golden_adapter golden_tacotron2;
 

@@ -36,18 +36,44 @@ def zero_largest(path):
     return largest
 
 
-def run(golden, fixture):
-    return subprocess.run([golden, fixture], capture_output=True, text=True)
+def zero_middle(path):
+    """Zeroes 64 kB in the middle of an .onnx file, which are weights."""
+    with open(path, "r+b") as file:
+        file.seek(os.path.getsize(path) // 2)
+        file.write(bytes(1 << 16))
+
+
+def run(golden, fixture, *options):
+    return subprocess.run([golden, *options, fixture], capture_output=True, text=True)
+
+
+def bite_installed(golden, fixture):
+    """A fixture of a model that is installed: its weights are changed in a copy."""
+    home = os.environ.get("SONANT_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sonant")
+    with open(os.path.join(fixture, "model.json")) as file:
+        model = os.path.join(home, "models", json.load(file)["model"])
+    if not os.path.isdir(model):
+        sys.exit(77)
+    largest = max((name for name in os.listdir(model) if name.endswith(".onnx")), key=lambda name: os.path.getsize(os.path.join(model, name)))
+    with tempfile.TemporaryDirectory() as folder:
+        copy = shutil.copytree(model, os.path.join(folder, "model"))
+        zero_middle(os.path.join(copy, largest))
+        result = run(golden, fixture, "--model", copy)
+        if result.returncode == 0 or "FAIL" not in result.stdout:
+            sys.exit(f"golden passed although {largest} was changed:\n{result.stdout}{result.stderr}")
+        print(f"the middle of {largest} changed: golden failed, as it must")
 
 
 def main():
     golden, fixture = sys.argv[1:]
     with open(os.path.join(fixture, "expected.safetensors"), "rb") as file:
         expected = [name for name in json.loads(file.read(struct.unpack("<Q", file.read(8))[0])) if name != "__metadata__"]
-    floats = [name for name in ("encoder_out", "text_encoder_out", "encoder_out_channels_first", "waveform", "novoice_waveform") if name in expected]
+    floats = [name for name in ("encoder_out", "text_encoder_out", "encoder_out_channels_first", "waveform", "novoice_waveform", "enhanced") if name in expected]
     scaled = floats[0] if floats else sys.exit(f"{fixture} has no tensor to scale")
     changes = [("expected.safetensors", lambda path: edit(path, scaled, lambda value: value * 1.01) or scaled)]
-    if os.path.exists(os.path.join(fixture, "model.safetensors")):
+    if os.path.exists(os.path.join(fixture, "model.json")):
+        bite_installed(golden, fixture)
+    elif os.path.exists(os.path.join(fixture, "model.safetensors")):
         with open(os.path.join(fixture, "model.safetensors"), "rb") as file:
             weights = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
         zeroed = next(name for name in sorted(weights) if name.endswith("fc1.weight") or name.endswith("k_proj.weight"))

@@ -31,33 +31,53 @@ static void leave(sn_job *job) {
 	stt->class->leave(stt);
 }
 
+static size_t text_size(const char *text) { return text ? strlen(text) + 1 : 0; }
+
+static size_t words_size(const sn_word *words, int count) {
+	size_t size = 0;
+	for (int i = 0; i < count; i++)
+		size += strlen(words[i].text) + 1;
+	return size;
+}
+
+static const char *copy_text(char **at, const char *text) {
+	if (!text)
+		return NULL;
+	const size_t size = strlen(text) + 1;
+	*at += size;
+	return memcpy(*at - size, text, size);
+}
+
+/* The words to *word, their texts to *at. */
+static const sn_word *copy_words(sn_word **word, char **at, const sn_word *words, int count) {
+	sn_word *const first = *word;
+	for (int i = 0; i < count; i++) {
+		first[i] = words[i];
+		first[i].text = copy_text(at, words[i].text);
+	}
+	*word += count;
+	return count ? first : NULL;
+}
+
 int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	const sn_segment *s = &event->segment;
-	size_t tokens = (size_t)s->token_count * sizeof *s->tokens, logprobs = s->token_logprobs ? tokens : 0, words = (size_t)s->word_count * sizeof *s->words;
-	size_t text = 0;
-	if (s->text)
-		text = strlen(s->text) + 1;
-	for (int i = 0; i < s->word_count; i++)
-		text += strlen(s->words[i].text) + 1;
-	stt_event *e = malloc(sizeof *e + words + tokens + logprobs + text);
+	const size_t words = (size_t)(s->word_count + event->word_count) * sizeof *s->words;
+	const size_t tokens = (size_t)s->token_count * sizeof *s->tokens;
+	const size_t text = text_size(s->text) + text_size(event->text) + words_size(s->words, s->word_count) +
+	                    words_size(event->words, event->word_count);
+	stt_event *e = malloc(sizeof *e + words + tokens + text);
 	if (!e)
-		return sn_fail(stt->message, SN_E_MEMORY, "no memory for a segment of %zu bytes", words + tokens + logprobs + text);
+		return sn_fail(stt->message, SN_E_MEMORY, "no memory for a segment of %zu bytes", words + tokens + text);
 	e->next = NULL;
 	e->event = *event;
-	if (s->text) {
-		sn_word *word = (sn_word *)(e + 1); /* first what is aligned most */
-		char *at = (char *)(e + 1) + words + tokens + logprobs;
-		e->event.segment.words = s->word_count ? word : NULL;
+	sn_word *word = (sn_word *)(e + 1); /* first what is aligned most */
+	char *at = (char *)(e + 1) + words + tokens;
+	if (s->token_count)
 		e->event.segment.tokens = memcpy((char *)(e + 1) + words, s->tokens, tokens);
-		if (s->token_logprobs)
-			e->event.segment.token_logprobs = memcpy((char *)(e + 1) + words + tokens, s->token_logprobs, logprobs);
-		e->event.segment.text = strcpy(at, s->text);
-		for (int i = 0; i < s->word_count; i++) {
-			at += strlen(at) + 1;
-			word[i] = s->words[i];
-			word[i].text = strcpy(at, s->words[i].text);
-		}
-	}
+	e->event.segment.text = copy_text(&at, s->text);
+	e->event.segment.words = copy_words(&word, &at, s->words, s->word_count);
+	e->event.text = copy_text(&at, event->text);
+	e->event.words = copy_words(&word, &at, event->words, event->word_count);
 	sn_sched_lock(stt->engine->sched);
 	*stt->last = e;
 	stt->last = &e->next;

@@ -5,7 +5,7 @@ set -eu
 packages="
 gcc g++ libc6-dev meson ninja-build pkg-config
 python3 python3-pip ca-certificates
-libjansson-dev libminizip-dev zlib1g-dev libicu-dev
+libjansson-dev libminizip-dev zlib1g-dev libicu-dev libexpat1-dev
 libsndfile1-dev libsoxr-dev libkissfft-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
 libespeak-ng-dev espeak-ng-data libseccomp-dev

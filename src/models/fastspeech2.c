@@ -149,7 +149,8 @@ static void fill_facts(model *m) {
 	m->languages[0] = s->language;
 	m->facts = (sn_synth_facts){
 		.kind = SN_SYNTH_MEL, .sample_rate = s->mel.sample_rate, .hop = s->mel.hop, .width = (int)s->mels, .mel = s->mel,
-		.parameters = parameters, .speakers = s->speakers ? (int)s->speakers : 1, .language_count = *s->language != 0, .languages = m->languages,
+		.parameters = parameters, .speakers = s->speakers ? (int)s->speakers : 1,
+		.phonemes = m->coqui ? SN_PHONEMES_NONE : SN_PHONEMES_ARPABET, .language_count = *s->language != 0, .languages = m->languages,
 		.embedding = (int)s->embedding, .has_speed = 1, .has_pitch = s->pitch.used, .has_energy = s->energy.used,
 		.max_ids = SN_FASTSPEECH2_MAX_TOKENS, .max_bytes = SENTENCE_BYTES,
 	};

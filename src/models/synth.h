@@ -10,6 +10,9 @@
 
 typedef enum sn_synth_kind { SN_SYNTH_SOUND, SN_SYNTH_MEL } sn_synth_kind;
 
+/* How given phonemes are written: as text/inline.h says; as "{HH AH0 L OW1}". */
+typedef enum sn_synth_phonemes { SN_PHONEMES_NONE, SN_PHONEMES_IPA, SN_PHONEMES_ARPABET } sn_synth_phonemes;
+
 /* Every pointer is borrowed from the model. */
 typedef struct sn_synth_facts {
 	sn_synth_kind kind;
@@ -30,6 +33,8 @@ typedef struct sn_synth_facts {
 	int max_ids;                 /* of one start */
 	int max_bytes;               /* of text that is right for one start (a sentence); 0: no advice */
 	char language[16];           /* of the text front end where there is one language; "" else */
+	sn_synth_phonemes phonemes;  /* that may stand in the text */
+	int foreign;                 /* 1: sn_synth_options.espeak works */
 } sn_synth_facts;
 
 /* A voice, resolved for one model. sn_voice_clear frees its parts. */
@@ -50,6 +55,7 @@ typedef struct sn_synth_options {
 	const sn_voice *voice;       /* NULL: the model's default */
 	const char *language;        /* code that the model has; NULL: its default */
 	const char *emotion;         /* one that the model has; NULL: none */
+	const char *espeak;          /* espeak's voice for text in another language than the model's; NULL: the model's */
 	float speed;                 /* 1: as the model speaks; 2: twice as fast */
 	float pitch, energy;         /* factors of what the model predicts; 1: as predicted; 0 reads as 1 */
 	float noise_scale, noise_duration; /* VITS; < 0: the checkpoint's */
@@ -88,6 +94,8 @@ typedef struct sn_synth_class {
 	int (*next)(void *stream, int most, float *out, int *frames, int *extra, char *err);
 	/* What the listener should know of this utterance ("cut at the most steps", "spoken again with another seed"), or NULL. */
 	const char *(*remark)(const void *stream);
+	/* Frames that come before the ids from `share` (0..1) of all on, of the utterance that was started. NULL: the model has no plan. */
+	int64_t (*place)(const void *stream, double share);
 } sn_synth_class;
 
 extern const sn_synth_class sn_synth_vits, sn_synth_yourtts, sn_synth_speecht5, sn_synth_tacotron2, sn_synth_fastspeech2, sn_synth_bark;

@@ -85,6 +85,7 @@ static void fill_facts(taco_model *m) {
 	const int by_steps = seconds * BYTES_A_SECOND < SENTENCE_BYTES ? (int)(seconds * BYTES_A_SECOND) : SENTENCE_BYTES;
 	sn_synth_facts *const f = &m->facts;
 	*f = (sn_synth_facts){
+		.phonemes = m->coqui ? SN_PHONEMES_NONE : SN_PHONEMES_ARPABET,
 		.kind = SN_SYNTH_MEL, .sample_rate = s->mel.sample_rate, .hop = s->mel.hop, .width = (int)s->mels, .mel = s->mel,
 		.parameters = count_parameters(m), .embedding = s->by_vector ? (int)s->vector : 0, .has_dropout = 1,
 		.max_ids = SN_TACOTRON2_MAX_IDS, .max_bytes = by_steps < SENTENCE_LEAST ? SENTENCE_BYTES : by_steps,

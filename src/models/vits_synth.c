@@ -16,7 +16,7 @@
 typedef struct stream {
 	const vits_synth *synth;
 	sn_vits_stream *vits;
-	int left; /* frames to come */
+	int left, frames; /* to come, of all */
 } stream;
 
 int vits_synth_stream_new(void **out, void *model, char *err) {
@@ -55,7 +55,9 @@ int vits_synth_begin(void *held, const int32_t *ids, int count, const sn_synth_o
 	own.noise_duration = options->noise_duration;
 	own.force_frames = options->force_frames;
 	own.seed = options->seed;
-	return sn_vits_start(s->vits, ids, count, &own, &s->left, err);
+	const int code = sn_vits_start(s->vits, ids, count, &own, &s->left, err);
+	s->frames = s->left;
+	return code;
 }
 
 int vits_synth_next(void *held, int most, float *out, int *frames, int *extra, char *err) {
@@ -64,6 +66,19 @@ int vits_synth_next(void *held, int most, float *out, int *frames, int *extra, c
 	*extra = 0;
 	s->left -= *frames;
 	return s->left > 0 ? SN_OK : SN_END;
+}
+
+/* By the durations of the ids, which a decoder of another rate stretches. */
+int64_t vits_synth_place(const void *held, double share) {
+	const stream *const s = held;
+	int count;
+	int64_t before = 0, all = 0;
+	const int32_t *const durations = sn_vits_durations(s->vits, &count);
+	for (int i = 0; i < count; i++) {
+		before += i < (int)(share * count) ? durations[i] : 0;
+		all += durations[i];
+	}
+	return all ? before * s->frames / all : 0;
 }
 
 /* ---- what the class says and finds ---- */
@@ -147,6 +162,8 @@ static int load_all(voice_model *m, const sn_load_options *load, char *err) {
 	m->languages[0] = f->language;
 	f->languages = m->languages;
 	f->language_count = *f->language != 0;
+	f->foreign = m->piper && sn_piper_get_config(m->piper)->phonemize;
+	f->phonemes = f->foreign ? SN_PHONEMES_IPA : SN_PHONEMES_NONE;
 	return list_names(m, err);
 }
 
@@ -158,10 +175,10 @@ static int voice_open(void **out, const sn_load_options *load, char *err) {
 	return code;
 }
 
-static int encode_phonemes(const voice_model *m, sn_phonemizer *phonemizer, const char *text, size_t size, int most, sn_synth_emit emit,
-                           void *payload, int *missing, char *err) {
+static int encode_phonemes(const voice_model *m, sn_phonemizer *phonemizer, const char *espeak, const char *text, size_t size,
+                           int most, sn_synth_emit emit, void *payload, int *missing, char *err) {
 	sn_piper_sentences sentences;
-	int code = sn_piper_run(m->piper, phonemizer, text, size, most, &sentences, err);
+	int code = sn_piper_run(m->piper, phonemizer, espeak, text, size, most, &sentences, err);
 	if (code != SN_OK) return code;
 	for (int i = 0; i < sentences.count && code == SN_OK; i++) {
 		const sn_piper_sentence *const s = &sentences.items[i];
@@ -179,7 +196,7 @@ static int voice_encode(const void *model, sn_phonemizer *phonemizer, const char
 	int32_t ids[SN_VITS_MAX_TOKENS];
 	int count;
 	*missing = 0;
-	if (m->piper) return encode_phonemes(m, phonemizer, text, size, most, emit, payload, missing, err);
+	if (m->piper) return encode_phonemes(m, phonemizer, options ? options->espeak : NULL, text, size, most, emit, payload, missing, err);
 	const int code = sn_chars_encode(m->chars, phonemizer, text, size, ids, most, &count, missing, err);
 	return code == SN_OK && count > 0 ? emit(payload, ids, count, size, err) : code;
 }
@@ -210,5 +227,5 @@ static int voice_start(void *held, const int32_t *ids, int count, const sn_synth
 const sn_synth_class sn_synth_vits = {
 	.architecture = "vits", .accepts = voice_accepts, .open = voice_open, .close = voice_close, .facts = vits_synth_facts,
 	.encode = voice_encode, .voice = voice_voice, .stream_new = vits_synth_stream_new, .stream_free = vits_synth_stream_free,
-	.start = voice_start, .next = vits_synth_next, .remark = vits_synth_remark,
+	.start = voice_start, .next = vits_synth_next, .remark = vits_synth_remark, .place = vits_synth_place,
 };

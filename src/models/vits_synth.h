@@ -22,6 +22,7 @@ void vits_synth_stream_free(void **stream);
 int vits_synth_begin(void *stream, const int32_t *ids, int count, const sn_synth_options *options, sn_vits_options own, char *err);
 int vits_synth_next(void *stream, int most, float *out, int *frames, int *extra, char *err);
 const char *vits_synth_remark(const void *stream);
+int64_t vits_synth_place(const void *stream, double share);
 const sn_synth_facts *vits_synth_facts(const void *model);
 const vits_synth *vits_synth_of(const void *stream);
 

@@ -200,4 +200,5 @@ const sn_synth_class sn_synth_yourtts = {
 	.architecture = "yourtts", .accepts = yourtts_accepts, .open = yourtts_open, .close = yourtts_close, .facts = vits_synth_facts,
 	.encode = yourtts_encode, .voice = yourtts_voice, .embed = yourtts_embed, .stream_new = vits_synth_stream_new,
 	.stream_free = vits_synth_stream_free, .start = yourtts_start, .next = vits_synth_next, .remark = vits_synth_remark,
+	.place = vits_synth_place,
 };

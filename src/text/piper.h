@@ -38,10 +38,11 @@ typedef struct sn_piper_sentences {
 } sn_piper_sentences;
 
 /* Sentences as piper splits them, without empty ones; a sentence of more than max_ids ids is cut at its clauses, else
- * between words. Errors: those of sn_phonemizer_run, SN_E_FORMAT (invalid UTF-8), SN_E_ARGUMENT (max_ids below 16). The
+ * between words. `voice`: espeak's, for text in another language than the voice's own (NULL: its own). Phonemes may stand in the text
+ * as text/inline.h says. Errors: those of sn_phonemizer_run, SN_E_FORMAT (invalid UTF-8), SN_E_ARGUMENT (max_ids below 16). The
  * phonemizer may be NULL for a voice that takes characters. */
-int sn_piper_run(const sn_piper *piper, sn_phonemizer *phonemizer, const char *text, size_t size, int max_ids, sn_piper_sentences *out,
-                 char *err);
+int sn_piper_run(const sn_piper *piper, sn_phonemizer *phonemizer, const char *voice, const char *text, size_t size, int max_ids,
+                 sn_piper_sentences *out, char *err);
 void sn_piper_sentences_free(sn_piper_sentences *sentences);
 
 /* Phonemes (UTF-8, any normal form) to ids: SN_E_LIMIT when there are more than max. */

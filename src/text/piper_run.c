@@ -1,5 +1,7 @@
 #include "text/piper_internal.h"
 
+#include "text/inline.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +100,78 @@ static int add_clause(builder *b, const sn_clause *clause, char *err) {
 	return result;
 }
 
+/* Adds what lies between two stretches of given phonemes, or around them. The punctuation behind one is that of its clause. */
+static int add_text(builder *b, sn_phonemizer *phonemizer, const char *voice, const char *text, size_t size, size_t at, int follows, int ends,
+                    char *err) {
+	size_t i = 0;
+	while (follows && i < size && strchr(",.;:?!", text[i]) && text[i])
+		i++;
+	if (i) {
+		add_phonemes(b, text, 1, at, at + 1);
+		if (strchr(".?!", text[0]))
+			close_sentence(b);
+	}
+	while (i < size && strchr(" \t\n", text[i]) && text[i])
+		i++;
+	if (follows && i && b->ids)
+		add_phonemes(b, " ", 1, at, at + i);
+	if (i == size)
+		return SN_OK;
+	sn_clauses clauses = { 0 };
+	int result = sn_phonemizer_run(phonemizer, voice, text + i, size - i, &clauses, err);
+	for (int k = 0; result == SN_OK && k < clauses.count; k++) {
+		sn_clause *const c = &clauses.items[k];
+		c->begin += at + i;
+		c->end += at + i;
+		c->sentence_end = c->sentence_end && (ends || k + 1 < clauses.count || c->terminator);
+		result = add_clause(b, c, err);
+	}
+	if (result == SN_OK && !ends && b->ids && strchr(" \t\n", text[size - 1]))
+		add_phonemes(b, " ", 1, at + size - 1, at + size);
+	sn_clauses_free(&clauses);
+	return result;
+}
+
+/* Without what separates syllables. */
+static int add_ipa(builder *b, const char *ipa, size_t size, size_t at, char *err) {
+	sn_buf plain, phonemes;
+	sn_buf_init(&plain, MAX_PHONEMES);
+	sn_buf_init(&phonemes, MAX_PHONEMES);
+	for (size_t i = 0; i < size; i++) {
+		if (size - i >= SN_INLINE_BYTES && memcmp(ipa + i, SN_INLINE_SPACE, SN_INLINE_BYTES) == 0) {
+			sn_buf_text(&plain, " ");
+			i += SN_INLINE_BYTES - 1;
+		} else if (!strchr(".,;:?!|-", ipa[i]) || !ipa[i]) {
+			sn_buf_add(&plain, ipa + i, 1);
+		}
+	}
+	int result = plain.size ? piper_decompose(plain.data, plain.size, &phonemes, err) : SN_OK;
+	if (result == SN_OK && phonemes.size)
+		add_phonemes(b, phonemes.data, phonemes.size, at, at + size);
+	sn_buf_free(&plain);
+	sn_buf_free(&phonemes);
+	return result;
+}
+
+/* Text in which phonemes may stand between SN_INLINE_IPA and SN_INLINE_IPA_END. */
+static int add_all(builder *b, sn_phonemizer *phonemizer, const char *voice, const char *text, size_t size, char *err) {
+	int result = SN_OK, follows = 0;
+	for (size_t i = 0; result == SN_OK && i < size;) {
+		const char *const ipa = memmem(text + i, size - i, SN_INLINE_IPA, SN_INLINE_BYTES);
+		const size_t part = ipa ? (size_t)(ipa - text) : size;
+		result = add_text(b, phonemizer, voice, text + i, part - i, i, follows, !ipa, err);
+		if (!ipa || result != SN_OK)
+			break;
+		const size_t from = part + SN_INLINE_BYTES;
+		const char *const close = memmem(text + from, size - from, SN_INLINE_IPA_END, SN_INLINE_BYTES);
+		const size_t to = close ? (size_t)(close - text) : size;
+		result = add_ipa(b, text + from, to - from, from, err);
+		i = close ? to + SN_INLINE_BYTES : size;
+		follows = 1;
+	}
+	return result;
+}
+
 /* One block: the sentences, their ids, their phonemes. */
 static int finish(builder *b, sn_piper_sentences *out, char *err) {
 	close_sentence(b);
@@ -129,8 +203,8 @@ static int finish(builder *b, sn_piper_sentences *out, char *err) {
 	return result;
 }
 
-int sn_piper_run(const sn_piper *piper, sn_phonemizer *phonemizer, const char *text, size_t size, int max_ids, sn_piper_sentences *out,
-                 char *err) {
+int sn_piper_run(const sn_piper *piper, sn_phonemizer *phonemizer, const char *voice, const char *text, size_t size, int max_ids,
+                 sn_piper_sentences *out, char *err) {
 	*out = (sn_piper_sentences){ 0 };
 	int around = piper->begin->count + piper->pad->count + piper->end->count;
 	int least = around + SN_PIPER_MAX_IDS + piper->pad->count;
@@ -141,12 +215,9 @@ int sn_piper_run(const sn_piper *piper, sn_phonemizer *phonemizer, const char *t
 	builder b = { .piper = piper, .max_ids = max_ids - around };
 	sn_buf_init(&b.text, MAX_PHONEMES);
 	sn_buf_init(&b.sentences, MAX_PHONEMES);
-	sn_clauses clauses = { 0 };
 	int result = SN_OK;
 	if (piper->config.phonemize) {
-		result = sn_phonemizer_run(phonemizer, piper->config.espeak_voice, text, size, &clauses, err);
-		for (int i = 0; result == SN_OK && i < clauses.count; i++)
-			result = add_clause(&b, &clauses.items[i], err);
+		result = add_all(&b, phonemizer, voice && *voice ? voice : piper->config.espeak_voice, text, size, err);
 	} else {
 		sn_buf decomposed;
 		sn_buf_init(&decomposed, MAX_PHONEMES);
@@ -157,7 +228,6 @@ int sn_piper_run(const sn_piper *piper, sn_phonemizer *phonemizer, const char *t
 	}
 	if (result == SN_OK)
 		result = finish(&b, out, err);
-	sn_clauses_free(&clauses);
 	sn_buf_free(&b.text);
 	sn_buf_free(&b.sentences);
 	return result;

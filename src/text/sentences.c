@@ -1,4 +1,6 @@
-#include "text/sentences.h"
+#include "text/sentences_internal.h"
+
+#include "text/inline.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +11,7 @@
 
 #define MAX_TEXT ((size_t)16 << 20)
 
-typedef struct source {
-	const uint8_t *text;
-	int32_t size;
-	int ordinal_dots; /* the language writes "3. October" */
-} source;
+typedef sentence_source source;
 
 typedef struct list {
 	sn_span *items;
@@ -34,13 +32,13 @@ static void push(list *l, int32_t begin, int32_t end, int sentence_end) {
 	l->items[l->count++] = (sn_span){ (size_t)begin, (size_t)end, sentence_end };
 }
 
-static int32_t next_char(const source *s, int32_t *i) {
+int32_t sentence_next(const source *s, int32_t *i) {
 	int32_t c;
 	U8_NEXT(s->text, *i, s->size, c);
 	return c;
 }
 
-static int32_t previous_char(const source *s, int32_t *i) {
+int32_t sentence_previous(const source *s, int32_t *i) {
 	int32_t c;
 	U8_PREV(s->text, 0, *i, c);
 	return c;
@@ -49,7 +47,7 @@ static int32_t previous_char(const source *s, int32_t *i) {
 static int32_t back_over_white(const source *s, int32_t begin, int32_t i) {
 	while (i > begin) {
 		int32_t at = i;
-		if (!u_isUWhiteSpace(previous_char(s, &at)))
+		if (!u_isUWhiteSpace(sentence_previous(s, &at)))
 			break;
 		i = at;
 	}
@@ -59,7 +57,7 @@ static int32_t back_over_white(const source *s, int32_t begin, int32_t i) {
 /* Past white space; *lines counts its line ends, of which CR LF is one and a paragraph separator two. */
 static int32_t over_white(const source *s, int32_t i, int *lines) {
 	while (i < s->size) {
-		int32_t at = i, c = next_char(s, &at);
+		int32_t at = i, c = sentence_next(s, &at);
 		if (!u_isUWhiteSpace(c))
 			break;
 		int carriage = c == '\r' && !(at < s->size && s->text[at] == '\n');
@@ -69,9 +67,9 @@ static int32_t over_white(const source *s, int32_t i, int *lines) {
 	return i;
 }
 
-static int closes(int32_t c) {
+int sentence_closes(int32_t c) {
 	int type = u_charType(c);
-	return c == '"' || c == '\'' || type == U_END_PUNCTUATION || type == U_FINAL_PUNCTUATION || type == U_INITIAL_PUNCTUATION;
+	return c == '"' || c == '\'' || c == SN_INLINE_MARK_CODE || type == U_END_PUNCTUATION || type == U_FINAL_PUNCTUATION || type == U_INITIAL_PUNCTUATION;
 }
 
 /* ---- which dots end no sentence ---- */
@@ -98,13 +96,11 @@ static int counts_things(const char *word) {
 	return 0;
 }
 
-/* The dot at `dot` with `next` as the next character that is not white space: part of an abbreviation, an initial or an
- * ordinal? */
-static int dot_belongs_to_word(const source *s, int32_t begin, int32_t dot, int32_t next) {
+int sentence_dot_of_word(const source *s, int32_t begin, int32_t dot, int32_t next) {
 	char word[16];
 	int32_t start = dot, length = 0, letters = 0, digits = 0;
 	while (start > begin) {
-		int32_t at = start, c = previous_char(s, &at);
+		int32_t at = start, c = sentence_previous(s, &at);
 		if (c != '.' && !u_isalnum(c))
 			break;
 		letters += u_isalpha(c);
@@ -129,41 +125,43 @@ static int keep_together(const source *s, int32_t begin, int32_t at) {
 	int32_t end = back_over_white(s, begin, at), after = over_white(s, end, &lines), next_at = after;
 	if (end == begin || after == s->size || lines > 1)
 		return 0;
-	int32_t next = next_char(s, &next_at), last = 0, i = end;
-	while (i > begin && closes(last = previous_char(s, &i)))
+	int32_t next = sentence_next(s, &next_at), last = 0, i = end;
+	while (next == SN_INLINE_MARK_CODE && next_at < s->size)
+		next = sentence_next(s, &next_at);
+	while (i > begin && sentence_closes(last = sentence_previous(s, &i)))
 		;
 	if (!u_hasBinaryProperty(last, UCHAR_S_TERM))
 		return 1; /* a line that was wrapped */
 	if (after == end && last < 0x80)
 		return 1; /* "path?x=1" */
-	return last == '.' && (u_islower(next) || dot_belongs_to_word(s, begin, i, next));
+	return last == '.' && (u_islower(next) || sentence_dot_of_word(s, begin, i, next));
 }
 
 /* ---- cutting ---- */
 
 static int speakable(const source *s, int32_t begin, int32_t end) {
 	while (begin < end)
-		if (u_isalnum(next_char(s, &begin)))
+		if (u_isalnum(sentence_next(s, &begin)))
 			return 1;
 	return 0;
 }
 
-static int ends_clause(int32_t c) {
+int sentence_ends_clause(int32_t c) {
 	return c == ',' || c == ';' || c == ':' || c == 0x2013 || c == 0x2014 || c == 0x2026 || c == 0x3001 || c == 0xff0c || c == 0xff1a ||
 	       c == 0xff1b || c == 0x60c || c == 0x61b || u_hasBinaryProperty(c, UCHAR_S_TERM);
 }
 
-static int is_wide_mark(int32_t c) { return c == 0x3001 || c == 0xff0c || c == 0xff1a || c == 0xff1b || c == 0x3002; }
+int sentence_is_wide_mark(int32_t c) { return c == 0x3001 || c == 0xff0c || c == 0xff1a || c == 0xff1b || c == 0x3002; }
 
 /* Where to end a piece of at most `most` bytes from begin: behind the last clause, else word, else character that fits. */
 static int32_t cut(const source *s, int32_t begin, int32_t most) {
 	int32_t clause = 0, word = 0, whole = 0, before = 0;
 	for (int32_t i = begin; i < s->size && i - begin <= most;) {
-		int32_t at = i, c = next_char(s, &i);
+		int32_t at = i, c = sentence_next(s, &i);
 		if (u_isUWhiteSpace(c)) {
 			word = at > begin ? at : word;
-			clause = ends_clause(before) ? at : clause;
-		} else if (is_wide_mark(before)) {
+			clause = sentence_ends_clause(before) ? at : clause;
+		} else if (sentence_is_wide_mark(before)) {
 			clause = at;
 		}
 		if (at > begin && !(U_GET_GC_MASK(c) & U_GC_M_MASK))
@@ -220,7 +218,7 @@ static int split(const source *s, UBreakIterator *breaks, int32_t most, list *l)
 	return !l->failed;
 }
 
-static int has_ordinal_dots(const char *locale) {
+int sentence_has_ordinal_dots(const char *locale) {
 	static const char languages[] = "de da nb nn no fi cs sk hu pl hr sr bs sl et lv lt is fo tr lb ";
 	char key[4] = { locale[0], locale[0] ? locale[1] : 0, ' ', 0 };
 	return key[1] && !(locale[2] >= 'a' && locale[2] <= 'z') && strstr(languages, key) != NULL;
@@ -245,7 +243,7 @@ int sn_sentences(const char *text, size_t size, const char *locale, size_t max_b
 	int result = check(text, size, max_bytes, err);
 	if (result != SN_OK || !size)
 		return result;
-	source s = { (const uint8_t *)text, (int32_t)size, has_ordinal_dots(locale ? locale : "") };
+	source s = { (const uint8_t *)text, (int32_t)size, sentence_has_ordinal_dots(locale ? locale : "") };
 	list l = { 0 };
 	UErrorCode status = U_ZERO_ERROR;
 	UText input = UTEXT_INITIALIZER;

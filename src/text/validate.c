@@ -1,13 +1,16 @@
 #include "text/validate.h"
 
+#include "text/inline.h"
+
 #include <string.h>
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
-/* Controls, and what only hides in text: byte order marks and the bidirectional formatting characters. */
+/* Controls, and what only hides in text: byte order marks, the bidirectional formatting characters, what sessions write into text. */
 static int is_removed(int32_t c) {
 	return (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0 && c != 0x85) || c == 0xfeff || (c >= 0x202a && c <= 0x202e) ||
-	       (c >= 0x2066 && c <= 0x2069) || (c >= 0xfff9 && c <= 0xfffb) || U_IS_UNICODE_NONCHAR(c);
+	       (c >= 0x2066 && c <= 0x2069) || (c >= 0xfff9 && c <= 0xfffb) ||
+	       (c >= SN_INLINE_FIRST && c <= SN_INLINE_LAST) || U_IS_UNICODE_NONCHAR(c);
 }
 
 static void count(sn_text_facts *facts, int32_t c) {

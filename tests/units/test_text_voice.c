@@ -207,7 +207,7 @@ static void piper_sentences(void **state) {
 		sn_piper_sentences sentences;
 		const char *text = text_of(entry, "text");
 		json_t *expected = json_object_get(entry, "sentences");
-		if (sn_piper_run(piper, phonemizer, text, strlen(text), 4096, &sentences, err) != SN_OK)
+		if (sn_piper_run(piper, phonemizer, NULL, text, strlen(text), 4096, &sentences, err) != SN_OK)
 			fail_msg("%s", err);
 		if ((int)json_array_size(expected) != sentences.count)
 			fail_msg("'%s' gives %d sentences, not %zu", text, sentences.count, json_array_size(expected));
@@ -228,13 +228,13 @@ static void long_sentences_are_cut(void **state) {
 	sn_phonemizer *phonemizer = new_phonemizer();
 	char err[SN_ERRLEN] = "";
 	sn_piper_sentences whole, cut;
-	assert_int_equal(sn_piper_run(piper, phonemizer, text, strlen(text), 4096, &whole, err), SN_OK);
+	assert_int_equal(sn_piper_run(piper, phonemizer, NULL, text, strlen(text), 4096, &whole, err), SN_OK);
 	assert_int_equal(whole.count, 1);
 	static const int limits[] = { 16, 40, 100, 300 };
 	for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
 		sn_buf joined;
 		sn_buf_init(&joined, 1 << 16);
-		assert_int_equal(sn_piper_run(piper, phonemizer, text, strlen(text), limits[i], &cut, err), SN_OK);
+		assert_int_equal(sn_piper_run(piper, phonemizer, NULL, text, strlen(text), limits[i], &cut, err), SN_OK);
 		assert_true(cut.count > 1);
 		for (int k = 0; k < cut.count; k++) {
 			assert_true(cut.items[k].count <= limits[i]);
@@ -245,7 +245,7 @@ static void long_sentences_are_cut(void **state) {
 		sn_piper_sentences_free(&cut);
 		sn_buf_free(&joined);
 	}
-	expect_failure(sn_piper_run(piper, phonemizer, text, strlen(text), 15, &cut, err), SN_E_ARGUMENT, err, "15");
+	expect_failure(sn_piper_run(piper, phonemizer, NULL, text, strlen(text), 15, &cut, err), SN_E_ARGUMENT, err, "15");
 	sn_piper_sentences_free(&whole);
 	sn_phonemizer_close(&phonemizer);
 	sn_piper_close(&piper);
@@ -262,13 +262,13 @@ static void piper_characters_speakers_and_clusters(void **state) {
 	snprintf(path, sizeof path, "%s/v.json", dir);
 	sn_piper *piper = open_voice(path);
 	sn_piper_sentences sentences;
-	assert_int_equal(sn_piper_run(piper, NULL, "\u00e1aix?", 6, 1000, &sentences, err), SN_OK);
+	assert_int_equal(sn_piper_run(piper, NULL, NULL, "\u00e1aix?", 6, 1000, &sentences, err), SN_OK);
 	assert_int_equal(sentences.count, 1);
 	assert_int_equal(sentences.items[0].missing, 1);
 	assert_int_equal(sentences.items[0].count, sizeof expected / sizeof expected[0]);
 	assert_memory_equal(sentences.items[0].ids, expected, sizeof expected);
 	sn_piper_sentences_free(&sentences);
-	expect_failure(sn_piper_run(piper, NULL, "a\xff", 2, 1000, &sentences, err), SN_E_FORMAT, err, "UTF-8");
+	expect_failure(sn_piper_run(piper, NULL, NULL, "a\xff", 2, 1000, &sentences, err), SN_E_FORMAT, err, "UTF-8");
 	assert_int_equal(sn_piper_get_config(piper)->speakers, 3);
 	assert_true(sn_piper_get_config(piper)->length_scale == 1.5f);
 	assert_int_equal(sn_piper_speaker(piper, "ann"), 2);

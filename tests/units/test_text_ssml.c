@@ -242,7 +242,7 @@ static void nothing_is_cut_inside(void **state) {
 		snprintf(expected, sizeof expected, "[%s]", whole[i]);
 		expect_cut(whole[i], "en", 1, expected);
 	}
-	expect_cut("Am 3. Oktober kam er, z. B. mit dem Zug, an. Gut so", "de", 1, "Am 3. Oktober kam er,/z. B. mit dem Zug,/an.|[ Gut so]");
+	expect_cut("Am 3. Oktober kam er, z. B. mit dem Zug, an. Gut so", "de", 1, "Am 3. Oktober kam er,/z. B. mit dem Zug, an.|[ Gut so]");
 }
 
 int main(void) {

@@ -38,7 +38,6 @@ typedef struct sn_align_sequence {
 	const float *logprobs;       /* of each, for the words' confidence; may be NULL */
 	int count;
 	int fed;                     /* tokens that were decoded: `count`, or count - 1 where the last one has only been sampled */
-	const char *language;        /* code, tells whether words have spaces between them; "" counts as "en" */
 	const sn_levels *levels;     /* of the window: keeps words out of silence; may be NULL */
 	const int64_t *joints;       /* samples of the window where audio that was cut out is missing, rising: no word lies across one */
 	int joint_count;

@@ -13,7 +13,7 @@ static void describe_whisper(const sn_model *m, sn_model_info *info) {
 	info->language_count = c->multilingual ? c->languages : 1;
 	info->detects_language = c->multilingual;
 	info->translates = c->multilingual && c->translate >= 0;
-	info->streams = 1;
+	info->streams = info->has_words = 1;
 }
 
 static void describe_wav2vec2(const sn_model *m, sn_model_info *info) {

@@ -10,6 +10,7 @@
 #include "models/wav2vec2.h"
 #include "models/whisper.h"
 #include "models/xvector.h"
+#include "speech/align.h"
 #include "speech/lane.h"
 #include "speech/scheduler.h"
 #include "store/models.h"
@@ -46,7 +47,8 @@ struct sn_model {
 	double load_time;
 	/* one of these */
 	sn_whisper *whisper;
-	sn_lane *lane;               /* with whisper */
+	sn_lane *lane;               /* with whisper, as is the next */
+	sn_align *align;
 	sn_wav2vec2 *wav2vec2;
 	sn_silero *silero;
 	sn_deepfilter *deepfilter;

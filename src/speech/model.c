@@ -89,6 +89,7 @@ void sn_model_retain(sn_model *model) {
 
 static void destroy(sn_model *model) {
 	sn_lane_close(&model->lane);
+	sn_align_close(&model->align);
 	sn_whisper_close(&model->whisper);
 	sn_wav2vec2_close(&model->wav2vec2);
 	sn_silero_close(&model->silero);
@@ -167,7 +168,8 @@ static int load_whisper(sn_model *m, const sn_load_options *load, char *err) {
 	for (int i = 0; i < c->languages && c->multilingual; i++)
 		m->languages[i] = c->language[i].code;
 	m->languages[0] = c->multilingual ? m->languages[0] : "en";
-	return sn_lane_open(&m->lane, m->whisper, load->windows, load->rows, m->engine->sched, m->engine->pool, err);
+	result = sn_lane_open(&m->lane, m->whisper, load->windows, load->rows, m->engine->sched, m->engine->pool, err);
+	return result == SN_OK ? sn_align_open(&m->align, m->whisper, m->engine->pool, err) : result;
 }
 
 /* The helper for phonemes gets ready while the weights are read. Where it is missing, the first sentence says so. */

@@ -37,6 +37,9 @@ struct sn_search {
 	sequence *running, *next, *finished;            /* [SN_SEARCH_MAX_BEAM] twice, [MAX_FINISHED] */
 	int finished_count;
 	int32_t *tables, *next_tables;                  /* [SN_SEARCH_MAX_BEAM, target_positions]: slot of each earlier position */
+	/* [MAX_FINISHED, target_positions]: those of finished sequences, whose entries stay: rows only write at positions to come */
+	int32_t *finished_tables;
+	const int32_t *best_table;
 	float *logits, *sot_logits, *scratch;           /* [SN_SEARCH_MAX_BEAM, vocab], [vocab], [vocab] */
 	float *block_max;                               /* [ceil(vocab / BLOCK)] */
 	sn_search_result result;
@@ -59,12 +62,13 @@ int sn_search_new(sn_search **out, sn_whisper *whisper, char *err) {
 	s->finished = malloc(MAX_FINISHED * sizeof *s->finished);
 	s->tables = malloc(SN_SEARCH_MAX_BEAM * positions * sizeof *s->tables);
 	s->next_tables = malloc(SN_SEARCH_MAX_BEAM * positions * sizeof *s->next_tables);
+	s->finished_tables = malloc(MAX_FINISHED * positions * sizeof *s->finished_tables);
 	s->logits = malloc(SN_SEARCH_MAX_BEAM * vocab * sizeof *s->logits);
 	s->sot_logits = malloc(vocab * sizeof *s->sot_logits);
 	s->scratch = malloc((vocab + NN_OVERREAD) * sizeof *s->scratch);
 	s->block_max = malloc((vocab / BLOCK + 1) * sizeof *s->block_max);
-	if (!s->prompt || !s->running || !s->next || !s->finished || !s->tables || !s->next_tables || !s->logits || !s->sot_logits ||
-	    !s->scratch || !s->block_max) {
+	if (!s->prompt || !s->running || !s->next || !s->finished || !s->tables || !s->next_tables || !s->finished_tables ||
+	    !s->logits || !s->sot_logits || !s->scratch || !s->block_max) {
 		sn_search_free(&s);
 		return sn_fail(err, SN_E_MEMORY, "out of memory for a search over %zu tokens", vocab);
 	}
@@ -83,6 +87,7 @@ void sn_search_free(sn_search **search) {
 	free(s->finished);
 	free(s->tables);
 	free(s->next_tables);
+	free(s->finished_tables);
 	free(s->logits);
 	free(s->sot_logits);
 	free(s->scratch);
@@ -354,6 +359,12 @@ static void extend(const sn_search *s, sequence *to, const candidate *c) {
 	to->sum = c->sum;
 }
 
+/* `at` takes over what sequence `from` has decoded. */
+static void keep_table(sn_search *s, int at, int from) {
+	const int positions = s->config->target_positions;
+	memcpy(s->finished_tables + at * positions, s->tables + from * positions, (size_t)positions * sizeof *s->tables);
+}
+
 static void finish(sn_search *s, const candidate *c) {
 	int at = s->finished_count;
 	if (s->options.transformers && at == s->width) {
@@ -363,13 +374,16 @@ static void finish(sn_search *s, const candidate *c) {
 				worst = i;
 		sequence *spare = &s->finished[MAX_FINISHED - 1];
 		extend(s, spare, c);
-		if (rank(s, spare) > rank(s, &s->finished[worst]))
+		if (rank(s, spare) > rank(s, &s->finished[worst])) {
 			s->finished[worst] = *spare;
+			keep_table(s, worst, c->source);
+		}
 		return;
 	}
 	if (at >= s->max_finished && !s->options.transformers)
 		return;
 	extend(s, &s->finished[at], c);
+	keep_table(s, at, c->source);
 	s->finished_count++;
 }
 
@@ -444,17 +458,22 @@ static int advance_beams(sn_search *s, int first) {
 
 static void finalize(sn_search *s) {
 	if (s->width == 1 || s->options.temperature > 0) {
-		for (int i = 0; i < s->width; i++)
+		for (int i = 0; i < s->width; i++) {
 			s->finished[i] = s->running[i];
+			keep_table(s, i, i);
+		}
 		s->finished_count = s->width;
 	}
 	/* Beams in falling order fill up what has not finished. */
-	for (int i = 0; i < s->width && s->finished_count < s->width && !s->options.transformers; i++)
+	for (int i = 0; i < s->width && s->finished_count < s->width && !s->options.transformers; i++) {
+		keep_table(s, s->finished_count, i);
 		s->finished[s->finished_count++] = s->running[i];
+	}
 	const sequence *best = &s->finished[0];
 	for (int i = 1; i < s->finished_count; i++)
 		if (rank(s, &s->finished[i]) > rank(s, best))
 			best = &s->finished[i];
+	s->best_table = s->finished_tables + (best - s->finished) * s->config->target_positions;
 	sn_search_result *r = &s->result;
 	r->count = best->count;
 	memcpy(r->tokens, best->tokens, (size_t)best->count * sizeof *r->tokens);
@@ -486,6 +505,12 @@ int sn_search_advance(sn_search *s) {
 }
 
 const sn_search_result *sn_search_get(const sn_search *s) { return &s->result; }
+const int32_t *sn_search_table(const sn_search *s) { return s->best_table; }
+
+int sn_search_prompt(const sn_search *s, int *sot_index) {
+	*sot_index = s->sot_index;
+	return s->prompt_count;
+}
 
 int sn_search_language(const sn_search *s, float *probability) {
 	const sn_whisper_config *c = s->config;

@@ -49,6 +49,11 @@ int sn_search_rows(sn_search *search, sn_whisper_row *rows);
 /* After these rows were decoded. Returns 1 when the search is finished. */
 int sn_search_advance(sn_search *search);
 const sn_search_result *sn_search_get(const sn_search *search);
+/* Of the result: the slot in which each position's entry lies, for the prompt and all tokens, but for the last one when the search
+ * reached its limit: that one was not decoded. Valid until other rows are decoded in the search's slots. */
+const int32_t *sn_search_table(const sn_search *search);
+/* How many tokens its prompt has, and which of them is <|startoftranscript|>. */
+int sn_search_prompt(const sn_search *search, int *sot_index);
 
 /* The language whose token follows <|startoftranscript|> most likely: give a search prompt {sot} and call after its first rows were
  * decoded (instead of advance). Returns the index in config->language; *probability its softmax over language tokens. */

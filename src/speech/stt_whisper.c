@@ -74,13 +74,12 @@ static int set_numbers(stt_whisper *stt, const sn_stt_options *o, char *err) {
 		return sn_fail(err, SN_E_ARGUMENT, "temperature %g is outside 0 to 1", (double)o->temperature);
 	if (o->previous_tokens < 0 || o->batch < 0)
 		return sn_fail(err, SN_E_ARGUMENT, "previous_tokens %d and batch %d must not be negative", o->previous_tokens, o->batch);
-	if (o->words == SN_ON)
-		return sn_fail(err, SN_E_UNSUPPORTED, "times of words are not offered with Whisper by this version; segments have times");
 	stt->beam = o->beam ? o->beam : 5;
 	stt->temperature = o->temperature;
 	stt->fallback = o->fallback != SN_OFF;
 	stt->condition = o->condition != SN_OFF;
 	stt->timestamps = o->timestamps != SN_OFF;
+	stt->words = o->words != SN_OFF;
 	stt->previous_tokens = o->previous_tokens && o->previous_tokens < most_previous ? o->previous_tokens : most_previous;
 	stt->batch = o->batch && o->batch < stt->base.model->windows ? o->batch : stt->base.model->windows;
 	stt->seed = o->seed;
@@ -125,6 +124,8 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 		result = set_prompt(stt, o->prompt, err);
 	if (result == SN_OK)
 		result = set_vad(stt, o->vad, err);
+	if (result == SN_OK)
+		result = sn_stt_words_open(stt, err);
 	if (result != SN_OK || stt->language < 0)
 		return result;
 	stt->language_confidence = 1;
@@ -134,6 +135,7 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 
 static void close_session(sn_stt *base) {
 	stt_whisper *const stt = (stt_whisper *)base;
+	sn_stt_words_close(stt);
 	free(stt->staged);
 	free(stt->windows);
 	sn_model_release(&stt->vad_model);

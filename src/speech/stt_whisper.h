@@ -2,6 +2,7 @@
 #ifndef SN_SPEECH_STT_WHISPER_H
 #define SN_SPEECH_STT_WHISPER_H
 
+#include "speech/align.h"
 #include "speech/stt.h"
 #include "speech/vad.h"
 
@@ -22,6 +23,13 @@ typedef struct stt_pause {
 
 typedef enum stt_stage { STT_FREE, STT_ENCODING, STT_ENCODED, STT_DETECTING, STT_SEARCHING, STT_DONE } stt_stage;
 
+/* Where words are wanted: of one window. */
+typedef struct stt_words {
+	sn_levels levels;
+	int count;
+	sn_aligned_word word[SN_ALIGN_MAX_TOKENS];
+} stt_words;
+
 /* A window that is being decoded. */
 typedef struct stt_window {
 	stt_stage stage;
@@ -32,6 +40,7 @@ typedef struct stt_window {
 	int tries;                   /* temperatures used before this one */
 	float compression_ratio;     /* of the last try, as is the result */
 	sn_search_result result;
+	stt_words *words;            /* NULL: not wanted */
 	int piece_count;
 	stt_piece pieces[SN_STT_MAX_PIECES];
 } stt_window;
@@ -42,7 +51,7 @@ typedef struct stt_whisper {
 	const sn_whisper_config *config;
 	/* options */
 	int language, translate;     /* language: index in the configuration, -1: not known yet */
-	int beam, fallback, condition, previous_tokens, timestamps, batch;
+	int beam, fallback, condition, previous_tokens, timestamps, batch, words;
 	float temperature;
 	uint64_t seed;
 	int32_t prompt[SN_STT_MAX_HISTORY];
@@ -71,6 +80,8 @@ typedef struct stt_whisper {
 	int piece_count, sealed;     /* sealed: waits for the encoder */
 	int window_first, window_count, window_room, places; /* places: windows that hold one */
 	stt_window *windows;         /* [window_room], a ring in the order of time */
+	sn_word *listed;             /* words of the segment being emitted */
+	sn_buf listed_text;
 	int32_t history[SN_STT_MAX_HISTORY]; /* text before the window, for conditioning */
 	int history_count;
 	int begun, silent, repeated, limited; /* windows: all, skipped as silence, decoded again, ended by the most tokens */
@@ -81,8 +92,20 @@ typedef struct stt_whisper {
 int sn_stt_whisper_work(sn_stt *stt, int full);
 void sn_stt_whisper_leave(sn_stt *stt);
 
+/* stt_whisper_words.c: times of words. Each does nothing where they are not wanted: a window takes words when the session opens, hears
+ * how loud its audio is when it begins, and is aligned when its text is chosen, before its place is given back. */
+int sn_stt_words_open(stt_whisper *stt, char *err);
+void sn_stt_words_close(stt_whisper *stt);
+void sn_stt_words_hear(stt_whisper *stt, stt_window *window, const sn_mel_view *view);
+void sn_stt_words_align(stt_whisper *stt, stt_window *window);
+/* The words of tokens [first, end), which are a segment of the window that lies in [start, stop] of the source: fills *words, borrowed
+ * until the next call, and returns how many. */
+int sn_stt_words_list(stt_whisper *stt, const stt_window *window, int first, int end, double start, double stop, const sn_word **words);
+
 /* stt_whisper_text.c: segments of a finished window. Returns the frames by which a sequential reading goes on. */
 int64_t sn_stt_whisper_segments(stt_whisper *stt, const stt_window *window);
+/* Seconds in the source of a sample of the window. A stretch's end is not the next one's beginning. */
+double sn_stt_whisper_time(const stt_window *window, int64_t sample, int is_end);
 /* Length of the text of the tokens against its zlib-compressed length. */
 int sn_stt_whisper_ratio(const stt_whisper *stt, const int32_t *tokens, int count, float *ratio);
 

@@ -213,8 +213,10 @@ static int begin_window(stt_whisper *stt) {
 		w->until = until > 0 ? (int)until : 0;
 		w->piece_count = stt->piece_count;
 		memcpy(w->pieces, stt->pieces, (size_t)stt->piece_count * sizeof *w->pieces);
-		if (frames > 0)
+		if (frames > 0) {
 			sn_lane_features(stt->base.model->lane, place, &view, frames);
+			sn_stt_words_hear(stt, w, &view);
+		}
 		stt->staged_count = stt->piece_count = stt->sealed = 0;
 	} else {
 		const sn_mel_view view = { stt->base.tape, stt->base.tape_count, stt->seek * SN_MEL_HOP - stt->base.tape_first };
@@ -222,6 +224,7 @@ static int begin_window(stt_whisper *stt) {
 		w->piece_count = 1;
 		w->pieces[0] = (stt_piece){ 0, stt->seek * SN_MEL_HOP, frames * SN_MEL_HOP };
 		sn_lane_features(stt->base.model->lane, place, &view, frames);
+		sn_stt_words_hear(stt, w, &view);
 	}
 	if (frames > 0) {
 		stt->window_count++;
@@ -284,6 +287,7 @@ static int judge(stt_whisper *stt, stt_window *w) {
 	}
 	stt->limited += w->result.reached_limit && (stt->vad_model || !stt->timestamps);
 	w->stage = STT_DONE;
+	sn_stt_words_align(stt, w);
 	give_place(stt, w);
 	return SN_OK;
 }

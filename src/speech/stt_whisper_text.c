@@ -38,8 +38,7 @@ int sn_stt_whisper_ratio(const stt_whisper *stt, const int32_t *tokens, int coun
 	return result;
 }
 
-/* Seconds in the source of a sample of the window. A stretch's end is not the next one's beginning. */
-static double source_time(const stt_window *w, int64_t sample, int is_end) {
+double sn_stt_whisper_time(const stt_window *w, int64_t sample, int is_end) {
 	int i = 0;
 	while (i + 1 < w->piece_count && (is_end ? sample > w->pieces[i + 1].at : sample >= w->pieces[i + 1].at))
 		i++;
@@ -88,10 +87,12 @@ static void add_segment(stt_whisper *stt, const stt_window *w, const sn_search_r
 		/* the model may hear the padding, and a tail's time may lie before its beginning */
 		const int64_t whole = w->frames * SN_MEL_HOP, first_sample = from < whole ? from : whole;
 		const int64_t last_sample = to > whole ? whole : to > first_sample ? to : first_sample;
-		const double start = source_time(w, first_sample, 0), stop = source_time(w, last_sample, 1);
+		const double start = sn_stt_whisper_time(w, first_sample, 0), stop = sn_stt_whisper_time(w, last_sample, 1);
+		const sn_word *words = NULL;
+		const int word_count = sn_stt_words_list(stt, w, first, end, start, stop, &words);
 		const sn_event event = { .kind = SN_EVENT_SEGMENT, .position = stop, .segment = {
 			.id = stt->base.segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first,
-				.token_count = end - first, .token_logprobs = r->logprobs + first,
+				.token_count = end - first, .token_logprobs = r->logprobs + first, .words = words, .word_count = word_count,
 			.temperature = r->temperature, .avg_logprob = r->avg_logprob, .compression_ratio = w->compression_ratio,
 			.no_speech_prob = r->no_speech_prob, .confidence = confidence(stt, r->tokens + first, r->logprobs + first,
 			                                                              end - first) } };

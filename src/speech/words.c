@@ -1,0 +1,134 @@
+#include "speech/words.h"
+
+#include <string.h>
+#include <unicode/uchar.h>
+#include <unicode/uscript.h>
+#include <unicode/utf8.h>
+
+#define MAX_UNIT 64 /* bytes of a unit that are looked at */
+
+/* Tokens that complete a character together. */
+typedef struct unit {
+	int first, end;
+	int space;        /* begins with one */
+	int mark;         /* nothing but punctuation and spaces */
+	int opens;        /* such as stands before a word: "(" */
+	int joins;        /* cannot begin a word: combining characters */
+	int alone;        /* begins with a character of a script without spaces */
+	int wide;         /* ends with one */
+} unit;
+
+/* Bytes of a character that are still missing at the end of text. */
+static int missing(const char *text, size_t size) {
+	for (size_t back = 1; back <= 3 && back <= size; back++) {
+		const unsigned char c = (unsigned char)text[size - back];
+		if (c < 0x80)
+			return 0;
+		if (c >= 0xc0) {
+			const int length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+			return length > (int)back ? length - (int)back : 0;
+		}
+	}
+	return 0;
+}
+
+static int no_spaces(UChar32 c) {
+	UErrorCode status = U_ZERO_ERROR;
+	switch (uscript_getScript(c, &status)) {
+	case USCRIPT_HAN: case USCRIPT_HIRAGANA: case USCRIPT_KATAKANA: case USCRIPT_THAI: case USCRIPT_LAO: case USCRIPT_MYANMAR:
+	case USCRIPT_KHMER: case USCRIPT_TIBETAN: case USCRIPT_YI: return 1;
+	default: return c == 0x30fc; /* the mark of long vowels is common to both kana */
+	}
+}
+
+static int opening(UChar32 c, int after_space) {
+	const int8_t type = u_charType(c);
+	if (type == U_START_PUNCTUATION || type == U_INITIAL_PUNCTUATION || c == 0xbf || c == 0xa1) /* inverted ? and ! */
+		return 1;
+	return after_space && (c == '"' || c == '\'' || c == '-' || c == '#');
+}
+
+static void describe(unit *u, const char *text, int size) {
+	UChar32 c, last = 0;
+	int first = 1;
+	*u = (unit){ .first = u->first, .end = u->end, .mark = 1 };
+	for (int i = 0; i < size;) {
+		U8_NEXT(text, i, size, c);
+		if (u_isUWhiteSpace(c)) {
+			u->space |= first;
+			continue;
+		}
+		if (first) {
+			u->opens = opening(c, u->space);
+			u->joins = !u->space && (U_GET_GC_MASK(c) & U_GC_M_MASK) != 0;
+			u->alone = c >= 0 && no_spaces(c);
+		}
+		first = 0;
+		u->mark &= c >= 0 && u_ispunct(c) && c != '%' && c != '&' && c != '@';
+		last = c;
+	}
+	u->opens &= u->mark;
+	u->wide = last > 0 && no_spaces(last);
+}
+
+/* The unit that begins with token `first`: up to where characters are complete or a special token stands. */
+static unit next_unit(const sn_bpe *bpe, const int32_t *tokens, int count, int32_t special, int first) {
+	char text[MAX_UNIT];
+	size_t size = 0;
+	unit u = { .first = first, .end = first };
+	while (u.end < count && tokens[u.end] < special) {
+		size_t more = 0;
+		const char *bytes = sn_bpe_bytes(bpe, tokens[u.end++], &more);
+		const size_t room = sizeof text - size;
+		if (bytes)
+			memcpy(text + size, bytes, more < room ? more : room);
+		size += bytes ? more < room ? more : room : 0;
+		if (!missing(text, size) || size == sizeof text)
+			break;
+	}
+	describe(&u, text, (int)size);
+	return u;
+}
+
+/* Does a word begin with u, which follows on `before`? */
+static int begins(const unit *u, const unit *before) {
+	if (u->joins)
+		return 0;
+	if (u->mark && !u->opens)
+		return u->space && before->mark && !before->opens; /* a mark goes to the word before, marks in a row to the first of them */
+	if (before->opens)
+		return 0;
+	return u->space || u->alone || u->opens || before->wide;
+}
+
+int sn_words_split(const sn_bpe *bpe, const int32_t *tokens, int count, int32_t special, sn_token_word *words) {
+	int made = 0, open = 0; /* open: the last word may go on */
+	unit before = { .first = 0 };
+	for (int i = 0; i < count;) {
+		if (tokens[i] >= special) {
+			open = 0;
+			i++;
+			continue;
+		}
+		const unit u = next_unit(bpe, tokens, count, special, i);
+		sn_token_word *w = open ? &words[made - 1] : NULL;
+		if (!w || begins(&u, &before)) {
+			w = &words[made++];
+			*w = (sn_token_word){ u.first, u.end, -1, -1 };
+		}
+		w->end = u.end;
+		if (!u.mark) {
+			w->spoken_first = w->spoken_first < 0 ? u.first : w->spoken_first;
+			w->spoken_end = u.end;
+		}
+		before = u;
+		open = 1;
+		i = u.end;
+	}
+	for (int k = 0; k < made; k++)
+		if (words[k].spoken_first < 0) {
+			words[k].spoken_first = words[k].first;
+			words[k].spoken_end = words[k].end;
+		}
+	return made;
+}

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define PIECE 0.03            /* seconds that a piece of the encoder should take */
+#define EAR_PIECE 0.01        /* of an ear's encoder: a partial may wait behind it */
 #define MEL_BLOCK (12 * SN_MEL_GROUP)
 #define MEL_BLOCKS 64         /* a window has at most 3000 / MEL_BLOCK + 1 */
 
@@ -25,7 +26,10 @@ struct sn_lane {
 	sn_place *members[SN_LANE_MAX_WINDOWS]; /* of the present decoder step */
 	sn_mel_view view;             /* of the features being made */
 	int64_t frames;
+	float *mel_input;
 	float peaks[MEL_BLOCKS], peak;
+	sn_ear ears[SN_EARS];
+	float *ear_logits;            /* [SN_EAR_ROWS, vocab]; NULL: nobody listens yet */
 };
 
 int sn_lane_open(sn_lane **out, sn_whisper *whisper, int windows, int rows, sn_sched *sched, nn_pool *pool, char *err) {
@@ -59,6 +63,9 @@ void sn_lane_close(sn_lane **held) {
 		return;
 	for (int i = 0; i < lane->windows; i++)
 		sn_search_free(&lane->places[i].search);
+	for (int i = 0; i < SN_EARS; i++)
+		sn_whisper_encoder_close(&lane->ears[i].encoder);
+	free(lane->ear_logits);
 	sn_mel_close(&lane->mel);
 	free(lane->free_slots);
 	free(lane);
@@ -98,27 +105,38 @@ void sn_lane_give(sn_lane *lane, sn_place *place) {
 static void mel_block(void *payload, int64_t task, int worker) {
 	sn_lane *lane = payload;
 	int64_t first = task * MEL_BLOCK, count = lane->frames - first < MEL_BLOCK ? lane->frames - first : MEL_BLOCK;
-	float *out = sn_whisper_mel_input(lane->whisper) + first * lane->config->mels;
+	float *out = lane->mel_input + first * lane->config->mels;
 	lane->peaks[task] = sn_mel_block(lane->mel, &lane->view, first, count, out);
 }
 
 static void mel_scale(void *payload, int64_t task, int worker) {
 	sn_lane *lane = payload;
 	int64_t first = task * MEL_BLOCK, count = lane->frames - first < MEL_BLOCK ? lane->frames - first : MEL_BLOCK;
-	sn_mel_normalise(sn_whisper_mel_input(lane->whisper) + first * lane->config->mels, count * lane->config->mels, lane->peak);
+	sn_mel_normalise(lane->mel_input + first * lane->config->mels, count * lane->config->mels, lane->peak);
 }
 
-void sn_lane_features(sn_lane *lane, sn_place *place, const sn_mel_view *view, int64_t frames) {
-	const int64_t blocks = (frames + MEL_BLOCK - 1) / MEL_BLOCK, whole = 2 * (int64_t)lane->config->source_positions;
+/* `frames` frames of the view to mel[whole, mels], zeros behind them. */
+static void features(sn_lane *lane, const sn_mel_view *view, int64_t frames, float *mel, int64_t whole) {
+	const int64_t blocks = (frames + MEL_BLOCK - 1) / MEL_BLOCK;
 	lane->view = *view;
 	lane->frames = frames;
+	lane->mel_input = mel;
 	nn_pool_run(lane->pool, mel_block, lane, blocks);
 	lane->peak = lane->peaks[0];
 	for (int64_t i = 1; i < blocks; i++)
 		lane->peak = lane->peaks[i] > lane->peak ? lane->peaks[i] : lane->peak;
 	nn_pool_run(lane->pool, mel_scale, lane, blocks);
-	float *mel = sn_whisper_mel_input(lane->whisper);
 	memset(mel + frames * lane->config->mels, 0, (size_t)((whole - frames) * lane->config->mels) * sizeof *mel);
+}
+
+void sn_lane_features(sn_lane *lane, sn_place *place, const sn_mel_view *view, int64_t frames) {
+	features(lane, view, frames, sn_whisper_mel_input(lane->whisper), 2 * (int64_t)lane->config->source_positions);
+}
+
+/* The budget of a piece, of which `budget` took `spent` seconds, that should take `piece`. */
+static int next_budget(int budget, double spent, double piece) {
+	const double wanted = budget * piece / (spent + 1e-6);
+	return wanted < 1 ? 1 : wanted > 100 ? 100 : (int)wanted;
 }
 
 int sn_lane_encode(sn_lane *lane, sn_place *place) {
@@ -128,8 +146,7 @@ int sn_lane_encode(sn_lane *lane, sn_place *place) {
 	lane->begun = 1;
 	int result = sn_whisper_encode_next(lane->whisper, lane->budget);
 	if (result == SN_AGAIN) {
-		double wanted = lane->budget * PIECE / (sn_now() - start + 1e-6);
-		lane->budget = wanted < 1 ? 1 : wanted > 100 ? 100 : (int)wanted;
+		lane->budget = next_budget(lane->budget, sn_now() - start, PIECE);
 		return result;
 	}
 	lane->encoding = NULL;
@@ -193,3 +210,53 @@ void sn_lane_decode(sn_lane *lane, sn_job *self) {
 		sn_sched_unlock(lane->sched);
 	}
 }
+
+/* ---- live sessions ---- */
+
+int sn_lane_listen(sn_lane *lane, char *err) {
+	if (lane->ear_logits)
+		return SN_OK;
+	int result = SN_OK;
+	for (int i = 0; i < SN_EARS && result == SN_OK; i++) {
+		sn_ear *const ear = &lane->ears[i];
+		sn_whisper_encoder_close(&ear->encoder); /* of an attempt that failed */
+		*ear = (sn_ear){ .entry = lane->windows + i, .slot = lane->rows + i, .budget = 5 };
+		result = sn_whisper_encoder_open(&ear->encoder, lane->whisper, err);
+	}
+	if (result != SN_OK)
+		return result;
+	lane->ear_logits = malloc((size_t)SN_EAR_ROWS * (size_t)lane->config->vocab * sizeof *lane->ear_logits);
+	return lane->ear_logits ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the logits of %d rows", SN_EAR_ROWS);
+}
+
+sn_ear *sn_lane_ear_take(sn_lane *lane, sn_ear_kind kind, sn_job *job) {
+	sn_ear *const ear = &lane->ears[kind];
+	if (ear->job)
+		return NULL;
+	ear->job = job;
+	return ear;
+}
+
+void sn_lane_ear_give(sn_lane *lane, sn_ear *ear) {
+	ear->job = NULL;
+	sn_sched_wake_all(lane->sched);
+}
+
+void sn_lane_ear_features(sn_lane *lane, sn_ear *ear, const sn_mel_view *view, int64_t frames, int positions) {
+	ear->positions = positions;
+	ear->begun = 0;
+	features(lane, view, frames, sn_whisper_encoder_mel(ear->encoder), 2 * (int64_t)positions);
+}
+
+int sn_lane_ear_encode(sn_lane *lane, sn_ear *ear) {
+	const double start = sn_now();
+	if (!ear->begun)
+		sn_whisper_encoder_begin(ear->encoder, ear->entry, ear->positions);
+	ear->begun = 1;
+	const int result = sn_whisper_encoder_next(ear->encoder, ear->budget);
+	if (result == SN_AGAIN)
+		ear->budget = next_budget(ear->budget, sn_now() - start, EAR_PIECE);
+	return result;
+}
+
+float *sn_lane_ear_logits(sn_lane *lane) { return lane->ear_logits; }

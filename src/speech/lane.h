@@ -24,6 +24,18 @@ typedef struct sn_place {
 	float language_probability;
 } sn_place;
 
+/* What live sessions share, each held by one job at a time: an encoder that runs between the pieces of others, an entry and a cache
+ * slot that other sessions cannot take. One hears partials, one whole windows. */
+typedef enum sn_ear_kind { SN_EAR_PARTIAL, SN_EAR_WHOLE, SN_EARS } sn_ear_kind;
+typedef struct sn_ear {
+	sn_job *job;              /* whose it is; NULL: free */
+	int entry;                /* of the cross attention */
+	int32_t slot;
+	sn_whisper_encoder *encoder;
+	int positions, begun, budget;
+} sn_ear;
+
+/* The whisper was loaded for `windows` + SN_EARS windows and `rows` + SN_EARS sequences: the last ones are the ears'. */
 int sn_lane_open(sn_lane **out, sn_whisper *whisper, int windows, int rows, sn_sched *sched, nn_pool *pool, char *err);
 void sn_lane_close(sn_lane **lane);
 sn_whisper *sn_lane_whisper(const sn_lane *lane);
@@ -45,5 +57,19 @@ int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int co
                    const sn_search_options *options, char *err);
 /* One decoder step for the rows of all searches; the time is shared among their jobs. self: whose step this is. */
 void sn_lane_decode(sn_lane *lane, sn_job *self);
+
+/* ---- live sessions ---- */
+
+/* Makes the ears, on a caller's thread, one at a time; does nothing when they are there. */
+int sn_lane_listen(sn_lane *lane, char *err);
+/* NULL: not now, the job is woken when it may try again. */
+sn_ear *sn_lane_ear_take(sn_lane *lane, sn_ear_kind kind, sn_job *job);
+void sn_lane_ear_give(sn_lane *lane, sn_ear *ear);
+/* As sn_lane_features for `positions` of the encoder, and as sn_lane_encode. */
+void sn_lane_ear_features(sn_lane *lane, sn_ear *ear, const sn_mel_view *view, int64_t frames, int positions);
+int sn_lane_ear_encode(sn_lane *lane, sn_ear *ear);
+/* Room for the logits of SN_EAR_ROWS rows, for the time of one step. */
+#define SN_EAR_ROWS 48
+float *sn_lane_ear_logits(sn_lane *lane);
 
 #endif

@@ -168,7 +168,7 @@ static int load_whisper(sn_model *m, const sn_load_options *load, char *err) {
 	for (int i = 0; i < c->languages && c->multilingual; i++)
 		m->languages[i] = c->language[i].code;
 	m->languages[0] = c->multilingual ? m->languages[0] : "en";
-	result = sn_lane_open(&m->lane, m->whisper, load->windows, load->rows, m->engine->sched, m->engine->pool, err);
+	result = sn_lane_open(&m->lane, m->whisper, load->windows - SN_EARS, load->rows - SN_EARS, m->engine->sched, m->engine->pool, err);
 	return result == SN_OK ? sn_align_open(&m->align, m->whisper, m->engine->pool, err) : result;
 }
 
@@ -226,8 +226,8 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	}
 	struct stat before;
 	m->from_cache = *pack && stat(pack, &before) == 0;
-	const sn_load_options options = { .dir = m->path, .dtype = m->dtype, .pool = m->engine->pool, .windows = m->windows,
-	                                  .pack_path = *pack ? pack : NULL, .rows = rows < MIN_ROWS ? MIN_ROWS : rows };
+	const sn_load_options options = { .dir = m->path, .dtype = m->dtype, .pool = m->engine->pool, .windows = m->windows + SN_EARS,
+	                                  .pack_path = *pack ? pack : NULL, .rows = (rows < MIN_ROWS ? MIN_ROWS : rows) + SN_EARS };
 	int result;
 	if (m->architecture == SN_ARCH_WHISPER)
 		result = load_whisper(m, &options, err);

@@ -142,6 +142,8 @@ static const char *architecture_of_name(const char *name) {
 		return "silero-vad";
 	if (strcmp(name, "erb_dec.onnx") == 0)
 		return "deepfilternet";
+	if (strcmp(name, "sig_bak_ovr.onnx") == 0)
+		return "dnsmos";
 	if (sn_path_ends_with(name, ".onnx.json"))
 		return "vits";
 	const int is_torch = sn_path_ends_with(name, ".pt") || sn_path_ends_with(name, ".pth");

@@ -43,6 +43,7 @@ static const golden_adapter *const adapters[] = {
 	&golden_yourtts,
 	&golden_wav2vec2,
 	&golden_tacotron2,
+	&golden_dnsmos,
 };
 
 /* ---- what adapters ask for ---- */

@@ -96,6 +96,11 @@ void sn_stt_moved(sn_stt *stt, int64_t samples) {
 
 void sn_stt_conclude(sn_stt *stt) {
 	const double seconds = (double)sn_stt_tape_end(stt) / SN_STT_RATE;
+	if (stt->denoise) {
+		char remark[SN_NOTE_TEXT];
+		sn_denoise_remark(stt->denoise, remark, sizeof remark);
+		sn_notes_add(&stt->notes, "denoised", "%s", remark);
+	}
 	for (int i = 0; i < stt->notes.count; i++) {
 		const sn_note note = { stt->notes.note[i].code, stt->notes.note[i].message };
 		sn_stt_emit(stt, &(sn_event){ .kind = SN_EVENT_NOTE, .note = note, .position = seconds });
@@ -138,7 +143,9 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 	stt->class = class;
 	stt->last = &stt->first;
 	stt->job = (sn_job){ .step = step, .leave = leave, .priority = o->priority, .left = 1 };
-	int result = class->open(stt, o, err);
+	int result = o->denoise == SN_ON ? sn_denoise_open(&stt->denoise, stt->engine, SN_STT_RATE, SN_DENOISE_STT_LIMIT, err) : SN_OK;
+	if (result == SN_OK)
+		result = class->open(stt, o, err);
 	if (result == SN_OK)
 		result = sn_sched_add(stt->engine->sched, &stt->job, err);
 	if (result != SN_OK)
@@ -276,6 +283,7 @@ void sn_stt_close(sn_stt **held) {
 	free(stt->current);
 	free(stt->queue);
 	free(stt->tape);
+	sn_denoise_close(&stt->denoise);
 	sn_model_release(&stt->model);
 	free(stt);
 }

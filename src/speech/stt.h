@@ -3,6 +3,7 @@
 #ifndef SN_SPEECH_STT_H
 #define SN_SPEECH_STT_H
 
+#include "speech/denoise.h"
 #include "speech/engine.h"
 #include "speech/notes.h"
 
@@ -10,6 +11,7 @@
  * them, and what comes and goes in blocks; about 1.1 million. A power of two, since the tape grows by doubling. */
 #define SN_STT_TAPE_MAX ((size_t)1 << 21)
 #define SN_STT_BLOCK 32768       /* samples taken from the queue at once */
+#define SN_STT_CLEAN 8192        /* the same with noise reduction */
 
 /* How one architecture transcribes. A session is a struct that begins with sn_stt. */
 typedef struct sn_stt_class {
@@ -56,6 +58,7 @@ struct sn_stt {
 	int64_t tape_first, tape_count;
 	size_t tape_capacity;
 	int at_end;                  /* the tape has the last sample */
+	sn_denoise *denoise;         /* between queue and tape; NULL: off */
 	int segments;                /* made so far */
 	sn_notes notes;
 };

@@ -31,11 +31,38 @@ void sn_stt_trim(sn_stt *stt, int64_t sample) {
 	stt->tape_count -= drop;
 }
 
+/* By way of the noise reduction, some milliseconds of computing at a time. The caller only ever appends to the queue. */
+static int intake_clean(sn_stt *stt) {
+	sn_sched *sched = stt->engine->sched;
+	float block[SN_STT_CLEAN];
+	size_t used, got;
+	sn_sched_lock(sched);
+	const size_t count = stt->queued < SN_STT_CLEAN ? stt->queued : SN_STT_CLEAN;
+	const int ends = stt->finished && !count;
+	memcpy(block, stt->queue ? stt->queue : block, count * sizeof *block);
+	sn_sched_unlock(sched);
+	if ((!count && !ends) || stt->at_end)
+		return SN_AGAIN;
+	const int result = sn_denoise_process(stt->denoise, ends ? NULL : block, count, &used, stt->tape + stt->tape_count, SN_STT_BLOCK, &got,
+	                                      stt->message);
+	if (result != SN_OK)
+		return result;
+	sn_sched_lock(sched);
+	if (used)
+		memmove(stt->queue, stt->queue + used, (stt->queued - used) * sizeof *stt->queue);
+	stt->queued -= used;
+	sn_sched_signal(sched, &stt->job);
+	sn_sched_unlock(sched);
+	stt->tape_count += (int64_t)got;
+	stt->at_end = ends && !got;
+	return SN_OK;
+}
+
 int sn_stt_intake(sn_stt *stt) {
 	sn_sched *sched = stt->engine->sched;
 	int result = tape_reserve(stt, (size_t)stt->tape_count + SN_STT_BLOCK);
-	if (result != SN_OK)
-		return result;
+	if (result != SN_OK || stt->denoise)
+		return result == SN_OK ? intake_clean(stt) : result;
 	sn_sched_lock(sched);
 	size_t count = stt->queued < SN_STT_BLOCK ? stt->queued : SN_STT_BLOCK;
 	if (count) {

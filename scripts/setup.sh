@@ -6,14 +6,14 @@ packages="
 gcc g++ libc6-dev meson ninja-build pkg-config
 python3 python3-pip ca-certificates
 libjansson-dev libminizip-dev zlib1g-dev libicu-dev libexpat1-dev
-libsndfile1-dev libsoxr-dev libkissfft-dev
+libsndfile1-dev libsoxr-dev libkissfft-dev libebur128-dev libpng-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
 libespeak-ng-dev espeak-ng-data libseccomp-dev
 libcmocka-dev
 "
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libavformat libavcodec libavutil libswresample espeak-ng libseccomp cmocka; do
+	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libebur128 libpng libavformat libavcodec libavutil libswresample espeak-ng libseccomp cmocka; do
 		pkg-config --exists "$name" || missing="${missing:-} $name"
 	done
 	[ -z "${missing:-}" ] || {

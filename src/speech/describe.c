@@ -61,6 +61,8 @@ void sn_model_describe(const sn_model *m, sn_model_info *info) {
 		describe_wav2vec2(m, info);
 	if (m->synth)
 		describe_synth(m, info);
+	if (m->dnsmos)
+		info->parameters = sn_dnsmos_parameters(m->dnsmos);
 	if (m->deepfilter) {
 		info->parameters = sn_deepfilter_parameters(m->deepfilter);
 		info->sample_rate = SN_DEEPFILTER_RATE;

@@ -27,6 +27,7 @@ static const struct {
 	{ "wav2vec2", SN_ARCH_WAV2VEC2, SN_TASK_TRANSCRIBE, NULL },
 	{ "silero-vad", SN_ARCH_SILERO, SN_TASK_VAD, NULL },
 	{ "deepfilternet", SN_ARCH_DEEPFILTER, SN_TASK_DENOISE, NULL },
+	{ "dnsmos", SN_ARCH_DNSMOS, SN_TASK_SCORE, NULL },
 	{ "vits", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_vits },
 	{ "yourtts", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_yourtts },
 	{ "speecht5", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_speecht5 },
@@ -94,6 +95,7 @@ static void destroy(sn_model *model) {
 	sn_wav2vec2_close(&model->wav2vec2);
 	sn_silero_close(&model->silero);
 	sn_deepfilter_close(&model->deepfilter);
+	sn_dnsmos_close(&model->dnsmos);
 	if (model->class)
 		model->class->close(&model->synth);
 	sn_vocoder_close(&model->vocoder);
@@ -241,6 +243,8 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 		result = load_embedder(m, &options, err);
 	else if (m->architecture == SN_ARCH_DEEPFILTER)
 		result = sn_deepfilter_open(&m->deepfilter, &options, err);
+	else if (m->architecture == SN_ARCH_DNSMOS)
+		result = sn_dnsmos_open(&m->dnsmos, &options, err);
 	else
 		result = sn_silero_open(&m->silero, &options, err);
 	m->load_time = sn_now() - start;

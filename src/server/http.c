@@ -1,0 +1,600 @@
+#include "server/connection.h"
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "server/api.h"
+#include "server/config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define EVENTS 64
+#define REQUEST_MEMORY 32768 /* bytes of headers of one connection */
+#define MAX_CALLS 65536
+#define TICK 1000            /* milliseconds between looks at deadlines */
+
+typedef struct call {
+	struct call *next;
+	void (*fn)(void *payload);
+	void *payload;
+} call;
+
+struct sv_http {
+	sv_server *server;
+	struct MHD_Daemon *daemon;
+	int listener, epoll, event, port;
+	char *certificate, *key;
+	sv_watch daemon_watch, event_watch;
+	sv_connection *connections;
+	sv_socket *sockets;
+	double ticked;
+	atomic_int stopping;
+	pthread_mutex_t lock;        /* calls and counts */
+	call *first, **last;
+	int calls;
+	sv_http_facts facts;
+};
+
+/* ---- one request ---- */
+
+static void destroy(sv_connection *c) {
+	sv_reply_close(&c->reply);
+	sv_upload_close(c);
+	json_decref(c->request.params);
+	pthread_cond_destroy(&c->room);
+	pthread_mutex_destroy(&c->lock);
+	free(c->url);
+	free(c);
+}
+
+void sv_connection_retain(sv_connection *c) {
+	pthread_mutex_lock(&c->lock);
+	c->references++;
+	pthread_mutex_unlock(&c->lock);
+}
+
+void sv_connection_release(sv_connection *c) {
+	pthread_mutex_lock(&c->lock);
+	const int left = --c->references;
+	pthread_mutex_unlock(&c->lock);
+	if (!left)
+		destroy(c);
+}
+
+void sv_connection_resume(sv_connection *c) {
+	pthread_mutex_lock(&c->lock);
+	if (!c->lost)
+		MHD_resume_connection(c->mhd);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void sv_connection_done(sv_connection *c) {
+	if (!c->reply.streaming)
+		sv_connection_resume(c);
+	sv_connection_release(c);
+}
+
+/* The request is to give up: its session is cancelled, a reply that waits for room is woken. Lock held. */
+static void give_up(sv_connection *c) {
+	if (atomic_exchange(&c->request.gone, 1))
+		return;
+	if (c->request.cancel)
+		c->request.cancel(c->request.cancel_payload);
+	pthread_cond_broadcast(&c->room);
+}
+
+static void peer_gone(sv_watch *watch, uint32_t events) {
+	sv_connection *const c = (sv_connection *)(void *)((char *)watch - offsetof(sv_connection, peer));
+	(void)events;
+	pthread_mutex_lock(&c->lock);
+	give_up(c);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- what a request is ---- */
+
+/* The client's id where it is a plain token, else 128 random bits. */
+static void take_id(sv_connection *c) {
+	const char *const given = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "X-Request-Id");
+	const size_t size = given ? strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") : 0;
+	uint8_t bits[16] = { 0 };
+	if (size && size < SV_ID && !given[size]) {
+		memcpy(c->request.id, given, size + 1);
+		return;
+	}
+	if (getrandom(bits, sizeof bits, 0) < 0)
+		memcpy(bits, &c, sizeof c);
+	for (int i = 0; i < 16; i++)
+		snprintf(c->request.id + 2 * i, 3, "%02x", bits[i]);
+}
+
+static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; }
+
+/* "a=b&c=d", percent-decoded, into params. */
+static int take_query(sv_connection *c, char *query, char *err) {
+	for (char *part; query && (part = strsep(&query, "&"));) {
+		char *const value = strchr(part, '=');
+		if (value)
+			*value = 0;
+		for (int side = 0; side < (value ? 2 : 1); side++) {
+			char *to = side ? value + 1 : part;
+			for (const char *from = to; *from; from++) {
+				const int high = *from == '%' ? hex(from[1]) : -1, low = high >= 0 ? hex(from[2]) : -1;
+				*to++ = low >= 0 ? (char)(high * 16 + low) : *from == '+' ? ' ' : *from;
+				from += low >= 0 ? 2 : 0;
+			}
+			*to = 0;
+		}
+		json_t *const text = *part ? json_string(value ? value + 1 : "") : NULL;
+		if (*part && (!text || json_object_get(c->request.params, part) || json_object_set_new(c->request.params, part, text) != 0))
+			return sn_fail(err, SN_E_ARGUMENT, "the query's \"%.60s\" is no UTF-8 or came twice", part);
+	}
+	return SN_OK;
+}
+
+static void no_route(sv_connection *c, const char *method, const char *path, const char *allowed) {
+	char text[SN_ERRLEN];
+	if (*allowed) {
+		sn_fail(text, SN_E_UNSUPPORTED, "%.80s takes %s, not %.20s", path, allowed, method);
+		sv_reply_header(&c->reply, "Allow", allowed);
+		sv_reply_status(&c->reply, 405, SN_E_UNSUPPORTED, NULL, text);
+	} else {
+		sn_fail(text, SN_E_NOT_FOUND, "there is no %.120s; openapi.json lists what there is", path);
+		sv_reply_fail(&c->reply, SN_E_NOT_FOUND, NULL, text);
+	}
+}
+
+/* An Origin's question whether it may send something. */
+static int preflight(sv_connection *c, const char *method) {
+	if (strcmp(method, "OPTIONS") != 0 || !*c->request.server->config->cors_origins)
+		return 0;
+	sv_reply_header(&c->reply, "Access-Control-Allow-Methods", "GET, POST, DELETE");
+	sv_reply_header(&c->reply, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
+	sv_reply_header(&c->reply, "Access-Control-Max-Age", "600");
+	sv_reply_bytes(&c->reply, 204, "text/plain", "", 0, NULL);
+	return 1;
+}
+
+/* The headers are there. The reply is made where they are refused. */
+static void begin(sv_connection *c, const char *method) {
+	sv_server *const server = c->request.server;
+	char allowed[64], field[SV_NAME] = "", err[SN_ERRLEN];
+	char *query = strchr(c->url, '?');
+	if (query)
+		*query++ = 0;
+	take_id(c);
+	const char *const accept = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+	c->request.accept = accept ? accept : "";
+	if (preflight(c, method))
+		return;
+	c->request.route = sv_api_route(server->api, method, c->url, c->request.params, allowed);
+	if (!c->request.route) {
+		no_route(c, method, c->url, allowed);
+		return;
+	}
+	if (sv_auth(c) != SN_OK)
+		return;
+	int result = take_query(c, query, err);
+	if (result == SN_OK)
+		result = sv_api_check_parameters(server->api, c->request.route, c->request.params, field, err);
+	if (result == SN_OK)
+		result = sv_upload_open(c, err);
+	if (result == SN_E_UNSUPPORTED)
+		sv_reply_status(&c->reply, 415, result, "Content-Type", err);
+	else if (result != SN_OK)
+		sv_reply_fail(&c->reply, result, field, err);
+}
+
+/* The body is through: an answer at once, or a place in the queue. */
+static enum MHD_Result dispatch(sv_connection *c) {
+	sv_server *const server = c->request.server;
+	const sv_route *const route = c->request.route;
+	char err[SN_ERRLEN];
+	if (sv_upload_finish(c, err) != SN_OK) {
+		sv_reply_refusal(c);
+		return sv_reply_queue(c);
+	}
+	if (route->peek && route->peek(&c->request, &c->reply))
+		return sv_reply_queue(c);
+	if (route->runs_inline) {
+		route->handler(&c->request, &c->reply);
+		sv_reply_refusal(c);
+		return sv_reply_queue(c);
+	}
+	c->stage = SV_WORKING;
+	MHD_suspend_connection(c->mhd);
+	sv_connection_retain(c);
+	if (sv_workers_add(server->workers, c, err) != SN_OK) {
+		sv_reply_retry(&c->reply, 503, 2, err);
+		sv_connection_done(c);
+		return MHD_YES;
+	}
+	c->peer = (sv_watch){ .ready = peer_gone, .fd = c->fd };
+	if (c->fd >= 0 && sv_http_watch(c->http, &c->peer, EPOLLRDHUP | EPOLLONESHOT) != 0)
+		c->peer.fd = -1;
+	return MHD_YES;
+}
+
+static enum MHD_Result handle(void *payload, struct MHD_Connection *mhd, const char *url, const char *method, const char *version,
+                              const char *data, size_t *size, void **held) {
+	sv_connection *const c = *held;
+	(void)payload, (void)url, (void)version;
+	if (!c)
+		return MHD_NO;
+	if (!c->seen) {
+		c->seen = 1;
+		c->mhd = mhd;
+		begin(c, method);
+		return c->reply.answered ? sv_reply_queue(c) : MHD_YES;
+	}
+	if (*size) {
+		const int go_on = sv_upload_take(c, data, *size);
+		*size = 0;
+		return go_on ? MHD_YES : MHD_NO;
+	}
+	if (c->stage == SV_RECEIVING)
+		return dispatch(c);
+	return c->reply.answered && c->stage == SV_WORKING ? sv_reply_queue(c) : MHD_YES;
+}
+
+/* ---- the life of requests and sockets; io thread ---- */
+
+static void *begin_request(void *payload, const char *uri, struct MHD_Connection *mhd) {
+	sv_http *const h = payload;
+	sv_connection *const c = calloc(1, sizeof *c);
+	const union MHD_ConnectionInfo *const fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *const socket = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	if (!c)
+		return NULL;
+	c->url = strdup(uri);
+	c->request.params = json_object();
+	if (!c->url || !c->request.params) {
+		free(c->url);
+		json_decref(c->request.params);
+		free(c);
+		return NULL;
+	}
+	c->request.server = h->server;
+	c->request.connection = c;
+	c->request.received = sn_now();
+	c->mhd = mhd;
+	c->http = h;
+	c->references = 1;
+	c->fd = fd ? fd->connect_fd : -1;
+	c->peer.fd = -1;
+	c->socket = socket ? socket->socket_context : NULL;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->room, NULL);
+	sv_reply_open(&c->reply, c);
+	c->link = &h->connections;
+	c->next = h->connections;
+	if (c->next)
+		c->next->link = &c->next;
+	h->connections = c;
+	if (c->socket)
+		c->socket->request = c;
+	pthread_mutex_lock(&h->lock);
+	h->facts.requests++;
+	pthread_mutex_unlock(&h->lock);
+	return c;
+}
+
+static void end_request(void *payload, struct MHD_Connection *mhd, void **held, enum MHD_RequestTerminationCode why) {
+	sv_connection *const c = *held;
+	(void)payload, (void)mhd, (void)why;
+	*held = NULL;
+	if (!c)
+		return;
+	if (c->peer.fd >= 0)
+		sv_http_watch(c->http, &c->peer, 0);
+	*c->link = c->next;
+	if (c->next)
+		c->next->link = c->link;
+	if (c->socket) {
+		c->socket->request = NULL;
+		c->socket->since = sn_now();
+	}
+	pthread_mutex_lock(&c->lock);
+	c->lost = 1;
+	c->reply.waiting = 0;
+	give_up(c);
+	pthread_mutex_unlock(&c->lock);
+	sv_connection_release(c);
+}
+
+static void change_socket(void *payload, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode what) {
+	sv_http *const h = payload;
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *const fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+		sv_socket *const s = *context = calloc(1, sizeof *s);
+		if (!s)
+			return;
+		*s = (sv_socket){ .next = h->sockets, .link = &h->sockets, .fd = fd ? fd->connect_fd : -1, .since = sn_now() };
+		if (s->next)
+			s->next->link = &s->next;
+		h->sockets = s;
+	} else if (*context) {
+		sv_socket *const s = *context;
+		*s->link = s->next;
+		if (s->next)
+			s->next->link = s->link;
+		free(s);
+		*context = NULL;
+	}
+	pthread_mutex_lock(&h->lock);
+	h->facts.connections += what == MHD_CONNECTION_NOTIFY_STARTED ? 1 : -1;
+	h->facts.accepted += what == MHD_CONNECTION_NOTIFY_STARTED;
+	pthread_mutex_unlock(&h->lock);
+}
+
+/* Clients that take too long, and requests that do. A socket that is shut down is closed by the library, which tells end_request. */
+static void look_at_deadlines(sv_http *h) {
+	const sv_config *const config = h->server->config;
+	const double now = sn_now();
+	int stages[3] = { 0 };
+	for (sv_socket *s = h->sockets; s; s = s->next) {
+		const sv_connection *const c = s->request;
+		const double age = now - (c ? c->request.received : s->since);
+		const int header = c ? !c->seen && age > config->header_timeout : age > 2 * config->header_timeout;
+		const int body = c && c->seen && c->stage == SV_RECEIVING && age > config->header_timeout && (double)c->body_bytes / age < (double)config->body_rate;
+		if (header || body)
+			shutdown(s->fd, SHUT_RDWR);
+	}
+	for (sv_connection *c = h->connections; c; c = c->next) {
+		stages[c->stage]++;
+		if (c->stage == SV_RECEIVING || now - c->request.received < config->request_timeout)
+			continue;
+		pthread_mutex_lock(&c->lock);
+		c->timed_out = 1;
+		give_up(c);
+		pthread_mutex_unlock(&c->lock);
+	}
+	pthread_mutex_lock(&h->lock);
+	h->facts.receiving = stages[SV_RECEIVING];
+	h->facts.working = stages[SV_WORKING];
+	h->facts.replying = stages[SV_REPLYING];
+	pthread_mutex_unlock(&h->lock);
+	h->ticked = now;
+}
+
+/* ---- the loop ---- */
+
+int sv_http_watch(sv_http *h, sv_watch *watch, uint32_t events) {
+	struct epoll_event event = { .events = events, .data.ptr = watch };
+	if (!events)
+		return epoll_ctl(h->epoll, EPOLL_CTL_DEL, watch->fd, &event);
+	const int result = epoll_ctl(h->epoll, EPOLL_CTL_MOD, watch->fd, &event);
+	return result != 0 && errno == ENOENT ? epoll_ctl(h->epoll, EPOLL_CTL_ADD, watch->fd, &event) : result;
+}
+
+static void daemon_ready(sv_watch *watch, uint32_t events) {
+	(void)watch, (void)events; /* MHD_run follows every turn */
+}
+
+static void event_ready(sv_watch *watch, uint32_t events) {
+	sv_http *const h = (sv_http *)(void *)((char *)watch - offsetof(sv_http, event_watch));
+	uint64_t count;
+	(void)events;
+	if (read(h->event, &count, sizeof count) < 0 && errno != EAGAIN)
+		return;
+	pthread_mutex_lock(&h->lock);
+	call *at = h->first;
+	h->first = NULL;
+	h->last = &h->first;
+	h->calls = 0;
+	pthread_mutex_unlock(&h->lock);
+	while (at) {
+		call *const next = at->next;
+		at->fn(at->payload);
+		free(at);
+		at = next;
+	}
+}
+
+static void poke(const sv_http *h) {
+	const uint64_t one = 1;
+	ssize_t wrote;
+	do
+		wrote = write(h->event, &one, sizeof one);
+	while (wrote < 0 && errno == EINTR);
+}
+
+int sv_http_call(sv_http *h, void (*fn)(void *payload), void *payload) {
+	call *const c = malloc(sizeof *c);
+	if (!c)
+		return SN_E_MEMORY;
+	*c = (call){ NULL, fn, payload };
+	pthread_mutex_lock(&h->lock);
+	const int full = h->calls >= MAX_CALLS;
+	if (!full) {
+		*h->last = c;
+		h->last = &c->next;
+		h->calls++;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (full)
+		free(c);
+	else
+		poke(h);
+	return full ? SN_E_MEMORY : SN_OK;
+}
+
+void sv_http_stop(sv_http *h) {
+	atomic_store(&h->stopping, 1);
+	poke(h);
+}
+
+static void turn(sv_http *h) {
+	struct epoll_event events[EVENTS];
+	MHD_UNSIGNED_LONG_LONG wait;
+	int timeout = TICK;
+	if (MHD_get_timeout(h->daemon, &wait) == MHD_YES && wait < TICK)
+		timeout = (int)wait;
+	const int count = epoll_wait(h->epoll, events, EVENTS, timeout);
+	for (int i = 0; i < count; i++) {
+		sv_watch *const watch = events[i].data.ptr;
+		watch->ready(watch, events[i].events);
+	}
+	MHD_run(h->daemon);
+	if (sn_now() - h->ticked >= TICK / 1000.0)
+		look_at_deadlines(h);
+}
+
+void sv_http_run(sv_http *h) {
+	while (!atomic_load(&h->stopping))
+		turn(h);
+	const MHD_socket listener = MHD_quiesce_daemon(h->daemon);
+	if (listener != MHD_INVALID_SOCKET)
+		close(listener);
+	atomic_store(&h->server->stopping, 1);
+	const double until = sn_now() + h->server->config->drain_timeout;
+	while (h->connections && sn_now() < until)
+		turn(h);
+	for (sv_connection *c = h->connections; c; c = c->next) {
+		pthread_mutex_lock(&c->lock);
+		give_up(c);
+		pthread_mutex_unlock(&c->lock);
+	}
+	for (const double last = sn_now() + 2; h->connections && sn_now() < last;)
+		turn(h);
+}
+
+/* ---- opening ---- */
+
+static int listen_on(const char *host, int port, char *err) {
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+	struct addrinfo *found = NULL;
+	char text[8];
+	const int yes = 1, no = 0;
+	snprintf(text, sizeof text, "%d", port);
+	const int code = getaddrinfo(host, text, &hints, &found);
+	if (code != 0)
+		return sn_fail(err, SN_E_ARGUMENT, "host \"%.100s\" is no address to listen on: %s", host, gai_strerror(code)), -1;
+	const int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int failed = fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0;
+	if (!failed && found->ai_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &no, sizeof no);
+	failed = failed || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, SOMAXCONN) != 0;
+	if (failed) {
+		sn_fail_errno(err, "port %d of %.100s cannot be listened on", port, host);
+		if (fd >= 0)
+			close(fd);
+	}
+	freeaddrinfo(found);
+	return failed ? -1 : fd;
+}
+
+static int port_of(int fd) {
+	struct sockaddr_storage address;
+	socklen_t size = sizeof address;
+	if (getsockname(fd, (struct sockaddr *)&address, &size) != 0)
+		return 0;
+	return ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&address)->sin6_port
+	                                           : ((struct sockaddr_in *)(void *)&address)->sin_port);
+}
+
+/* A PEM file as text; free() it. */
+static char *read_pem(const char *path, char *err) {
+	FILE *const file = fopen(path, "r");
+	char *const text = file ? calloc(1, 65537) : NULL;
+	if (!file)
+		sn_fail_errno(err, "the file \"%.200s\" cannot be read", path);
+	else if (text && (fread(text, 1, 65536, file) == 0 || !feof(file)))
+		sn_fail(err, SN_E_FORMAT, "\"%.200s\" is empty or larger than 65536 bytes", path);
+	if (file)
+		fclose(file);
+	return text;
+}
+
+static int start_daemon(sv_http *h, char *err) {
+	const sv_config *const config = h->server->config;
+	const int tls = *config->tls_certificate != 0;
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE;
+	struct MHD_OptionItem options[] = {
+		{ MHD_OPTION_LISTEN_SOCKET, h->listener, NULL }, { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)config->max_connections, NULL },
+		{ MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)(config->header_timeout < 1 ? 1 : config->header_timeout), NULL },
+		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, REQUEST_MEMORY, NULL }, { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
+		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)end_request, h }, { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)begin_request, h },
+		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)change_socket, h }, { MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL },
+		{ tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, NULL }, { tls ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, NULL },
+		{ MHD_OPTION_END, 0, NULL },
+	};
+	if (tls) {
+		h->certificate = read_pem(config->tls_certificate, err);
+		h->key = h->certificate ? read_pem(config->tls_key, err) : NULL;
+		if (!h->key)
+			return SN_E_ARGUMENT;
+		options[9].ptr_value = h->certificate;
+		options[10].ptr_value = h->key;
+		flags |= MHD_USE_TLS;
+	}
+	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, h, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	if (!h->daemon)
+		return sn_fail(err, tls ? SN_E_ARGUMENT : SN_E_IO, "the HTTP server cannot be started%s",
+		               tls ? "; are tls_certificate and tls_key a pair in PEM?" : "");
+	const union MHD_DaemonInfo *const info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	h->daemon_watch = (sv_watch){ daemon_ready, info->epoll_fd };
+	h->event_watch = (sv_watch){ event_ready, h->event };
+	if (sv_http_watch(h, &h->daemon_watch, EPOLLIN) != 0 || sv_http_watch(h, &h->event_watch, EPOLLIN) != 0)
+		return sn_fail_errno(err, "the server's loop cannot be made");
+	return SN_OK;
+}
+
+int sv_http_open(sv_http **out, sv_server *server, char *err) {
+	sv_http *const h = *out = calloc(1, sizeof *h);
+	if (!h)
+		return sn_fail(err, SN_E_MEMORY, "no memory for the HTTP server");
+	h->server = server;
+	h->last = &h->first;
+	pthread_mutex_init(&h->lock, NULL);
+	h->epoll = epoll_create1(EPOLL_CLOEXEC);
+	h->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	h->listener = listen_on(server->config->host, (int)server->config->port, err);
+	int result = h->listener < 0 ? SN_E_IO : h->epoll < 0 || h->event < 0 ? sn_fail_errno(err, "the server's loop cannot be made") : SN_OK;
+	if (result == SN_OK) {
+		h->port = port_of(h->listener);
+		result = start_daemon(h, err);
+	}
+	if (result != SN_OK)
+		sv_http_close(out);
+	return result;
+}
+
+void sv_http_close(sv_http **held) {
+	sv_http *const h = *held;
+	*held = NULL;
+	if (!h)
+		return;
+	if (h->daemon)
+		MHD_stop_daemon(h->daemon);
+	else if (h->listener >= 0)
+		close(h->listener);
+	close(h->epoll);
+	close(h->event);
+	while (h->first) {
+		call *const next = h->first->next;
+		free(h->first);
+		h->first = next;
+	}
+	pthread_mutex_destroy(&h->lock);
+	free(h->certificate);
+	free(h->key);
+	free(h);
+}
+
+int sv_http_port(const sv_http *h) { return h->port; }
+
+void sv_http_describe(sv_http *h, sv_http_facts *facts) {
+	pthread_mutex_lock(&h->lock);
+	*facts = h->facts;
+	pthread_mutex_unlock(&h->lock);
+}

@@ -1,0 +1,173 @@
+/* The threads that run handlers, and the queue before them. Of those who wait, the one whose key has the fewest requests in work goes
+ * first, and among these the one who has waited longest. */
+#include "server/connection.h"
+
+#include "base/clock.h"
+#include "server/config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct sv_workers {
+	sv_server *server;
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	sv_connection *first, **last; /* waiting, oldest first */
+	int waiting, stopping, count;
+	pthread_t *threads;
+	int64_t *working;            /* [count] the key that each thread works for, -1: none */
+};
+
+/* ---- choosing; lock held ---- */
+
+static int in_work(const sv_workers *w, int64_t key) {
+	int n = 0;
+	for (int i = 0; i < w->count; i++)
+		n += w->working[i] == key;
+	return n;
+}
+
+static sv_connection *take(sv_workers *w) {
+	sv_connection **best = NULL;
+	int least = 0;
+	for (sv_connection **at = &w->first; *at; at = &(*at)->queued) {
+		const int n = in_work(w, (*at)->request.key.id);
+		if (!best || n < least) {
+			best = at;
+			least = n;
+		}
+	}
+	if (!best)
+		return NULL;
+	sv_connection *const c = *best;
+	*best = c->queued;
+	if (!c->queued)
+		w->last = best;
+	w->waiting--;
+	return c;
+}
+
+/* ---- working ---- */
+
+static void answer(sv_workers *w, sv_connection *c) {
+	sv_request *const r = &c->request;
+	const sv_config *const config = w->server->config;
+	r->started = sn_now();
+	if (atomic_load(&r->gone))
+		sv_reply_fail(&c->reply, SN_E_CANCELLED, NULL, "the client went away");
+	else if (w->stopping)
+		sv_reply_retry(&c->reply, 503, 5, "the server is stopping");
+	else if (r->started - r->received > config->queue_timeout)
+		sv_reply_retry(&c->reply, 503, 5, "the request waited too long for its turn");
+	else
+		r->route->handler(r, &c->reply);
+	sv_request_watch(r, NULL, NULL);
+	if (!c->reply.answered)
+		sv_reply_refusal(c);
+	if (c->reply.streaming && !c->reply.ended)
+		sv_reply_end(&c->reply, 0);
+}
+
+typedef struct worker { sv_workers *all; int index; } worker;
+
+static void *work(void *payload) {
+	const worker self = *(worker *)payload;
+	sv_workers *const w = self.all;
+	free(payload);
+	pthread_mutex_lock(&w->lock);
+	for (;;) {
+		sv_connection *const c = take(w);
+		if (!c && w->stopping)
+			break;
+		if (!c) {
+			pthread_cond_wait(&w->news, &w->lock);
+			continue;
+		}
+		w->working[self.index] = c->request.key.id;
+		pthread_mutex_unlock(&w->lock);
+		answer(w, c);
+		sv_connection_done(c);
+		pthread_mutex_lock(&w->lock);
+		w->working[self.index] = -1;
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+int sv_workers_open(sv_workers **out, sv_server *server, int count, char *err) {
+	sv_workers *w = *out = calloc(1, sizeof *w);
+	if (w) {
+		w->threads = calloc((size_t)count, sizeof *w->threads);
+		w->working = malloc((size_t)count * sizeof *w->working);
+	}
+	if (!w || !w->threads || !w->working) {
+		if (w) {
+			free(w->threads);
+			free(w->working);
+		}
+		free(w);
+		*out = NULL;
+		return sn_fail(err, SN_E_MEMORY, "no memory for %d workers", count);
+	}
+	w->server = server;
+	w->last = &w->first;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->news, NULL);
+	for (int i = 0; i < count; i++) {
+		worker *const self = malloc(sizeof *self);
+		w->working[i] = -1;
+		if (self)
+			*self = (worker){ w, i };
+		if (!self || pthread_create(&w->threads[i], NULL, work, self) != 0) {
+			free(self);
+			sv_workers_close(out);
+			return sn_fail(err, SN_E_MEMORY, "only %d of %d workers could be started", i, count);
+		}
+		pthread_mutex_lock(&w->lock);
+		w->count++;
+		pthread_mutex_unlock(&w->lock);
+	}
+	return SN_OK;
+}
+
+void sv_workers_close(sv_workers **held) {
+	sv_workers *const w = *held;
+	*held = NULL;
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stopping = 1;
+	pthread_cond_broadcast(&w->news);
+	pthread_mutex_unlock(&w->lock);
+	for (int i = 0; i < w->count; i++)
+		pthread_join(w->threads[i], NULL);
+	pthread_cond_destroy(&w->news);
+	pthread_mutex_destroy(&w->lock);
+	free(w->threads);
+	free(w->working);
+	free(w);
+}
+
+int sv_workers_add(sv_workers *w, sv_connection *c, char *err) {
+	const int64_t most = w->server->config->max_queue;
+	pthread_mutex_lock(&w->lock);
+	int result = SN_OK;
+	if (w->waiting > 0 && w->waiting >= most) {
+		result = sn_fail(err, SN_E_BUSY, "%d requests are waiting already", w->waiting);
+	} else {
+		c->queued = NULL;
+		*w->last = c;
+		w->last = &c->queued;
+		w->waiting++;
+		pthread_cond_signal(&w->news);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return result;
+}
+
+int sv_workers_waiting(sv_workers *w) {
+	pthread_mutex_lock(&w->lock);
+	const int waiting = w->waiting;
+	pthread_mutex_unlock(&w->lock);
+	return waiting;
+}

@@ -9,6 +9,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "transcribe", "speech to text", cli_transcribe },
+	{ "listen", "live captions of a microphone or a pipe", cli_listen },
 	{ "speak", "text to speech", cli_speak },
 	{ "models", "list models, or show what one can do", cli_models },
 	{ "voices", "keep voices: add, list, show, remove, export", cli_voices },

@@ -630,7 +630,65 @@ SN_API int sn_quality_format(char **text, size_t *size, const sn_quality *qualit
 
 /* ---- conversion ---- */
 
-/* ---- enhancement ---- */
+/* ---- enhancement ----
+ * Makes a recording of speech better to listen to. In this order: clipped peaks are repaired, a high-pass takes off rumble and a
+ * constant offset, DeepFilterNet takes noise out, a compressor evens out the level, the loudness is brought to a target (EBU R128), a
+ * limiter keeps true peaks below a ceiling. Channels are averaged: the result is mono. */
+
+typedef struct sn_enhance_options {            /* 0: the default in brackets */
+	sn_switch denoise;         /* on: SN_E_NOT_FOUND where no model is installed (default: where one is and the recording is noisy) */
+	float attenuation_limit;   /* dB by which noise is lowered at most, 1..100 (24); 100: without a limit */
+	sn_switch normalise;       /* bring the loudness to the target (on) */
+	float loudness;            /* that target: LUFS, integrated over one channel, -40..-5 (-16) */
+	float ceiling;             /* of true peaks, dBTP, -20..-0.1 (-1) */
+	sn_switch compress;        /* 2:1 above the mean loudness (off) */
+	sn_switch declip;          /* repair runs of up to 4 ms (on) */
+	sn_switch highpass;        /* second order, 60 Hz (on) */
+	int sample_rate;           /* of the result, 8000..192000 (the input's) */
+	sn_progress progress;      /* seconds that are done in the present pass, of those of the input */
+	void *payload;
+	int64_t reserved[8];
+} sn_enhance_options;
+
+#define SN_ENHANCE_STAGES 6
+
+/* What one stage did: "declip", "highpass", "denoise", "compress", "loudness", "limit". */
+typedef struct sn_enhance_stage {
+	const char *name;          /* static */
+	int done;                  /* 0: skipped, or there was nothing to do */
+	char message[192];         /* what it did, or why not */
+} sn_enhance_stage;
+
+typedef struct sn_enhanced_levels {
+	float loudness, range;     /* LUFS integrated, LU (EBU R128, one channel) */
+	float true_peak, rms;      /* dBTP, dBFS */
+	float noise_floor, snr;    /* dBFS of the quiet parts; dB, estimated from quiet and loud parts */
+} sn_enhanced_levels;
+
+typedef struct sn_enhancement {
+	double duration, processing_time;
+	int input_rate, input_channels, sample_rate;
+	sn_enhanced_levels before, after;
+	int64_t clipped, repaired; /* samples */
+	float noise_reduction;     /* dB by which the quiet parts fell, whatever the gain; 0 where nothing was taken out */
+	float gain;                /* dB, towards the target */
+	float compression, limited; /* dB: mean of the compressor's reduction, largest of the limiter's */
+	char denoiser[256];        /* model, "" where none was used */
+	sn_enhance_stage stages[SN_ENHANCE_STAGES];
+	char note[192];            /* what is odd about the input, or "" */
+} sn_enhancement;
+
+/* Enhances a file as sn_transcribe_file reads it ("-": standard input) to a file as sn_speak_file writes it ("-": standard output;
+ * format NULL: by the path's ending); both may be the same. Samples lie in a temporary file between passes, so memory does not grow with
+ * the length. facts may be NULL.
+ * Returns SN_OK, SN_E_ARGUMENT (options, format; nothing but silence is no error), SN_E_CANCELLED, SN_E_NO_SPACE, what reading returns
+ * (SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_DEPENDENCY, SN_E_IO), and what sn_model_load returns for the model. */
+SN_API int sn_enhance_file(sn_enhancement *facts, sn_engine *engine, const char *path, const char *out_path, const char *format,
+                           const sn_enhance_options *options, char *err);
+
+/* The same for mono samples of any rate from 8000 to 192000 Hz. *out (free() it) holds *out_count samples of options->sample_rate. */
+SN_API int sn_enhance_pcm(float **out, size_t *out_count, sn_enhancement *facts, sn_engine *engine, const float *pcm, size_t count,
+                          int sample_rate, const sn_enhance_options *options, char *err);
 
 #ifdef __cplusplus
 }

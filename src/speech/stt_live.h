@@ -10,18 +10,28 @@
 #define STT_LIVE_MOST (28 * SN_STT_RATE)         /* of an utterance: a window less what a chunk and a margin take */
 #define STT_LIVE_CHUNKS (STT_LIVE_MOST / STT_LIVE_CHUNK + 2)
 
+#define STT_LIVE_PAST 8                          /* utterances before this one that are kept, */
+#define STT_LIVE_PAST_TOKENS 96                  /* with so many tokens in all */
+
 /* What an ear is busy with. A pass that is LIVE_TOLD has given what it can but stays, as it may be the utterance's last. */
 typedef enum stt_live_stage { LIVE_IDLE, LIVE_ENCODING, LIVE_ENCODED, LIVE_DECODING, LIVE_DONE, LIVE_TOLD } stt_live_stage;
 typedef struct stt_live_task {
 	stt_live_stage stage;
 	sn_ear *ear;
-	int64_t until;               /* sample up to which it hears */
+	int64_t from, until;         /* samples that it hears */
+	int context;                 /* tokens before the utterance's: the end of the decoding's prompt */
 	int language;                /* that it is decoded in */
 	stt_decode decode;
 } stt_live_task;
 
 /* Where the next pass ends. An utterance ends there, too, and with LIVE_CUT the next one begins. */
 typedef enum stt_live_mark { LIVE_UNMARKED, LIVE_PASS, LIVE_END, LIVE_CUT } stt_live_mark;
+
+/* An utterance before this one. Heard together with it, as far as a window goes, it tells what the speech is about. */
+typedef struct stt_live_past {
+	int64_t start, end;
+	int first, count;            /* of the tokens of all of them */
+} stt_live_past;
 
 typedef struct stt_live {
 	stt_whisper whisper;         /* options and the detector */
@@ -41,6 +51,9 @@ typedef struct stt_live {
 	int64_t marked;
 
 	stt_live_task partial, pass;
+	stt_live_past past[STT_LIVE_PAST]; /* the last ones, oldest first */
+	int past_count, past_tokens;
+	int32_t past_token[STT_LIVE_PAST_TOKENS];
 	stt_tokens committed;        /* text of the utterance */
 	stt_tokens before;           /* of the pass before, from the utterance's beginning, and up to which it hears */
 	int64_t before_until;
@@ -62,6 +75,8 @@ typedef struct stt_live {
 int stt_live_hear(stt_live *live);
 /* The utterance that ends at the mark is over. */
 void stt_live_forget(stt_live *live);
+/* The first of the utterances before this one that a window up to `until` has room for; past_count: none. */
+int stt_live_context(const stt_live *live, int64_t until);
 /* Shorter silences end longer utterances. */
 int64_t stt_live_patience(const stt_live *live);
 

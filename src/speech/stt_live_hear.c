@@ -11,6 +11,8 @@
 #define LONGER MS(18000)
 #define LONG_SILENCE MS(200)
 #define LONGER_SILENCE MS(100)
+#define CONTEXT MS(12000)        /* most sound of utterances before */
+#define CONTEXT_GAP MS(2000)     /* between them */
 #define CUT_REACH MS(10000)      /* before the end of an utterance that must be cut, and at least */
 #define CUT_MARGIN MS(500)
 #define SMOOTH 2                 /* chunks on each side that count when a place for a cut is looked for */
@@ -105,7 +107,9 @@ int stt_live_hear(stt_live *live) {
 	if (live->mark != LIVE_UNMARKED)
 		return SN_AGAIN;
 	if (w->probability_next == w->probability_count) {
-		const int64_t needed = live->speaking ? live->start : live->heard - live->pad;
+		int64_t needed = live->speaking ? live->start : live->heard - live->pad;
+		if (live->past_count && live->past[0].start < needed)
+			needed = live->past[0].start;
 		sn_stt_trim(&w->base, needed - SN_MEL_CONTEXT);
 		result = detect(live);
 		if (result == SN_AGAIN && !w->base.at_end) {
@@ -131,8 +135,43 @@ int stt_live_hear(stt_live *live) {
 	return result;
 }
 
+/* Forgets the utterances before that no window will reach. */
+static void forget_past(stt_live *live, int count) {
+	if (!count)
+		return;
+	const int tokens = count < live->past_count ? live->past[count].first : live->past_tokens;
+	memmove(live->past, live->past + count, (size_t)(live->past_count - count) * sizeof *live->past);
+	memmove(live->past_token, live->past_token + tokens, (size_t)(live->past_tokens - tokens) * sizeof *live->past_token);
+	live->past_count -= count;
+	live->past_tokens -= tokens;
+	for (int i = 0; i < live->past_count; i++)
+		live->past[i].first -= tokens;
+}
+
+/* The utterance becomes one of those before the next. */
+static void remember(stt_live *live) {
+	const stt_tokens *const t = &live->committed;
+	if (!t->count || t->count > STT_LIVE_PAST_TOKENS)
+		return forget_past(live, live->past_count);
+	while (live->past_count == STT_LIVE_PAST || live->past_tokens + t->count > STT_LIVE_PAST_TOKENS)
+		forget_past(live, 1);
+	live->past[live->past_count++] = (stt_live_past){ live->start, live->marked, live->past_tokens, t->count };
+	memcpy(live->past_token + live->past_tokens, t->token, (size_t)t->count * sizeof *t->token);
+	live->past_tokens += t->count;
+}
+
+int stt_live_context(const stt_live *live, int64_t until) {
+	int first = live->past_count;
+	int64_t start = live->start;
+	while (first > 0 && start - live->past[first - 1].end <= CONTEXT_GAP && live->start - live->past[first - 1].start <= CONTEXT &&
+	       until - live->past[first - 1].start <= STT_LIVE_MOST)
+		start = live->past[--first].start;
+	return first;
+}
+
 void stt_live_forget(stt_live *live) {
 	const int goes_on = live->mark == LIVE_CUT;
+	remember(live);
 	live->floor = live->marked;
 	live->speaking = goes_on;
 	live->start = live->passed = live->agreed = live->marked;

@@ -35,10 +35,13 @@ static int start(stt_live *live, stt_live_task *task, sn_ear_kind kind, int64_t 
 	task->ear = sn_lane_ear_take(lane, kind, &base->job);
 	if (!task->ear)
 		return SN_AGAIN;
-	const int whole = live->whisper.config->source_positions;
-	const int64_t frames = (until - live->start) / SN_MEL_HOP;
+	const int whole = live->whisper.config->source_positions, first = stt_live_context(live, until);
+	const int hears_past = kind == SN_EAR_WHOLE && first < live->past_count;
+	task->from = hears_past ? live->past[first].start : live->start;
+	task->context = hears_past ? live->past_tokens - live->past[first].first : 0;
+	const int64_t frames = (until - task->from) / SN_MEL_HOP;
 	/* without what is behind `until`, which may have come already */
-	const sn_mel_view view = { base->tape, until - base->tape_first, live->start - base->tape_first };
+	const sn_mel_view view = { base->tape, until - base->tape_first, task->from - base->tape_first };
 	int64_t positions = (frames + 1) / 2 + MARGIN;
 	positions = positions < SHORTEST ? SHORTEST : positions;
 	if (kind == SN_EAR_WHOLE || positions > whole)
@@ -53,7 +56,7 @@ static int start(stt_live *live, stt_live_task *task, sn_ear_kind kind, int64_t 
 static void start_decoding(stt_live *live, stt_live_task *task) {
 	const stt_whisper *const w = &live->whisper;
 	const sn_whisper_config *const c = w->config;
-	int32_t prompt[MOST_PREVIOUS + 8];
+	int32_t prompt[MOST_PREVIOUS + STT_LIVE_PAST_TOKENS + 8];
 	int n = 0, keep = w->history_count < MOST_PREVIOUS ? w->history_count : MOST_PREVIOUS;
 	keep = keep < w->previous_tokens ? keep : w->previous_tokens;
 	if (keep > 0) {
@@ -69,6 +72,8 @@ static void start_decoding(stt_live *live, stt_live_task *task) {
 	}
 	if (c->no_timestamps >= 0)
 		prompt[n++] = c->no_timestamps;
+	memcpy(prompt + n, live->past_token + live->past_tokens - task->context, (size_t)task->context * sizeof *prompt);
+	n += task->context;
 	const int64_t most = TOKENS_BASE + TOKENS_PER_SECOND * (task->until - live->start) / SN_STT_RATE;
 	stt_decode_start(&task->decode, c, task->ear->entry, task->ear->slot, prompt, n, sot, &live->committed, live->latest,
 	                 live->latest_count, (int)most);
@@ -175,12 +180,12 @@ static int end_pass(stt_live *live) {
 static int end_utterance(stt_live *live) {
 	const int result = live->speech >= live->min_speech ? stt_live_finish(live) : SN_OK;
 	live->pass.stage = LIVE_IDLE;
+	sn_stt_moved(&live->whisper.base, live->marked);
+	stt_live_forget(live);
 	live->committed.count = live->before.count = live->latest_count = live->word_count = 0;
 	live->latest_until = 0;
 	live->evidence *= KEPT_EVIDENCE;
 	sn_buf_clear(&live->word_text);
-	sn_stt_moved(&live->whisper.base, live->marked);
-	stt_live_forget(live);
 	return result;
 }
 

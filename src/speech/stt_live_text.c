@@ -70,17 +70,19 @@ int stt_live_show(stt_live *live, const stt_live_task *task) {
 
 /* ---- words ---- */
 
-/* The pass as a window of the kind that words are listed from: one piece of the source. */
+/* The pass, with the utterances that it heard before, as a window of the kind that words are listed from: one piece of the source. */
 static stt_window *window_of(stt_live *live) {
 	stt_window *const w = &live->whisper.windows[0];
 	const stt_decode *const d = &live->pass.decode;
-	const int64_t samples = live->pass.until - live->start;
+	const int context = live->pass.context;
+	const int64_t samples = live->pass.until - live->pass.from;
 	w->frames = samples / SN_MEL_HOP;
 	w->piece_count = 1;
-	w->pieces[0] = (stt_piece){ 0, live->start, samples };
-	w->result.count = d->count;
-	memcpy(w->result.tokens, text_of(&live->pass), (size_t)d->count * sizeof *w->result.tokens);
-	memcpy(w->result.logprobs, d->logprob, (size_t)d->count * sizeof *w->result.logprobs);
+	w->pieces[0] = (stt_piece){ 0, live->pass.from, samples };
+	w->result.count = context + d->count;
+	memcpy(w->result.tokens, text_of(&live->pass) - context, (size_t)w->result.count * sizeof *w->result.tokens);
+	memset(w->result.logprobs, 0, (size_t)context * sizeof *w->result.logprobs);
+	memcpy(w->result.logprobs + context, d->logprob, (size_t)d->count * sizeof *w->result.logprobs);
 	return w;
 }
 
@@ -90,23 +92,23 @@ void stt_live_align(stt_live *live) {
 	if (!live->whisper.words || d->count == live->committed.count)
 		return;
 	stt_window *const w = window_of(live);
-	const sn_mel_view view = { base->tape, live->pass.until - base->tape_first, live->start - base->tape_first };
+	const sn_mel_view view = { base->tape, live->pass.until - base->tape_first, live->pass.from - base->tape_first };
 	sn_levels_measure(&w->words->levels, &view, w->frames);
-	const int fed = d->fed - d->prompt < d->count ? d->fed - d->prompt : d->count;
+	const int first = d->prompt - live->pass.context, fed = d->fed - first < w->result.count ? d->fed - first : w->result.count;
 	const sn_align_sequence sequence = { .window = live->pass.ear->entry, .frames = w->frames, .table = d->table, .sot = d->sot,
-		.first = d->prompt, .tokens = w->result.tokens, .logprobs = w->result.logprobs, .count = d->count, .fed = fed,
+		.first = first, .tokens = w->result.tokens, .logprobs = w->result.logprobs, .count = w->result.count, .fed = fed,
 		.levels = &w->words->levels };
 	w->words->count = sn_align_words(base->model->align, &sequence, w->words->word);
 }
 
 /* Appends the words of tokens [first, end) of the pass, none before the last one. Returns the index of the first of them. */
 static int add_words(stt_live *live, int first, int end) {
-	const int from = live->word_count;
+	const int from = live->word_count, context = live->pass.context;
 	const sn_word *words;
 	if (!live->whisper.words)
 		return from;
 	const double start = seconds(live->start), stop = seconds(live->pass.until);
-	const int count = sn_stt_words_list(&live->whisper, window_of(live), first, end, start, stop, &words);
+	const int count = sn_stt_words_list(&live->whisper, window_of(live), context + first, context + end, start, stop, &words);
 	for (int i = 0; i < count && live->word_count < SN_ALIGN_MAX_TOKENS; i++) {
 		sn_word *const to = &live->words[live->word_count];
 		const double least = live->word_count ? to[-1].end : start;

@@ -8,7 +8,7 @@ python3 python3-pip ca-certificates
 libjansson-dev libminizip-dev zlib1g-dev libicu-dev libexpat1-dev
 libsndfile1-dev libsoxr-dev libkissfft-dev libebur128-dev libpng-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
-libespeak-ng-dev espeak-ng-data libseccomp-dev
+libespeak-ng-dev espeak-ng-data portaudio19-dev libseccomp-dev
 libcmocka-dev
 "
 

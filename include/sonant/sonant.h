@@ -431,10 +431,14 @@ typedef struct sn_tts_options {
 	sn_switch ssml;            /* the text is SSML: one <speak> document; default: where it begins with "<speak" */
 	/* Text comes piece by piece as it is written (a language model's tokens): clauses are spoken as soon as they are whole. */
 	sn_switch stream;
-	sn_switch check;           /* look at the speech when it is made: sn_speech.quality; default: one-call helpers only */
-	sn_switch verify;          /* and read it back by verify_model: sn_speech.word_error_rate; default: off */
-	const char *verify_model;  /* NULL: the default model that transcribes the language */
-	int retries;               /* one-call helpers: speak again, with another seed, what a check found bad, at most so often; 0: 1; below 0: never */
+	/* Looks at the speech. One-call helpers that write to a file or memory look at each sentence (length, silence, clipping) and speak
+	 * it again where it is bad, unless this is off. On: the whole is rated, too (sn_speech.quality; sessions: see sn_tts_check). */
+	sn_switch check;
+	/* Each sentence is read back by verify_model before it is given out, and is bad where too many words differ; sn_speech.word_error_rate
+	 * is that of all. Default: off. Also in sessions, where a pull then waits for it. */
+	sn_switch verify;
+	const char *verify_model;  /* NULL: the default model that transcribes */
+	int retries;               /* a bad sentence is spoken again, with another seed, at most so often; the best is kept. 0: 1; below 0: never */
 	int64_t reserved[4];
 } sn_tts_options;
 
@@ -448,15 +452,21 @@ typedef struct sn_tts_options {
  * SN_E_DEPENDENCY (the sonant-phonemize helper is needed and missing), SN_E_BUSY, SN_E_MEMORY, and those of sn_model_load. */
 SN_API int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, char *err);
 
-/* Hands over text: whole sentences are spoken as they come, the rest waits for more text or finish. Phonemes are made here,
- * sentence by sentence. Waits while SN_TTS_MAX_TEXT bytes wait. Returns SN_OK; SN_AGAIN (nothing taken: the session rests until
- * audio is pulled; pull, then push the same again); SN_E_FORMAT (invalid UTF-8: says where; a push holds whole characters);
- * SN_E_LIMIT (more than SN_TTS_MAX_TEXT bytes at once, or a sentence that is too long for the model); SN_E_CLOSED;
- * SN_E_CANCELLED; or the error that ended the session. */
+/* Hands over text: whole sentences are spoken as they come, the rest waits for more text or finish. Sentences are cut, read as words
+ * and turned into phonemes here. Waits while SN_TTS_MAX_TEXT bytes wait. Returns SN_OK, or, with nothing taken and the session as it
+ * was: SN_AGAIN (it rests until audio is pulled; pull, then push the same again); SN_E_FORMAT (invalid UTF-8: says where; a push holds
+ * whole characters, but SSML may come in any pieces); SN_E_LIMIT (more than SN_TTS_MAX_TEXT bytes at once).
+ * A sentence that cannot be spoken (too long for the model, no phonemizer) and malformed SSML (says line and column) end the text
+ * where they stand: this push and all later ones return the error, what came before is spoken, and behind it sn_tts_pull returns the
+ * error. Also SN_E_CLOSED, SN_E_CANCELLED.
+ * With `stream` pieces may be as small as a character: a first clause is spoken as soon as it is whole (a dozen words where no mark
+ * comes), then whole sentences while there is speech ahead of the listener, clauses when there is little. Numbers, dates, abbreviations
+ * and addresses are never cut. Which pieces are spoken together depends on time then, so the samples are not the same each time. */
 SN_API int sn_tts_push(sn_tts *tts, const char *text, size_t size, char *err);
 
-/* No more text will come. Returns SN_OK, SN_E_CLOSED, SN_E_CANCELLED, SN_E_ARGUMENT (there was nothing to speak: empty, or
- * without a letter or digit). */
+/* No more text will come. Returns SN_OK, SN_E_CLOSED, SN_E_CANCELLED, SN_E_ARGUMENT (there was nothing to speak: empty, without a
+ * letter or digit, or of letters that the voice does not know), and the error that ended the text; the session is finished all the
+ * same, and what it has can be pulled. */
 SN_API int sn_tts_finish(sn_tts *tts, char *err);
 
 typedef struct sn_audio {
@@ -464,7 +474,9 @@ typedef struct sn_audio {
 	size_t count;
 	int sample_rate;           /* the model's */
 	int sentence;              /* which sentence it belongs to, from 0 */
-	const char *mark;          /* SSML: a <mark> is reached before this chunk, whose count is then 0; else NULL */
+	/* SSML: the name of a <mark> that is reached here; count is 0 then. Inside a sentence it stands between the right chunks where
+	 * the model plans the length of sounds (VITS, YourTTS), to within a word; with other models before the sentence. Else NULL. */
+	const char *mark;
 } sn_audio;
 
 /* Fetches the next chunk of speech; the first is short. Waiting as sn_stt_pull.
@@ -474,8 +486,16 @@ SN_API int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err);
 SN_API void sn_tts_cancel(sn_tts *tts);
 SN_API void sn_tts_close(sn_tts **tts);
 
-/* "left_out", "clipped", "no_vocoder" (Griffin-Lim stood in), "remark" (the model's on a sentence: cut short, spoken again) */
+/* "left_out" (characters or sounds that the voice does not know), "clipped", "no_vocoder" (Griffin-Lim stood in), "remark" (the model's
+ * on a sentence: cut short, spoken again), "foreign_script" (letters that the language lacks); of SSML: "ssml_ignored", "ssml_value",
+ * "ssml_break", "ssml_prosody", "ssml_phoneme", "ssml_say_as", "ssml_voice", "ssml_language", "ssml_marks"; of a check: "spoken_again",
+ * "too_long", "too_short", "silent", "silence_inside", "offset", "misread", "not_rated", "not_verified" */
 typedef struct sn_speech_note { char code[32], message[224]; } sn_speech_note;
+
+#define SN_SPEECH_NOTES 16
+#define SN_SPEECH_MARKS 64
+
+typedef struct sn_speech_mark { char name[64]; double time; } sn_speech_mark;
 
 /* Facts of a synthesis, complete after SN_END. */
 typedef struct sn_speech {
@@ -487,12 +507,30 @@ typedef struct sn_speech {
 	char model[256], dtype[8], voice[64];
 	char vocoder[256];         /* "" where the model makes sound itself */
 	int note_count;
-	sn_speech_note notes[8];
+	sn_speech_note notes[SN_SPEECH_NOTES];
+	int mark_count;            /* reached so far, in order; the first SN_SPEECH_MARKS are listed */
+	sn_speech_mark marks[SN_SPEECH_MARKS];
 	float quality;             /* 1..5 (DNSMOS overall), 0: not rated */
 	float word_error_rate;     /* of verify, 0..; below 0: not verified */
-	int attempts;              /* 1: nothing was spoken again */
+	int attempts;              /* most that a sentence took; 1: nothing was spoken again */
 } sn_speech;
+/* What is known now. Never waits; quality is 0 before sn_tts_check. */
 SN_API void sn_tts_result(const sn_tts *tts, sn_speech *speech);
+
+/* The same after SN_END with the rating of what was pulled, where options->check is on. The network that rates runs behind every
+ * session while speech is pulled; this waits for what it still has to do. Later calls return the same at once.
+ * Returns SN_OK, SN_E_ARGUMENT (the speech has not ended), and what rating returns; *speech is filled in any case. */
+SN_API int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err);
+
+/* Writes samples to an audio file, for speech that is written while it is made. path "-": standard output; format as sn_speak_file.
+ * Mono, -1..1. A file appears under its name, whole, at sn_writer_finish; what can only be appended to (a pipe) is written as it comes.
+ * Returns SN_OK, SN_E_ARGUMENT (format, rate), SN_E_NOT_FOUND (no such folder), SN_E_IO, SN_E_NO_SPACE, SN_E_MEMORY. */
+typedef struct sn_writer sn_writer;
+SN_API int sn_writer_open(sn_writer **out, const char *path, const char *format, int sample_rate, char *err);
+SN_API int sn_writer_write(sn_writer *writer, const float *pcm, size_t count, char *err);
+SN_API int sn_writer_finish(sn_writer *writer, char *err);
+/* Unfinished: nothing is left behind. */
+SN_API void sn_writer_close(sn_writer **writer);
 
 /* Speaks text to a file; path "-": standard output. format: "wav", "flac", "mp3", "opus", "pcm" (16-bit little endian), or
  * NULL: by the path's ending (none: wav). A file that already exists is replaced; on failure no half-written file is left.
@@ -630,7 +668,65 @@ SN_API int sn_quality_format(char **text, size_t *size, const sn_quality *qualit
 
 /* ---- conversion ---- */
 
-/* ---- enhancement ---- */
+/* ---- enhancement ----
+ * Makes a recording of speech better to listen to. In this order: clipped peaks are repaired, a high-pass takes off rumble and a
+ * constant offset, DeepFilterNet takes noise out, a compressor evens out the level, the loudness is brought to a target (EBU R128), a
+ * limiter keeps true peaks below a ceiling. Channels are averaged: the result is mono. */
+
+typedef struct sn_enhance_options {            /* 0: the default in brackets */
+	sn_switch denoise;         /* on: SN_E_NOT_FOUND where no model is installed (default: where one is and the recording is noisy) */
+	float attenuation_limit;   /* dB by which noise is lowered at most, 1..100 (24); 100: without a limit */
+	sn_switch normalise;       /* bring the loudness to the target (on) */
+	float loudness;            /* that target: LUFS, integrated over one channel, -40..-5 (-16) */
+	float ceiling;             /* of true peaks, dBTP, -20..-0.1 (-1) */
+	sn_switch compress;        /* 2:1 above the mean loudness (off) */
+	sn_switch declip;          /* repair runs of up to 4 ms (on) */
+	sn_switch highpass;        /* second order, 60 Hz (on) */
+	int sample_rate;           /* of the result, 8000..192000 (the input's) */
+	sn_progress progress;      /* seconds that are done in the present pass, of those of the input */
+	void *payload;
+	int64_t reserved[8];
+} sn_enhance_options;
+
+#define SN_ENHANCE_STAGES 6
+
+/* What one stage did: "declip", "highpass", "denoise", "compress", "loudness", "limit". */
+typedef struct sn_enhance_stage {
+	const char *name;          /* static */
+	int done;                  /* 0: skipped, or there was nothing to do */
+	char message[192];         /* what it did, or why not */
+} sn_enhance_stage;
+
+typedef struct sn_enhanced_levels {
+	float loudness, range;     /* LUFS integrated, LU (EBU R128, one channel) */
+	float true_peak, rms;      /* dBTP, dBFS */
+	float noise_floor, snr;    /* dBFS of the quiet parts; dB, estimated from quiet and loud parts */
+} sn_enhanced_levels;
+
+typedef struct sn_enhancement {
+	double duration, processing_time;
+	int input_rate, input_channels, sample_rate;
+	sn_enhanced_levels before, after;
+	int64_t clipped, repaired; /* samples */
+	float noise_reduction;     /* dB by which the quiet parts fell, whatever the gain; 0 where nothing was taken out */
+	float gain;                /* dB, towards the target */
+	float compression, limited; /* dB: mean of the compressor's reduction, largest of the limiter's */
+	char denoiser[256];        /* model, "" where none was used */
+	sn_enhance_stage stages[SN_ENHANCE_STAGES];
+	char note[192];            /* what is odd about the input, or "" */
+} sn_enhancement;
+
+/* Enhances a file as sn_transcribe_file reads it ("-": standard input) to a file as sn_speak_file writes it ("-": standard output;
+ * format NULL: by the path's ending); both may be the same. Samples lie in a temporary file between passes, so memory does not grow with
+ * the length. facts may be NULL.
+ * Returns SN_OK, SN_E_ARGUMENT (options, format; nothing but silence is no error), SN_E_CANCELLED, SN_E_NO_SPACE, what reading returns
+ * (SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_DEPENDENCY, SN_E_IO), and what sn_model_load returns for the model. */
+SN_API int sn_enhance_file(sn_enhancement *facts, sn_engine *engine, const char *path, const char *out_path, const char *format,
+                           const sn_enhance_options *options, char *err);
+
+/* The same for mono samples of any rate from 8000 to 192000 Hz. *out (free() it) holds *out_count samples of options->sample_rate. */
+SN_API int sn_enhance_pcm(float **out, size_t *out_count, sn_enhancement *facts, sn_engine *engine, const float *pcm, size_t count,
+                          int sample_rate, const sn_enhance_options *options, char *err);
 
 #ifdef __cplusplus
 }

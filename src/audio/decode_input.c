@@ -1,4 +1,5 @@
 #include "audio/decode_source.h"
+#include "audio/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,19 +36,9 @@ static int write_all(int fd, const char *data, size_t size) {
 	return 0;
 }
 
-/* Without a name from the start, so that nothing is left behind whatever happens. */
-static int temporary_file(void) {
-	const char *dirs[] = { getenv("TMPDIR"), "/var/tmp", "/tmp" };
-	int fd = -1;
-	for (size_t i = 0; fd < 0 && i < sizeof dirs / sizeof dirs[0]; i++)
-		if (dirs[i] && *dirs[i])
-			fd = open(dirs[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	return fd;
-}
-
 /* Moves what a memory file holds to the disk. */
 static int move_to_disk(int *fd, char *block) {
-	int disk = temporary_file();
+	int disk = sn_temporary_file();
 	if (disk < 0)
 		return -1;
 	ssize_t n = 0;

@@ -66,7 +66,9 @@ typedef struct cli_engine {
 int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
 
 int cli_transcribe(int argc, char **argv);
+int cli_listen(int argc, char **argv);
 int cli_speak(int argc, char **argv);
+int cli_enhance(int argc, char **argv);
 int cli_models(int argc, char **argv);
 int cli_voices(int argc, char **argv);
 int cli_info(int argc, char **argv);

@@ -1,13 +1,10 @@
-#include "cli/cli.h"
+#include "cli/speak.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct {
-	cli_engine engine;
-	const char *model, *out, *audio, *format;
-	sn_tts_options tts;
-} args;
+static cli_speak_args args;
+static int no_normalise, stream, verify;
 
 static const cli_option options[] = {
 	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_TEXT, &args.out },
@@ -28,6 +25,13 @@ static const cli_option options[] = {
 		&args.tts.temperature },
 	{ "dropout", 0, "on|off|auto", "of prenets while speaking (default: as the reference does)", CLI_SWITCH, &args.tts.dropout },
 	{ "pause", 0, "S", "seconds of silence between sentences (default: 0)", CLI_FLOAT, &args.tts.pause },
+	{ "ssml", 0, "on|off|auto", "the text is an SSML document (auto: where it begins with <speak)", CLI_SWITCH, &args.tts.ssml },
+	{ "no-normalise", 0, NULL, "leave numbers, dates, abbreviations to the model", CLI_FLAG, &no_normalise },
+	{ "stream", 0, NULL, "speak clauses as standard input brings them", CLI_FLAG, &stream },
+	{ "check", 0, "on|off|auto", "look at each sentence; on (auto: with --format json): rate the whole", CLI_SWITCH, &args.tts.check },
+	{ "verify", 0, NULL, "read each sentence back by a model that transcribes", CLI_FLAG, &verify },
+	{ "verify-model", 0, "MODEL", "that one (default: auto)", CLI_TEXT, &args.tts.verify_model },
+	{ "retries", 0, "N", "speak a bad sentence again, at most so often; below 0: never (default: 1)", CLI_INT, &args.tts.retries },
 	{ "audio", 0, "FORMAT", "wav, flac, mp3, opus or pcm, whatever OUT ends in", CLI_TEXT, &args.audio },
 	{ "format", 'f', "FORMAT", "facts of the result on standard output: text or json (default: none)", CLI_TEXT, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
@@ -49,20 +53,40 @@ static char *read_input(size_t *size) {
 	return text;
 }
 
-static int print_facts(const sn_speech *s) {
-	if (strcmp(args.format, "json") != 0) {
-		printf("%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s%s%s\n", args.out, s->duration,
-		       s->processing_time, s->sentences, s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype,
-		       *s->vocoder ? ", vocoder " : "", s->vocoder);
-		return sn_result_exit(cli_write("", 0));
-	}
+static json_t *list_notes(const sn_speech *s) {
 	json_t *notes = json_array();
 	for (int i = 0; i < s->note_count; i++)
 		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", s->notes[i].code, "message", cli_text(s->notes[i].message)));
-	return cli_print(json_pack("{s:b, s:o, s:i, s:f, s:f, s:f, s:i, s:o, s:s, s:o, s:o, s:o}", "success", 1, "output",
+	return notes;
+}
+
+static json_t *list_marks(const sn_speech *s) {
+	json_t *marks = json_array();
+	for (int i = 0; i < s->mark_count && i < SN_SPEECH_MARKS; i++)
+		json_array_append_new(marks, json_pack("{s:o, s:f}", "name", cli_text(s->marks[i].name), "time", cli_round(s->marks[i].time)));
+	return marks;
+}
+
+json_t *cli_speak_facts(const sn_speech *s) {
+	return json_pack("{s:b, s:o, s:i, s:f, s:f, s:f, s:i, s:o, s:s, s:o, s:o, s:o, s:o, s:i, s:o, s:o}", "success", 1, "output",
 		cli_text(args.out), "sample_rate", s->sample_rate, "duration", cli_round(s->duration), "processing_time",
 		cli_round(s->processing_time), "first_audio", cli_round(s->first_audio), "sentences", s->sentences, "model", cli_text(s->model),
-		"dtype", s->dtype, "voice", cli_text(s->voice), "vocoder", cli_text(s->vocoder), "notes", notes));
+		"dtype", s->dtype, "voice", cli_text(s->voice), "vocoder", cli_text(s->vocoder), "quality_score",
+		s->quality > 0 ? json_real(cli_round((double)s->quality)) : json_null(), "word_error_rate",
+		s->word_error_rate >= 0 ? json_real(cli_round((double)s->word_error_rate)) : json_null(), "attempts", s->attempts, "marks",
+		list_marks(s), "notes", list_notes(s));
+}
+
+int cli_speak_report(const sn_speech *s) {
+	for (int i = 0; i < s->note_count; i++)
+		fprintf(stderr, "sonant: note: %s\n", s->notes[i].message);
+	if (!args.format)
+		return 0;
+	if (strcmp(args.format, "json") == 0)
+		return cli_print(cli_speak_facts(s));
+	printf("%s: %.2f s of speech in %.3f s, %d sentence%s, %d Hz, model %s in %s%s%s\n", args.out, s->duration, s->processing_time,
+	       s->sentences, s->sentences == 1 ? "" : "s", s->sample_rate, s->model, s->dtype, *s->vocoder ? ", vocoder " : "", s->vocoder);
+	return sn_result_exit(cli_write("", 0));
 }
 
 static int speak(const char *text, size_t size) {
@@ -82,13 +106,19 @@ static int speak(const char *text, size_t size) {
 	cli_progress_done(&progress);
 	if (code != SN_OK)
 		status = cli_fail(code, NULL, err);
-	for (int i = 0; code == SN_OK && i < speech.note_count; i++)
-		fprintf(stderr, "sonant: note: %s\n", speech.notes[i].message);
-	if (code == SN_OK && args.format)
-		status = print_facts(&speech);
+	if (code == SN_OK)
+		status = cli_speak_report(&speech);
 	sn_model_release(&model);
 	sn_engine_close(&engine);
 	return status;
+}
+
+/* A rating belongs to a JSON reply. */
+static void take_switches(void) {
+	args.tts.normalise = no_normalise ? SN_OFF : SN_DEFAULT;
+	args.tts.verify = verify || args.tts.verify_model ? SN_ON : SN_DEFAULT;
+	if (args.tts.check == SN_DEFAULT && args.format && strcmp(args.format, "json") == 0)
+		args.tts.check = SN_ON;
 }
 
 int cli_speak(int argc, char **argv) {
@@ -108,6 +138,10 @@ int cli_speak(int argc, char **argv) {
 		return cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json; the audio's format is that of OUT or --audio");
 	if (args.format && strcmp(args.out, "-") == 0)
 		return cli_fail(SN_E_ARGUMENT, NULL, "audio and facts cannot both go to standard output");
+	take_switches();
+	if (stream)
+		return strcmp(text, "-") == 0 ? cli_speak_stream(&args)
+			: cli_fail(SN_E_ARGUMENT, NULL, "--stream speaks what standard input brings: the TEXT is \"-\"");
 	size_t size = strlen(text);
 	char *input = NULL;
 	if (strcmp(text, "-") == 0) {

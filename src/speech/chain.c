@@ -12,6 +12,7 @@ struct sn_chain {
 	sn_model *model, *vocoder;
 	void *stream;
 	int chunk, most;            /* frames of the next chunk, of the longest */
+	int limit;                  /* most frames of the next one alone; 0: none */
 	/* with a vocoder */
 	sn_vocoder_stream *sound;
 	float *mel;                 /* [SN_SYNTH_MAX_NEXT, mels] made and not yet pushed */
@@ -65,7 +66,7 @@ size_t sn_chain_room(const sn_chain *c) {
 
 int sn_chain_start(sn_chain *c, const int32_t *ids, int count, const sn_synth_options *options, int is_first, char *err) {
 	c->chunk = !is_first ? c->most / 2 : c->vocoder ? FIRST_VOCODER_FRAMES : FIRST_FRAMES;
-	c->made = c->mel_ended = c->pushed_all = 0;
+	c->limit = c->made = c->mel_ended = c->pushed_all = 0;
 	c->pushed = c->given = 0;
 	int result = SN_OK;
 	if (c->vocoder)
@@ -77,7 +78,9 @@ static void grow_chunk(sn_chain *c) { c->chunk = 2 * c->chunk < c->most ? 2 * c-
 
 static int next_sound(sn_chain *c, float *pcm, size_t *count, char *err) {
 	int frames = 0, extra = 0;
-	int result = c->model->class->next(c->stream, c->chunk, pcm, &frames, &extra, err);
+	const int most = c->limit && c->limit < c->chunk ? c->limit : c->chunk;
+	int result = c->model->class->next(c->stream, most, pcm, &frames, &extra, err);
+	c->limit = 0;
 	*count = (size_t)frames * (size_t)c->model->facts->width + (size_t)extra;
 	if (*count)
 		grow_chunk(c);
@@ -132,6 +135,17 @@ static int next_of_both(sn_chain *c, float *pcm, size_t *count, char *err) {
 int sn_chain_next(sn_chain *c, float *pcm, size_t *count, char *err) {
 	*count = 0;
 	return c->vocoder ? next_of_both(c, pcm, count, err) : next_sound(c, pcm, count, err);
+}
+
+int64_t sn_chain_place(const sn_chain *c, double share) {
+	if (c->vocoder || !c->model->class->place)
+		return 0;
+	return c->model->class->place(c->stream, share) * c->model->facts->hop;
+}
+
+void sn_chain_limit(sn_chain *c, int64_t samples) {
+	const int64_t frames = (samples + c->model->facts->hop - 1) / c->model->facts->hop;
+	c->limit = frames < 1 ? 1 : frames < c->most ? (int)frames : c->most;
 }
 
 const char *sn_chain_remark(const sn_chain *c) { return c->model->class->remark ? c->model->class->remark(c->stream) : NULL; }

@@ -209,6 +209,8 @@ void sn_denoise_describe(const sn_denoise *d, sn_denoise_facts *facts) {
 	facts->snr = d->snr_sum / (double)d->frames;
 }
 
+void sn_denoise_name(const sn_denoise *d, char *name, size_t size) { snprintf(name, size, "%s", d->model->name); }
+
 void sn_denoise_remark(const sn_denoise *d, char *text, size_t size) {
 	sn_denoise_facts f;
 	sn_denoise_describe(d, &f);

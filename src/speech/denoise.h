@@ -35,6 +35,7 @@ typedef struct sn_denoise_facts {
 	int64_t frames;
 } sn_denoise_facts;
 void sn_denoise_describe(const sn_denoise *denoise, sn_denoise_facts *facts);
+void sn_denoise_name(const sn_denoise *denoise, char *name, size_t size); /* the model's */
 /* One sentence of it for a note. */
 void sn_denoise_remark(const sn_denoise *denoise, char *text, size_t size);
 

@@ -15,7 +15,7 @@ static int write_ready(sn_tts *tts, sn_encoder *encoder, const sn_tts_options *o
 	sn_speech speech;
 	int result;
 	while ((result = sn_tts_pull(tts, &audio, err)) == SN_OK) {
-		result = sn_encoder_write(encoder, audio.pcm, audio.count, err);
+		result = audio.count ? sn_encoder_write(encoder, audio.pcm, audio.count, err) : SN_OK;
 		if (result != SN_OK)
 			return result;
 		if (!o || !o->progress)
@@ -53,15 +53,39 @@ static int speak(sn_tts *tts, sn_encoder *encoder, const char *text, size_t size
 	return result == SN_END ? sn_encoder_finish(encoder, err) : result;
 }
 
-static int check_text(const char *text, size_t size, char *err) {
+static int ignore_event(void *payload, const sn_ssml_event *event, char *err) { return SN_OK; }
+
+/* A document is read to its end once before anything is spoken of it. */
+static int check_ssml(const char *text, size_t size, char *err) {
+	sn_ssml *ssml;
+	int result = sn_ssml_open(&ssml, ignore_event, NULL, err);
+	if (result == SN_OK)
+		result = sn_ssml_push(ssml, text, size, 1, err);
+	sn_ssml_close(&ssml);
+	return result;
+}
+
+static int check_text(const char *text, size_t size, const sn_tts_options *o, char *err) {
+	const sn_switch ssml = o ? o->ssml : SN_DEFAULT;
 	sn_buf clean;
 	sn_text_facts facts;
 	if (size > SN_SPEAK_MAX_TEXT)
 		return sn_fail(err, SN_E_LIMIT, "the text has %zu bytes; at most %zu are spoken at once", size, SN_SPEAK_MAX_TEXT);
+	if (ssml == SN_ON || (ssml == SN_DEFAULT && sn_ssml_begins(text, size) > 0))
+		return check_ssml(text, size, err);
 	sn_buf_init(&clean, SN_SPEAK_MAX_TEXT + 1);
 	int result = sn_text_validate(text, size, &clean, &facts, err);
 	sn_buf_free(&clean);
 	return result;
+}
+
+/* The speech is there, whatever became of its rating. */
+static void report(sn_tts *tts, sn_speech *speech) {
+	char reason[SN_ERRLEN] = "";
+	if (sn_tts_check(tts, speech, reason) == SN_OK)
+		return;
+	sn_tts_note(tts, "not_rated", "the speech was not rated: %s", reason);
+	sn_tts_result(tts, speech);
 }
 
 int sn_speak_file(sn_model *model, const char *text, size_t size, const char *path, const char *format,
@@ -70,7 +94,7 @@ int sn_speak_file(sn_model *model, const char *text, size_t size, const char *pa
 	sn_encoder *encoder = NULL;
 	sn_encoder_options eo = { .format = SN_AUDIO_WAV, .channels = 1 };
 	const int is_stdout = strcmp(path, "-") == 0;
-	int result = check_text(text, size, err);
+	int result = check_text(text, size, options, err);
 	if (result == SN_OK && format)
 		result = sn_audio_format_parse(format, &eo.format, err);
 	else if (result == SN_OK && !is_stdout && strchr(path, '.'))
@@ -82,10 +106,12 @@ int sn_speak_file(sn_model *model, const char *text, size_t size, const char *pa
 		result = is_stdout ? sn_encoder_open_fd(&encoder, STDOUT_FILENO, "standard output", &eo, err)
 			: sn_encoder_open_path(&encoder, path, &eo, err);
 	}
+	if (result == SN_OK && !is_stdout && !(options && options->check == SN_OFF))
+		sn_tts_hold(tts);
 	if (result == SN_OK)
 		result = speak(tts, encoder, text, size, options, err);
 	if (result == SN_OK && speech)
-		sn_tts_result(tts, speech);
+		report(tts, speech);
 	sn_encoder_close(&encoder);
 	sn_tts_close(&tts);
 	return result;
@@ -100,7 +126,7 @@ int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char 
 	*data = NULL;
 	*data_size = 0;
 	sn_buf_init(&out, MAX_AUDIO);
-	int result = check_text(text, size, err);
+	int result = check_text(text, size, options, err);
 	if (result == SN_OK && format)
 		result = sn_audio_format_parse(format, &eo.format, err);
 	if (result == SN_OK)
@@ -109,10 +135,12 @@ int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char 
 		eo.rate = tts->rate;
 		result = sn_encoder_open_memory(&encoder, &out, &eo, err);
 	}
+	if (result == SN_OK && !(options && options->check == SN_OFF))
+		sn_tts_hold(tts);
 	if (result == SN_OK)
 		result = speak(tts, encoder, text, size, options, err);
 	if (result == SN_OK && speech)
-		sn_tts_result(tts, speech);
+		report(tts, speech);
 	sn_encoder_close(&encoder);
 	sn_tts_close(&tts);
 	if (result == SN_OK)

@@ -1,6 +1,7 @@
 #include "speech/stt.h"
 
 #include "audio/validate.h"
+#include "speech/retry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -121,15 +122,20 @@ void sn_stt_ask(sn_stt *stt) {
 
 /* ---- the caller's side ---- */
 
-static const sn_stt_class *class_of(const sn_model *model) {
+static const sn_stt_class *class_of(const sn_model *model, int live) {
+	if (live)
+		return model->whisper ? &sn_stt_live : NULL;
 	return model->whisper ? &sn_stt_whisper : model->wav2vec2 ? &sn_stt_ctc : NULL;
 }
 
 int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, char *err) {
 	static const sn_stt_options defaults;
 	const sn_stt_options *const o = options ? options : &defaults;
-	const sn_stt_class *const class = class_of(model);
+	const sn_stt_class *const class = class_of(model, o->live == SN_ON);
 	*out = NULL;
+	if (!class && model->wav2vec2)
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" cannot be listened to live: it hears a window in one piece, too slowly for a "
+		               "text that grows with the speech; a Whisper model can", model->name);
 	if (!class)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not transcribe; \"whisper-base\" does", model->name);
 	if (o->priority < SN_PRIORITY_INTERACTIVE || o->priority > SN_PRIORITY_BATCH)
@@ -143,7 +149,11 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 	stt->class = class;
 	stt->last = &stt->first;
 	stt->job = (sn_job){ .step = step, .leave = leave, .priority = o->priority, .left = 1 };
-	int result = o->denoise == SN_ON ? sn_denoise_open(&stt->denoise, stt->engine, SN_STT_RATE, SN_DENOISE_STT_LIMIT, err) : SN_OK;
+	if (o->live == SN_ON && o->priority == SN_PRIORITY_INTERACTIVE)
+		stt->job.priority = SN_PRIORITY_REALTIME;
+	int result = sn_retry_check(o, err);
+	if (result == SN_OK && o->denoise == SN_ON)
+		result = sn_denoise_open(&stt->denoise, stt->engine, SN_STT_RATE, SN_DENOISE_STT_LIMIT, err);
 	if (result == SN_OK)
 		result = class->open(stt, o, err);
 	if (result == SN_OK)

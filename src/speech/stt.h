@@ -28,7 +28,7 @@ typedef struct sn_stt_class {
 	void (*close)(sn_stt *stt);  /* frees its own memory, not the struct */
 } sn_stt_class;
 
-extern const sn_stt_class sn_stt_whisper, sn_stt_ctc;
+extern const sn_stt_class sn_stt_whisper, sn_stt_live, sn_stt_ctc;
 
 /* An event in the queue, with the memory that it points to behind it. */
 typedef struct stt_event {

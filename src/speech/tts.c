@@ -1,19 +1,13 @@
 #include "speech/tts.h"
 
 #include "base/clock.h"
-#include "text/sentences.h"
-#include "text/validate.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SENTENCE_BYTES 600 /* a longer sentence is cut: about 40 s at the usual speed */
-#define SENTENCE_LEAST 16  /* below that sentences are not cut */
-
 static int make_buffers(sn_tts *tts, char *err) {
-	sn_buf_init(&tts->text, SN_TTS_MAX_TEXT + 1);
 	int result = sn_chain_new(&tts->chain, tts->model, tts->vocoder, err);
 	for (int i = 0; i < SN_TTS_MAX_CHUNKS && result == SN_OK; i++) {
 		tts->chunks[i].pcm = malloc(sn_chain_room(tts->chain) * sizeof(float));
@@ -40,8 +34,9 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 	tts->job.step = sn_tts_step;
 	tts->job.leave = sn_tts_leave;
 	tts->job.left = 1;
-	snprintf(tts->nothing, sizeof tts->nothing, "there was no text to speak");
+	tts->most_attempts = 1;
 	int result = sn_tts_configure(tts, o, err);
+	sn_tts_text_open(tts, o);
 	if (result == SN_OK)
 		result = make_buffers(tts, err);
 	if (result == SN_OK)
@@ -49,60 +44,6 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 	if (result != SN_OK)
 		sn_tts_close(&tts);
 	*out = tts;
-	return result;
-}
-
-/* Queues ids for the conductor: an sn_synth_emit. */
-static int queue_ids(void *payload, const int32_t *ids, int count, size_t bytes, char *err) {
-	sn_tts *tts = payload;
-	if (count <= 0)
-		return SN_OK;
-	tts_sentence *s = malloc(sizeof *s + (size_t)count * sizeof *ids);
-	if (!s)
-		return sn_fail(err, SN_E_MEMORY, "no memory for a sentence of %d ids", count);
-	*s = (tts_sentence){ .bytes = bytes, .index = tts->sentences++, .count = count };
-	memcpy(s->ids, ids, (size_t)count * sizeof *ids);
-	sn_sched_lock(tts->engine->sched);
-	*tts->last = s;
-	tts->last = &s->next;
-	tts->waiting += bytes;
-	sn_sched_wake(tts->engine->sched, &tts->job);
-	sn_sched_unlock(tts->engine->sched);
-	return SN_OK;
-}
-
-static int speak_span(sn_tts *tts, const char *text, size_t size, char *err) {
-	const sn_model *const m = tts->model;
-	int missing = 0;
-	int result = m->class->encode(m->synth, m->engine->phonemizer, text, size, &tts->options, queue_ids, tts, &missing, err);
-	tts->missing += missing;
-	return result;
-}
-
-/* Bytes of a sentence beyond which it is cut; slow speech needs more frames for as many. */
-static size_t most_bytes(const sn_tts *tts) {
-	const int advice = tts->model->facts->max_bytes;
-	const float most = advice && advice < SENTENCE_BYTES ? (float)advice : SENTENCE_BYTES;
-	const size_t bytes = (size_t)(most * (tts->options.speed < 1 ? tts->options.speed : 1));
-	return bytes < SENTENCE_LEAST ? SENTENCE_LEAST : bytes;
-}
-
-/* Cuts the text into sentences and queues all that are complete; at the end the last one, too. */
-static int speak_text(sn_tts *tts, int at_end, char *err) {
-	sn_spans spans;
-	const char *const language = tts->options.language ? tts->options.language : tts->model->facts->language;
-	if (!tts->text.size)
-		return SN_OK;
-	int result = sn_sentences(tts->text.data, tts->text.size, language, most_bytes(tts), &spans, err);
-	if (result != SN_OK)
-		return result;
-	int ready = at_end ? spans.count : spans.count - 1;
-	for (int i = 0; i < ready && result == SN_OK; i++)
-		result = speak_span(tts, tts->text.data + spans.items[i].begin, spans.items[i].end - spans.items[i].begin, err);
-	size_t used = at_end ? tts->text.size : ready > 0 ? spans.items[ready].begin : 0;
-	sn_spans_free(&spans);
-	memmove(tts->text.data, tts->text.data + used, tts->text.size - used + 1);
-	tts->text.size -= used;
 	return result;
 }
 
@@ -115,8 +56,11 @@ static int ended(const sn_tts *tts, char *err) {
 
 /* Has the queue no room for `size` more bytes? An empty one always has. Lock held. */
 static int is_full(const sn_tts *tts, size_t size) {
-	return tts->waiting && tts->waiting + tts->text.size + size > SN_TTS_MAX_TEXT;
+	return tts->waiting && tts->waiting + tts->in.text.size + size > SN_TTS_MAX_TEXT;
 }
+
+/* Until the caller pulls nothing moves. Lock held. */
+static int is_stuck(const sn_tts *tts) { return tts->chunk_count == SN_TTS_MAX_CHUNKS || tts->awaits; }
 
 int sn_tts_push(sn_tts *tts, const char *text, size_t size, char *err) {
 	if (size > SN_TTS_MAX_TEXT)
@@ -124,30 +68,14 @@ int sn_tts_push(sn_tts *tts, const char *text, size_t size, char *err) {
 	sn_sched *sched = tts->engine->sched;
 	int result;
 	sn_sched_lock(sched);
-	while ((result = ended(tts, err)) == SN_OK && !tts->finished && is_full(tts, size) && tts->chunk_count < SN_TTS_MAX_CHUNKS)
+	while ((result = ended(tts, err)) == SN_OK && !tts->finished && is_full(tts, size) && !is_stuck(tts))
 		sn_sched_wait(sched, &tts->job);
 	if (result == SN_OK && tts->finished)
 		result = sn_fail(err, SN_E_CLOSED, "text was pushed after the session was finished");
 	if (result == SN_OK && is_full(tts, size))
 		result = SN_AGAIN;
 	sn_sched_unlock(sched);
-	if (result != SN_OK)
-		return result;
-	sn_buf clean;
-	sn_text_facts facts;
-	sn_buf_init(&clean, SN_TTS_MAX_TEXT + 1);
-	result = sn_text_validate(text, size, &clean, &facts, err);
-	if (result == SN_E_ARGUMENT) { /* no letters in this piece: perhaps in the next */
-		if (err)
-			snprintf(tts->nothing, sizeof tts->nothing, "%s", err);
-		result = SN_OK;
-	}
-	if (result == SN_OK && tts->text.size + clean.size > SN_TTS_MAX_TEXT)
-		result = sn_fail(err, SN_E_LIMIT, "a sentence of more than %zu bytes", SN_TTS_MAX_TEXT);
-	if (result == SN_OK && clean.size && sn_buf_add(&tts->text, clean.data, clean.size) != SN_OK)
-		result = sn_fail(err, SN_E_MEMORY, "no memory for %zu bytes of text", clean.size);
-	sn_buf_free(&clean);
-	return result == SN_OK ? speak_text(tts, 0, err) : result;
+	return result == SN_OK ? sn_tts_text_push(tts, text, size, err) : result;
 }
 
 int sn_tts_finish(sn_tts *tts, char *err) {
@@ -158,9 +86,7 @@ int sn_tts_finish(sn_tts *tts, char *err) {
 		result = sn_fail(err, SN_E_CLOSED, "the session is finished already");
 	sn_sched_unlock(sched);
 	if (result == SN_OK)
-		result = speak_text(tts, 1, err);
-	if (result == SN_OK && tts->sentences == 0)
-		result = sn_fail(err, SN_E_ARGUMENT, "%s", tts->nothing);
+		result = sn_tts_text_finish(tts, err);
 	sn_sched_lock(sched);
 	tts->finished = 1;
 	sn_sched_wake(sched, &tts->job);
@@ -168,7 +94,7 @@ int sn_tts_finish(sn_tts *tts, char *err) {
 	return result;
 }
 
-int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err) {
+int sn_tts_pull_made(sn_tts *tts, tts_chunk **chunk, char *err) {
 	sn_sched *sched = tts->engine->sched;
 	sn_sched_lock(sched);
 	if (tts->borrowed) {
@@ -177,17 +103,34 @@ int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err) {
 		tts->borrowed = 0;
 		sn_sched_wake(sched, &tts->job);
 	}
-	int result;
-	while ((result = ended(tts, err)) == SN_OK && !tts->chunk_count && tts->finished && !tts->done)
+	while (!tts->cancelled && !tts->error && !tts->chunk_count && tts->finished && !tts->done && !tts->awaits)
 		sn_sched_wait(sched, &tts->job);
+	int result = tts->chunk_count && !tts->cancelled ? SN_OK : ended(tts, err); /* an error stands behind what was made before it */
 	if (result == SN_OK && tts->chunk_count) {
-		const tts_chunk *c = &tts->chunks[tts->chunk_first];
+		*chunk = &tts->chunks[tts->chunk_first];
 		tts->borrowed = 1;
-		*audio = (sn_audio){ .pcm = c->pcm, .count = c->count, .sample_rate = tts->rate, .sentence = c->sentence };
 	} else if (result == SN_OK) {
-		result = tts->done ? SN_END : SN_AGAIN;
+		result = tts->done ? SN_END : tts->awaits ? SN_E_BUSY : SN_AGAIN;
 	}
 	sn_sched_unlock(sched);
+	return result;
+}
+
+static int pull(sn_tts *tts, sn_audio *audio, char *err) {
+	tts_chunk *chunk;
+	if (tts->take.holds)
+		return sn_tts_take_pull(tts, audio, err);
+	int result = sn_tts_pull_made(tts, &chunk, err);
+	if (result == SN_OK)
+		*audio = (sn_audio){ .pcm = chunk->pcm, .count = chunk->count, .sample_rate = tts->rate, .sentence = chunk->sentence,
+			.mark = chunk->is_mark ? chunk->mark : NULL };
+	return result;
+}
+
+int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err) {
+	int result = pull(tts, audio, err);
+	if (result == SN_AGAIN)
+		sn_tts_text_hurry(tts);
 	return result;
 }
 
@@ -207,7 +150,10 @@ void sn_tts_result(const sn_tts *tts, sn_speech *speech) {
 	sn_sched_lock(tts->engine->sched);
 	*speech = (sn_speech){ .duration = (double)tts->samples / tts->rate, .first_audio = tts->first_audio,
 		.processing_time = (tts->done ? tts->ended : sn_now()) - tts->opened, .sample_rate = tts->rate,
-		.sentences = tts->sentences, .samples = tts->samples };
+		.sentences = tts->in.sentences, .samples = tts->samples, .quality = tts->quality, .attempts = tts->most_attempts,
+		.mark_count = tts->mark_count };
+	speech->word_error_rate = tts->verified_words ? (float)tts->word_errors / (float)tts->verified_words : -1;
+	memcpy(speech->marks, tts->marks, sizeof speech->marks);
 	const int64_t clipped = tts->clipped;
 	const sn_notes notes = tts->notes;
 	sn_sched_unlock(tts->engine->sched);
@@ -216,12 +162,24 @@ void sn_tts_result(const sn_tts *tts, sn_speech *speech) {
 	snprintf(speech->voice, sizeof speech->voice, "%s", tts->voice.name);
 	if (tts->vocoder)
 		snprintf(speech->vocoder, sizeof speech->vocoder, "%s", tts->vocoder->name);
-	if (tts->missing)
-		add_note(speech, "left_out", "%d characters or sounds that the voice does not know were left out", tts->missing);
+	if (tts->in.missing || tts->in.unspoken)
+		add_note(speech, "left_out", "%zu characters or sounds that cannot be spoken by this voice were left out%s%s",
+		         (size_t)tts->in.missing + tts->in.unspoken, *tts->in.sample ? ": " : "", tts->in.sample);
+	if (tts->mark_count > SN_SPEECH_MARKS)
+		add_note(speech, "ssml_marks", "%d marks were reached; the first %d are listed", tts->mark_count, SN_SPEECH_MARKS);
 	if (clipped)
 		add_note(speech, "clipped", "%lld samples were louder than full scale and were clipped", (long long)clipped);
 	for (int i = 0; i < notes.count; i++)
 		add_note(speech, notes.note[i].code, "%s", notes.note[i].message);
+}
+
+int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err) {
+	sn_sched_lock(tts->engine->sched);
+	const int over = tts->done || tts->error || tts->cancelled;
+	sn_sched_unlock(tts->engine->sched);
+	int result = over ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "the speech has not ended: pull until SN_END, then check");
+	sn_tts_result(tts, speech);
+	return result;
 }
 
 void sn_tts_cancel(sn_tts *tts) {
@@ -238,15 +196,18 @@ void sn_tts_close(sn_tts **held) {
 		return;
 	if (!tts->job.left)
 		sn_sched_remove(tts->engine->sched, &tts->job);
-	for (tts_sentence *s = tts->first, *next; s; s = next) {
-		next = s->next;
-		free(s);
+	for (tts_item *item = tts->first, *next; item; item = next) {
+		next = item->next;
+		free(item);
 	}
+	free(tts->now);
+	sn_tts_take_close(tts);
+	sn_tts_text_close(&tts->in);
+	sn_model_release(&tts->verifier);
 	for (int i = 0; i < SN_TTS_MAX_CHUNKS; i++)
 		free(tts->chunks[i].pcm);
 	sn_chain_free(&tts->chain);
 	sn_voice_clear(&tts->voice);
-	sn_buf_free(&tts->text);
 	sn_model_release(&tts->vocoder);
 	sn_model_release(&tts->model);
 	free(tts);

@@ -42,24 +42,31 @@ static int lacks(const sn_tts *tts, const char *control, char *err) {
 	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" cannot change its %s; it can change: %s", tts->model->name, control, text);
 }
 
+const char *sn_tts_language(const sn_tts *tts, const char *language) {
+	const sn_synth_facts *const f = tts->model->facts;
+	char asked[8], own[8];
+	for (int i = 0; i < f->language_count; i++) /* also what is no code: "fr-fr", "pt-br" */
+		if (strcasecmp(f->languages[i], language) == 0)
+			return f->languages[i];
+	if (!sn_language_code(language, asked, sizeof asked))
+		return NULL;
+	for (int i = 0; i < f->language_count; i++)
+		if (sn_language_code(f->languages[i], own, sizeof own) && strcmp(asked, own) == 0)
+			return f->languages[i];
+	return NULL;
+}
+
 static int set_language(sn_tts *tts, const char *language, char *err) {
 	const sn_synth_facts *const f = tts->model->facts;
-	char asked[8], own[8], text[160];
+	char code[8], text[160];
 	if (!language || !*language || strcmp(language, "auto") == 0)
 		return SN_OK;
-	for (int i = 0; i < f->language_count; i++) /* also what is no code: "fr-fr", "pt-br" */
-		if (strcasecmp(f->languages[i], language) == 0) {
-			tts->options.language = f->languages[i];
-			return SN_OK;
-		}
-	if (!sn_language_code(language, asked, sizeof asked))
+	tts->options.language = sn_tts_language(tts, language);
+	if (tts->options.language)
+		return SN_OK;
+	if (!sn_language_code(language, code, sizeof code))
 		return sn_fail(err, SN_E_ARGUMENT, "language \"%s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"",
 		               language);
-	for (int i = 0; i < f->language_count; i++)
-		if (sn_language_code(f->languages[i], own, sizeof own) && strcmp(asked, own) == 0) {
-			tts->options.language = f->languages[i];
-			return SN_OK;
-		}
 	if (!f->language_count) /* the files do not say what it speaks */
 		return SN_OK;
 	list_names(text, sizeof text, f->languages, f->language_count, "");
@@ -100,6 +107,12 @@ static int check_ranges(const sn_tts_options *o, char *err) {
 		return sn_fail(err, SN_E_ARGUMENT, "a pause of %g s is outside 0 to 10", (double)o->pause);
 	if (o->dropout < SN_DEFAULT || o->dropout > SN_ON)
 		return sn_fail(err, SN_E_ARGUMENT, "dropout %d is none of sn_switch", (int)o->dropout);
+	const sn_switch switches[] = { o->normalise, o->ssml, o->stream, o->check, o->verify };
+	for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+		if (switches[i] < SN_DEFAULT || switches[i] > SN_ON)
+			return sn_fail(err, SN_E_ARGUMENT, "%d is none of sn_switch", (int)switches[i]);
+	if (o->retries > SN_MAX_RETRIES)
+		return sn_fail(err, SN_E_ARGUMENT, "%d retries; at most %d are made", o->retries, SN_MAX_RETRIES);
 	if (o->priority < SN_PRIORITY_INTERACTIVE || o->priority > SN_PRIORITY_BATCH)
 		return sn_fail(err, SN_E_ARGUMENT, "priority %d is none of sn_priority", (int)o->priority);
 	return SN_OK;
@@ -146,6 +159,17 @@ static int set_vocoder(sn_tts *tts, const char *name, char *err) {
 	return SN_OK;
 }
 
+/* What looks at the speech: models are loaded now, so that a missing one is told of before anything is spoken. */
+static int set_checks(sn_tts *tts, const sn_tts_options *o, char *err) {
+	tts->retries = o->retries < 0 ? 0 : o->retries ? o->retries : 1;
+	int result = SN_OK;
+	if (o->verify == SN_ON) {
+		result = sn_model_load(&tts->verifier, tts->engine, o->verify_model, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, err);
+		tts->take.holds = 1;
+	}
+	return result;
+}
+
 int sn_tts_configure(sn_tts *tts, const sn_tts_options *o, char *err) {
 	int result = set_controls(tts, o, err);
 	if (result == SN_OK)
@@ -163,5 +187,5 @@ int sn_tts_configure(sn_tts *tts, const sn_tts_options *o, char *err) {
 	tts->seed = o->seed;
 	tts->pause = (int64_t)((double)o->pause * tts->rate);
 	tts->job.priority = o->priority;
-	return SN_OK;
+	return set_checks(tts, o, err);
 }

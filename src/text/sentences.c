@@ -139,10 +139,13 @@ static int keep_together(const source *s, int32_t begin, int32_t at) {
 
 /* ---- cutting ---- */
 
+/* Marks count: none may be lost. */
 static int speakable(const source *s, int32_t begin, int32_t end) {
-	while (begin < end)
-		if (u_isalnum(sentence_next(s, &begin)))
+	while (begin < end) {
+		int32_t c = sentence_next(s, &begin);
+		if (u_isalnum(c) || c == SN_INLINE_MARK_CODE)
 			return 1;
+	}
 	return 0;
 }
 

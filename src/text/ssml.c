@@ -310,7 +310,7 @@ static void begin(sn_ssml *s, frame *f, const char *name, const char **attribute
 	case E_VOICE: start_voice(s, &f->style, attributes); break;
 	case E_MARK: start_mark(s, attributes); break;
 	case E_SILENT: s->silent = s->depth; break;
-	case E_OTHER: note(s, "ssml_ignored", "the element <%.40s> is not known here; its text is spoken as if it were not there", name); break;
+	case E_OTHER: note(s, "ssml_ignored", "the element <%.40s> has no effect here; the text inside is spoken", name); break;
 	case E_SPEAK:
 	case E_LANG: break;
 	}

@@ -1,0 +1,111 @@
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+	cli_engine engine;
+	const char *out, *audio, *format;
+	int json;
+	sn_enhance_options enhance;
+} args;
+
+static const cli_option options[] = {
+	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_TEXT, &args.out },
+	{ "audio", 0, "FORMAT", "wav, flac, mp3, opus or pcm, whatever OUT ends in", CLI_TEXT, &args.audio },
+	{ "denoise", 0, "on|off|auto", "take noise out (default: where there is some and a model is installed)", CLI_SWITCH, &args.enhance.denoise },
+	{ "attenuation", 0, "DB", "noise is lowered at most so far, 1 to 100 (default: 24)", CLI_FLOAT, &args.enhance.attenuation_limit },
+	{ "declip", 0, "on|off|auto", "repair clipped peaks (default: on)", CLI_SWITCH, &args.enhance.declip },
+	{ "highpass", 0, "on|off|auto", "take off rumble below 60 Hz and a constant offset (default: on)", CLI_SWITCH, &args.enhance.highpass },
+	{ "compress", 0, "on|off|auto", "even out the level, gently (default: off)", CLI_SWITCH, &args.enhance.compress },
+	{ "normalise", 0, "on|off|auto", "bring the loudness to its target (default: on)", CLI_SWITCH, &args.enhance.normalise },
+	{ "loudness", 0, "LUFS", "that target by EBU R128, -40 to -5 (default: -16)", CLI_FLOAT, &args.enhance.loudness },
+	{ "ceiling", 0, "DBTP", "of true peaks, -20 to -0.1 (default: -1)", CLI_FLOAT, &args.enhance.ceiling },
+	{ "rate", 0, "HZ", "sample rate of OUT, 8000 to 192000 (default: the input's)", CLI_INT, &args.enhance.sample_rate },
+	{ "format", 'f', "FORMAT", "what was done, on standard output: text or json (default: none)", CLI_TEXT, &args.format },
+	{ "json", 0, NULL, "the same as --format json", CLI_FLAG, &args.json },
+	CLI_ENGINE_OPTIONS(args.engine),
+};
+
+static const cli_command command = {
+	.name = "enhance",
+	.usage = "enhance IN|- -o OUT [OPTION...]",
+	.summary = "Makes a recording of speech better to listen to: repairs clipped peaks, takes noise out, sets the loudness.",
+	.options = options,
+	.option_count = COUNT(options),
+	.details = "Channels are averaged: OUT is mono. \"-\" reads standard input.",
+};
+
+static json_t *levels(const sn_enhanced_levels *l) {
+	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "loudness", cli_round(l->loudness), "loudness_range", cli_round(l->range), "true_peak",
+		cli_round(l->true_peak), "rms", cli_round(l->rms), "noise_floor", cli_round(l->noise_floor), "snr", cli_round(l->snr));
+}
+
+static int print_json(const sn_enhancement *f, const char *in) {
+	json_t *stages = json_array(), *notes = json_array();
+	for (int i = 0; i < SN_ENHANCE_STAGES; i++)
+		json_array_append_new(stages, json_pack("{s:s, s:b, s:o}", "name", f->stages[i].name, "done", f->stages[i].done, "message",
+			cli_text(f->stages[i].message)));
+	if (*f->note)
+		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", "input", "message", cli_text(f->note)));
+	return cli_print(json_pack("{s:b, s:o, s:o, s:f, s:f, s:i, s:i, s:i, s:o, s:o, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "success", 1,
+		"input", cli_text(in), "output", cli_text(args.out), "duration", cli_round(f->duration), "processing_time",
+		cli_round(f->processing_time), "input_rate", f->input_rate, "input_channels", f->input_channels, "sample_rate", f->sample_rate,
+		"before", levels(&f->before), "after", levels(&f->after), "clipped_samples", (json_int_t)f->clipped, "repaired_samples",
+		(json_int_t)f->repaired, "noise_reduction", cli_round(f->noise_reduction), "gain", cli_round(f->gain), "compression",
+		cli_round(f->compression), "limited", cli_round(f->limited), "denoiser", cli_text(f->denoiser), "stages", stages, "notes", notes));
+}
+
+static int print_text(const sn_enhancement *f) {
+	const struct { const char *when; const sn_enhanced_levels *levels; } rows[] = { { "before", &f->before }, { "after", &f->after } };
+	printf("%s: %.2f s at %d Hz in %.3f s\n", args.out, f->duration, f->sample_rate, f->processing_time);
+	for (int i = 0; i < COUNT(rows); i++)
+		printf("%-9s loudness %.1f LUFS, true peak %.1f dBTP, noise floor %.1f dBFS, signal-to-noise ratio %.0f dB\n", rows[i].when,
+		       rows[i].levels->loudness, rows[i].levels->true_peak, rows[i].levels->noise_floor, rows[i].levels->snr);
+	for (int i = 0; i < SN_ENHANCE_STAGES; i++)
+		printf("%-9s %s\n", f->stages[i].name, f->stages[i].message);
+	return sn_result_exit(cli_write("", 0));
+}
+
+static int enhance(const char *in) {
+	char err[SN_ERRLEN];
+	sn_engine *engine = NULL;
+	sn_enhancement facts;
+	cli_progress progress;
+	cli_progress_start(&progress, in);
+	args.enhance.progress = cli_progress_show;
+	args.enhance.payload = &progress;
+	int code = cli_engine_open(&engine, &args.engine, err), status = 0;
+	if (code == SN_OK)
+		code = sn_enhance_file(&facts, engine, in, args.out, args.audio, &args.enhance, err);
+	cli_progress_done(&progress);
+	sn_engine_close(&engine);
+	if (code != SN_OK)
+		return cli_fail(code, in, err);
+	if (*facts.note)
+		fprintf(stderr, "sonant: note: %s\n", facts.note);
+	if (args.format)
+		status = strcmp(args.format, "json") == 0 ? print_json(&facts, in) : print_text(&facts);
+	return status;
+}
+
+int cli_enhance(int argc, char **argv) {
+	const char **operands = calloc((size_t)argc, sizeof *operands);
+	int count = operands ? cli_parse(&command, argc, argv, operands) : -1;
+	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	const char *in = count == 1 ? operands[0] : NULL;
+	free(operands);
+	if (count < 0)
+		return status;
+	if (count != 1 || !args.out) {
+		fprintf(stderr, "sonant enhance: %s\n", count == 0 ? "no IN was given" : count > 1 ? "more than one IN was given" : "-o OUT is missing");
+		return status;
+	}
+	if (args.json)
+		args.format = "json";
+	if (args.format && strcmp(args.format, "text") != 0 && strcmp(args.format, "json") != 0)
+		return cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json; the audio's format is that of OUT or --audio");
+	if (args.format && strcmp(args.out, "-") == 0)
+		return cli_fail(SN_E_ARGUMENT, NULL, "audio and facts cannot both go to standard output");
+	return enhance(in);
+}

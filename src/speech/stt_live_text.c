@@ -1,0 +1,227 @@
+/* From tokens to events. What is committed is the beginning of every later decoding, so it can only be appended to. */
+#include "speech/stt_live.h"
+
+#include "speech/words.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#define TEXT_MAX ((size_t)1 << 16)
+#define LOGPROB_LIMIT (-1.0f)    /* the reference's thresholds */
+#define SILENCE_LIMIT 0.6f
+
+static const int32_t *text_of(const stt_live_task *task) { return task->decode.sequence + task->decode.prompt; }
+
+static double seconds(int64_t samples) { return (double)samples / SN_STT_RATE; }
+
+static int write_text(const stt_live *live, const int32_t *tokens, int count, sn_buf *text) {
+	sn_buf_init(text, TEXT_MAX);
+	return sn_bpe_decode(sn_whisper_bpe(live->whisper.base.model->whisper), tokens, count, text);
+}
+
+/* The last character lacks bytes, which later tokens may bring. */
+static int ends_open(const sn_buf *text) { return text->size >= 3 && memcmp(text->data + text->size - 3, "\xef\xbf\xbd", 3) == 0; }
+
+/* Nothing but spaces and ASCII punctuation. */
+static int is_blank(const sn_buf *text) {
+	for (size_t i = 0; i < text->size; i++)
+		if (isalnum((unsigned char)text->data[i]) || (unsigned char)text->data[i] >= 0x80)
+			return 0;
+	return 1;
+}
+
+static float average(const float *logprob, int count, float end) {
+	double sum = (double)end;
+	for (int i = 0; i < count; i++)
+		sum += (double)logprob[i];
+	return (float)(sum / (count + 1));
+}
+
+static int is_silent(const stt_decode *d) {
+	return d->no_speech_prob > SILENCE_LIMIT && average(d->logprob, d->count, d->end_logprob) < LOGPROB_LIMIT;
+}
+
+int stt_live_say_language(stt_live *live, int language, float confidence) {
+	stt_whisper *const w = &live->whisper;
+	const int changed = language != w->language;
+	w->language = language;
+	w->language_confidence = confidence;
+	return changed ? sn_stt_emit(&w->base, &(sn_event){ .kind = SN_EVENT_LANGUAGE, .language = w->config->language[language].code,
+		.language_confidence = confidence, .position = seconds(live->heard) }) : SN_OK;
+}
+
+int stt_live_show(stt_live *live, const stt_live_task *task) {
+	const stt_decode *const d = &task->decode;
+	const int from = live->committed.count;
+	int count = is_silent(d) || d->count < from ? 0 : d->count - from;
+	sn_buf text;
+	int result = write_text(live, text_of(task) + from, count, &text);
+	while (result == SN_OK && count > 0 && ends_open(&text)) {
+		sn_buf_free(&text);
+		result = write_text(live, text_of(task) + from, --count, &text);
+	}
+	if (result == SN_OK)
+		result = sn_stt_emit(&live->whisper.base, &(sn_event){ .kind = SN_EVENT_PARTIAL, .text = count ? text.data : "",
+			.position = seconds(task->until) });
+	sn_buf_free(&text);
+	return result;
+}
+
+/* ---- words ---- */
+
+/* The pass, with the utterances that it heard before, as a window of the kind that words are listed from: one piece of the source. */
+static stt_window *window_of(stt_live *live) {
+	stt_window *const w = &live->whisper.windows[0];
+	const stt_decode *const d = &live->pass.decode;
+	const int context = live->pass.context;
+	const int64_t samples = live->pass.until - live->pass.from;
+	w->frames = samples / SN_MEL_HOP;
+	w->piece_count = 1;
+	w->pieces[0] = (stt_piece){ 0, live->pass.from, samples };
+	w->result.count = context + d->count;
+	memcpy(w->result.tokens, text_of(&live->pass) - context, (size_t)w->result.count * sizeof *w->result.tokens);
+	memset(w->result.logprobs, 0, (size_t)context * sizeof *w->result.logprobs);
+	memcpy(w->result.logprobs + context, d->logprob, (size_t)d->count * sizeof *w->result.logprobs);
+	return w;
+}
+
+void stt_live_align(stt_live *live) {
+	sn_stt *const base = &live->whisper.base;
+	const stt_decode *const d = &live->pass.decode;
+	if (!live->whisper.words || d->count == live->committed.count)
+		return;
+	stt_window *const w = window_of(live);
+	const sn_mel_view view = { base->tape, live->pass.until - base->tape_first, live->pass.from - base->tape_first };
+	sn_levels_measure(&w->words->levels, &view, w->frames);
+	const int first = d->prompt - live->pass.context, fed = d->fed - first < w->result.count ? d->fed - first : w->result.count;
+	const sn_align_sequence sequence = { .window = live->pass.ear->entry, .frames = w->frames, .table = d->table, .sot = d->sot,
+		.first = first, .tokens = w->result.tokens, .logprobs = w->result.logprobs, .count = w->result.count, .fed = fed,
+		.levels = &w->words->levels };
+	w->words->count = sn_align_words(base->model->align, &sequence, w->words->word);
+}
+
+/* Appends the words of tokens [first, end) of the pass, none before the last one. Returns the index of the first of them. */
+static int add_words(stt_live *live, int first, int end) {
+	const int from = live->word_count, context = live->pass.context;
+	const sn_word *words;
+	if (!live->whisper.words)
+		return from;
+	const double start = seconds(live->start), stop = seconds(live->pass.until);
+	const int count = sn_stt_words_list(&live->whisper, window_of(live), context + first, context + end, start, stop, &words);
+	for (int i = 0; i < count && live->word_count < SN_ALIGN_MAX_TOKENS; i++) {
+		sn_word *const to = &live->words[live->word_count];
+		const double least = live->word_count ? to[-1].end : start;
+		*to = words[i];
+		to->start = fmax(to->start, least);
+		to->end = fmax(to->end, to->start);
+		live->word_at[live->word_count] = live->word_text.size;
+		if (sn_buf_add(&live->word_text, words[i].text, strlen(words[i].text) + 1) != SN_OK)
+			break;
+		live->word_count++;
+	}
+	for (int i = 0; i < live->word_count; i++)
+		live->words[i].text = live->word_text.data + live->word_at[i];
+	return from;
+}
+
+/* ---- commits ---- */
+
+/* The draft of the next task begins with what was just committed, or it is worth nothing. */
+static void shift_latest(stt_live *live, const int32_t *tokens, int count) {
+	if (live->latest_count < count || memcmp(live->latest, tokens, (size_t)count * sizeof *tokens) != 0)
+		count = live->latest_count;
+	live->latest_count -= count;
+	memmove(live->latest, live->latest + count, (size_t)live->latest_count * sizeof *live->latest);
+}
+
+/* Commits what the pass wrote up to token `end`. */
+static int commit(stt_live *live, int end, int64_t position) {
+	const int from = live->committed.count;
+	const int32_t *const tokens = text_of(&live->pass);
+	sn_buf text;
+	int result = write_text(live, tokens + from, end - from, &text);
+	if (result == SN_OK) {
+		const int first = add_words(live, from, end);
+		result = sn_stt_emit(&live->whisper.base, &(sn_event){ .kind = SN_EVENT_COMMIT, .text = text.size ? text.data : "",
+			.words = live->words + first, .word_count = live->word_count - first, .position = seconds(position) });
+		memcpy(live->committed.token + from, tokens + from, (size_t)(end - from) * sizeof *tokens);
+		memcpy(live->committed.logprob + from, live->pass.decode.logprob + from, (size_t)(end - from) * sizeof(float));
+		live->committed.count = end;
+		shift_latest(live, tokens + from, end - from);
+	}
+	sn_buf_free(&text);
+	return result;
+}
+
+/* Tokens up to the end of the last word that both wrote and that neither ends with. */
+static int agreed(const stt_live *live) {
+	const stt_decode *const d = &live->pass.decode;
+	const int32_t *const tokens = text_of(&live->pass);
+	const int most = d->count < live->before.count ? d->count : live->before.count;
+	sn_token_word words[STT_DECODE_TOKENS];
+	int same = 0, end = live->committed.count;
+	while (same < most && tokens[same] == live->before.token[same])
+		same++;
+	const int count = sn_words_split(sn_whisper_bpe(live->whisper.base.model->whisper), tokens, d->count, live->whisper.config->eot, words);
+	for (int i = 0; i < count; i++)
+		if (words[i].end > end && words[i].end <= same && words[i].end < most)
+			end = words[i].end;
+	return end;
+}
+
+int stt_live_agree(stt_live *live) {
+	const stt_decode *const d = &live->pass.decode;
+	int result = SN_OK;
+	if (d->looped || is_silent(d))
+		return SN_OK;
+	const int end = live->before.count ? agreed(live) : 0;
+	if (end > live->committed.count) {
+		result = commit(live, end, live->pass.until);
+		live->agreed = live->before_until;
+	}
+	live->before.count = d->count;
+	memcpy(live->before.token, text_of(&live->pass), (size_t)d->count * sizeof *live->before.token);
+	live->before_until = live->pass.until;
+	return result;
+}
+
+static int emit_segment(stt_live *live) {
+	stt_whisper *const w = &live->whisper;
+	const stt_tokens *const t = &live->committed;
+	const stt_decode *const d = &live->pass.decode;
+	const int64_t onset = live->first_chunk > live->start ? live->first_chunk : live->start;
+	const int64_t end = live->speech_end < live->marked ? live->speech_end : live->marked;
+	float ratio;
+	sn_buf text;
+	int result = write_text(live, t->token, t->count, &text);
+	if (result == SN_OK)
+		result = sn_stt_whisper_ratio(w, t->token, t->count, &ratio);
+	if (result == SN_OK)
+		result = sn_stt_emit(&w->base, &(sn_event){ .kind = SN_EVENT_SEGMENT, .position = seconds(live->marked), .segment = {
+			.id = w->base.segments++, .start = live->word_count ? live->words[0].start : seconds(onset),
+			.end = live->word_count ? live->words[live->word_count - 1].end : seconds(end), .text = text.data, .tokens = t->token,
+			.token_count = t->count, .avg_logprob = average(t->logprob, t->count, d->end_logprob), .compression_ratio = ratio,
+			.no_speech_prob = d->no_speech_prob, .confidence = (float)exp((double)average(t->logprob, t->count - 1, t->logprob[t->count - 1])),
+			.words = live->words, .word_count = live->word_count } });
+	sn_buf_free(&text);
+	return result;
+}
+
+int stt_live_finish(stt_live *live) {
+	const stt_decode *const d = &live->pass.decode;
+	const int silent = is_silent(d) && !live->committed.count;
+	sn_buf text;
+	int result = write_text(live, text_of(&live->pass), d->count, &text);
+	const int blank = result == SN_OK && is_blank(&text);
+	sn_buf_free(&text);
+	live->utterances++;
+	live->silent += silent;
+	live->looped += d->looped;
+	if (result == SN_OK && !silent && !blank && d->count > live->committed.count)
+		result = commit(live, d->count, live->marked);
+	if (result == SN_OK && live->committed.count)
+		return emit_segment(live);
+	return result == SN_OK ? sn_stt_emit(&live->whisper.base, &(sn_event){ .kind = SN_EVENT_PARTIAL, .text = "",
+		.position = seconds(live->marked) }) : result;
+}

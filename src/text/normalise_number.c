@@ -1,0 +1,354 @@
+/* Numbers: cardinals, decimals, years, fractions, scores, ranges, versions; what stands behind them is found by others. */
+#include "text/normalise_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unicode/uchar.h>
+
+/* ---- scanning ---- */
+
+/* Bytes of a mark between groups of three digits, 0: none. A plain space only where the language writes it. */
+static size_t group_mark(const norm_reader *r, size_t at) {
+	char c = at < r->size ? r->text[at] : 0;
+	size_t length = norm_starts(r, at, "\xc2\xa0") ? 2 : c == '\'' || c == (r->n->decimal == ',' ? '.' : ',') || (c == ' ' && r->n->decimal == ',');
+	for (size_t i = 0; i < 3 && length; i++)
+		length = norm_is_digit(r, at + length + i) ? length : 0;
+	return length && !norm_is_digit(r, at + length + 3) ? length : 0;
+}
+
+static void take_digit(norm_number *n, char digit) {
+	if (n->count < NORM_MAX_DIGITS)
+		n->digits[n->count] = digit;
+	n->count++;
+}
+
+static size_t scan_groups(const norm_reader *r, size_t at, norm_number *n) {
+	size_t length = n->count <= 3 && n->digits[0] != '0' ? group_mark(r, at) : 0;
+	char mark = length ? r->text[at] : 0;
+	while (length && r->text[at] == mark) {
+		for (size_t i = 0; i < 3; i++)
+			take_digit(n, r->text[at + length + i]);
+		n->grouped = 1;
+		at += length + 3;
+		length = group_mark(r, at);
+	}
+	return at;
+}
+
+int norm_scan(const norm_reader *r, size_t at, norm_number *n) {
+	*n = (norm_number){ .begin = at };
+	for (; norm_is_digit(r, at); at++)
+		take_digit(n, r->text[at]);
+	if (!n->count)
+		return 0;
+	n->end = at = scan_groups(r, at, n);
+	n->value = n->count <= NORM_MAX_DIGITS ? strtoll(n->digits, NULL, 10) : INT64_MAX;
+	char point = at < r->size ? r->text[at] : 0;
+	if ((point == r->n->decimal || (point == '.' && !n->grouped)) && norm_is_digit(r, at + 1)) {
+		size_t end = at + 1;
+		while (norm_is_digit(r, end))
+			end++;
+		if (end < r->size && r->text[end] == point && norm_is_digit(r, end + 1)) /* a list: 1,5,7 */
+			return 1;
+		n->decimals_at = at + 1;
+		n->decimals = (int)(end - at - 1);
+		n->foreign = point != r->n->decimal;
+		n->end = end;
+	}
+	return 1;
+}
+
+/* ---- saying ---- */
+
+static int say_integer(norm_reader *r, const norm_number *n, norm_form form) {
+	int zeros = n->count > 1 && n->digits[0] == '0' && !n->decimals;
+	if (n->count > NORM_MAX_DIGITS || zeros) {
+		for (size_t i = n->begin; i < n->end; i++)
+			if (!norm_spell_digits(r, r->text + i, 1))
+				return 0;
+		return 1;
+	}
+	return norm_spell(r, n->digits, (size_t)n->count, form);
+}
+
+/* Behind the point: one by one, or as one number where the language does so (its leading zeros one by one). */
+static void say_decimals(norm_reader *r, const norm_number *n) {
+	const char *digits = r->text + n->decimals_at;
+	size_t count = (size_t)n->decimals, zeros = 0;
+	if (n->decimals > r->l->decimals_together) {
+		norm_spell_digits(r, digits, count);
+		return;
+	}
+	while (zeros + 1 < count && digits[zeros] == '0')
+		zeros++;
+	norm_spell_digits(r, digits, zeros);
+	norm_spell(r, digits + zeros, count - zeros, NORM_NUMBER);
+}
+
+int norm_say_number(norm_reader *r, const norm_number *n) {
+	if (!n->decimals)
+		return say_integer(r, n, NORM_NUMBER);
+	const char *point = n->foreign || (r->n->decimal == '.' && r->l->dot && strcmp(r->n->language, "en") != 0) ? r->l->dot : r->l->point;
+	if (point) {
+		if (!say_integer(r, n, NORM_NUMBER))
+			return 0;
+		norm_say(r, point);
+		say_decimals(r, n);
+		return 1;
+	}
+	char text[2 * NORM_MAX_DIGITS + 4];
+	if (n->count > NORM_MAX_DIGITS || n->decimals >= NORM_MAX_DIGITS)
+		return 0;
+	int length = snprintf(text, sizeof text, "%s.%.*s", n->digits, n->decimals, r->text + n->decimals_at);
+	return norm_spell(r, text, (size_t)length, NORM_NUMBER);
+}
+
+/* German and Italian bend only "one" itself, the others every number that ends in it. */
+int norm_say_counted(norm_reader *r, const norm_number *n, char gender) {
+	int only_one = norm_listed("de it nl", r->n->language, strlen(r->n->language));
+	if (n->decimals || !gender || (only_one && n->value != 1))
+		return norm_say_number(r, n);
+	return say_integer(r, n, gender == 'f' ? NORM_FEMININE : gender == 'n' ? NORM_NEUTER : NORM_MASCULINE);
+}
+
+int norm_is_year(const norm_reader *r, const norm_number *n) {
+	return r->l->english_years && n->count == 4 && !n->grouped && !n->decimals && n->value >= 1100 && n->value < (r->l->english_years > 1 ? 2000 : 2100);
+}
+
+int norm_say_year(norm_reader *r, int year) {
+	int own = r->l->english_years && year >= 1100 && year < (r->l->english_years > 1 ? 2000 : 2100);
+	return norm_spell_int(r, year, own ? NORM_YEAR : NORM_NUMBER);
+}
+
+/* ---- fractions, scores, versions ---- */
+
+int norm_vulgar(int32_t c, int *above, int *below) {
+	static const struct { int32_t c; int above, below; } known[] = {
+		{ 0xbc, 1, 4 }, { 0xbd, 1, 2 }, { 0xbe, 3, 4 }, { 0x2150, 1, 7 }, { 0x2151, 1, 9 }, { 0x2152, 1, 10 }, { 0x2153, 1, 3 },
+		{ 0x2154, 2, 3 }, { 0x2155, 1, 5 }, { 0x2156, 2, 5 }, { 0x2157, 3, 5 }, { 0x2158, 4, 5 }, { 0x2159, 1, 6 }, { 0x215a, 5, 6 },
+		{ 0x215b, 1, 8 }, { 0x215c, 3, 8 }, { 0x215d, 5, 8 }, { 0x215e, 7, 8 } };
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (known[i].c == c) {
+			*above = known[i].above;
+			*below = known[i].below;
+			return 1;
+		}
+	return 0;
+}
+
+int norm_superscript(int32_t c) {
+	return c == 0xb9 ? 1 : c == 0xb2 ? 2 : c == 0xb3 ? 3 : c == 0x2070 || (c >= 0x2074 && c <= 0x2079) ? c - 0x2070 : -1;
+}
+
+/* "1½", "1 1/2": the fraction behind a whole number. */
+static size_t read_mixed_fraction(norm_reader *r, const norm_number *n) {
+	int above, below;
+	size_t at = norm_spaces(r, n->end), end = 0;
+	if (n->decimals || !r->l->fraction)
+		return 0;
+	if (norm_vulgar(norm_char(r, n->end), &above, &below)) {
+		end = norm_next(r, n->end);
+	} else if (at > n->end && n->count < 4) {
+		int first = norm_plain(r, at, 1, 1, &above), second = first && norm_starts(r, at + 1, "/") ? norm_plain(r, at + 2, 1, 2, &below) : 0;
+		end = second && above && below > above && below <= 16 && !norm_is_letter(r, at + 2 + (size_t)second) ? at + 2 + (size_t)second : 0;
+	}
+	if (!end)
+		return 0;
+	norm_say_number(r, n);
+	for (const norm_pair *sign = r->l->signs; sign && sign->written; sign++)
+		if (strcmp(sign->written, "&") == 0)
+			norm_say(r, sign->spoken);
+	return r->l->fraction(r, above, below) ? end : 0;
+}
+
+static size_t read_fraction(norm_reader *r, const norm_number *n) {
+	norm_number below;
+	if (!norm_starts(r, n->end, "/") || n->decimals || n->grouped || n->count > 4 || !norm_scan(r, n->end + 1, &below) || below.decimals ||
+	    below.count > 4 || norm_starts(r, below.end, "/") || norm_is_letter(r, below.end))
+		return 0;
+	if (norm_starts(r, n->begin, "24/7") || norm_starts(r, n->begin, "9/11")) {
+		norm_say_number(r, n);
+		norm_say_number(r, &below);
+		return below.end;
+	}
+	int season = n->count == 4 && below.count == 2 && below.value == (n->value + 1) % 100; /* 2023/24 */
+	if (!season && n->value && n->value < below.value && below.value <= 100 && below.value > 1 && r->l->fraction &&
+	    (below.value <= 20 || below.value == 100) && r->l->fraction(r, n->value, below.value))
+		return below.end;
+	norm_is_year(r, n) ? norm_say_year(r, (int)n->value) : norm_say_number(r, n);
+	norm_say(r, season ? NULL : r->l->over);
+	norm_say_number(r, &below);
+	return below.end;
+}
+
+/* 3:2, where it is no time of day. */
+static size_t read_score(norm_reader *r, const norm_number *n) {
+	norm_number other;
+	if (!norm_starts(r, n->end, ":") || n->decimals || n->count > 3 || !r->l->score || !norm_scan(r, n->end + 1, &other) || other.count > 3)
+		return 0;
+	norm_say_number(r, n);
+	norm_say(r, r->l->score);
+	norm_say_number(r, &other);
+	return other.end;
+}
+
+/* 2.0.1 and 192.168.0.1: each part a number, the dots by name. Three digits in a part are read one by one. */
+static size_t read_dotted(norm_reader *r, size_t at) {
+	size_t end = at, parts = 0;
+	int grouped = 1, long_part = 0;
+	while (norm_is_digit(r, end)) {
+		size_t begin = end;
+		while (norm_is_digit(r, end))
+			end++;
+		grouped &= parts ? end - begin == 3 : end - begin <= 3;
+		long_part |= end - begin > 5;
+		parts++;
+		if (!norm_starts(r, end, ".") || !norm_is_digit(r, end + 1))
+			break;
+		end++;
+	}
+	int address = parts == 4 && (r->n->decimal == '.' || r->text[at] != '0');
+	for (size_t i = at, value = 0; i < end && address; i++) {
+		value = r->text[i] == '.' ? 0 : 10 * value + (size_t)(r->text[i] - '0');
+		address = value <= 255;
+	}
+	if (parts < 3 || long_part || (grouped && r->n->decimal == ',' && !address) || !r->l->dot)
+		return 0;
+	for (size_t i = at; i < end;) {
+		norm_number part;
+		size_t stop = i;
+		while (norm_is_digit(r, stop))
+			stop++;
+		if (stop - i > 2 || r->text[i] == '0') {
+			norm_spell_digits(r, r->text + i, stop - i);
+		} else {
+			part = (norm_number){ .begin = i, .end = stop, .count = (int)(stop - i) };
+			memcpy(part.digits, r->text + i, stop - i);
+			norm_say_number(r, &part);
+		}
+		if (stop < end)
+			norm_say(r, r->l->dot);
+		i = stop + 1;
+	}
+	return end;
+}
+
+/* ---- among letters, and plain ---- */
+
+/* The figures of "B2B", "MP3", "A380": three in English by the first and the other two. */
+static size_t read_among_letters(norm_reader *r, const norm_number *n) {
+	if (n->grouped || n->decimals)
+		return 0;
+	if (n->count > 4) {
+		norm_spell_digits(r, r->text + n->begin, (size_t)n->count);
+	} else if (n->count == 3 && n->digits[0] != '0' && n->value % 100 >= 10 && strcmp(r->n->language, "en") == 0) {
+		norm_spell(r, n->digits, 1, NORM_NUMBER);
+		norm_spell(r, n->digits + 1, 2, NORM_NUMBER);
+	} else if (norm_is_year(r, n)) {
+		norm_say_year(r, (int)n->value);
+	} else {
+		norm_say_number(r, n);
+	}
+	return n->end;
+}
+
+/* 4x4, 1920 × 1080, 3x faster */
+static size_t read_by(norm_reader *r, const norm_number *n) {
+	size_t at = norm_spaces(r, n->end), behind = at;
+	int cross = norm_starts(r, at, "\xc3\x97"), x = norm_starts(r, at, "x") || norm_starts(r, at, "X");
+	if (!cross && !x)
+		return 0;
+	behind = norm_spaces(r, at + (cross ? 2 : 1));
+	if (!norm_is_digit(r, behind)) {
+		if (!r->l->times || at != n->end || norm_is_letter(r, at + (cross ? 2 : 1)) || norm_starts(r, at + 1, "-"))
+			return 0;
+		norm_say_counted(r, n, 'f');
+		norm_say(r, r->l->times);
+		return at + (cross ? 2 : 1);
+	}
+	if (!r->l->by || (x && (at != n->end) != (behind != at + 1)))
+		return 0;
+	norm_say_number(r, n);
+	norm_say(r, r->l->by);
+	return behind;
+}
+
+/* A range's word comes from the sign between ("5-7": see normalise_sign.c); this one stands before it: "da" 5 a 7. */
+static void say_range(norm_reader *r, const norm_number *n) {
+	char before[32];
+	int dash = norm_starts(r, n->end, "-") || norm_starts(r, n->end, "\xe2\x80\x93");
+	size_t behind = n->end + (norm_starts(r, n->end, "-") ? 1 : 3);
+	if (!r->l->range || !dash || !norm_is_digit(r, behind) || r->number_end == n->begin - 1 || r->number_end == n->begin - 3)
+		return;
+	norm_word_before(r, n->begin, before, sizeof before);
+	if (strncmp(before, "da", 2) != 0 && strncmp(before, "Da", 2) != 0)
+		norm_say(r, r->l->range);
+}
+
+static size_t read_bare(norm_reader *r, const norm_number *n) {
+	size_t end = read_mixed_fraction(r, n);
+	if (!end)
+		end = read_fraction(r, n);
+	if (!end)
+		end = read_score(r, n);
+	if (!end && r->l->number_suffix)
+		end = r->l->number_suffix(r, n);
+	if (!end && r->l->day_before_month)
+		end = r->l->day_before_month(r, n);
+	if (!end && r->l->ordinal && !n->decimals)
+		end = r->l->ordinal(r, n);
+	if (!end)
+		end = norm_read_measure(r, n);
+	if (!end)
+		end = read_by(r, n);
+	if (end)
+		return end;
+	if (norm_is_year(r, n))
+		return norm_say_year(r, (int)n->value) ? n->end : 0;
+	return norm_say_number(r, n) ? n->end : 0;
+}
+
+size_t norm_read_number(norm_reader *r, size_t at) {
+	norm_number n;
+	size_t end = 0;
+	int among = u_isalpha(norm_char_before(r, at)) && r->n->spaces && r->number_end != at; /* the T of 2024-03-05T14:30 is none */
+	if (!r->n->spell || !norm_scan(r, at, &n))
+		return 0;
+	if (among)
+		end = read_among_letters(r, &n);
+	if (!end)
+		end = norm_read_date(r, at);
+	if (!end)
+		end = norm_read_time(r, at);
+	if (!end)
+		end = norm_read_phone(r, at);
+	if (!end)
+		end = read_dotted(r, at);
+	if (!end) {
+		say_range(r, &n);
+		end = read_bare(r, &n);
+	}
+	r->number_end = end;
+	return end;
+}
+
+/* "-5", "−5", "+5": a sign that belongs to the number behind it. */
+size_t norm_read_minus(norm_reader *r, size_t at) {
+	int32_t before = norm_char_before(r, at);
+	size_t length = norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "\xe2\x88\x92") ? 3 : 0;
+	int alone = !before || u_isUWhiteSpace(before) || before == '(' || before == '"' || before == '[' || before == '=' || before == 0xa0;
+	size_t behind = at + length;
+	if (!length || !alone || !(norm_is_digit(r, behind) || (length == 1 && norm_starts(r, behind, r->n->decimal == ',' ? "," : "."))))
+		return 0;
+	if (r->l->minus) {
+		norm_say(r, r->l->minus);
+		return behind;
+	}
+	norm_number n;
+	char text[2 * NORM_MAX_DIGITS + 4];
+	if (!r->n->spell || !norm_scan(r, behind, &n) || n.count > NORM_MAX_DIGITS || n.decimals >= NORM_MAX_DIGITS)
+		return 0;
+	int size = snprintf(text, sizeof text, "-%s%s%.*s", n.digits, n.decimals ? "." : "", n.decimals, n.decimals ? r->text + n.decimals_at : "");
+	return norm_spell(r, text, (size_t)size, NORM_NUMBER) ? n.end : 0;
+}

@@ -1,0 +1,181 @@
+/* Everything that is neither letter nor digit. */
+#include "text/normalise_internal.h"
+
+#include <string.h>
+#include <unicode/uchar.h>
+
+static int letter_before(const norm_reader *r, size_t at) { return u_isalpha(norm_char_before(r, at)); }
+
+static int digit_before(const norm_reader *r, size_t at) { return at && norm_is_digit(r, at - 1); }
+
+static size_t dash_length(const norm_reader *r, size_t at) {
+	return norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "\xe2\x80\x93") || norm_starts(r, at, "\xe2\x88\x92") ? 3 : 0;
+}
+
+/* "5-7", "10:00 - 12:00", "5 €-7 €": a dash between two numbers. */
+static size_t read_range(norm_reader *r, size_t at, size_t length) {
+	size_t before = at, behind = norm_spaces(r, at + length);
+	while (before && r->text[before - 1] == ' ')
+		before--;
+	int spaced = before < at, figures = norm_is_digit(r, behind) || norm_starts(r, behind, "$") || norm_starts(r, behind, "\xe2\x82\xac") ||
+	                                    norm_starts(r, behind, "\xc2\xa3");
+	if (!r->number_end || r->number_end != before || !figures || (spaced != (behind > at + length)))
+		return 0;
+	int minus = norm_starts(r, at, "\xe2\x88\x92") || (spaced && r->sums);
+	const char *word = minus ? r->l->minus : r->l->to;
+	if (!word)
+		return 0;
+	norm_say(r, word);
+	norm_glue(r, " ");
+	return behind;
+}
+
+static size_t read_dash(norm_reader *r, size_t at) {
+	size_t length = dash_length(r, at), end;
+	if (!length)
+		return 0;
+	if ((end = norm_read_minus(r, at)) || (end = read_range(r, at, length)))
+		return end;
+	size_t behind = at + length;
+	/* "COVID-19", "R2-D2", but "5-year-old" and "T-Shirt" keep theirs */
+	if (r->n->spell && length == 1 &&
+	    ((letter_before(r, at) && norm_is_digit(r, behind)) ||
+	     (digit_before(r, at) && norm_is_upper(r, behind) && (norm_is_digit(r, norm_next(r, behind)) || !norm_is_letter(r, norm_next(r, behind)))))) {
+		norm_glue(r, " ");
+		return behind;
+	}
+	return 0;
+}
+
+/* x², 10⁵; behind a word it is the mark of a footnote. */
+static size_t read_power(norm_reader *r, size_t at) {
+	int value = norm_superscript(norm_char(r, at)), digit;
+	const char *word = NULL;
+	if (value < 0)
+		return 0;
+	size_t end = norm_next(r, at);
+	int footnote = at > 1 && letter_before(r, at) && u_isalpha(norm_char_before(r, at - 1));
+	for (; (digit = norm_superscript(norm_char(r, end))) >= 0; end = norm_next(r, end))
+		value = value < 1000 ? 10 * value + digit : value;
+	for (const norm_pair *sign = r->l->signs; sign && sign->written; sign++)
+		if (strcmp(sign->written, value == 2 ? "\xc2\xb2" : value == 3 ? "\xc2\xb3" : "^") == 0)
+			word = sign->spoken;
+	if (footnote || !word) {
+		norm_unspoken(r, norm_char(r, at));
+		return end;
+	}
+	norm_say(r, word);
+	if (value != 2 && value != 3)
+		norm_spell_int(r, value, NORM_NUMBER);
+	return end;
+}
+
+static size_t read_slash(norm_reader *r, size_t at) {
+	char before[32];
+	size_t next = at + 1, end = norm_letters(r, next);
+	if (!norm_starts(r, at, "/") || !r->l->slash)
+		return 0;
+	norm_word_before(r, at, before, sizeof before);
+	int joined = *before && letter_before(r, at) && end > next;
+	int both = joined && norm_listed("and und et y e", before, strlen(before)) && norm_listed("or oder ou o", r->text + next, end - next);
+	int capitals = joined && norm_is_upper(r, next) && norm_is_upper(r, norm_next(r, next));
+	if (!both && !capitals)
+		norm_say(r, r->l->slash);
+	norm_glue(r, " ");
+	return next;
+}
+
+/* An emoji with its skin, its companions and its variation; a flag of two letters. */
+static size_t pictograph_end(const norm_reader *r, size_t at) {
+	size_t end = norm_next(r, at);
+	int flag = norm_char(r, at) >= 0x1f1e6 && norm_char(r, at) <= 0x1f1ff;
+	for (;;) {
+		int32_t c = norm_char(r, end);
+		if (c == 0x200d && u_hasBinaryProperty(norm_char(r, norm_next(r, end)), UCHAR_EXTENDED_PICTOGRAPHIC))
+			end = norm_next(r, end);
+		else if (!((c >= 0x1f3fb && c <= 0x1f3ff) || c == 0xfe0f || c == 0x200d || (c >= 0xe0020 && c <= 0xe007f) ||
+		           (flag && c >= 0x1f1e6 && c <= 0x1f1ff)))
+			return end;
+		end = norm_next(r, end);
+		flag = 0;
+	}
+}
+
+static size_t read_table(norm_reader *r, size_t at) {
+	const norm_pair *best = NULL;
+	for (const norm_pair *sign = r->l->signs; sign && sign->written; sign++)
+		if (norm_starts(r, at, sign->written) && (!best || strlen(sign->written) > strlen(best->written)))
+			best = sign;
+	if (!best || !*best->spoken)
+		return 0;
+	size_t end = at + strlen(best->written);
+	char c = best->written[0];
+	int between = digit_before(r, at) && norm_is_digit(r, end);
+	if ((c == ':' || c == '?' || c == '_' || c == ',') && !best->written[1]) /* spoken in addresses only */
+		return 0;
+	if (c == '*' && !between && !(r->sums && norm_spaces(r, end) > end)) /* emphasis */
+		return 0;
+	if (c == '~' && !norm_is_digit(r, norm_spaces(r, end)))
+		return 0;
+	if (c == '^' && !norm_is_digit(r, end))
+		return 0;
+	norm_say(r, best->spoken);
+	if (end < r->size && r->text[end] != ' ' && (norm_is_digit(r, end) || norm_is_letter(r, end)))
+		norm_glue(r, " ");
+	return end;
+}
+
+/* What no voice can say: counted and left out. Brackets of any kind become round ones, which voices know. */
+static size_t read_other(norm_reader *r, size_t at) {
+	int32_t c = norm_char(r, at);
+	uint32_t mask = U_GET_GC_MASK(c);
+	if (c == '[' || c == '{')
+		norm_glue(r, "(");
+	else if (c == ']' || c == '}')
+		norm_glue(r, ")");
+	else if (c == '*' || c == '_' || c == '|' || c == '\\' || c == '~' || c == '^' || c == '<' || c == '>' || c == 0xb7 || c == '#' || c == '=' ||
+	         (c > 0x7f && (mask & (U_GC_S_MASK | U_GC_CN_MASK | U_GC_CO_MASK | U_GC_CC_MASK))) || c == 0x2020 || c == 0x2021 || c == 0x203b) {
+		int inside = c == 0xb7 && letter_before(r, at) && norm_is_letter(r, norm_next(r, at)); /* Catalan */
+		if (inside)
+			return 0;
+		if (letter_before(r, at) && norm_is_letter(r, norm_next(r, at)) && (c == '_' || c == '|' || c == '\\'))
+			norm_glue(r, " ");
+		norm_unspoken(r, c);
+		return pictograph_end(r, at);
+	} else
+		return 0;
+	return norm_next(r, at);
+}
+
+/* ".5" */
+static size_t read_leading_point(norm_reader *r, size_t at) {
+	norm_number n = { .begin = at, .end = at + 1, .digits = "0", .count = 1, .decimals_at = at + 1 };
+	for (; norm_is_digit(r, n.end); n.end++)
+		n.decimals++;
+	size_t end = norm_read_measure(r, &n);
+	if (end)
+		return end;
+	norm_say(r, r->l->point);
+	norm_spell_digits(r, r->text + n.decimals_at, (size_t)n.decimals);
+	return r->number_end = n.end;
+}
+
+size_t norm_read_sign(norm_reader *r, size_t at) {
+	int32_t c = norm_char(r, at);
+	int above, below;
+	size_t end;
+	if (c <= ' ' || c == 0xa0)
+		return 0;
+	if ((end = norm_read_money(r, at)) || (end = read_dash(r, at)) || (end = norm_read_tag(r, at)))
+		return end;
+	if (r->n->spell && r->l->fraction && norm_vulgar(c, &above, &below) && r->l->fraction(r, above, below))
+		return r->number_end = norm_next(r, at);
+	if (c == '\'' && norm_is_digit(r, at + 1) && norm_is_digit(r, at + 2) && !norm_is_digit(r, at + 3) && !letter_before(r, at) &&
+	    !digit_before(r, at) && r->n->spell)
+		return at + 1; /* '90s */
+	if (c == '.' && norm_is_digit(r, at + 1) && !digit_before(r, at) && !letter_before(r, at) && r->l->point && r->n->decimal == '.')
+		return read_leading_point(r, at);
+	if ((end = read_power(r, at)) || (end = read_slash(r, at)) || (end = read_table(r, at)))
+		return end;
+	return read_other(r, at);
+}

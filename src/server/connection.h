@@ -43,6 +43,7 @@ typedef struct sv_connection {
 	int references;              /* io thread, worker; under the lock */
 	int lost;                    /* mhd is not to be used any more; under the lock */
 	int timed_out;
+	int entered;                 /* counted by auth.c */
 	pthread_mutex_t lock;
 	pthread_cond_t room;         /* of the ring */
 	char *url;                   /* raw target: path, '?', query */

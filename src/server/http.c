@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "server/api.h"
+#include "server/auth.h"
 #include "server/config.h"
 
 #include <arpa/inet.h>
@@ -47,6 +48,8 @@ struct sv_http {
 /* ---- one request ---- */
 
 static void destroy(sv_connection *c) {
+	if (c->entered)
+		sv_auth_leave(c->request.server->auth, &c->request.key);
 	sv_reply_close(&c->reply);
 	sv_upload_close(c);
 	json_decref(c->request.params);
@@ -364,6 +367,7 @@ static void look_at_deadlines(sv_http *h) {
 	h->facts.replying = stages[SV_REPLYING];
 	pthread_mutex_unlock(&h->lock);
 	h->ticked = now;
+	sv_auth_refresh(h->server->auth);
 }
 
 /* ---- the loop ---- */

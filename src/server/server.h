@@ -120,6 +120,7 @@ struct sv_server {
 	const struct sv_config *_Atomic config; /* config.h; a reload puts another in its place, old ones live until the server ends */
 	sn_engine *engine;
 	struct sv_api *api;
+	struct sv_auth_table *auth;
 	struct sv_http *http;
 	struct sv_workers *workers;
 	struct sv_models *models;

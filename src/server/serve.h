@@ -1,0 +1,16 @@
+/* Running a server. */
+#ifndef SN_SERVER_SERVE_H
+#define SN_SERVER_SERVE_H
+
+#include "server/config.h"
+
+/* Opens everything, calls ready(payload, url) when requests are taken, serves until SIGTERM or SIGINT; SIGHUP calls reload. */
+typedef struct sv_run {
+	const sv_config *config;
+	void (*ready)(void *payload, const char *url);
+	int (*reload)(void *payload, sv_config *fresh, char *err); /* reads the sources again; may be NULL */
+	void *payload;
+} sv_run;
+int sv_serve(const sv_run *run, char *err);
+
+#endif

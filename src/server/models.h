@@ -1,0 +1,45 @@
+/* Models that are loaded, and which one a request gets. A handle keeps a model from being unloaded while it is used. */
+#ifndef SN_SERVER_MODELS_H
+#define SN_SERVER_MODELS_H
+
+#include "server/server.h"
+
+#define SV_MAX_MODELS 256 /* loaded or failed, remembered at once */
+
+typedef struct sv_models sv_models;
+typedef struct sv_model_entry sv_model_entry;
+
+typedef struct sv_model_use {
+	sn_model *model;
+	sv_model_entry *entry;
+} sv_model_use;
+
+int sv_models_open(sv_models **out, sv_server *server, char *err);
+void sv_models_close(sv_models **models);
+
+/* Loads what the configuration lists under preload; a failure is remembered and reported, others still load. */
+int sv_models_preload(sv_models *models, char *err);
+/* Whether all of preload is ready; why (SN_ERRLEN bytes) says what is not. */
+int sv_models_ready(sv_models *models, char *why);
+
+/* The model of a name, or for "auto" the first of the task's list that takes the language ("auto": any). Loads where needed, and makes
+ * room in the memory budget by unloading what is unused longest. *use must be given back. Errors: those of sn_model_load; SN_E_ARGUMENT
+ * for a path where the server opens none. */
+int sv_models_get(sv_models *models, sv_model_use *use, const char *name, int task, const char *language, char *err);
+void sv_models_give(sv_models *models, sv_model_use *use);
+
+/* Pins: keep 0 the server's time to live, -1 for ever, else seconds. */
+int sv_models_load(sv_models *models, const char *name, sn_precision precision, int64_t keep, char *err);
+int sv_models_unload(sv_models *models, const char *name, char *err); /* SN_E_BUSY while it is used: unloaded after that */
+int sv_models_set_default(sv_models *models, int task, const char *name, char *err);
+/* io thread, every tick: unloads what has rested longer than its time to live. */
+void sv_models_tick(sv_models *models);
+
+/* What is known, installed and loaded: a list of Model objects of the API, of one task or (0) all. NULL: no memory. */
+json_t *sv_models_json(sv_models *models, int task);
+json_t *sv_models_one(sv_models *models, const char *name);
+
+/* Identity of what a model computes: path, precision and the times of its files. For cache keys. */
+void sv_models_version(const sv_model_use *use, uint8_t version[32]);
+
+#endif

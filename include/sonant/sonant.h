@@ -604,10 +604,10 @@ typedef struct sn_quality_options {
 	const char *model;         /* that scores (SN_TASK_SCORE); NULL: the default one */
 	sn_switch scores;          /* on: SN_E_NOT_FOUND where no model is installed; default: where one is; off: only measure */
 	sn_switch personalised;    /* and the scores that count other voices as noise; default: off */
-	/* Most windows of 9.01 s that are rated; 0: SN_QUALITY_WINDOWS; below 0: all, one each second as the reference does. When there
+	/* Most windows of 9.01 s that are rated, 1..1024; 0: SN_QUALITY_WINDOWS; below 0: all, one each second as the reference does. When there
 	 * are more, every 2nd, 4th, 8th, ... is. */
 	int windows;
-	sn_vad_settings vad;       /* where silero-vad is installed */
+	sn_vad_settings vad;       /* where silero-vad is installed; defaults: 0.5, 250, 100, 30 */
 	sn_progress progress;      /* _file and _memory: seconds of audio heard */
 	void *payload;
 	int64_t reserved[8];
@@ -636,8 +636,9 @@ typedef struct sn_quality {
 	float score;
 	sn_scores scores, personalised;
 	int windows_possible;      /* windows that an exact rating has */
-	float snr;                 /* dB, estimated: level of the loud parts above that of the quiet ones; 0..100 */
-	float noise_floor;         /* dBFS: level of the quiet parts */
+	/* Estimated, dB 0..100: power of speech over that between speech, less the latter; without silero-vad of loud over quiet parts. */
+	float snr;
+	float noise_floor;         /* dBFS: level of what the ratio takes for background */
 	float loudness;            /* LUFS, integrated over all of it (EBU R128) */
 	float loudness_range;      /* LU */
 	float peak, true_peak;     /* dBFS; dBTP: between the samples, too */

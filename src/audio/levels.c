@@ -19,6 +19,7 @@
 #define BESIDE_FLOOR 3.0         /* dB above the floor that are level with it, */
 #define FAR_BELOW 20.0           /* where it is that far below the loud parts */
 #define REGIONS 128              /* of equal width, for the bandwidth */
+#define RUMBLE 300.0             /* Hz below which nothing counts for it */
 #define FAINT 65.0               /* dB below the strongest region: no energy */
 #define CLIFF 20.0               /* dB of a step between neighbours that no voice has, */
 #define CLIFF_REST 18.0          /* with nothing above it coming closer than this */
@@ -177,20 +178,21 @@ static void get_frames(const sn_levels *l, sn_level_facts *f) {
 /* Up to where there is energy: the last region that is not faint, unless a step before it shows that something cut what lay above
  * (a telephone, a codec, a conversion from a lower rate) and left only traces. */
 static double bandwidth(const sn_levels *l) {
-	double levels[REGIONS], most = SN_LEVELS_FLOOR;
+	double levels[REGIONS], most = -300;
 	const int bins = l->fft / 2, regions = bins < REGIONS ? bins : REGIONS;
+	const int rumble = (int)(RUMBLE / l->rate * 2 * regions);
 	for (int i = 0; i < regions; i++) {
 		double sum = 0;
 		for (int k = i * bins / regions; k < (i + 1) * bins / regions; k++)
 			sum += l->power[k + 1];
 		levels[i] = sum > 0 ? 10 * log10(sum) : -300;
-		most = i == 0 || levels[i] > most ? levels[i] : most;
+		most = i <= rumble || levels[i] > most ? levels[i] : most;
 	}
 	int end = regions;
 	while (end > 0 && levels[end - 1] < most - FAINT)
 		end--;
 	double above = -300;
-	for (int i = end - 3; i >= 0; i--) {
+	for (int i = end - 3; i > rumble; i--) {
 		above = fmax(above, levels[i + 2]);
 		if (levels[i] - levels[i + 2] >= CLIFF && levels[i] - above >= CLIFF_REST)
 			end = i + 1;

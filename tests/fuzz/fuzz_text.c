@@ -2,6 +2,7 @@
 #include "text/arpabet.h"
 #include "text/bpe.h"
 #include "text/chars.h"
+#include "text/clauses.h"
 #include "text/cleaners.h"
 #include "text/coqui.h"
 #include "text/ctc_vocab.h"
@@ -9,6 +10,7 @@
 #include "text/piper.h"
 #include "text/sentencepiece.h"
 #include "text/sentences.h"
+#include "text/ssml.h"
 #include "text/symbols.h"
 #include "text/validate.h"
 #include "text/wordpiece.h"
@@ -223,6 +225,43 @@ static void try_reading(const char *text, size_t size) {
 		expect_inside(ids, count, SN_SYMBOLS);
 }
 
+static int check_event(void *payload, const sn_ssml_event *e, char *err) {
+	size_t *const seen = payload;
+	*seen += e->size;
+	const sn_ssml_style *const s = e->style;
+	if (!e->text || !e->value || !e->format || !e->detail || strlen(s->language) >= sizeof s->language || strlen(s->voice) > SN_SSML_NAME ||
+	    strlen(e->value) > SN_SSML_PHONEMES || !(e->seconds >= 0 && e->seconds <= SN_SSML_BREAK) || !(s->gain >= 0))
+		abort();
+	return SN_OK;
+}
+
+/* A document in pieces whose size the first byte says, and the same bytes as a text that is cut while it is written. */
+static void try_ssml(const char *text, size_t size) {
+	char err[SN_ERRLEN] = "", ipa[SN_SSML_PHONEMES];
+	sn_ssml *ssml;
+	size_t seen = 0, step = size ? (uint8_t)*text + (size_t)1 : 1;
+	if (!size || sn_ssml_open(&ssml, check_event, &seen, err) != SN_OK)
+		return;
+	text++;
+	size--;
+	int result = SN_OK;
+	for (size_t at = 0; result == SN_OK && at < size; at += step)
+		result = sn_ssml_push(ssml, text + at, size - at < step ? size - at : step, size - at <= step, err);
+	if ((result != SN_OK && !*err) || seen > size + SN_SSML_TAG) /* nothing grows */
+		abort();
+	sn_ssml_close(&ssml);
+	sn_ssml_begins(text, size);
+	int sentence_end = 0;
+	for (int early = 0; early < 2; early++)
+		for (size_t at = 0, end; (end = sn_clause_end(text + at, size - at, "en", early, &sentence_end)) > 0; at += end)
+			if (end > size - at)
+				abort();
+	char *const copy = strndup(text, size);
+	if (copy && sn_ipa_of_xsampa(copy, ipa, sizeof ipa) && strlen(ipa) >= sizeof ipa)
+		abort();
+	free(copy);
+}
+
 /* Kinds that a small letter stands for. */
 static void try_kind(int kind, const char *dir, const uint8_t *data, size_t size) {
 	static const char *const names[] = { "m.model", "tokenizer.json", "vocab.txt", "tokenizer.json", "vocab.json", "config.json", "vocab.json" };
@@ -255,6 +294,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (!size || (!made && !mkdtemp(dir)))
 		return 0;
 	made = 1;
+	if (data[0] == '<') {
+		try_ssml((const char *)data + 1, size - 1);
+		return 0;
+	}
 	if (data[0] >= 'a') {
 		try_kind((data[0] - 'a') % 8, dir, data + 1, size - 1);
 		return 0;

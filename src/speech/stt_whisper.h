@@ -3,6 +3,7 @@
 #define SN_SPEECH_STT_WHISPER_H
 
 #include "speech/align.h"
+#include "speech/guards.h"
 #include "speech/stt.h"
 #include "speech/vad.h"
 
@@ -10,6 +11,7 @@
 #define SN_STT_MAX_PAUSES 64     /* kept for choosing the cut of a window */
 #define SN_STT_MAX_HISTORY 448   /* tokens of earlier text that are kept */
 #define SN_STT_VAD_CHUNKS 128    /* chunks that the detector hears at once */
+#define SN_STT_VOICE (SN_STT_TAPE_MAX / SN_GUARD_CHUNK) /* probabilities that are kept: of all samples that the tape may hold */
 
 /* A stretch of the source inside a window. */
 typedef struct stt_piece {
@@ -30,6 +32,17 @@ typedef struct stt_words {
 	sn_aligned_word word[SN_ALIGN_MAX_TOKENS];
 } stt_words;
 
+/* What guards think of a try to decode a window. */
+typedef struct stt_try {
+	float compression_ratio;
+	int alone;                   /* without the text before the window */
+	int looped, loop_first, loop_end; /* repeats itself without speech for it: tokens after the first time */
+	int echoed;                  /* repeats the text before the window */
+} stt_try;
+
+/* What is next: the kept result stays, the window is decoded without the text before it, or at the next temperature. */
+typedef enum stt_verdict { STT_KEPT, STT_ALONE, STT_WARMER } stt_verdict;
+
 /* A window that is being decoded. */
 typedef struct stt_window {
 	stt_stage stage;
@@ -38,9 +51,13 @@ typedef struct stt_window {
 	int64_t frames;              /* of audio in it; the rest is padding */
 	int until;                   /* text goes on at least to this time, see sn_search_options */
 	int tries;                   /* temperatures used before this one */
-	float compression_ratio;     /* of the last try, as is the result */
-	sn_search_result result;
+	int alone;                   /* this try is without the text before the window */
+	sn_search_result result;     /* the best so far; without guards the last */
+	stt_try best;                /* of the result */
+	int weighed, changed;        /* there is a result; it took the place of another text */
 	stt_words *words;            /* NULL: not wanted */
+	float voice[SN_GUARD_CHUNKS]; /* speech probability of each 512 samples of the window; below 0: not known */
+	int voice_count;
 	int piece_count;
 	stt_piece pieces[SN_STT_MAX_PIECES];
 } stt_window;
@@ -48,10 +65,11 @@ typedef struct stt_window {
 typedef struct stt_whisper {
 	sn_stt base;
 	sn_model *vad_model;         /* NULL: sequential windows */
+	sn_model *ear;               /* the detector that guards ask: vad_model, or without it one of their own; NULL: none */
 	const sn_whisper_config *config;
 	/* options */
 	int language, translate;     /* language: index in the configuration, -1: not known yet */
-	int beam, fallback, condition, previous_tokens, timestamps, batch, words;
+	int beam, fallback, guards, condition, previous_tokens, timestamps, batch, words;
 	float temperature;
 	uint64_t seed;
 	int32_t prompt[SN_STT_MAX_HISTORY];
@@ -66,6 +84,7 @@ typedef struct stt_whisper {
 	float probabilities[SN_STT_VAD_CHUNKS]; /* of chunks that the state machine has not seen */
 	int probability_count, probability_next;
 	int vad_ended;
+	float voice[SN_STT_VOICE];   /* what the detector said of the last chunks: chunk i of the source at i % SN_STT_VOICE */
 	stt_pause pauses[SN_STT_MAX_PAUSES]; /* the last ones, a ring */
 	int pause_count;             /* ever */
 	int64_t quiet;               /* samples of the pause that lasts */
@@ -84,7 +103,8 @@ typedef struct stt_whisper {
 	sn_buf listed_text;
 	int32_t history[SN_STT_MAX_HISTORY]; /* text before the window, for conditioning */
 	int history_count;
-	int begun, silent, repeated, limited; /* windows: all, skipped as silence, decoded again, ended by the most tokens */
+	int begun, silent, purged, repeated, limited; /* windows: all, skipped as silence, with text dropped, decoded again, ended by the
+	                                               * most tokens */
 	float language_confidence;
 } stt_whisper;
 
@@ -106,6 +126,15 @@ int sn_stt_words_list(stt_whisper *stt, const stt_window *window, int first, int
 int64_t sn_stt_whisper_segments(stt_whisper *stt, const stt_window *window);
 /* Seconds in the source of a sample of the window. A stretch's end is not the next one's beginning. */
 double sn_stt_whisper_time(const stt_window *window, int64_t sample, int is_end);
+
+/* stt_whisper_guard.c */
+/* After a search: keeps its result where it is the window's best, and says what is next. */
+int sn_stt_guard_weigh(stt_whisper *stt, stt_window *window, const sn_search_result *result, stt_verdict *verdict);
+/* Takes out of the kept text what was not said, and notes it. *advance: as sn_stt_whisper_segments gives it for the whole text.
+ * Returns how many tokens went. */
+int sn_stt_guard_purge(stt_whisper *stt, stt_window *window, int64_t *advance);
+int sn_stt_guard_is_silent(const sn_search_result *result); /* by the reference's thresholds */
+
 /* Length of the text of the tokens against its zlib-compressed length. */
 int sn_stt_whisper_ratio(const stt_whisper *stt, const int32_t *tokens, int count, float *ratio);
 

@@ -1,6 +1,8 @@
 /* Words of a Whisper session: aligned in the window, placed in the source, given to segments. */
 #include "speech/stt_whisper.h"
 
+#include "speech/confidence.h"
+
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,7 +75,7 @@ int sn_stt_words_list(stt_whisper *stt, const stt_window *w, int first, int end,
 			continue;
 		begin[count] = add_text(stt, w, a->first, a->end);
 		const double from = in_source(w, a->start, 0), to = in_source(w, a->stop, 1);
-		stt->listed[count++] = (sn_word){ .start = from, .end = to > from ? to : from, .confidence = a->confidence };
+		stt->listed[count++] = (sn_word){ .start = from, .end = to > from ? to : from, .confidence = sn_confidence_word(w->result.logprobs + a->first, a->end - a->first) };
 	}
 	if (stt->listed_text.failed)
 		count = 0;

@@ -93,7 +93,7 @@ void stt_live_align(stt_live *live) {
 		return;
 	stt_window *const w = window_of(live);
 	const sn_mel_view view = { base->tape, live->pass.until - base->tape_first, live->pass.from - base->tape_first };
-	sn_levels_measure(&w->words->levels, &view, w->frames);
+	sn_align_measure(&w->words->levels, &view, w->frames);
 	const int first = d->prompt - live->pass.context, fed = d->fed - first < w->result.count ? d->fed - first : w->result.count;
 	const sn_align_sequence sequence = { .window = live->pass.ear->entry, .frames = w->frames, .table = d->table, .sot = d->sot,
 		.first = first, .tokens = w->result.tokens, .logprobs = w->result.logprobs, .count = w->result.count, .fed = fed,

@@ -10,6 +10,7 @@
 #define SN_STT_MAX_PIECES 256    /* stretches of speech in one window */
 #define SN_STT_MAX_PAUSES 64     /* kept for choosing the cut of a window */
 #define SN_STT_MAX_HISTORY 448   /* tokens of earlier text that are kept */
+#define SN_STT_VOICED 4096       /* chunks of the tape whose probabilities are kept: as many as it can hold */
 #define SN_STT_VAD_CHUNKS 128    /* chunks that the detector hears at once */
 #define SN_STT_VOICE (SN_STT_TAPE_MAX / SN_GUARD_CHUNK) /* probabilities that are kept: of all samples that the tape may hold */
 
@@ -27,7 +28,7 @@ typedef enum stt_stage { STT_FREE, STT_ENCODING, STT_ENCODED, STT_DETECTING, STT
 
 /* Where words are wanted: of one window. */
 typedef struct stt_words {
-	sn_levels levels;
+	sn_align_levels levels;
 	int count;
 	sn_aligned_word word[SN_ALIGN_MAX_TOKENS];
 } stt_words;
@@ -99,6 +100,7 @@ typedef struct stt_whisper {
 	int piece_count, sealed;     /* sealed: waits for the encoder */
 	int window_first, window_count, window_room, places; /* places: windows that hold one */
 	stt_window *windows;         /* [window_room], a ring in the order of time */
+	uint8_t voiced[SN_STT_VOICED]; /* words: the detector's probabilities times 255, by the number of the chunk, a ring */
 	sn_word *listed;             /* words of the segment being emitted */
 	sn_buf listed_text;
 	int32_t history[SN_STT_MAX_HISTORY]; /* text before the window, for conditioning */
@@ -113,9 +115,11 @@ int sn_stt_whisper_work(sn_stt *stt, int full);
 void sn_stt_whisper_leave(sn_stt *stt);
 
 /* stt_whisper_words.c: times of words. Each does nothing where they are not wanted: a window takes words when the session opens, hears
- * how loud its audio is when it begins, and is aligned when its text is chosen, before its place is given back. */
+ * how loud its audio is, and what the detector said of it, when it begins, and is aligned when its text is chosen, before its place is
+ * given back. */
 int sn_stt_words_open(stt_whisper *stt, char *err);
 void sn_stt_words_close(stt_whisper *stt);
+void sn_stt_words_note(stt_whisper *stt, float probability); /* of speech, of the chunk that the state machine takes next */
 void sn_stt_words_hear(stt_whisper *stt, stt_window *window, const sn_mel_view *view);
 void sn_stt_words_align(stt_whisper *stt, stt_window *window);
 /* The words of tokens [first, end), which are a segment of the window that lies in [start, stop] of the source: fills *words, borrowed

@@ -145,6 +145,7 @@ static void gather(stt_whisper *stt) {
 			stt->has_speech = 1;
 		} else if (stt->probability_next < stt->probability_count) {
 			note_pause(stt, stt->probabilities[stt->probability_next], stt->vad.sample);
+			sn_stt_words_note(stt, stt->probabilities[stt->probability_next]);
 			sn_vad_push(&stt->vad, stt->probabilities[stt->probability_next++]);
 		} else if (stt->base.at_end && stt->heard == sn_stt_tape_end(&stt->base) && !stt->vad_ended) {
 			sn_vad_finish(&stt->vad, sn_stt_tape_end(&stt->base));

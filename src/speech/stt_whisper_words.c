@@ -27,10 +27,29 @@ void sn_stt_words_close(stt_whisper *stt) {
 	sn_buf_free(&stt->listed_text);
 }
 
+void sn_stt_words_note(stt_whisper *stt, float probability) {
+	if (stt->words)
+		stt->voiced[stt->vad.sample / stt->vad.window % SN_STT_VOICED] = (uint8_t)(255 * probability);
+}
+
+/* What the detector said of each 10 ms of the window. */
+static void look_up(const stt_whisper *stt, const stt_window *w, sn_align_levels *levels) {
+	int piece = 0;
+	for (int i = 0; i < levels->count; i++) {
+		const int64_t middle = (int64_t)i * SN_MEL_HOP + SN_MEL_HOP / 2;
+		while (piece + 1 < w->piece_count && w->pieces[piece + 1].at <= middle)
+			piece++;
+		const int64_t source = w->pieces[piece].source + middle - w->pieces[piece].at;
+		levels->speech[i] = stt->voiced[source / stt->vad.window % SN_STT_VOICED];
+	}
+}
+
 void sn_stt_words_hear(stt_whisper *stt, stt_window *w, const sn_mel_view *view) {
 	if (!stt->words)
 		return;
-	sn_levels_measure(&w->words->levels, view, w->frames);
+	sn_align_measure(&w->words->levels, view, w->frames);
+	if (stt->vad_model)
+		look_up(stt, w, &w->words->levels);
 	sn_whisper_keep_queries(stt->base.model->whisper, 1);
 }
 

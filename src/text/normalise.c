@@ -265,7 +265,7 @@ int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_no
 	if (result != SN_OK)
 		return result;
 	size_t base = out->size;
-	result = norm_fold(text, size, &folded, &source, err);
+	result = norm_fold(text, size, n->spell != NULL, &folded, &source, err);
 	norm_reader r = { .n = n, .l = n->table, .text = folded.data ? folded.data : "", .size = folded.size, .source = source, .out = out, .base = base,
 		              .piece = base, .map = map ? map : &own };
 	if (result == SN_OK) {

@@ -43,16 +43,31 @@ int norm_month_at(const norm_reader *r, size_t at, size_t *end) {
 
 int norm_date_fits(const norm_date *d) { return d->month >= 1 && d->month <= 12 && d->day >= 1 && d->day <= 31; }
 
+static int one_of(const norm_reader *r, const char *languages) { return norm_listed(languages, r->n->language, strlen(r->n->language)); }
+
+/* A month's name; where that has a figure ("tháng 3"), the figure as a word. */
+static void say_month(norm_reader *r, int month) {
+	const char *name = r->n->months[month - 1];
+	size_t digits = strcspn(name, "0123456789"), size = strlen(name);
+	if (digits == size) {
+		norm_say(r, name);
+		return;
+	}
+	norm_say_part(r, name, digits);
+	norm_spell_int(r, month, NORM_NUMBER);
+	norm_glue(r, name + digits + strspn(name + digits, "0123456789"));
+}
+
 static void say_field(norm_reader *r, char field, int count, const norm_date *d) {
-	int words = strcmp(r->n->language, "ru") == 0 || strcmp(r->n->language, "uk") == 0; /* the day is an ordinal */
-	if (field == 'd')
-		norm_spell_int(r, d->day, words ? NORM_ORDINAL_GENITIVE : NORM_NUMBER);
-	else if (field == 'y' || field == 'U')
-		norm_spell_int(r, d->year, norm_listed("ru uk zh ja sv nl da nb", r->n->language, strlen(r->n->language)) ? NORM_YEAR : NORM_NUMBER);
-	else if (field == 'M' && (count < 3 || norm_is_digit(r, r->size)))
+	norm_form day = one_of(r, "ru uk") ? NORM_ORDINAL_GENITIVE : one_of(r, "sv da nb nn fi") ? NORM_ORDINAL : NORM_NUMBER;
+	if (field == 'd' && !norm_spell_int(r, d->day, day))
+		norm_spell_int(r, d->day, NORM_NUMBER);
+	else if (field == 'y')
+		one_of(r, "ru uk zh") ? norm_spell_int(r, d->year, NORM_YEAR) : norm_say_year(r, d->year);
+	else if (field == 'M' && count < 3)
 		norm_spell_int(r, d->month, NORM_NUMBER);
 	else if (field == 'M')
-		norm_say(r, r->n->months[d->month - 1]);
+		say_month(r, d->month);
 }
 
 /* By the pattern of ICU's long date: fields are spelled, what stands between is said. */
@@ -63,19 +78,18 @@ static void say_pattern(norm_reader *r, const norm_date *d) {
 		while (p[count] == *p)
 			count++;
 		if (*p == '\'') {
-			quoted ^= count & 1;
-		} else if (!quoted && strchr("dMyULG", *p)) {
-			if (*p == 'y' && !d->year)
-				return;
+			quoted = !quoted;
+			count = 1;
+		} else if (!quoted && strchr("dMyLG", *p)) {
 			say_field(r, *p == 'L' ? 'M' : *p, count, d);
-		} else if (strncmp(p, "\xd0\xb3.", 3) == 0) {
-			norm_say(r, "\xd0\xb3\xd0\xbe\xd0\xb4\xd0\xb0"); /* года */
-			p += 3;
-			continue;
-		} else if (*p == ' ' || *p == '.' || *p == ',') {
-			sn_buf_add(r->out, " ", (size_t)(*p == ' ' && r->out->size && r->out->data[r->out->size - 1] != ' '));
-		} else {
-			norm_say_part(r, p, (size_t)count);
+		} else if (strncmp(p, "г", strlen("г")) == 0 || strncmp(p, "р", strlen("р")) == 0) { /* the year, abbreviated */
+			norm_glue(r, strncmp(p, "г", strlen("г")) == 0 ? "года" : "року");
+			count = (int)strlen("г");
+		} else if (*p == ' ') {
+			norm_glue(r, r->out->size > r->piece && r->out->data[r->out->size - 1] != ' ' ? " " : "");
+		} else if (*p != '.' && *p != ',') {
+			sn_buf_add(r->out, p, 1);
+			count = 1;
 		}
 		p += count;
 	}
@@ -193,11 +207,28 @@ static int before_is_hour(const norm_reader *r, size_t at) {
 	return strcmp(r->n->language, "it") == 0 && norm_listed("alle Alle ore Ore dalle Dalle", word, strlen(word));
 }
 
+/* Hours and minutes as two numbers, with the signs for them where no spaces are written. */
+static void say_time(norm_reader *r, const norm_time *t) {
+	if (r->l->time) {
+		r->l->time(r, t);
+		return;
+	}
+	static const char *const marks[][4] = { { "zh", "点", "分", "秒" }, { "ja", "時", "分", "秒" }, { "ko", "시", "분", "초" } };
+	const int values[] = { t->hour, t->minute, t->second };
+	for (int i = 0; i < 3; i++) {
+		if (i && values[i] <= 0)
+			continue;
+		norm_spell_int(r, values[i], NORM_NUMBER);
+		for (size_t k = 0; k < sizeof marks / sizeof marks[0]; k++)
+			norm_glue(r, strcmp(marks[k][0], r->n->language) == 0 ? marks[k][i + 1] : "");
+	}
+}
+
 size_t norm_read_time(norm_reader *r, size_t at) {
 	norm_time t = { .minute = -1, .second = -1 };
 	int length = norm_plain(r, at, 1, 2, &t.hour);
 	size_t i = at + (size_t)length, end = 0, half_end = 0;
-	if (!length || !r->l->time || t.hour > 24)
+	if (!length || !r->n->spell || t.hour > 24)
 		return 0;
 	char mark = i < r->size ? r->text[i] : 0;
 	int dotted = mark == '.' && norm_plain(r, i + 1, 2, 2, &t.minute) && (time_mark(r, i + 3) || before_is_hour(r, at) || half_at(r, norm_spaces(r, i + 3), &half_end));
@@ -223,7 +254,7 @@ size_t norm_read_time(norm_reader *r, size_t at) {
 	}
 	if (t.hour == 24 && t.minute > 0)
 		return 0;
-	r->l->time(r, &t);
+	say_time(r, &t);
 	return end;
 }
 
@@ -258,7 +289,7 @@ static size_t phone_end(const norm_reader *r, size_t at, int *digits, int *group
 
 static int after_phone_word(const norm_reader *r, size_t at) {
 	char word[32];
-	while (at && (r->text[at - 1] == ':' || r->text[at - 1] == ' ' || r->text[at - 1] == '.'))
+	while (at && (r->text[at - 1] == ':' || r->text[at - 1] == ' ' || r->text[at - 1] == '.' || r->text[at - 1] == '('))
 		at--;
 	norm_word_before(r, at, word, sizeof word);
 	return norm_listed(r->l->phones, word, strlen(word));
@@ -298,7 +329,8 @@ size_t norm_read_phone(norm_reader *r, size_t at) {
 	int first = 0;
 	while (norm_is_digit(r, at + (size_t)first))
 		first++;
-	int known = (before == '+' && digits >= 7) || (digits >= 5 && after_phone_word(r, at));
+	int bracketed = before == '(' && norm_starts(r, at + (size_t)first, ")") && digits >= 8;
+	int known = bracketed || (before == '+' && digits >= 7) || (digits >= 5 && after_phone_word(r, at));
 	int american = strcmp(r->n->language, "en") == 0 && (marks == '-' || marks == '.' || marks == ' ') &&
 	               ((groups == 3 && digits == 10 && first == 3 && norm_is_digit(r, end - 4) && !norm_is_digit(r, end - 5)) ||
 	                (groups == 2 && digits == 7 && first == 3 && marks == '-') || (groups == 4 && digits == 11 && first == 1 && marks == '-'));

@@ -97,6 +97,9 @@ static norm_form ending_of(const norm_reader *r, size_t at, const char *noun, si
 		is_feminine |= ends_with(noun, size, feminine[i]) && size > 3;
 	for (size_t i = 0; i < sizeof neuter / sizeof neuter[0]; i++)
 		is_neuter |= ends_with(noun, size, neuter[i]);
+	int32_t mark = norm_char_before(r, at);
+	if (r->ending && (norm_listed("und oder bis", before, length) || mark == '-' || mark == 0x2013))
+		return r->ending;
 	if (norm_listed(weak, before, length))
 		return NORM_ORDINAL_N;
 	if (norm_listed("der Der", before, length)) /* "in der dritten Klasse", "der dritte März" */
@@ -121,13 +124,31 @@ static size_t ordinal(norm_reader *r, const norm_number *n) {
 		return 0;
 	if (n->count > 2 && !norm_is_upper(r, next))
 		return 0;
-	norm_spell_int(r, n->value, joined ? ending_of(r, n->begin, "", 0) : ending_of(r, n->begin, r->text + next, word_end - next));
+	r->ending = joined ? ending_of(r, n->begin, "", 0) : ending_of(r, n->begin, r->text + next, word_end - next);
+	norm_spell_int(r, n->value, r->ending);
 	return behind;
 }
 
 static void plain_ordinal(norm_reader *r, int64_t value, size_t at) { norm_spell_int(r, value, NORM_ORDINAL); }
 
 /* ---- what is joined to a number ---- */
+
+/* "1 Uhr", "1 Stunde", "1 Prozent" as far as the noun's ending shows; a name of one or two letters is none. */
+static size_t say_one(norm_reader *r, const norm_number *n, size_t noun) {
+	static const char *const feminine[] = { "ung", "heit", "keit", "ion", "schaft", "unde", "nute", "oche", "eile", "erson", "tadt", "rau", "utter" };
+	static const char dative[] = "nach mit von vor in bei seit aus zu ab Nach Mit Von Vor In Bei Seit Aus Ab";
+	char before[32];
+	size_t end = norm_letters(r, noun);
+	int is_feminine = 0;
+	if (end - noun < 3 || norm_is_upper(r, norm_next(r, noun)) || norm_is_digit(r, end))
+		return 0;
+	for (size_t i = 0; i < sizeof feminine / sizeof feminine[0]; i++)
+		is_feminine |= ends_with(r->text + noun, end - noun, feminine[i]);
+	norm_word_before(r, n->begin, before, sizeof before);
+	int is_dative = norm_listed(dative, before, strlen(before)) && !norm_word(r, noun, "Uhr");
+	norm_form form = is_dative ? (is_feminine ? NORM_DATIVE_FEMININE : NORM_DATIVE) : is_feminine ? NORM_FEMININE : NORM_NEUTER;
+	return norm_spell_int(r, 1, form) ? n->end : 0;
+}
 
 /* 80er, 1990ern; 5-jährig, 10-mal, 100%ig, 3-fach */
 static size_t number_suffix(norm_reader *r, const norm_number *n) {
@@ -144,8 +165,11 @@ static size_t number_suffix(norm_reader *r, const norm_number *n) {
 	if (norm_starts(r, n->end, "%ig")) {
 		norm_say_number(r, n);
 		norm_glue(r, "prozent");
-		return n->end + 1;
+		norm_copy(r, n->end + 1, norm_letters(r, n->end + 1));
+		return norm_letters(r, n->end + 1);
 	}
+	if (n->value == 1 && n->count == 1 && (end = norm_spaces(r, n->end)) > n->end && norm_is_upper(r, end))
+		return say_one(r, n, end);
 	for (size_t i = 0; i < sizeof joined / sizeof joined[0]; i++)
 		if (end > hyphen && norm_starts(r, hyphen, joined[i])) {
 			norm_spell_int(r, n->value, n->value == 1 ? NORM_NEUTER : NORM_NUMBER);
@@ -155,7 +179,20 @@ static size_t number_suffix(norm_reader *r, const norm_number *n) {
 	return 0;
 }
 
+/* "eineinhalb", "zweidreiviertel": behind a whole number and its "und". */
+static int join_fraction(norm_reader *r, const char *part) {
+	sn_buf *out = r->out;
+	out->size -= 4;
+	if (out->size >= r->piece + 4 && memcmp(out->data + out->size - 4, "eins", 4) == 0)
+		out->size--;
+	norm_glue(r, part);
+	return 1;
+}
+
 static int fraction(norm_reader *r, int64_t above, int64_t below) {
+	int behind_and = !r->out->failed && r->out->size >= r->piece + 4 && memcmp(r->out->data + r->out->size - 4, " und", 4) == 0;
+	if (behind_and && (below == 2 || below == 4))
+		return join_fraction(r, below == 2 ? "einhalb" : above == 1 ? "einviertel" : "dreiviertel");
 	if (below == 2) {
 		norm_say(r, above == 1 ? "ein halb" : NULL);
 		return above == 1;
@@ -191,7 +228,8 @@ static size_t day_before_month(norm_reader *r, const norm_number *n) {
 	int month = norm_starts(r, n->end, ".") && n->count <= 2 && n->value >= 1 && n->value <= 31 ? norm_month_at(r, next, &end) : 0;
 	if (!month)
 		return 0;
-	norm_spell_int(r, n->value, ending_of(r, n->begin, "März", 5));
+	r->ending = ending_of(r, n->begin, "März", 5);
+	norm_spell_int(r, n->value, r->ending);
 	norm_say(r, r->n->months[month - 1]);
 	return end;
 }
@@ -217,9 +255,32 @@ static void king(norm_reader *r, int value, size_t at) {
 		space[1] -= 32;
 }
 
-/* "1 Uhr" is "ein Uhr", "1 Stunde" "eine Stunde": the number before a noun that is written out. */
+/* "im II. Weltkrieg" */
+static size_t roman_ordinal(norm_reader *r, size_t at) {
+	char before[48];
+	size_t end = at, next;
+	while (end < r->size && strchr("IVX", r->text[end]))
+		end++;
+	int value = end > at && norm_starts(r, end, ".") ? norm_roman(r->text + at, end - at) : 0;
+	norm_word_before(r, at, before, sizeof before);
+	if (!value || norm_listed(kings, before, strlen(before)) || (next = norm_spaces(r, end + 1)) == end + 1 || !norm_is_upper(r, next) ||
+	    norm_listed(starters, r->text + next, norm_letters(r, next) - next) || (end - at == 1 && !*before))
+		return 0;
+	norm_spell_int(r, value, ending_of(r, at, r->text + next, norm_letters(r, next) - next));
+	return end + 1;
+}
+
+/* "Hauptstr. 5", "Okt. 2024", "II. Weltkrieg" */
 static size_t word(norm_reader *r, size_t at) {
-	size_t end = 0, next;
+	size_t end = norm_letters(r, at), next;
+	if (end - at > 3 && norm_starts(r, end - 3, "str.")) {
+		norm_say_part(r, r->text + at, end - at - 3);
+		norm_glue(r, "straße");
+		norm_glue(r, norm_at_end(r, end + 1) ? "." : "");
+		return end + 1;
+	}
+	if ((end = roman_ordinal(r, at)))
+		return end;
 	int month = norm_month_at(r, at, &end);
 	if (!month || r->text[end - 1] != '.' || !norm_is_digit(r, next = norm_spaces(r, end)) || next == end)
 		return 0;
@@ -229,8 +290,8 @@ static size_t word(norm_reader *r, size_t at) {
 
 const norm_table norm_german = { .language = "de", .minus = "minus", .point = "Komma", .dot = "Punkt", .to = "bis", .score = "zu", .over = "zu",
 	.by = "mal", .times = "mal", .at = "ät", .slash = "Schrägstrich", .dash = "Bindestrich", .underscore = "Unterstrich", .hash = "Hashtag",
-	.number = "Nummer", .version = "Version", .english_years = 2, .signs = signs, .abbreviations = abbreviations, .currencies = currencies,
-	.scales = scales, .feminine_units = "hour minute second metric-ton mile kilowatt-hour calorie ounce", .say_words = words,
+	.number = "Nummer", .version = "Version", .signs = signs, .abbreviations = abbreviations, .currencies = currencies,
+	.scales = scales, .feminine_units = "hour minute second tonne mile kilowatt-hour calorie ounce", .say_words = words,
 	.say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "piep",
 	.ordinal = ordinal, .plain_ordinal = plain_ordinal, .date = date, .day_before_month = day_before_month, .time = time_of_day,
 	.fraction = fraction, .king = king, .word = word, .number_suffix = number_suffix };

@@ -36,7 +36,7 @@ static const norm_abbreviation abbreviations[] = {
 	{ "M.D.", "M D", 0 }, { "a.m.", "A M", 0 }, { "p.m.", "P M", 0 }, { "w/o", "without", 0 }, { "w/", "with", 0 }, { "hrs.", "hours", NORM_AFTER_NUMBER },
 	{ "min.", "minutes", NORM_AFTER_NUMBER }, { "sq. ft.", "square feet", NORM_AFTER_NUMBER }, { "sq ft", "square feet", NORM_AFTER_NUMBER },
 	{ "in.", "inches", NORM_AFTER_NUMBER }, { "yrs.", "years", NORM_AFTER_NUMBER }, { "yrs", "years", NORM_AFTER_NUMBER },
-	{ "JPEG", "jay peg", 0 }, { "SQL", "sequel", 0 }, { "ASCII", "askey", 0 }, { "IEEE", "I triple E", 0 }, { NULL, NULL, 0 } };
+	{ "C#", "C sharp", 0 }, { "JPEG", "jay peg", 0 }, { "SQL", "sequel", 0 }, { "ASCII", "askey", 0 }, { "IEEE", "I triple E", 0 }, { NULL, NULL, 0 } };
 
 static const norm_currency currencies[] = {
 	{ "USD", "$ US$", "dollar", "dollars", "cent", "cents", 0, 0 }, { "EUR", "€", "euro", "euros", "cent", "cents", 0, 0 },
@@ -254,7 +254,7 @@ static void king(norm_reader *r, int value, size_t at) {
 
 const norm_table norm_english = { .language = "en", .minus = "minus", .point = "point", .dot = "dot", .to = "to", .score = "to", .over = "over",
 	.by = "by", .times = "times", .at = "at", .slash = "slash", .dash = "dash", .underscore = "underscore", .hash = "hashtag", .number = "number",
-	.version = "version", .english_years = 1, .signs = signs, .abbreviations = abbreviations, .currencies = currencies, .scales = scales,
+	.version = "version", .signs = signs, .abbreviations = abbreviations, .currencies = currencies, .scales = scales,
 	.say_words = words, .say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bleep",
 	.ordinal = ordinal, .plain_ordinal = plain_ordinal, .date = date, .day_before_month = day_before_month, .time = time_of_day,
 	.fraction = fraction, .king = king, .word = word, .number_suffix = number_suffix };

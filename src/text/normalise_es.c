@@ -38,6 +38,8 @@ static const norm_scale scales[] = { { "mil millones", "mil millones", "mil mill
 	{ "billones", "billón", "billones", 0, 12 }, { "mill.", "millón", "millones", 0, 6 }, { "mdd", "millón", "millones", 1, 6 }, { "M", "millón", "millones", 1, 6 },
 	{ "k", "mil", "mil", 1, 3 }, { NULL, NULL, NULL, 0, 0 } };
 
+static const norm_pair units[] = { { "tonne", "tonelada|toneladas" }, { NULL, NULL } };
+
 static const char words[] = "A AL ASÍ CON DE DEL EL EN ES ESA ESE ESO ESTÁ HA HAY HOY LA LAS LE LES LO LOS ME MI MIS MÁS MUY NI NO NOS O OS PARA PERO POR QUE QUÉ SE "
                             "SER SI SÍ SIN SON SU SUS TE TÚ TU TODO UN UNA UNO VA VER YA YO OK FIN SOL MAR "
                             "ONU OTAN OVNI SIDA UNESCO UNICEF FIFA UEFA OPEP NASA RENFE AVE PYME PYMES TALGO IVA ETA ONCE SEAT ESO UNED RAE LASER RADAR COVID RAM ROM "
@@ -153,7 +155,7 @@ static size_t number_suffix(norm_reader *r, const norm_number *n) {
 const norm_table norm_spanish = { .language = "es", .minus = "menos", .point = "coma", .dot = "punto", .to = "a", .score = "a", .over = "sobre",
 	.by = "por", .times = "veces", .at = "arroba", .slash = "barra", .dash = "guion", .underscore = "guion bajo", .hash = "hashtag",
 	.number = "número", .version = "versión", .of = "de", .decimals_together = 2, .signs = signs, .abbreviations = abbreviations,
-	.currencies = currencies, .scales = scales, .feminine_units = "hour metric-ton mile inch ounce pound calorie kilocalorie yard", .say_words = words,
+	.currencies = currencies, .scales = scales, .units = units, .feminine_units = "hour tonne mile inch ounce pound calorie kilocalorie yard", .say_words = words,
 	.say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "pip",
 	.ordinal = ordinal, .plain_ordinal = plain_ordinal, .date = date, .time = time_of_day, .fraction = fraction, .king = king,
 	.number_suffix = number_suffix };

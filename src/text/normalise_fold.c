@@ -15,6 +15,7 @@ typedef struct folder {
 	sn_buf *out;
 	uint32_t *source;
 	size_t capacity, last;     /* last: where the last character begins in out */
+	int digits;                /* those of other scripts become ours */
 	const UNormalizer2 *nfc, *nfkc;
 } folder;
 
@@ -52,7 +53,7 @@ static int compose(folder *f, int32_t c) {
 }
 
 /* 0: leave out; -1: nothing special. */
-static int32_t plain(int32_t c) {
+static int32_t plain(int32_t c, int digits) {
 	switch (c) {
 	case 0x2018: case 0x2019: case 0x201a: case 0x201b: case 0x2032: case 0x2bc: case 0xb4: case 0x60: return '\'';
 	case 0x201c: case 0x201d: case 0x201e: case 0x201f: case 0x2033: case 0xab: case 0xbb: return '"';
@@ -76,7 +77,7 @@ static int32_t plain(int32_t c) {
 		return ' ';
 	if (c >= 0x2080 && c <= 0x2089)
 		return '0' + c - 0x2080;
-	if (u_isdigit(c) && c > 0x7f && c < 0x10000) /* of any script; those beyond are letters by their look and NFKC's */
+	if (digits && u_isdigit(c) && c > 0x7f && c < 0x10000) /* of any script; those beyond are letters by their look and NFKC's */
 		return '0' + u_charDigitValue(c);
 	if (u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT) && !(c >= 0xe0020 && c <= 0xe007f))
 		return 0;
@@ -105,7 +106,7 @@ static void fold(folder *f, int32_t c, uint32_t from) {
 		emit(f, c, from);
 		return;
 	}
-	int32_t same = plain(c);
+	int32_t same = plain(c, f->digits);
 	if (same == 0 || (same < 0 && compose(f, c)))
 		return;
 	if (same > 0 || !looks_only(c)) {
@@ -127,9 +128,9 @@ static void fold(folder *f, int32_t c, uint32_t from) {
 	}
 }
 
-int norm_fold(const char *text, size_t size, sn_buf *folded, uint32_t **source, char *err) {
+int norm_fold(const char *text, size_t size, int digits, sn_buf *folded, uint32_t **source, char *err) {
 	UErrorCode status = U_ZERO_ERROR;
-	folder f = { .out = folded, .capacity = size + 64, .nfc = unorm2_getNFCInstance(&status), .nfkc = unorm2_getNFKCInstance(&status) };
+	folder f = { .out = folded, .capacity = size + 64, .digits = digits, .nfc = unorm2_getNFCInstance(&status), .nfkc = unorm2_getNFKCInstance(&status) };
 	if (U_FAILURE(status))
 		return sn_fail(err, SN_E_DEPENDENCY, "ICU cannot normalize text: %s", u_errorName(status));
 	sn_buf_init(folded, FOLD_MAX);

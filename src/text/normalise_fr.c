@@ -40,6 +40,8 @@ static const norm_scale scales[] = { { "mille", "mille", "mille", 0, 3 }, { "mil
 	{ "mio", "million", "millions", 0, 6 }, { "mrd", "milliard", "milliards", 0, 9 }, { "Mds", "milliard", "milliards", 0, 9 },
 	{ "Md", "milliard", "milliards", 0, 9 }, { "M", "million", "millions", 1, 6 }, { "k", "mille", "mille", 1, 3 }, { NULL, NULL, NULL, 0, 0 } };
 
+static const norm_pair units[] = { { "kilometer-per-hour", "kilomètre à l'heure|kilomètres à l'heure" }, { "tonne", "tonne|tonnes" }, { NULL, NULL } };
+
 static const char words[] = "A À AI AU AUX CE CES DE DES DU ELLE EN ET EST IL ILS JE LA LE LES LEUR LUI MA MAIS ME MES MON NE NI NON NOS NOUS ON OÙ OU OUI PAR PAS "
                             "PLUS POUR QUE QUI SA SE SES SI SON SUR TA TE TES TON TOUT TRÈS TU UN UNE VOS VOUS OK BON FIN VIE ROI "
                             "ONU OTAN UNESCO UNICEF SIDA INSEE SMIC PACS ENA FIFA UEFA OPEP NASA CEDEX ZAC OVNI RAM ROM PIN SIM ZUP COVID IKEA FNAC LICRA CAPES "
@@ -84,7 +86,7 @@ static void plain_ordinal(norm_reader *r, int64_t value, size_t at) { norm_spell
 /* "XXe siècle", "François Ier" */
 static size_t word(norm_reader *r, size_t at) {
 	size_t end = at;
-	while (end < r->size && strchr("IVXLCDM", r->text[end]))
+	while (end < r->size && strchr("IVX", r->text[end]))
 		end++;
 	int value = end > at ? norm_roman(r->text + at, end - at) : 0;
 	return value && norm_is_letter(r, end) && !norm_is_upper(r, end) && (value > 1 || norm_word(r, end, "er") || norm_word(r, end, "re")) && value < 100
@@ -143,7 +145,7 @@ static void time_of_day(norm_reader *r, const norm_time *t) {
 const norm_table norm_french = { .language = "fr", .minus = "moins", .point = "virgule", .dot = "point", .to = "à", .score = "à", .over = "sur",
 	.by = "par", .times = "fois", .at = "arobase", .slash = "slash", .dash = "tiret", .underscore = "tiret bas", .hash = "hashtag",
 	.number = "numéro", .version = "version", .of = "de", .decimals_together = 3, .pairs = 1, .signs = signs, .abbreviations = abbreviations,
-	.currencies = currencies, .scales = scales, .feminine_units = "hour minute second metric-ton calorie kilocalorie pound ounce",
+	.currencies = currencies, .scales = scales, .units = units, .feminine_units = "hour minute second tonne calorie kilocalorie pound ounce",
 	.say_words = words, .say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bip",
 	.ordinal = ordinal, .plain_ordinal = plain_ordinal, .date = date, .day_before_month = day_before_month, .time = time_of_day,
 	.fraction = fraction, .king = king, .word = word };

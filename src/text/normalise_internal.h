@@ -16,6 +16,7 @@
 typedef enum norm_form {
 	NORM_NUMBER,                                     /* counting: eins, uno */
 	NORM_MASCULINE, NORM_FEMININE, NORM_NEUTER,      /* before a noun: ein, una */
+	NORM_DATIVE, NORM_DATIVE_FEMININE,               /* German: einem, einer */
 	NORM_YEAR,
 	NORM_ORDINAL, NORM_ORDINAL_FEMININE, NORM_ORDINAL_PLURAL,
 	NORM_ORDINAL_SHORT,                              /* before a masculine noun: primer */
@@ -78,11 +79,11 @@ typedef struct norm_table {
 	const char *range;            /* before a range: "da" cinque a sette */
 	int decimals_together;        /* up to so many decimals are read as one number: trois virgule quatorze */
 	int pairs;                    /* digits of telephone numbers are read in pairs */
-	int english_years;            /* 1100 to 1999 have a form of their own: nineteen eighty-four */
 	const norm_pair *signs;       /* "+" plus, "&" and ... */
 	const norm_abbreviation *abbreviations;
 	const norm_currency *currencies;
 	const norm_scale *scales;
+	const norm_pair *units;       /* names that are better than ICU's: "kilometer-per-hour", "one|many" */
 	const char *feminine_units;   /* ICU's names, spaces between: "hour minute" */
 	const char *say_words;        /* capitals that are read as words: acronyms (NASA) and short words (THE), spaces round each */
 	const char *say_letters;      /* capitals that look like a word but are spelled (AIDS is not, IEEE is) */
@@ -102,6 +103,7 @@ typedef struct norm_table {
 	int (*fraction)(norm_reader *r, int64_t above, int64_t below);
 	void (*king)(norm_reader *r, int value, size_t at); /* at: the numeral, behind the name */
 	size_t (*word)(norm_reader *r, size_t at);                       /* what else a word may begin: March 5 */
+	int (*one)(norm_reader *r, const char *noun, char gender);       /* says "one" and the noun where the noun's beginning bends it: un'ora */
 	size_t (*number_suffix)(norm_reader *r, const norm_number *n); /* what else stands behind a number: 1990s, 80er, 10x, 5-jährig */
 } norm_table;
 
@@ -145,6 +147,7 @@ struct norm_reader {
 	size_t base, piece;           /* out's size when the text, the piece began */
 	size_t number_end;            /* behind the last number that was read, or 0 */
 	sn_normal_map *map;           /* never NULL */
+	norm_form ending;             /* of the last ordinal: "am 3. und 4. Mai" have the same */
 	int shouting;                 /* the text is in capitals: they mean nothing */
 	int sums;                     /* there is an equals sign: a hyphen between numbers is a minus */
 };
@@ -159,8 +162,8 @@ struct norm_number {
 	int64_t value;
 };
 
-/* normalise_fold.c: quotes, widths, ligatures, invisible characters. *source is malloced, [folded->size + 1]. */
-int norm_fold(const char *text, size_t size, sn_buf *folded, uint32_t **source, char *err);
+/* normalise_fold.c: quotes, widths, ligatures, invisible characters, with `digits` digits of any script. *source is malloced, [folded->size + 1]. */
+int norm_fold(const char *text, size_t size, int digits, sn_buf *folded, uint32_t **source, char *err);
 
 /* normalise_spell.c */
 int norm_spell_open(sn_normaliser *n, char *err);

@@ -37,6 +37,8 @@ static const norm_scale scales[] = { { "mila", "mille", "mila", 0, 3 }, { "milio
 	{ "mld", "miliardo", "miliardi", 0, 9 }, { "mrd", "miliardo", "miliardi", 0, 9 }, { "M", "milione", "milioni", 1, 6 }, { "k", "mille", "mila", 1, 3 },
 	{ NULL, NULL, NULL, 0, 0 } };
 
+static const norm_pair units[] = { { "percent", "per cento|per cento" }, { "tonne", "tonnellata|tonnellate" }, { NULL, NULL } };
+
 static const char words[] = "A AI AL CHE CHI CI COME CON CUI DA DAL DEI DEL DI DUE E È ED ERA GLI HA HAI HO I IL IN IO LA LE LEI LI LO LUI MA ME MI MIA MIO NE NEL NO NOI "
                             "NON O OGGI ORA PER PIÙ PIU POI SE SEI SI SÌ SIA SONO STO SU SUA SUE SUL SUO TE TI TRA TRE TU TUO TUTTO UN UNA UNO VA VI VIA VOI OK BAR MAI "
                             "ONU NATO UNESCO UNICEF AIDS FIFA UEFA OPEC NASA RAI FIAT INPS ISTAT IVA IRPEF SIAE ENI ENEL COOP IKEA LASER RADAR COVID RAM ROM PIN SIM "
@@ -112,9 +114,13 @@ static size_t day_before_month(norm_reader *r, const norm_number *n) {
 }
 
 static void time_of_day(norm_reader *r, const norm_time *t) {
+	if (t->hour == 1 && t->minute < 0) {
+		norm_say(r, "un'ora");
+		return;
+	}
 	norm_spell_int(r, t->hour, t->hour == 1 ? NORM_FEMININE : NORM_NUMBER);
 	if (t->minute < 0)
-		norm_say(r, t->hour == 1 ? "ora" : "ore");
+		norm_say(r, "ore");
 	if (t->minute > 0) {
 		norm_say(r, "e");
 		norm_spell_int(r, t->minute, NORM_NUMBER);
@@ -126,10 +132,40 @@ static void time_of_day(norm_reader *r, const norm_time *t) {
 	}
 }
 
+/* un chilo, uno yen, una casa, un'ora */
+static int one(norm_reader *r, const char *noun, char gender) {
+	int vowel = strchr("aeiouAEIOUh", noun[0]) != NULL;
+	int hard = noun[0] == 'z' || noun[0] == 'y' || noun[0] == 'x' || strncmp(noun, "gn", 2) == 0 || strncmp(noun, "ps", 2) == 0 ||
+	           (noun[0] == 's' && !strchr("aeiou", noun[1]));
+	norm_say(r, gender == 'f' ? (vowel ? "un'" : "una") : hard ? "uno" : "un");
+	if (gender == 'f' && vowel)
+		norm_glue(r, noun);
+	else
+		norm_say(r, noun);
+	return 1;
+}
+
+/* "1 casa" as far as the noun's ending shows. */
+static size_t number_suffix(norm_reader *r, const norm_number *n) {
+	static const char no_nouns[] = "e o a ed od da di in con per su tra fra del della dal dalla al alla se ma che non contro come dopo prima volta";
+	size_t next = norm_spaces(r, n->end), end = norm_letters(r, next), size = end - next;
+	char noun[64] = "";
+	size_t month;
+	if (n->value != 1 || n->decimals || n->count > 1 || next == n->end || norm_month_at(r, next, &month) || size < 3 || size >= sizeof noun || norm_is_upper(r, next) ||
+	    norm_is_digit(r, end))
+		return 0;
+	memcpy(noun, r->text + next, size);
+	char last = noun[size - 1];
+	int feminine = last == 'a' || (size > 4 && (memcmp(noun + size - 4, "ione", 4) == 0 || memcmp(noun + size - 3, "tà", 3) == 0));
+	if ((norm_listed(no_nouns, noun, size) && strcmp(noun, "volta")) || !(feminine || last == 'o' || last == 'e'))
+		return 0;
+	return one(r, noun, feminine ? 'f' : 'm') ? end : 0;
+}
+
 const norm_table norm_italian = { .language = "it", .minus = "meno", .point = "virgola", .dot = "punto", .to = "a", .score = "a", .over = "su",
 	.by = "per", .times = "volte", .at = "chiocciola", .slash = "barra", .dash = "trattino", .underscore = "trattino basso", .hash = "hashtag",
 	.number = "numero", .version = "versione", .of = "di", .range = "da", .decimals_together = 2, .signs = signs, .abbreviations = abbreviations,
-	.currencies = currencies, .scales = scales, .feminine_units = "hour metric-ton ounce pound calorie kilocalorie yard", .say_words = words,
+	.currencies = currencies, .scales = scales, .units = units, .feminine_units = "hour tonne ounce pound calorie kilocalorie yard", .say_words = words,
 	.say_letters = letters, .kings = kings, .chapters = chapters, .centuries = centuries, .phones = phones, .tlds = tlds, .bleep = "bip",
 	.ordinal = ordinal, .plain_ordinal = plain_ordinal, .date = date, .day_before_month = day_before_month, .time = time_of_day,
-	.fraction = fraction, .king = king };
+	.fraction = fraction, .king = king, .one = one, .number_suffix = number_suffix };

@@ -73,12 +73,12 @@ static int currency_at(const norm_reader *r, size_t at, money *m, size_t *end) {
 				m->known = c;
 			}
 		}
-		if (!best && norm_word(r, at, c->code)) {
+		if (!best && norm_starts(r, at, c->code) && norm_letters(r, at) == at + 3) {
 			best = 3;
 			m->known = c;
 		}
 	}
-	if (!best && at + 3 <= r->size && norm_letters(r, at) == at + 3 && !norm_is_digit(r, at + 3) && r->n->spell) {
+	if (!best && at + 3 <= r->size && norm_letters(r, at) == at + 3 && r->n->spell) {
 		static const char codes[] = "USD EUR GBP JPY CNY CHF SEK NOK DKK PLN CZK HUF RUB UAH TRY INR KRW BRL MXN ARS CLP COP CAD AUD NZD SGD HKD "
 		                            "ILS ZAR THB IDR MYR PHP VND AED SAR EGP NGN KES RON BGN ISK TWD PEN UYU";
 		if (norm_listed(codes, r->text + at, 3))
@@ -189,7 +189,7 @@ size_t norm_read_money(norm_reader *r, size_t at) {
 		return 0;
 	number = norm_spaces(r, end);
 	size_t minus = norm_starts(r, number, "-") && norm_is_digit(r, number + 1) ? 1 : 0;
-	if (!norm_scan(r, number + minus, &n) || (!m.known && end - at == 3 && number == end))
+	if (!norm_scan(r, number + minus, &n))
 		return 0;
 	/* Between two numbers it belongs to the first; "5 € 20" is rare, "5 EUR 1,000" a list. */
 	if (minus)
@@ -223,7 +223,7 @@ static const struct unit {
 	{ "\xc2\xb5m", "micrometer", 0 }, { "nm", "nanometer", 0 }, { "m", "meter", 0 },
 	{ "mi", "mile", 0 }, { "ft", "foot", 0 }, { "yd", "yard", 0 },
 	{ "ha", "hectare", 0 }, { "ac", "acre", 0 },
-	{ "kg", "kilogram", 0 }, { "mg", "milligram", 0 }, { "\xc2\xb5g", "microgram", 0 }, { "g", "gram", 0 }, { "t", "metric-ton", 0 },
+	{ "kg", "kilogram", 0 }, { "mg", "milligram", 0 }, { "\xc2\xb5g", "microgram", 0 }, { "g", "gram", 0 }, { "t", "tonne", 0 },
 	{ "lbs", "pound", 0 }, { "lb", "pound", 0 }, { "oz", "ounce", 0 },
 	{ "ml", "milliliter", 0 }, { "mL", "milliliter", 0 }, { "cl", "centiliter", 0 }, { "dl", "deciliter", 0 }, { "hl", "hectoliter", 0 },
 	{ "l", "liter", 0 }, { "L", "liter", 0 }, { "gal", "gallon", 0 },
@@ -244,6 +244,9 @@ static const struct unit {
 	{ "hPa", "hectopascal", 0 }, { "kPa", "kilopascal", 0 }, { "MPa", "megapascal", 0 }, { "Pa", "pascal", 0 }, { "mbar", "millibar", 0 },
 	{ "bar", "bar", 0 }, { "psi", "pound-force-per-square-inch", 0 }, { "dB", "decibel", 0 }, { "lx", "lux", 0 }, { "lm", "lumen", 0 },
 	{ "px", "pixel", 0 }, { "dpi", "dot-per-inch", 0 }, { "MP", "megapixel", 0 }, { "ppm", "permillion", 0 },
+	{ "км/ч", "kilometer-per-hour", 0 }, { "км/год", "kilometer-per-hour", 0 }, { "км", "kilometer", 0 }, { "м", "meter", 0 },
+	{ "см", "centimeter", 0 }, { "мм", "millimeter", 0 }, { "кг", "kilogram", 0 }, { "г", "gram", 0 }, { "т", "tonne", 0 }, { "л", "liter", 0 },
+	{ "мл", "milliliter", 0 }, { "ч", "hour", 0 }, { "мин", "minute", 0 }, { "с", "second", 0 }, { "ГБ", "gigabyte", 0 },
 	{ "%", "percent", 0 }, { "\xe2\x80\xb0", "permille", 0 } };
 
 static const char *const squared[] = { "kilometer", "meter", "centimeter", "millimeter", "mile", "foot", NULL };
@@ -291,23 +294,59 @@ static size_t unit_chain(const norm_reader *r, size_t at, int touches, char *nam
 	return end;
 }
 
-static int is_feminine(const norm_reader *r, const char *name) {
-	const char *per = strstr(name, "-per-");
+/* m or f; 0: as one counts, which is right in most languages without a table. */
+static char gender_of(const norm_reader *r, const char *name) {
+	static const norm_pair feminine[] = { { "ru", "minute second tonne mile" }, { "uk", "hour minute second tonne mile" }, { "pl", "hour minute second tonne mile" },
+		                                  { "cs", "hour minute second tonne mile" }, { "sk", "hour minute second tonne mile" }, { NULL, NULL } };
+	const char *per = strstr(name, "-per-"), *list = r->l->feminine_units;
 	size_t length = per ? (size_t)(per - name) : strlen(name);
-	return norm_listed(r->l->feminine_units, name, length);
+	for (const norm_pair *f = feminine; f->written && !r->l->language; f++)
+		list = strcmp(f->written, r->n->language) == 0 ? f->spoken : list;
+	if (norm_listed(list, name, length))
+		return 'f';
+	return r->l->language || norm_listed("sv da nb nn", r->n->language, strlen(r->n->language)) ? 'm' : 0;
 }
 
-static int say_unit(norm_reader *r, const norm_number *n, const norm_scale *s, const char *name) {
+/* Per cent where ICU has the sign only: said before the number, or behind it. */
+static int percent_name(const norm_reader *r, char *before, char *after) {
+	static const struct { const char *language, *before, *after; } names[] = {
+		{ "zh", "百分之", "" }, { "yue", "百分之", "" }, { "ko", "", "퍼센트" }, { "vi", "", "phần trăm" }, { "ar", "", "بالمئة" }, { "tr", "yüzde", "" } };
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(names[i].language, r->n->language) == 0) {
+			snprintf(before, 128, "%s", names[i].before);
+			snprintf(after, 128, "%s", names[i].after);
+			return 1;
+		}
+	return 0;
+}
+
+/* A language's own name of a unit instead of ICU's. */
+static void own_name(const norm_reader *r, const char *name, int one, char *after) {
+	for (const norm_pair *unit = r->l->units; unit && unit->written; unit++) {
+		const char *bar = strchr(unit->spoken, '|');
+		if (strcmp(unit->written, name) == 0 && one)
+			snprintf(after, 128, "%.*s", (int)(bar - unit->spoken), unit->spoken);
+		else if (strcmp(unit->written, name) == 0)
+			snprintf(after, 128, "%s", bar + 1);
+	}
+}
+
+static int say_unit(norm_reader *r, const norm_number *n, const norm_scale *s, const char *name, size_t end) {
 	char before[128], after[128], full[96];
 	snprintf(full, sizeof full, "unit/%s", name);
-	norm_number many = { .digits = "5", .count = 1, .value = 5 };
-	if (!norm_measure_name(r, full, s ? &many : n, before, after) || (!*before && !*after))
+	const norm_number many = { .digits = "5", .count = 1, .value = 5 }, single = { .digits = "1", .count = 1, .value = 1 };
+	int adjective = is_adjective(r, n->begin, end); /* "a 16 GB stick" */
+	if (!norm_measure_name(r, full, adjective ? &single : s ? &many : n, before, after) || (!*before && !*after))
 		return 0;
+	own_name(r, name, !s && is_one(r, n), after);
+	int percent = strcmp(name, "percent") == 0 && percent_name(r, before, after);
 	norm_say(r, before);
+	if (!s && n->value == 1 && !n->decimals && r->l->one && r->l->one(r, after, gender_of(r, name)))
+		return 1;
 	if (s)
 		say_scaled(r, n, s);
 	else
-		norm_say_counted(r, n, is_feminine(r, name) ? 'f' : 'm');
+		norm_say_counted(r, n, percent ? 0 : gender_of(r, name));
 	if (strcmp(name, "percent") && ((s && s->value >= 6) || round_million(n)) && strncmp(after, "d'", 2) && strncmp(after, "de ", 3) && strncmp(after, "di ", 3))
 		say_of(r, after);
 	else
@@ -335,7 +374,7 @@ size_t norm_read_measure(norm_reader *r, const norm_number *n) {
 		return end;
 	}
 	end = unit_chain(r, at, at == n->end, name, sizeof name);
-	if (end && !(at > behind && end - at == 1 && norm_starts(r, end, "'")) && say_unit(r, n, s, name)) {
+	if (end && !(at > behind && end - at == 1 && norm_starts(r, end, "'")) && say_unit(r, n, s, name, end)) {
 		size_t next = norm_spaces(r, end + 1); /* "6 ft. tall" */
 		return norm_starts(r, end, ".") && next > end + 1 && norm_is_letter(r, next) && !norm_is_upper(r, next) ? end + 1 : end;
 	}

@@ -112,14 +112,17 @@ int norm_say_counted(norm_reader *r, const norm_number *n, char gender) {
 	return say_integer(r, n, gender == 'f' ? NORM_FEMININE : gender == 'n' ? NORM_NEUTER : NORM_MASCULINE);
 }
 
-int norm_is_year(const norm_reader *r, const norm_number *n) {
-	return r->l->english_years && n->count == 4 && !n->grouped && !n->decimals && n->value >= 1100 && n->value < (r->l->english_years > 1 ? 2000 : 2100);
+/* Years that have a form of their own: nineteen eighty-four, neunzehnhundertvierundachtzig; in English also those from 2010 on. */
+static int has_year_form(const norm_reader *r, int64_t year) {
+	int english = strcmp(r->n->language, "en") == 0, germanic = norm_listed("de nl sv da nb nn", r->n->language, strlen(r->n->language));
+	return year >= 1100 && ((english && year < 2100) || (germanic && year < 2000));
 }
 
-int norm_say_year(norm_reader *r, int year) {
-	int own = r->l->english_years && year >= 1100 && year < (r->l->english_years > 1 ? 2000 : 2100);
-	return norm_spell_int(r, year, own ? NORM_YEAR : NORM_NUMBER);
+int norm_is_year(const norm_reader *r, const norm_number *n) {
+	return n->count == 4 && !n->grouped && !n->decimals && has_year_form(r, n->value);
 }
+
+int norm_say_year(norm_reader *r, int year) { return norm_spell_int(r, year, has_year_form(r, year) ? NORM_YEAR : NORM_NUMBER); }
 
 /* ---- fractions, scores, versions ---- */
 
@@ -269,8 +272,11 @@ static size_t read_by(norm_reader *r, const norm_number *n) {
 	}
 	if (!r->l->by || (x && (at != n->end) != (behind != at + 1)))
 		return 0;
+	const char *word = r->l->by;
+	for (const norm_pair *sign = r->l->signs; r->sums && sign && sign->written; sign++) /* 5 × 3 = 15 */
+		word = strcmp(sign->written, "×") == 0 ? sign->spoken : word;
 	norm_say_number(r, n);
-	norm_say(r, r->l->by);
+	norm_say(r, word);
 	return behind;
 }
 
@@ -281,7 +287,10 @@ static void say_range(norm_reader *r, const norm_number *n) {
 	size_t behind = n->end + (norm_starts(r, n->end, "-") ? 1 : 3);
 	if (!r->l->range || !dash || !norm_is_digit(r, behind) || r->number_end == n->begin - 1 || r->number_end == n->begin - 3)
 		return;
+	norm_number second;
 	norm_word_before(r, n->begin, before, sizeof before);
+	if (!norm_scan(r, behind, &second) || second.value <= n->value) /* 3-2 is a score */
+		return;
 	if (strncmp(before, "da", 2) != 0 && strncmp(before, "Da", 2) != 0)
 		norm_say(r, r->l->range);
 }
@@ -306,6 +315,8 @@ static size_t read_bare(norm_reader *r, const norm_number *n) {
 		return end;
 	if (norm_is_year(r, n))
 		return norm_say_year(r, (int)n->value) ? n->end : 0;
+	if (n->count == 4 && norm_starts(r, n->end, "年") && strcmp(r->n->language, "zh") == 0)
+		return norm_spell_int(r, n->value, NORM_YEAR) ? n->end : 0;
 	return norm_say_number(r, n) ? n->end : 0;
 }
 

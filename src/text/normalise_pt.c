@@ -34,6 +34,8 @@ static const norm_scale scales[] = { { "mil", "mil", "mil", 0, 3 }, { "milhão",
 	{ "bilhão", "bilhão", "bilhões", 0, 9 }, { "bilhões", "bilhão", "bilhões", 0, 9 }, { "trilhões", "trilhão", "trilhões", 0, 12 },
 	{ "mi", "milhão", "milhões", 1, 6 }, { "bi", "bilhão", "bilhões", 1, 9 }, { "M", "milhão", "milhões", 1, 6 }, { "k", "mil", "mil", 1, 3 }, { NULL, NULL, NULL, 0, 0 } };
 
+static const norm_pair units[] = { { "tonne", "tonelada|toneladas" }, { NULL, NULL } };
+
 static const char words[] = "A À AO AOS AS COM DA DAS DE DO DOS E É EIS ELA ELE EM ERA ESTÁ EU FAZ FIM FOI HÁ HOJE IR ISSO JÁ LÁ MAIS MAS ME MEU MUITO NA NÃO NAO NEM NO "
                             "NOS NÓS O OU OS PARA POR QUE SE SEM SER SEU SIM SÓ SOU SUA TEM TER TEU TU TUDO UM UMA VAI VER VOCÊ VOU OK PAZ MAR SOL "
                             "ONU OTAN NATO SIDA AIDS UNESCO UNICEF FIFA UEFA OPEP NASA PIB SUS CEP ENEM IBAMA ANATEL ANVISA FUNAI PIS COFINS IVA COVID RAM ROM PIN SIM IKEA "
@@ -122,13 +124,16 @@ static void time_of_day(norm_reader *r, const norm_time *t) {
 /* Before a noun that is written out: "2 horas" is feminine, "2 anos" masculine, as far as the noun's ending shows. */
 static size_t number_suffix(norm_reader *r, const norm_number *n) {
 	static const char masculine[] = "dias mapas problemas sistemas programas idiomas planetas temas poemas atletas quilogramas gramas";
+	static const char others[] = "mulher mulheres vez vezes noite noites parte partes mãe mães classe classes ordem ordens série árvores viagens imagens";
 	size_t next = norm_spaces(r, n->end), end = norm_letters(r, next), size = end - next;
 	int bends = n->value % 10 == 1 || n->value % 10 == 2 || (n->value % 1000 >= 200 && n->value < 1000000);
-	if (n->decimals || n->count > 6 || next == n->end || size < 4 || norm_is_upper(r, next) || !bends || n->value % 100 == 11 || n->value % 100 == 12)
+	if (n->decimals || n->count > 6 || next == n->end || size < 3 || norm_is_upper(r, next) || !bends || n->value % 100 == 11 || n->value % 100 == 12)
 		return 0;
 	int plural = r->text[end - 1] == 's';
-	if ((n->value == 1) == plural || norm_listed("para contra cada mais entre sobre", r->text + next, size) ||
-	    r->text[end - (plural ? 2 : 1)] != 'a' || norm_listed(masculine, r->text + next, size))
+	int feminine = r->text[end - (plural ? 2 : 1)] == 'a' || norm_listed(others, r->text + next, size) || norm_starts(r, end - 5, "dades") ||
+	               (size > 6 && norm_starts(r, end - 6, "ções"));
+	if ((n->value == 1) == plural || norm_listed("para contra cada mais entre sobre", r->text + next, size) || !feminine ||
+	    norm_listed(masculine, r->text + next, size))
 		return 0;
 	return norm_spell_int(r, n->value, NORM_FEMININE) ? n->end : 0;
 }
@@ -136,7 +141,7 @@ static size_t number_suffix(norm_reader *r, const norm_number *n) {
 const norm_table norm_portuguese = { .language = "pt", .minus = "menos", .point = "vírgula", .dot = "ponto", .to = "a", .score = "a", .over = "sobre",
 	.by = "por", .times = "vezes", .at = "arroba", .slash = "barra", .dash = "hífen", .underscore = "sublinhado", .hash = "hashtag",
 	.number = "número", .version = "versão", .of = "de", .decimals_together = 2, .signs = signs, .abbreviations = abbreviations,
-	.currencies = currencies, .scales = scales, .feminine_units = "hour metric-ton mile inch ounce pound calorie kilocalorie yard", .say_words = words,
+	.currencies = currencies, .scales = scales, .units = units, .feminine_units = "hour tonne mile inch ounce pound calorie kilocalorie yard", .say_words = words,
 	.say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bipe",
 	.ordinal = ordinal, .plain_ordinal = plain_ordinal, .date = date, .time = time_of_day, .fraction = fraction, .king = king,
 	.number_suffix = number_suffix };

@@ -129,26 +129,25 @@ static int read_formatted_date(norm_reader *r, const char *format) {
 	norm_date d = { .at = SIZE_MAX };
 	size_t at = begin_of(r), end = end_of(r);
 	for (const char *f = format; *f; f++) {
-		int value, length;
+		size_t run = 0;
+		int value = 0;
 		while (at < end && !norm_is_digit(r, at) && strchr("-/. ,", r->text[at]))
 			at++;
-		if (!(length = norm_plain(r, at, 1, 4, &value)))
-			length = strlen(format) > 1 ? norm_plain(r, at, 1, 8, &value) : 0; /* "20240305" */
-		if (length > 4) {
-			length = *f == 'y' ? 4 : 2;
-			value = 0;
-			for (int i = 0; i < length; i++)
-				value = 10 * value + r->text[at + (size_t)i] - '0';
-		}
+		while (norm_is_digit(r, at + run))
+			run++;
+		size_t length = *f == 'y' && run >= 4 ? 4 : run < 2 ? run : 2; /* "20240305" */
+		for (size_t i = 0; i < length; i++)
+			value = 10 * value + r->text[at + i] - '0';
 		if (!length)
 			return 0;
 		int *field = *f == 'y' ? &d.year : *f == 'm' ? &d.month : *f == 'd' ? &d.day : NULL;
 		if (!field)
 			return 0;
 		*field = *f == 'y' && length == 2 ? value + (value < 50 ? 2000 : 1900) : value;
-		at += (size_t)length;
+		at += length;
 	}
-	if (at != end || (strchr(format, 'm') && (d.month < 1 || d.month > 12)) || (strchr(format, 'd') && (d.day < 1 || d.day > 31)))
+	at += strspn(r->text + at, ". "); /* "5.3." */
+	if (at < end || (strchr(format, 'm') && (d.month < 1 || d.month > 12)) || (strchr(format, 'd') && (d.day < 1 || d.day > 31)))
 		return 0;
 	if (!r->l->date && !(d.year && d.month && d.day))
 		return 0;

@@ -115,7 +115,7 @@ static size_t read_table(norm_reader *r, size_t at) {
 		return 0;
 	if (c == '*' && !between && !(r->sums && norm_spaces(r, end) > end)) /* emphasis */
 		return 0;
-	if (c == '~' && !norm_is_digit(r, norm_spaces(r, end)))
+	if (c == '~' && !norm_is_digit(r, norm_spaces(r, end)) && !(U_GET_GC_MASK(norm_char(r, norm_spaces(r, end))) & U_GC_SC_MASK))
 		return 0;
 	if (c == '^' && !norm_is_digit(r, end))
 		return 0;
@@ -175,6 +175,17 @@ size_t norm_read_sign(norm_reader *r, size_t at) {
 		return at + 1; /* '90s */
 	if (c == '.' && norm_is_digit(r, at + 1) && !digit_before(r, at) && !letter_before(r, at) && r->l->point && r->n->decimal == '.')
 		return read_leading_point(r, at);
+	if (c == ',' && digit_before(r, at) && norm_is_digit(r, at + 1) && r->n->spell) {
+		norm_glue(r, ", "); /* 1,5,7 */
+		return at + 1;
+	}
+	if (c == '(' && norm_is_digit(r, at + 1) && (end = norm_read_phone(r, at + 1)) && memchr(r->text + at, ')', end - at))
+		return end; /* (555) 123-4567 */
+	if (c == '%' && strcmp(r->n->language, "tr") == 0 && norm_is_digit(r, at + 1) && r->n->spell) { /* yüzde elli */
+		norm_say(r, "yüzde");
+		norm_glue(r, " ");
+		return at + 1;
+	}
 	if ((end = read_power(r, at)) || (end = read_slash(r, at)) || (end = read_table(r, at)))
 		return end;
 	return read_other(r, at);

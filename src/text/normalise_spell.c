@@ -18,6 +18,8 @@ static const char *const wanted[NORM_FORMS][5] = {
 	[NORM_MASCULINE] = { "%spellout-cardinal-masculine", "%spellout-cardinal-common", "%spellout-cardinal", "%spellout-numbering" },
 	[NORM_FEMININE] = { "%spellout-cardinal-feminine", "%spellout-cardinal-reale", "%spellout-cardinal", "%spellout-numbering" },
 	[NORM_NEUTER] = { "%spellout-cardinal-neuter", "%spellout-cardinal-masculine", "%spellout-cardinal", "%spellout-numbering" },
+	[NORM_DATIVE] = { "%spellout-cardinal-m", "%spellout-cardinal-masculine" },
+	[NORM_DATIVE_FEMININE] = { "%spellout-cardinal-r", "%spellout-cardinal-feminine" },
 	[NORM_YEAR] = { "%spellout-numbering-year", "%spellout-numbering" },
 	[NORM_ORDINAL] = { "%spellout-ordinal-masculine", "%spellout-ordinal", "%spellout-ordinal-reale", "%digits-ordinal" },
 	[NORM_ORDINAL_FEMININE] = { "%spellout-ordinal-feminine", "%spellout-ordinal" },
@@ -93,7 +95,7 @@ static void say_wide(norm_reader *r, const UChar *words, int32_t count) {
 	int32_t size = 0, c;
 	for (int32_t i = 0; i < count && size < (int32_t)sizeof text - 8;) {
 		U16_NEXT(words, i, count, c);
-		if (c == 0xad) /* soft hyphens mark where words were joined */
+		if (u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT) || c == 0x200b) /* soft hyphens mark where words were joined */
 			continue;
 		if (u_isUWhiteSpace(c))
 			c = ' ';

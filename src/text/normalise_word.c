@@ -20,7 +20,7 @@ static size_t abbreviation_end(const norm_reader *r, size_t at, const char *writ
 			return 0;
 		i++;
 	}
-	if (i > at && r->text[i - 1] != '.' && (norm_is_letter(r, i) || norm_is_digit(r, i) || norm_starts(r, i, "'")))
+	if (i > at && u_isalpha(norm_char_before(r, i)) && (norm_is_letter(r, i) || norm_is_digit(r, i) || norm_starts(r, i, "'")))
 		return 0;
 	return i;
 }
@@ -51,7 +51,8 @@ static int after_house_number(const norm_reader *r, size_t at) {
 
 static int applies(const norm_reader *r, const norm_abbreviation *a, size_t at, size_t end, int *second) {
 	char before[48];
-	size_t next = norm_spaces(r, end);
+	size_t next = norm_spaces(r, end), begin;
+	int numbered;
 	int32_t last = norm_char_before(r, at);
 	*second = 0;
 	switch (a->when) {
@@ -62,29 +63,37 @@ static int applies(const norm_reader *r, const norm_abbreviation *a, size_t at, 
 			last = norm_char_before(r, at -= last == ' ' ? 1 : 2);
 		return u_isdigit(last);
 	case NORM_STREET:
-		norm_word_before(r, at, before, sizeof before);
-		*second = capitalised(before) && (!norm_is_upper(r, next) || after_house_number(r, at));
+		begin = norm_word_before(r, at, before, sizeof before);
+		numbered = begin && norm_is_digit(r, begin - 1) && norm_listed("st nd rd th", before, strlen(before)); /* "5th St." */
+		*second = numbered || (capitalised(before) && (!norm_is_upper(r, next) || after_house_number(r, at)));
 		return *second || norm_is_upper(r, next);
 	default: return 1;
 	}
 }
 
+/* The longest that stands here: "Sig.ra" before "Sig." */
 static size_t read_abbreviation(norm_reader *r, size_t at) {
+	const norm_abbreviation *best = NULL;
+	size_t best_end = 0;
+	int best_second = 0, second;
 	for (const norm_abbreviation *a = r->l->abbreviations; a && a->written; a++) {
-		int second;
 		size_t end = (a->written[0] | 32) == (r->text[at] | 32) ? abbreviation_end(r, at, a->written) : 0;
-		if (!end || !applies(r, a, at, end, &second))
-			continue;
-		const char *bar = strchr(a->spoken, '|');
-		if (bar && second)
-			norm_say(r, bar + 1);
-		else
-			norm_say_part(r, a->spoken, bar ? (size_t)(bar - a->spoken) : strlen(a->spoken));
-		if (r->text[end - 1] == '.' && norm_at_end(r, end))
-			norm_glue(r, ".");
-		return end;
+		if (end > best_end && applies(r, a, at, end, &second)) {
+			best = a;
+			best_end = end;
+			best_second = second;
+		}
 	}
-	return 0;
+	if (!best)
+		return 0;
+	const char *bar = strchr(best->spoken, '|');
+	if (bar && best_second)
+		norm_say(r, bar + 1);
+	else
+		norm_say_part(r, best->spoken, bar ? (size_t)(bar - best->spoken) : strlen(best->spoken));
+	if (r->text[best_end - 1] == '.' && norm_at_end(r, best_end))
+		norm_glue(r, ".");
+	return best_end;
 }
 
 /* ---- letters ---- */

@@ -43,6 +43,8 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 		result = sn_sched_add(tts->engine->sched, &tts->job, err);
 	if (result != SN_OK)
 		sn_tts_close(&tts);
+	else if (tts->in.stream)
+		sn_tts_text_warm(tts);
 	*out = tts;
 	return result;
 }

@@ -32,7 +32,8 @@ typedef struct tts_mark {
 	char name[TTS_NAME];
 } tts_mark;
 
-typedef enum tts_kind { TTS_SPEECH, TTS_SILENCE, TTS_MARK, TTS_ERROR } tts_kind;
+/* WARM: speech that nobody hears, so that what the first sentence needs is at hand. */
+typedef enum tts_kind { TTS_SPEECH, TTS_SILENCE, TTS_MARK, TTS_ERROR, TTS_WARM } tts_kind;
 
 /* What waits to be spoken, in one block. */
 typedef struct tts_item {
@@ -164,6 +165,8 @@ const char *sn_tts_language(const sn_tts *tts, const char *language);
 /* tts_text.c */
 void sn_tts_text_open(sn_tts *tts, const sn_tts_options *options);
 void sn_tts_text_close(tts_text *in);
+/* Stream: readies what makes phonemes and sound, before the text comes. */
+void sn_tts_text_warm(sn_tts *tts);
 int sn_tts_text_push(sn_tts *tts, const char *text, size_t size, char *err);
 int sn_tts_text_finish(sn_tts *tts, char *err);
 /* Stream: the listener may run out of speech, so a clause that waits is spoken. 1: something was queued. */

@@ -365,6 +365,31 @@ static int speak_span(sn_tts *tts, const char *text, size_t size, int ends, char
 	return result;
 }
 
+/* Queues the ids of a sentence that is not spoken: an sn_synth_emit. */
+static int queue_warm(void *payload, const int32_t *ids, int count, size_t bytes, char *err) {
+	sn_tts *const tts = payload;
+	tts_item *const item = count > 0 ? new_item(TTS_WARM, count, NULL, 0, NULL, 0, err) : NULL;
+	if (!item)
+		return SN_E_MEMORY;
+	memcpy(item->ids, ids, (size_t)count * sizeof *ids);
+	item->style = tts->in.style;
+	sn_tts_queue(tts, item);
+	tts->in.items--;
+	return SN_E_CANCELLED; /* one is enough */
+}
+
+void sn_tts_text_warm(sn_tts *tts) {
+	static const char text[] = "At 10:30, one more."; /* numbers load their rules */
+	const sn_model *const m = tts->model;
+	char err[SN_ERRLEN];
+	sn_buf words;
+	int missing = 0;
+	sn_buf_init(&words, SN_TTS_MAX_TEXT);
+	if (read_words(tts, text, sizeof text - 1, &words, err) == SN_OK && words.size)
+		m->class->encode(m->synth, m->engine->phonemizer, words.data, words.size, &tts->options, queue_warm, tts, &missing, err);
+	sn_buf_free(&words);
+}
+
 /* ---- cutting ---- */
 
 /* A stretch of text as its sentences, the last of which ends where `ends` says so. */

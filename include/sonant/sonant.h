@@ -669,6 +669,37 @@ SN_API int sn_quality_format(char **text, size_t *size, const sn_quality *qualit
 
 /* ---- conversion ---- */
 
+typedef struct sn_convert_options {            /* 0: the default in brackets */
+	const char *format;        /* "wav", "flac", "mp3", "opus", "pcm" (by the path's ending, none: wav) */
+	int sample_rate;           /* 1000..768000 (the input's); mp3 and opus take the next higher that they know */
+	int bits;                  /* wav, flac, pcm: 16 or 24; wav, pcm: 32, which is float (16) */
+	int bitrate;               /* mp3, opus: bit/s (the encoder's own choice) */
+	double start, end;         /* seconds of the input that are taken (all) */
+	float gain;                /* dB by which samples are raised, -60..60; beyond full scale they are clipped */
+	float loudness;            /* LUFS, -40..-5: brought to by EBU R128, true peaks kept below -1 dBTP (left as it is) */
+	sn_progress progress;      /* seconds read */
+	void *payload;
+	int64_t reserved[8];
+} sn_convert_options;
+
+typedef struct sn_conversion {
+	double duration, processing_time;          /* of the output */
+	char input_format[32];
+	int input_rate, input_channels;
+	const char *format;                        /* static */
+	int sample_rate, channels, bits;           /* channels: 1, the mean of the input's; bits 0: the format has none */
+	float gain, peak;                          /* dB that all samples were raised by; dBFS of the result */
+	float limited;                             /* dB by which peaks were lowered at most, for the sake of the loudness */
+	int64_t clipped;                           /* samples beyond full scale */
+	char note[192];                            /* what is odd about the input, or "" */
+} sn_conversion;
+
+/* Converts a file as sn_transcribe_file reads it ("-": standard input) to a file as sn_speak_file writes it ("-": standard output);
+ * both may be the same. Memory does not grow with the length. options and facts may be NULL.
+ * Returns SN_OK, SN_E_ARGUMENT (options, a format that cannot be written: lists those that can; a start behind the end), SN_E_CANCELLED,
+ * SN_E_IO, SN_E_NO_SPACE, and what reading returns (SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_DEPENDENCY). */
+SN_API int sn_convert_file(sn_conversion *facts, const char *path, const char *out_path, const sn_convert_options *options, char *err);
+
 /* ---- enhancement ----
  * Makes a recording of speech better to listen to. In this order: clipped peaks are repaired, a high-pass takes off rumble and a
  * constant offset, DeepFilterNet takes noise out, a compressor evens out the level, the loudness is brought to a target (EBU R128), a

@@ -139,7 +139,12 @@ size_t norm_read_date(norm_reader *r, size_t at) {
 	int third = norm_plain(r, i + 1, first == 4 ? 1 : 2, first == 4 ? 2 : 4, &c);
 	if (!third && mark == '.' && first < 4 && r->l->day_before_month && !norm_is_digit(r, i + 1) && strcmp(r->n->language, "de") == 0) {
 		d = (norm_date){ .day = a, .month = b, .at = at };
-		return norm_date_fits(&d) && !norm_at_end(r, i + 1) && norm_say_date(r, &d) ? i + 1 : 0;
+		int ends = norm_at_end(r, i + 1); /* then the dot is the sentence's, too, and "25.12." may be a number */
+		char before[16];
+		norm_word_before(r, at, before, sizeof before);
+		if (ends && !norm_listed("am der den dem vom zum bis ab seit Am Der Vom Bis Ab Seit", before, strlen(before)))
+			return 0;
+		return norm_date_fits(&d) && norm_say_date(r, &d) ? i + !ends : 0;
 	}
 	i += 1 + (size_t)third;
 	if (!third || third == 3 || norm_is_digit(r, i) || (norm_is_letter(r, i) && !norm_starts(r, i, "T")) ||
@@ -187,7 +192,7 @@ static size_t hour_mark(norm_reader *r, size_t at, norm_time *t) {
 		return 0;
 	behind = norm_spaces(r, h + 1);
 	int length = norm_plain(r, behind, 2, 2, &t->minute);
-	if (length && t->minute < 60 && !norm_is_letter(r, behind + 2)) {
+	if (length && t->minute < 60 && (!norm_is_letter(r, behind + 2) || norm_word(r, behind + 2, "min") || norm_word(r, behind + 2, "m"))) {
 		size_t end = behind + 2;
 		t->marked = 1;
 		if (norm_word(r, end, "min"))

@@ -8,7 +8,7 @@ static const norm_pair signs[] = { { "+", "plus" }, { "=", "gleich" }, { "&", "u
 	{ ">", "größer als" }, { "<=", "kleiner oder gleich" }, { ">=", "größer oder gleich" }, { "≤", "kleiner oder gleich" },
 	{ "≥", "größer oder gleich" }, { "≠", "ungleich" }, { "≈", "ungefähr gleich" }, { "±", "plus minus" }, { "×", "mal" },
 	{ "÷", "geteilt durch" }, { "*", "mal" }, { "√", "Wurzel aus" }, { "∞", "unendlich" }, { "§§", "Paragrafen" }, { "§", "Paragraf" },
-	{ "©", "Copyright" }, { "®", "registriert" }, { "™", "Trademark" }, { "°", "Grad" }, { "→", "nach" }, { "~", "ungefähr" },
+	{ "©", "Copyright" }, { "®", "registriert" }, { "™", "Trademark" }, { "°", "Grad" }, { "†", "gestorben" }, { "→", "nach" }, { "~", "ungefähr" },
 	{ "^", "hoch" }, { "²", "Quadrat" }, { "³", "hoch drei" }, { "€", "Euro" }, { "$", "Dollar" }, { "£", "Pfund" }, { "¥", "Yen" },
 	{ "#", "Raute" }, { "@", "ät" }, { ":", "Doppelpunkt" }, { "?", "Fragezeichen" }, { "−", "minus" }, { "‰", "Promille" },
 	{ "№", "Nummer" }, { "Ø", "Durchschnitt" }, { NULL, NULL } };
@@ -21,7 +21,7 @@ static const norm_abbreviation abbreviations[] = {
 	{ "n.Chr.", "nach Christus", 0 }, { "v.Chr.", "vor Christus", 0 }, { "a.M.", "am Main", 0 }, { "e.V.", "E V", 0 }, { "usw.", "und so weiter", 0 },
 	{ "usf.", "und so fort", 0 }, { "bzw.", "beziehungsweise", 0 }, { "ca.", "circa", 0 }, { "vgl.", "vergleiche", 0 }, { "evtl.", "eventuell", 0 },
 	{ "ggf.", "gegebenenfalls", 0 }, { "bspw.", "beispielsweise", 0 }, { "inkl.", "inklusive", 0 }, { "exkl.", "exklusive", 0 },
-	{ "zzgl.", "zuzüglich", 0 }, { "abzgl.", "abzüglich", 0 }, { "max.", "maximal", 0 }, { "min.", "Minuten", NORM_AFTER_NUMBER },
+	{ "zzgl.", "zuzüglich", 0 }, { "MwSt.", "Mehrwertsteuer", 0 }, { "u.", "und", 0 }, { "abzgl.", "abzüglich", 0 }, { "max.", "maximal", 0 }, { "min.", "Minuten", NORM_AFTER_NUMBER },
 	{ "mind.", "mindestens", 0 }, { "sog.", "sogenannte", 0 }, { "gem.", "gemäß", 0 }, { "lt.", "laut", 0 }, { "etc.", "et cetera", 0 },
 	{ "vs.", "versus", 0 }, { "geb.", "geboren", 0 }, { "gest.", "gestorben", 0 }, { "ehem.", "ehemals", 0 }, { "Dr.", "Doktor", 0 }, { "Prof.", "Professor", 0 },
 	{ "Dipl.-Ing.", "Diplomingenieur", 0 }, { "Hr.", "Herr", 0 }, { "Hrn.", "Herrn", 0 }, { "Fr.", "Frau", NORM_BEFORE_NAME },
@@ -119,6 +119,11 @@ static size_t ordinal(norm_reader *r, const norm_number *n) {
 	if (!norm_starts(r, n->end, ".") || n->count > 4 || n->grouped)
 		return 0;
 	int dash = norm_starts(r, behind, "-") || norm_starts(r, behind, "\xe2\x80\x93");
+	int32_t mark = norm_char(r, behind); /* "am Freitag, dem 13., um zwei" */
+	if ((mark == ',' || mark == ';' || mark == ':' || mark == ')') && n->count <= 2) {
+		norm_spell_int(r, n->value, ending_of(r, n->begin, "Tag", 3));
+		return behind;
+	}
 	int joined = (dash || norm_listed("und oder bis", r->text + next, word_end - next)); /* "am 3. und 4. Mai" */
 	if (!joined && (next == behind || word_end == next || norm_listed(starters, r->text + next, word_end - next)))
 		return 0;
@@ -140,7 +145,7 @@ static size_t say_one(norm_reader *r, const norm_number *n, size_t noun) {
 	char before[32];
 	size_t end = norm_letters(r, noun);
 	int is_feminine = 0;
-	if (end - noun < 3 || norm_is_upper(r, norm_next(r, noun)) || norm_is_digit(r, end))
+	if (end - noun < 3 || norm_is_upper(r, norm_next(r, noun)) || norm_is_digit(r, end) || (norm_starts(r, end, ".") && !norm_at_end(r, end + 1)))
 		return 0;
 	for (size_t i = 0; i < sizeof feminine / sizeof feminine[0]; i++)
 		is_feminine |= ends_with(r->text + noun, end - noun, feminine[i]);
@@ -289,7 +294,7 @@ static size_t word(norm_reader *r, size_t at) {
 }
 
 const norm_table norm_german = { .language = "de", .minus = "minus", .point = "Komma", .dot = "Punkt", .to = "bis", .score = "zu", .over = "zu",
-	.by = "mal", .times = "mal", .at = "ät", .slash = "Schrägstrich", .dash = "Bindestrich", .underscore = "Unterstrich", .hash = "Hashtag",
+	.by = "mal", .times = "mal", .at = "ät", .born = "geboren", .or = "oder", .per = "pro", .slash = "Schrägstrich", .dash = "Bindestrich", .underscore = "Unterstrich", .hash = "Hashtag",
 	.number = "Nummer", .version = "Version", .signs = signs, .abbreviations = abbreviations, .currencies = currencies,
 	.scales = scales, .feminine_units = "hour minute second tonne mile kilowatt-hour calorie ounce", .say_words = words,
 	.say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "piep",

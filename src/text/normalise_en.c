@@ -33,7 +33,10 @@ static const norm_abbreviation abbreviations[] = {
 	{ "ca.", "circa", NORM_BEFORE_NUMBER }, { "approx.", "approximately", 0 }, { "tel.", "telephone", 0 }, { "vs.", "versus", 0 },
 	{ "vs", "versus", 0 }, { "etc.", "et cetera", 0 }, { "e.g.", "for example", 0 }, { "i.e.", "that is", 0 }, { "cf.", "compare", 0 },
 	{ "viz.", "namely", 0 }, { "et al.", "and others", 0 }, { "a.k.a.", "also known as", 0 }, { "Ph.D.", "P H D", 0 }, { "PhD", "P H D", 0 },
-	{ "M.D.", "M D", 0 }, { "a.m.", "A M", 0 }, { "p.m.", "P M", 0 }, { "w/o", "without", 0 }, { "w/", "with", 0 }, { "hrs.", "hours", NORM_AFTER_NUMBER },
+	{ "M.D.", "M D", 0 }, { "a.m.", "A M", 0 }, { "p.m.", "P M", 0 }, { "w/o", "without", 0 }, { "w/", "with", 0 }, { "fps", "frames per second", NORM_AFTER_NUMBER },
+	{ "bpm", "beats per minute", NORM_AFTER_NUMBER }, { "rpm", "revolutions per minute", NORM_AFTER_NUMBER }, { "Mon.", "Monday", 0 },
+	{ "Tue.", "Tuesday", 0 }, { "Tues.", "Tuesday", 0 }, { "Wed.", "Wednesday", 0 }, { "Thu.", "Thursday", 0 }, { "Thurs.", "Thursday", 0 },
+	{ "Fri.", "Friday", 0 }, { "hrs.", "hours", NORM_AFTER_NUMBER },
 	{ "min.", "minutes", NORM_AFTER_NUMBER }, { "sq. ft.", "square feet", NORM_AFTER_NUMBER }, { "sq ft", "square feet", NORM_AFTER_NUMBER },
 	{ "in.", "inches", NORM_AFTER_NUMBER }, { "yrs.", "years", NORM_AFTER_NUMBER }, { "yrs", "years", NORM_AFTER_NUMBER },
 	{ "C#", "C sharp", 0 }, { "JPEG", "jay peg", 0 }, { "SQL", "sequel", 0 }, { "ASCII", "askey", 0 }, { "IEEE", "I triple E", 0 }, { NULL, NULL, 0 } };
@@ -81,7 +84,7 @@ static const char chapters[] = "War Chapter Part Act Volume Book Section Type Ph
 
 static const char phones[] = "phone Phone telephone Telephone call Call Tel tel fax Fax mobile Mobile dial Dial text Text cell Cell ring Ring";
 
-static const char tlds[] = "com org net info gov mil biz app dev online";
+static const char tlds[] = "co com org net info gov mil biz app dev online";
 
 static int is_british(const norm_reader *r) { return r->n->order != NORM_MDY; }
 
@@ -110,10 +113,30 @@ static void make_plural(norm_reader *r) {
 	}
 }
 
+/* "on 3/5" is a day; "in 1066" a year */
+static size_t number_in_time(norm_reader *r, const norm_number *n) {
+	char before[16];
+	int other;
+	norm_word_before(r, n->begin, before, sizeof before);
+	int length = norm_starts(r, n->end, "/") ? norm_plain(r, n->end + 1, 1, 2, &other) : 0;
+	size_t end = n->end + 1 + (size_t)length, next = norm_spaces(r, end);
+	if (length && n->count <= 2 && norm_listed("on On by By until Until since Since", before, strlen(before)) && !norm_word(r, next, "of") &&
+	    !norm_starts(r, end, "/") && !norm_is_letter(r, end)) {
+		norm_date d = { .month = is_british(r) ? other : (int)n->value, .day = is_british(r) ? (int)n->value : other, .at = n->begin };
+		return norm_date_fits(&d) && norm_say_date(r, &d) ? end : 0;
+	}
+	if (n->count == 4 && !n->decimals && !n->grouped && n->value > 1009 && n->value < 1100 &&
+	    norm_listed("in In year since Since until Until by before after", before, strlen(before)))
+		return norm_spell_int(r, n->value, NORM_YEAR) ? n->end : 0;
+	return 0;
+}
+
 /* 1990s, '90s, 6'2", 221B */
 static size_t number_suffix(norm_reader *r, const norm_number *n) {
 	int inches;
-	size_t s = n->end + (size_t)norm_starts(r, n->end, "'");
+	size_t s = n->end + (size_t)norm_starts(r, n->end, "'"), in_time = number_in_time(r, n);
+	if (in_time)
+		return in_time;
 	if (n->value % 10 == 0 && n->value && n->count <= 4 && !n->decimals && !n->grouped && norm_word(r, s, "s")) {
 		n->count == 4 ? norm_say_year(r, (int)n->value) : norm_spell_int(r, n->value, NORM_NUMBER);
 		make_plural(r);
@@ -253,7 +276,7 @@ static void king(norm_reader *r, int value, size_t at) {
 }
 
 const norm_table norm_english = { .language = "en", .minus = "minus", .point = "point", .dot = "dot", .to = "to", .score = "to", .over = "over",
-	.by = "by", .times = "times", .at = "at", .slash = "slash", .dash = "dash", .underscore = "underscore", .hash = "hashtag", .number = "number",
+	.by = "by", .times = "times", .at = "at", .or = "or", .per = "per", .slash = "slash", .dash = "dash", .underscore = "underscore", .hash = "hashtag", .number = "number",
 	.version = "version", .signs = signs, .abbreviations = abbreviations, .currencies = currencies, .scales = scales,
 	.say_words = words, .say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bleep",
 	.ordinal = ordinal, .plain_ordinal = plain_ordinal, .date = date, .day_before_month = day_before_month, .time = time_of_day,

@@ -16,7 +16,7 @@ static const norm_abbreviation abbreviations[] = {
 	{ "D.", "don", NORM_BEFORE_NAME }, { "Dña.", "doña", 0 }, { "Dª", "doña", 0 }, { "Dr.", "doctor", 0 }, { "Dra.", "doctora", 0 },
 	{ "Prof.", "profesor", 0 }, { "Profa.", "profesora", 0 }, { "Ud.", "usted", 0 }, { "Uds.", "ustedes", 0 }, { "Vd.", "usted", 0 }, { "Vds.", "ustedes", 0 },
 	{ "etc.", "etcétera", 0 }, { "p.ej.", "por ejemplo", 0 }, { "pág.", "página", 0 }, { "págs.", "páginas", 0 }, { "p.", "página", NORM_BEFORE_NUMBER },
-	{ "n.º", "número", 0 }, { "N.º", "número", 0 }, { "nº", "número", 0 }, { "Nº", "número", 0 }, { "n°", "número", 0 }, { "núm.", "número", 0 },
+	{ "n.os", "números", 0 }, { "n.º", "número", 0 }, { "N.º", "número", 0 }, { "nº", "número", 0 }, { "Nº", "número", 0 }, { "n°", "número", 0 }, { "núm.", "número", 0 },
 	{ "tel.", "teléfono", 0 }, { "Tel.", "teléfono", 0 }, { "Avda.", "avenida", 0 }, { "Av.", "avenida", 0 }, { "c/", "calle ", 0 }, { "C/", "calle ", 0 },
 	{ "a.C.", "antes de Cristo", 0 }, { "d.C.", "después de Cristo", 0 }, { "a.m.", "a m", 0 }, { "p.m.", "p m", 0 }, { "EE.UU.", "Estados Unidos", 0 }, { "EEUU", "Estados Unidos", 0 },
 	{ "JJ.OO.", "Juegos Olímpicos", 0 }, { "FF.AA.", "Fuerzas Armadas", 0 }, { "RR.HH.", "Recursos Humanos", 0 }, { "CC.OO.", "Comisiones Obreras", 0 },
@@ -153,7 +153,7 @@ static size_t number_suffix(norm_reader *r, const norm_number *n) {
 }
 
 const norm_table norm_spanish = { .language = "es", .minus = "menos", .point = "coma", .dot = "punto", .to = "a", .score = "a", .over = "sobre",
-	.by = "por", .times = "veces", .at = "arroba", .slash = "barra", .dash = "guion", .underscore = "guion bajo", .hash = "hashtag",
+	.by = "por", .times = "veces", .at = "arroba", .or = "o", .per = "por", .slash = "barra", .dash = "guion", .underscore = "guion bajo", .hash = "hashtag",
 	.number = "número", .version = "versión", .of = "de", .decimals_together = 2, .signs = signs, .abbreviations = abbreviations,
 	.currencies = currencies, .scales = scales, .units = units, .feminine_units = "hour tonne mile inch ounce pound calorie kilocalorie yard", .say_words = words,
 	.say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "pip",

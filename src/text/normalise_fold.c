@@ -4,6 +4,7 @@
 #include "text/utf8.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 #include <unicode/utf16.h>
@@ -15,6 +16,7 @@ typedef struct folder {
 	sn_buf *out;
 	uint32_t *source;
 	size_t capacity, last;     /* last: where the last character begins in out */
+	int opened;                /* behind « */
 	int digits;                /* those of other scripts become ours */
 	const UNormalizer2 *nfc, *nfkc;
 } folder;
@@ -102,11 +104,23 @@ static int looks_only(int32_t c) {
 }
 
 static void fold(folder *f, int32_t c, uint32_t from) {
+	if (c == ' ' && f->opened) {
+		f->opened = 0;
+		return;
+	}
 	if (c < 0x80 && c != '`') {
+		f->opened = 0;
 		emit(f, c, from);
 		return;
 	}
 	int32_t same = plain(c, f->digits);
+	if (c == 0xbb && f->out->size && f->out->data[f->out->size - 1] == ' ') /* French spaces inside: « mot » */
+		f->out->size--;
+	else if (c == 0xbb && f->out->size > 1 && memcmp(f->out->data + f->out->size - 2, "\xc2\xa0", 2) == 0)
+		f->out->size -= 2;
+	if (f->opened && (c == 0xa0 || c == 0x202f))
+		same = 0;
+	f->opened = c == 0xab;
 	if (same == 0 || (same < 0 && compose(f, c)))
 		return;
 	if (same > 0 || !looks_only(c)) {

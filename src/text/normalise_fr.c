@@ -143,7 +143,7 @@ static void time_of_day(norm_reader *r, const norm_time *t) {
 }
 
 const norm_table norm_french = { .language = "fr", .minus = "moins", .point = "virgule", .dot = "point", .to = "à", .score = "à", .over = "sur",
-	.by = "par", .times = "fois", .at = "arobase", .slash = "slash", .dash = "tiret", .underscore = "tiret bas", .hash = "hashtag",
+	.by = "par", .times = "fois", .at = "arobase", .or = "ou", .per = "par", .slash = "slash", .dash = "tiret", .underscore = "tiret bas", .hash = "hashtag",
 	.number = "numéro", .version = "version", .of = "de", .decimals_together = 3, .pairs = 1, .signs = signs, .abbreviations = abbreviations,
 	.currencies = currencies, .scales = scales, .units = units, .feminine_units = "hour minute second tonne calorie kilocalorie pound ounce",
 	.say_words = words, .say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bip",

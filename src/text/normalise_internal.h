@@ -74,7 +74,8 @@ typedef struct norm_date {
 
 typedef struct norm_table {
 	const char *language;
-	const char *minus, *point, *dot, *to, *score, *over, *by, *times, *at, *slash, *dash, *underscore, *hash, *number, *version;
+	const char *minus, *point, *dot, *to, *score, *over, *by, *times, *at, *slash, *dash, *underscore, *hash, *number, *version, *or, *per;
+	const char *born;             /* an asterisk before a date in brackets */
 	const char *of;               /* between millions and what is counted: "de", "di" ("d'" in French before a vowel) */
 	const char *range;            /* before a range: "da" cinque a sette */
 	int decimals_together;        /* up to so many decimals are read as one number: trois virgule quatorze */
@@ -224,6 +225,9 @@ int norm_date_fits(const norm_date *d);
 /* normalise_money.c */
 size_t norm_read_money(norm_reader *r, size_t at);                       /* "€5": a currency before a number */
 size_t norm_read_measure(norm_reader *r, const norm_number *n);          /* "5 €", "5 km", "5 %", "5 Mio. €": what follows a number */
+
+/* "per kilogram": a unit at `at` by its name alone; where it ends, 0: none. */
+size_t norm_read_unit(norm_reader *r, size_t at);
 
 /* normalise_word.c */
 size_t norm_read_word(norm_reader *r, size_t at);

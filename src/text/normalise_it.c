@@ -19,7 +19,7 @@ static const norm_abbreviation abbreviations[] = {
 	{ "On.", "onorevole", NORM_BEFORE_NAME }, { "on.", "onorevole", NORM_BEFORE_NAME }, { "Mons.", "monsignor", 0 }, { "S.", "San", NORM_BEFORE_NAME },
 	{ "ecc.", "eccetera", 0 }, { "etc.", "eccetera", 0 }, { "es.", "esempio", 0 }, { "p.es.", "per esempio", 0 }, { "cfr.", "confronta", 0 }, { "ca.", "circa", 0 },
 	{ "pag.", "pagina", 0 }, { "pagg.", "pagine", 0 }, { "p.", "pagina", NORM_BEFORE_NUMBER }, { "n.", "numero", NORM_BEFORE_NUMBER }, { "nn.", "numeri", NORM_BEFORE_NUMBER },
-	{ "n°", "numero", 0 }, { "nº", "numero", 0 }, { "num.", "numero", 0 }, { "tel.", "telefono", 0 }, { "Tel.", "telefono", 0 }, { "v.le", "viale", 0 }, { "V.le", "viale", 0 },
+	{ "n°", "numero", 0 }, { "nº", "numero", 0 }, { "num.", "numero", 0 }, { "cell.", "cellulare", 0 }, { "tel.", "telefono", 0 }, { "Tel.", "telefono", 0 }, { "v.le", "viale", 0 }, { "V.le", "viale", 0 },
 	{ "P.zza", "piazza", 0 }, { "p.zza", "piazza", 0 }, { "C.so", "corso", 0 }, { "c.so", "corso", 0 }, { "a.C.", "avanti Cristo", 0 }, { "d.C.", "dopo Cristo", 0 },
 	{ "vol.", "volume", NORM_BEFORE_NUMBER }, { "cap.", "capitolo", NORM_BEFORE_NUMBER }, { "art.", "articolo", NORM_BEFORE_NUMBER }, { "fig.", "figura", NORM_BEFORE_NUMBER },
 	{ "min.", "minuti", NORM_AFTER_NUMBER }, { "sec.", "secondi", NORM_AFTER_NUMBER }, { "ab.", "abitanti", NORM_AFTER_NUMBER }, { "max.", "massimo", 0 }, { "vs.", "versus", 0 },
@@ -41,7 +41,7 @@ static const norm_pair units[] = { { "percent", "per cento|per cento" }, { "tonn
 
 static const char words[] = "A AI AL CHE CHI CI COME CON CUI DA DAL DEI DEL DI DUE E È ED ERA GLI HA HAI HO I IL IN IO LA LE LEI LI LO LUI MA ME MI MIA MIO NE NEL NO NOI "
                             "NON O OGGI ORA PER PIÙ PIU POI SE SEI SI SÌ SIA SONO STO SU SUA SUE SUL SUO TE TI TRA TRE TU TUO TUTTO UN UNA UNO VA VI VIA VOI OK BAR MAI "
-                            "ONU NATO UNESCO UNICEF AIDS FIFA UEFA OPEC NASA RAI FIAT INPS ISTAT IVA IRPEF SIAE ENI ENEL COOP IKEA LASER RADAR COVID RAM ROM PIN SIM "
+                            "ONU NATO UNESCO UNICEF AIDS FIFA UEFA OPEC NASA RAI FIAT INPS ISTAT IVA PIL IRPEF SIAE ENI ENEL COOP IKEA LASER RADAR COVID RAM ROM PIN SIM "
                             "INAIL IMU TARI ANSA TIM CAP ISEE CONI ANAS ACI ATAC CISL UIL ARCI CNEL TAR IRAP ASL";
 
 static const char letters[] = "UE EU UK USA DNA TV PD IA API URL PCI DC PSI BCE FMI OCSE OMS";
@@ -55,7 +55,7 @@ static const char queens[] = "Elisabetta Caterina Giovanna Maria Cleopatra Crist
 static const char chapters[] = "capitolo Capitolo tomo volume Volume atto Atto parte Parte titolo Titolo articolo sezione tipo Tipo fase Fase classe figura tabella livello "
                                "grado scena Scena stagione gruppo allegato Apollo Vaticano Mondiale";
 
-static const char centuries[] = "secolo sec Secolo legislatura Legislatura edizione Olimpiade municipio arrondissement";
+static const char centuries[] = "guerra secolo sec Secolo legislatura Legislatura edizione Olimpiade municipio arrondissement";
 
 static const char phones[] = "telefono Telefono tel Tel fax Fax cellulare Cellulare chiamare chiamate chiama numero";
 
@@ -163,7 +163,7 @@ static size_t number_suffix(norm_reader *r, const norm_number *n) {
 }
 
 const norm_table norm_italian = { .language = "it", .minus = "meno", .point = "virgola", .dot = "punto", .to = "a", .score = "a", .over = "su",
-	.by = "per", .times = "volte", .at = "chiocciola", .slash = "barra", .dash = "trattino", .underscore = "trattino basso", .hash = "hashtag",
+	.by = "per", .times = "volte", .at = "chiocciola", .or = "o", .per = "al", .slash = "barra", .dash = "trattino", .underscore = "trattino basso", .hash = "hashtag",
 	.number = "numero", .version = "versione", .of = "di", .range = "da", .decimals_together = 2, .signs = signs, .abbreviations = abbreviations,
 	.currencies = currencies, .scales = scales, .units = units, .feminine_units = "hour tonne ounce pound calorie kilocalorie yard", .say_words = words,
 	.say_letters = letters, .kings = kings, .chapters = chapters, .centuries = centuries, .phones = phones, .tlds = tlds, .bleep = "bip",

@@ -229,7 +229,7 @@ static const struct unit {
 	{ "l", "liter", 0 }, { "L", "liter", 0 }, { "gal", "gallon", 0 },
 	{ "ms", "millisecond", 0 }, { "\xc2\xb5s", "microsecond", 0 }, { "ns", "nanosecond", 0 },
 	{ "s", "second", 0 }, { "sec", "second", 0 }, { "secs", "second", 0 }, { "min", "minute", 0 }, { "mins", "minute", 0 },
-	{ "h", "hour", 0 }, { "hr", "hour", 0 }, { "hrs", "hour", 0 },
+	{ "h", "hour", 0 }, { "yr", "year", 0 }, { "atm", "atmosphere", 0 }, { "mmHg", "millimeter-ofhg", 0 }, { "hr", "hour", 0 }, { "hrs", "hour", 0 },
 	{ "\xc2\xb0""C", "celsius", 0 }, { "\xc2\xb0 C", "celsius", 0 }, { "\xc2\xb0""F", "fahrenheit", 0 }, { "\xc2\xb0 F", "fahrenheit", 0 },
 	{ "\xc2\xb0", "degree", 0 }, { "K", "kelvin", 2 },
 	{ "TB", "terabyte", 0 }, { "GB", "gigabyte", 0 }, { "MB", "megabyte", 0 }, { "kB", "kilobyte", 0 }, { "KB", "kilobyte", 0 },
@@ -352,6 +352,18 @@ static int say_unit(norm_reader *r, const norm_number *n, const norm_scale *s, c
 	else
 		norm_say(r, after);
 	return 1;
+}
+
+size_t norm_read_unit(norm_reader *r, size_t at) {
+	const norm_number single = { .digits = "1", .count = 1, .value = 1 };
+	char name[64], full[96], before[128], after[128];
+	size_t end = unit_at(r, at, 1, name, sizeof name);
+	snprintf(full, sizeof full, "unit/%s", end ? name : "");
+	if (!end || strstr(name, "-per-") || strcmp(name, "percent") == 0 || !norm_measure_name(r, full, &single, before, after))
+		return 0;
+	own_name(r, name, 1, after);
+	norm_say(r, after);
+	return end;
 }
 
 size_t norm_read_measure(norm_reader *r, const norm_number *n) {

@@ -170,7 +170,7 @@ static size_t read_fraction(norm_reader *r, const norm_number *n) {
 	if (!norm_starts(r, n->end, "/") || n->decimals || n->grouped || n->count > 4 || !norm_scan(r, n->end + 1, &below) || below.decimals ||
 	    below.count > 4 || norm_starts(r, below.end, "/") || norm_is_letter(r, below.end))
 		return 0;
-	if (norm_starts(r, n->begin, "24/7") || norm_starts(r, n->begin, "9/11")) {
+	if (norm_starts(r, n->begin, "24/7") || norm_starts(r, n->begin, "9/11") || norm_starts(r, n->begin, "50/50")) {
 		norm_say_number(r, n);
 		norm_say_number(r, &below);
 		return below.end;
@@ -180,7 +180,7 @@ static size_t read_fraction(norm_reader *r, const norm_number *n) {
 	    (below.value <= 20 || below.value == 100) && r->l->fraction(r, n->value, below.value))
 		return below.end;
 	norm_is_year(r, n) ? norm_say_year(r, (int)n->value) : norm_say_number(r, n);
-	norm_say(r, season ? NULL : r->l->over);
+	norm_say(r, season ? NULL : below.count == 4 && below.value > 1900 && below.value < 2100 ? r->l->slash : r->l->over); /* law 39/2015 */
 	norm_say_number(r, &below);
 	return below.end;
 }
@@ -211,6 +211,7 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 			break;
 		end++;
 	}
+	const char *dot = r->l->dot;
 	int address = parts == 4 && (r->n->decimal == '.' || r->text[at] != '0');
 	for (size_t i = at, value = 0; i < end && address; i++) {
 		value = r->text[i] == '.' ? 0 : 10 * value + (size_t)(r->text[i] - '0');
@@ -218,6 +219,8 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 	}
 	if (parts < 3 || long_part || (grouped && r->n->decimal == ',' && !address) || !r->l->dot)
 		return 0;
+	if (!address && strcmp(r->n->language, "en") == 0)
+		dot = r->l->point;
 	for (size_t i = at; i < end;) {
 		norm_number part;
 		size_t stop = i;
@@ -231,7 +234,7 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 			norm_say_number(r, &part);
 		}
 		if (stop < end)
-			norm_say(r, r->l->dot);
+			norm_say(r, dot);
 		i = stop + 1;
 	}
 	return end;
@@ -273,7 +276,8 @@ static size_t read_by(norm_reader *r, const norm_number *n) {
 	if (!r->l->by || (x && (at != n->end) != (behind != at + 1)))
 		return 0;
 	const char *word = r->l->by;
-	for (const norm_pair *sign = r->l->signs; r->sums && sign && sign->written; sign++) /* 5 × 3 = 15 */
+	int product = r->sums || (norm_starts(r, behind, "10") && norm_superscript(norm_char(r, behind + 2)) >= 0);
+	for (const norm_pair *sign = r->l->signs; product && sign && sign->written; sign++) /* 5 × 3 = 15 */
 		word = strcmp(sign->written, "×") == 0 ? sign->spoken : word;
 	norm_say_number(r, n);
 	norm_say(r, word);
@@ -296,13 +300,13 @@ static void say_range(norm_reader *r, const norm_number *n) {
 }
 
 static size_t read_bare(norm_reader *r, const norm_number *n) {
-	size_t end = read_mixed_fraction(r, n);
+	size_t end = r->l->number_suffix ? r->l->number_suffix(r, n) : 0;
+	if (!end)
+		end = read_mixed_fraction(r, n);
 	if (!end)
 		end = read_fraction(r, n);
 	if (!end)
 		end = read_score(r, n);
-	if (!end && r->l->number_suffix)
-		end = r->l->number_suffix(r, n);
 	if (!end && r->l->day_before_month)
 		end = r->l->day_before_month(r, n);
 	if (!end && r->l->ordinal && !n->decimals)

@@ -32,7 +32,7 @@ static const norm_currency currencies[] = {
 
 static const norm_scale scales[] = { { "mil", "mil", "mil", 0, 3 }, { "milhão", "milhão", "milhões", 0, 6 }, { "milhões", "milhão", "milhões", 0, 6 },
 	{ "bilhão", "bilhão", "bilhões", 0, 9 }, { "bilhões", "bilhão", "bilhões", 0, 9 }, { "trilhões", "trilhão", "trilhões", 0, 12 },
-	{ "mi", "milhão", "milhões", 1, 6 }, { "bi", "bilhão", "bilhões", 1, 9 }, { "M", "milhão", "milhões", 1, 6 }, { "k", "mil", "mil", 1, 3 }, { NULL, NULL, NULL, 0, 0 } };
+	{ "mi", "milhão", "milhões", 1, 6 }, { "tri", "trilhão", "trilhões", 1, 12 }, { "bi", "bilhão", "bilhões", 1, 9 }, { "M", "milhão", "milhões", 1, 6 }, { "k", "mil", "mil", 1, 3 }, { NULL, NULL, NULL, 0, 0 } };
 
 static const norm_pair units[] = { { "tonne", "tonelada|toneladas" }, { NULL, NULL } };
 
@@ -139,7 +139,7 @@ static size_t number_suffix(norm_reader *r, const norm_number *n) {
 }
 
 const norm_table norm_portuguese = { .language = "pt", .minus = "menos", .point = "vírgula", .dot = "ponto", .to = "a", .score = "a", .over = "sobre",
-	.by = "por", .times = "vezes", .at = "arroba", .slash = "barra", .dash = "hífen", .underscore = "sublinhado", .hash = "hashtag",
+	.by = "por", .times = "vezes", .at = "arroba", .or = "ou", .per = "por", .slash = "barra", .dash = "hífen", .underscore = "sublinhado", .hash = "hashtag",
 	.number = "número", .version = "versão", .of = "de", .decimals_together = 2, .signs = signs, .abbreviations = abbreviations,
 	.currencies = currencies, .scales = scales, .units = units, .feminine_units = "hour tonne mile inch ounce pound calorie kilocalorie yard", .say_words = words,
 	.say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bipe",

@@ -70,17 +70,29 @@ static size_t read_power(norm_reader *r, size_t at) {
 	return end;
 }
 
+/* "€5/kg" is per kilogram, "he/she" he or she, "AC/DC" letters, "and/or" its words, "A / B" a pause. */
 static size_t read_slash(norm_reader *r, size_t at) {
 	char before[32];
 	size_t next = at + 1, end = norm_letters(r, next);
 	if (!norm_starts(r, at, "/") || !r->l->slash)
 		return 0;
+	if (r->number_end && r->number_end == at && end > next) {
+		norm_say(r, r->l->per);
+		size_t unit = norm_read_unit(r, next);
+		norm_glue(r, unit ? "" : " ");
+		return unit ? unit : next;
+	}
+	if (norm_char_before(r, at) == ' ' && norm_starts(r, next, " ")) {
+		norm_glue(r, ",");
+		return next;
+	}
 	norm_word_before(r, at, before, sizeof before);
 	int joined = *before && letter_before(r, at) && end > next;
 	int both = joined && norm_listed("and und et y e", before, strlen(before)) && norm_listed("or oder ou o", r->text + next, end - next);
 	int capitals = joined && norm_is_upper(r, next) && norm_is_upper(r, norm_next(r, next));
+	int words = joined && strlen(before) > 1 && end - next > 1;
 	if (!both && !capitals)
-		norm_say(r, r->l->slash);
+		norm_say(r, words ? r->l->or : r->l->slash);
 	norm_glue(r, " ");
 	return next;
 }
@@ -113,6 +125,10 @@ static size_t read_table(norm_reader *r, size_t at) {
 	int between = digit_before(r, at) && norm_is_digit(r, end);
 	if ((c == ':' || c == '?' || c == '_' || c == ',') && !best->written[1]) /* spoken in addresses only */
 		return 0;
+	if (c == '*' && r->l->born && norm_char_before(r, at) == '(' && norm_is_digit(r, norm_spaces(r, end))) {
+		norm_say(r, r->l->born);
+		return end;
+	}
 	if (c == '*' && !between && !(r->sums && norm_spaces(r, end) > end)) /* emphasis */
 		return 0;
 	if (c == '~' && !norm_is_digit(r, norm_spaces(r, end)) && !(U_GET_GC_MASK(norm_char(r, norm_spaces(r, end))) & U_GC_SC_MASK))

@@ -53,6 +53,41 @@ static void choose_rules(sn_normaliser *n, const char *sets) {
 		}
 }
 
+/* ---- formatters of units and currencies ---- */
+
+static UNumberFormatter *open_measure(const sn_normaliser *n, const char *name) {
+	UErrorCode status = U_ZERO_ERROR;
+	char skeleton[192];
+	UChar wide[192];
+	snprintf(skeleton, sizeof skeleton, "%s unit-width-full-name .###### group-off latin", name);
+	u_uastrcpy(wide, skeleton);
+	UNumberFormatter *format = unumf_openForSkeletonAndLocale(wide, -1, n->locale, &status);
+	if (U_SUCCESS(status))
+		return format;
+	unumf_close(format);
+	return NULL;
+}
+
+/* The kept formatter of that name; *made: to be closed by the caller. */
+static UNumberFormatter *measure(sn_normaliser *n, const char *name, int *made) {
+	*made = 0;
+	for (int i = 0; i < n->measure_count; i++)
+		if (strcmp(n->measures[i].name, name) == 0)
+			return n->measures[i].format;
+	UNumberFormatter *format = open_measure(n, name);
+	if (!format)
+		return NULL;
+	*made = n->measure_count == NORM_MAX_MEASURES || strlen(name) >= sizeof n->measures[0].name;
+	if (!*made) {
+		norm_measure *kept = &n->measures[n->measure_count++];
+		snprintf(kept->name, sizeof kept->name, "%s", name);
+		kept->format = format;
+	}
+	return format;
+}
+
+/* ---- opening ---- */
+
 int norm_spell_open(sn_normaliser *n, char *err) {
 	UErrorCode status = U_ZERO_ERROR;
 	char found[16] = "", sets[MAX_RULES];
@@ -76,6 +111,8 @@ int norm_spell_open(sn_normaliser *n, char *err) {
 	}
 	strcat(sets, sets[0] && sets[strlen(sets) - 1] != ';' ? ";" : "");
 	choose_rules(n, sets);
+	int made; /* ICU reads its tables of units now rather than at the first unit of a text */
+	measure(n, "unit/kilometer", &made);
 	return SN_OK;
 }
 
@@ -144,38 +181,7 @@ int norm_spell_digits(norm_reader *r, const char *digits, size_t count) {
 	return 1;
 }
 
-/* ---- units and currencies ---- */
-
-static UNumberFormatter *open_measure(const sn_normaliser *n, const char *name) {
-	UErrorCode status = U_ZERO_ERROR;
-	char skeleton[192];
-	UChar wide[192];
-	snprintf(skeleton, sizeof skeleton, "%s unit-width-full-name .###### group-off latin", name);
-	u_uastrcpy(wide, skeleton);
-	UNumberFormatter *format = unumf_openForSkeletonAndLocale(wide, -1, n->locale, &status);
-	if (U_SUCCESS(status))
-		return format;
-	unumf_close(format);
-	return NULL;
-}
-
-/* The kept formatter of that name; *made: to be closed by the caller. */
-static UNumberFormatter *measure(sn_normaliser *n, const char *name, int *made) {
-	*made = 0;
-	for (int i = 0; i < n->measure_count; i++)
-		if (strcmp(n->measures[i].name, name) == 0)
-			return n->measures[i].format;
-	UNumberFormatter *format = open_measure(n, name);
-	if (!format)
-		return NULL;
-	*made = n->measure_count == NORM_MAX_MEASURES || strlen(name) >= sizeof n->measures[0].name;
-	if (!*made) {
-		norm_measure *kept = &n->measures[n->measure_count++];
-		snprintf(kept->name, sizeof kept->name, "%s", name);
-		kept->format = format;
-	}
-	return format;
-}
+/* ---- names of units and currencies ---- */
 
 /* UTF-8 without white space at its ends and with plain spaces and apostrophes. */
 static void trimmed(char *out, const UChar *text, int32_t count) {

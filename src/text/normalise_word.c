@@ -216,7 +216,8 @@ static size_t read_roman(norm_reader *r, size_t at) {
 	norm_word_before(r, at, before, sizeof before);
 	size_t length = strlen(before);
 	if (norm_listed(r->l->centuries, r->text + next, norm_letters(r, next) - next)) {
-		norm_spell_int(r, value, NORM_ORDINAL);
+		int feminine = norm_starts(r, norm_letters(r, next) - 1, "a") || norm_starts(r, norm_letters(r, next) - 3, "one");
+		norm_spell_int(r, value, feminine ? NORM_ORDINAL_FEMININE : NORM_ORDINAL);
 		return end;
 	}
 	if (norm_listed(r->l->chapters, before, length)) {
@@ -236,8 +237,8 @@ static size_t read_roman(norm_reader *r, size_t at) {
 size_t norm_read_word(norm_reader *r, size_t at) {
 	int32_t before = norm_char_before(r, at);
 	size_t end;
-	if (before == '\'' && at > 1 && norm_is_letter(r, at - 2)) /* "don't", "l'eau" begins a word only in capitals */
-		return norm_is_upper(r, at) ? read_acronym(r, at) : 0;
+	if (before == '\'' && at > 1 && norm_is_letter(r, at - 2) && !norm_listed("fr it ca", r->n->language, strlen(r->n->language)))
+		return norm_is_upper(r, at) ? read_acronym(r, at) : 0; /* "don't", but "l'art. 5" */
 	if (u_isalnum(before) && !u_isdigit(before))
 		return 0;
 	if (!u_isdigit(before) && (end = norm_read_address(r, at)))

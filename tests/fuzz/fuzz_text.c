@@ -6,6 +6,7 @@
 #include "text/cleaners.h"
 #include "text/coqui.h"
 #include "text/ctc_vocab.h"
+#include "text/normalise.h"
 #include "text/numbers.h"
 #include "text/piper.h"
 #include "text/sentencepiece.h"
@@ -200,6 +201,42 @@ static void try_phones(const char *dir) {
 	sn_phones_close(&phones);
 }
 
+/* Text as it is spoken, by each language's rules and as each kind of say-as; normalisers are kept since they take longer to open
+ * than to use. Bounded, nothing left out of the map, digits only where the language is not known. */
+static void try_normalise(const char *text, size_t size) {
+	static const char *const languages[] = { "en", "de", "fr", "es", "it", "pt", "ru", "zh", "tr", "xx", "en-GB" };
+	static const char *const kinds[] = { "cardinal", "ordinal", "characters", "digits", "date", "time", "duration", "telephone", "fraction", "expletive",
+		                                 "currency" };
+	static const char *const formats[] = { "", "mdy", "dmy", "ymd", "my", "d", "hms12", "44" };
+	static sn_normaliser *kept[sizeof languages / sizeof languages[0]];
+	char err[SN_ERRLEN] = "";
+	size_t choice = (uint8_t)text[0] % 11, end = 0, out_end = 0;
+	sn_normal_map map = { 0 };
+	sn_buf out;
+	if (!kept[choice] && sn_normaliser_open(&kept[choice], languages[choice], err) != SN_OK)
+		abort();
+	sn_buf_init(&out, (size_t)64 << 20);
+	int result = sn_normalise(kept[choice], text, size, &out, &map, err);
+	if (result != SN_OK && !*err)
+		abort();
+	if (result == SN_OK && out.size > size * SN_NORMAL_GROWTH + 2 * SN_NORMAL_SLACK)
+		abort();
+	for (int i = 0; i < map.count && result == SN_OK; i++) {
+		const sn_normal_piece *p = &map.items[i];
+		if (p->from != end || p->to < p->from || p->begin != out_end || p->end < p->begin || p->to > size || p->end > out.size)
+			abort();
+		end = p->to;
+		out_end = p->end;
+		sn_normal_map_at(&map, p->from);
+	}
+	sn_normal_map_free(&map);
+	sn_buf_clear(&out);
+	if (size > 1 && sn_say_as(kept[choice], kinds[(uint8_t)text[1] % 11], formats[(uint8_t)text[size - 1] % 8], text[0] & 1 ? "3 3" : NULL, text + 1,
+	                          size - 1, &out, NULL, err) < 0 && !*err)
+		abort();
+	sn_buf_free(&out);
+}
+
 /* Text that is read, cleaned and taken for IPA. */
 static void try_reading(const char *text, size_t size) {
 	static const char *const names[] = { "english_cleaners", "french_cleaners", "basic_turkish_cleaners", "italian_cleaners", "tacotron2" };
@@ -211,6 +248,7 @@ static void try_reading(const char *text, size_t size) {
 	if (!size)
 		return;
 	int choice = (uint8_t)*text++ % 5;
+	try_normalise(text - 1, size);
 	sn_buf_init(&out, 1 << 20);
 	if (sn_text_numbers(&out, text, --size, languages[choice], err) != SN_OK && !*err)
 		abort();

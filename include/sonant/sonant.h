@@ -432,7 +432,8 @@ typedef struct sn_tts_options {
 	/* Text comes piece by piece as it is written (a language model's tokens): clauses are spoken as soon as they are whole. */
 	sn_switch stream;
 	/* Looks at the speech. One-call helpers that write to a file or memory look at each sentence (length, silence, clipping) and speak
-	 * it again where it is bad, unless this is off. On: the whole is rated, too (sn_speech.quality; sessions: see sn_tts_check). */
+	 * it again where it is bad, unless this is off. On: the whole is rated, too (sn_speech.quality; sessions: see sn_tts_check), and
+	 * noise is taken out of a file whose background is bad. */
 	sn_switch check;
 	/* Each sentence is read back by verify_model before it is given out, and is bad where too many words differ; sn_speech.word_error_rate
 	 * is that of all. Default: off. Also in sessions, where a pull then waits for it. */
@@ -489,7 +490,7 @@ SN_API void sn_tts_close(sn_tts **tts);
 /* "left_out" (characters or sounds that the voice does not know), "clipped", "no_vocoder" (Griffin-Lim stood in), "remark" (the model's
  * on a sentence: cut short, spoken again), "foreign_script" (letters that the language lacks); of SSML: "ssml_ignored", "ssml_value",
  * "ssml_break", "ssml_prosody", "ssml_phoneme", "ssml_say_as", "ssml_voice", "ssml_language", "ssml_marks"; of a check: "spoken_again",
- * "too_long", "too_short", "silent", "silence_inside", "offset", "misread", "not_rated", "not_verified" */
+ * "too_long", "too_short", "silent", "silence_inside", "offset", "misread", "not_rated", "not_verified", "noisy", "enhanced" */
 typedef struct sn_speech_note { char code[32], message[224]; } sn_speech_note;
 
 #define SN_SPEECH_NOTES 16

@@ -186,8 +186,10 @@ int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err) {
 	if (over && tts->rater && !tts->rated) {
 		tts->rated = 1;
 		result = tts->samples ? sn_rater_finish(tts->rater, &quality, err) : SN_OK;
-		if (result == SN_OK && tts->samples && quality.scores.windows)
+		if (result == SN_OK && tts->samples && quality.scores.windows) {
 			tts->quality = quality.scores.overall;
+			tts->background = quality.scores.background;
+		}
 		else if (result == SN_OK)
 			sn_tts_note(tts, "not_rated", "no model that rates speech is installed");
 	}

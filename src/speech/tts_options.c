@@ -56,6 +56,13 @@ const char *sn_tts_language(const sn_tts *tts, const char *language) {
 	return NULL;
 }
 
+const char *sn_tts_reading(const sn_tts *tts) {
+	const sn_synth_facts *const f = tts->model->facts;
+	if (tts->options.language)
+		return tts->options.language;
+	return *f->language ? f->language : f->language_count ? f->languages[0] : "";
+}
+
 static int set_language(sn_tts *tts, const char *language, char *err) {
 	const sn_synth_facts *const f = tts->model->facts;
 	char code[8], text[160];

@@ -210,7 +210,8 @@ static void start_break(sn_ssml *s, const char **attributes) {
 	float seconds = 0.5f;
 	double x;
 	if (strength && !find_level(strengths, strength, &seconds))
-		note(s, "ssml_value", "break strength=\"%.24s\" is not understood; it may be none, x-weak, weak, medium, strong or x-strong", strength);
+		note(s, "ssml_value", "break strength=\"%.24s\" is not understood; it may be none, x-weak, weak, medium, strong or x-strong",
+		     strength);
 	if (time && number(time, &x, &unit) && x >= 0 && (strcmp(unit, "s") == 0 || strcmp(unit, "ms") == 0)) {
 		x = unit[0] == 'm' ? x / 1000 : x;
 		if (x > SN_SSML_BREAK)

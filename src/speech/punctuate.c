@@ -229,7 +229,12 @@ static int fill_window(sn_punctuator *p, int *count, char *err) {
 static void read_labels(sn_punctuator *p) {
 	const sn_bert_config *const c = sn_bert_get_config(p->model);
 	const float *const logits = sn_bert_logits(p->model);
-	const int sure = p->to < p->word_count && p->to - p->from > 2 * OVERLAP ? p->to - OVERLAP : p->to;
+	const int overlap = (p->to - p->from) / 3 < OVERLAP ? (p->to - p->from) / 3 : OVERLAP;
+	const int sure = p->to < p->word_count && p->to - overlap > p->read ? p->to - overlap : p->to;
+	if (sure <= p->read) { /* long words left no room for a new one behind the overlap */
+		p->from = p->read;
+		return;
+	}
 	for (int w = p->read; w < sure; w++) {
 		const float *const row = logits + (int64_t)p->at[w - p->from] * c->labels;
 		int best = 0;
@@ -242,7 +247,7 @@ static void read_labels(sn_punctuator *p) {
 		p->cases[w] = c->label[best].how;
 	}
 	p->read = sure;
-	p->from = sure > OVERLAP ? sure - OVERLAP : 0;
+	p->from = sure - overlap;
 }
 
 /* All words have labels: those far enough from the end keep them. */

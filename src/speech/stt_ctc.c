@@ -525,8 +525,8 @@ static void conclude(stt_ctc *stt) {
 	else if (!stt->base.segments)
 		sn_notes_add(notes, "no_text", "the model wrote no letters for %.2f s of audio", seconds);
 	else if (stt->punctuator && stt->classifier)
-		sn_notes_add(notes, "punctuated", "%s were written by the model \"%.80s\"", sn_bert_get_config(stt->classifier->bert)->has_case ?
-		             "marks and capitals" : "marks", stt->classifier->name);
+		sn_notes_add(notes, "punctuated", "marks were written by the model \"%.80s\", capitals by %s", stt->classifier->name,
+		             sn_bert_get_config(stt->classifier->bert)->has_case ? "it, too" : "rules");
 	else if (stt->punctuator)
 		sn_notes_add(notes, "punctuated", "marks and capitals were written by rules on pauses and words");
 	sn_stt_conclude(&stt->base);

@@ -156,6 +156,36 @@ static void marks_are_written_unless_switched_off(void **unused) {
 	sn_model_release(&model);
 }
 
+/* Sessions take turns at one classifier; what each gets is what it gets alone, in any pieces. */
+static void a_classifier_writes_the_marks(void **unused) {
+	static char rules[TEXT], alone[TEXT], text[3][TEXT], notes[256], path[4096];
+	char err[SN_ERRLEN];
+	sn_stt *stt[3] = { NULL };
+	sn_model *model = load("wav2vec2-mms");
+	snprintf(path, sizeof path, "%s/xlm-roberta-punctuation", fixtures);
+	const sn_stt_options o = { .language = "deu", .punctuation = path };
+	transcribe(model, noise, NOISE, RATE, &(sn_stt_options){ .language = "deu" }, rules, notes);
+	transcribe(model, noise, NOISE, RATE, &o, alone, notes);
+	assert_string_equal(notes, "punctuated");
+	assert_string_not_equal(rules, alone);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sn_stt_open(&stt[i], model, &o, err), SN_OK);
+		*text[i] = 0;
+	}
+	for (size_t at = 0; at < NOISE; at += RATE / 2)
+		for (int i = 0; i < 3; i++)
+			while (sn_stt_push(stt[i], noise + at, RATE / 2, err) == SN_AGAIN)
+				drain(stt[i], text[i], notes);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sn_stt_finish(stt[i], err), SN_OK);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(drain(stt[i], text[i], notes), SN_END);
+		assert_string_equal(text[i], alone);
+		sn_stt_close(&stt[i]);
+	}
+	sn_model_release(&model);
+}
+
 static void short_audio_is_explained(void **unused) {
 	static char text[TEXT], notes[256];
 	sn_model *model = load("wav2vec2-base");
@@ -232,6 +262,7 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(same_alone_and_among_others),
 		cmocka_unit_test(words_lie_inside_their_segments),
 		cmocka_unit_test(marks_are_written_unless_switched_off),
+		cmocka_unit_test(a_classifier_writes_the_marks),
 		cmocka_unit_test(short_audio_is_explained),
 		cmocka_unit_test(what_it_cannot_do_is_refused),
 		cmocka_unit_test(sessions_end_when_cancelled_or_closed),

@@ -77,6 +77,8 @@ static void start_decoding(stt_live *live, stt_live_task *task) {
 	const int64_t most = TOKENS_BASE + TOKENS_PER_SECOND * (task->until - live->start) / SN_STT_RATE;
 	stt_decode_start(&task->decode, c, task->ear->entry, task->ear->slot, prompt, n, sot, &live->committed, live->latest,
 	                 live->latest_count, (int)most);
+	if (w->words && task == &live->pass)
+		sn_whisper_keep_queries(w->base.model->whisper, 1);
 	task->stage = LIVE_DECODING;
 }
 
@@ -171,7 +173,11 @@ static int end_partial(stt_live *live) {
 static int end_pass(stt_live *live) {
 	const int result = stt_live_agree(live);
 	live->pass.stage = LIVE_TOLD;
-	if (live->pass.until < live->latest_until)
+	const stt_decode *const d = &live->pass.decode;
+	const int rest = d->count - live->committed.count;
+	const int known = rest == live->latest_count &&
+	                  memcmp(d->sequence + d->prompt + live->committed.count, live->latest, (size_t)rest * sizeof *live->latest) == 0;
+	if (live->pass.until < live->latest_until || known)
 		return result;
 	keep_latest(live, &live->pass);
 	return result == SN_OK ? stt_live_show(live, &live->pass) : result;

@@ -20,6 +20,31 @@ static int write_text(const stt_live *live, const int32_t *tokens, int count, sn
 	return sn_bpe_decode(sn_whisper_bpe(live->whisper.base.model->whisper), tokens, count, text);
 }
 
+/* Whether a token is punctuation that stands directly behind a word. */
+static int ends_words(const stt_live *live, int32_t token) {
+	static const char *const wide[] = { "\xe3\x80\x81", "\xe3\x80\x82", "\xef\xbc\x8c", "\xef\xbc\x81", "\xef\xbc\x9f" }; /* 、。，！？ */
+	size_t size;
+	const char *const bytes = sn_bpe_bytes(sn_whisper_bpe(live->whisper.base.model->whisper), token, &size);
+	if (!bytes)
+		return 0;
+	for (size_t i = 0; i < sizeof wide / sizeof *wide && size == 3; i++)
+		if (memcmp(bytes, wide[i], 3) == 0)
+			return 1;
+	for (size_t i = 0; i < size; i++)
+		if (!bytes[i] || !strchr(",.;:!?-)]}'\"", bytes[i]))
+			return 0;
+	return size > 0;
+}
+
+/* How many of tokens [from, count) belong to marks at the utterance's beginning: they end what the one before said, since the model goes
+ * on with its sentence. They are decoded but not shown. */
+static int echo(const stt_live *live, const int32_t *tokens, int from, int count) {
+	int n = 0;
+	while (n < count && ends_words(live, tokens[n]))
+		n++;
+	return n > from ? n - from : 0;
+}
+
 /* The last character lacks bytes, which later tokens may bring. */
 static int ends_open(const sn_buf *text) { return text->size >= 3 && memcmp(text->data + text->size - 3, "\xef\xbf\xbd", 3) == 0; }
 
@@ -53,7 +78,7 @@ int stt_live_say_language(stt_live *live, int language, float confidence) {
 
 int stt_live_show(stt_live *live, const stt_live_task *task) {
 	const stt_decode *const d = &task->decode;
-	const int from = live->committed.count;
+	const int from = live->committed.count + echo(live, text_of(task), live->committed.count, d->count);
 	int count = is_silent(d) || d->count < from ? 0 : d->count - from;
 	sn_buf text;
 	int result = write_text(live, text_of(task) + from, count, &text);
@@ -139,8 +164,9 @@ static void shift_latest(stt_live *live, const int32_t *tokens, int count) {
 static int commit(stt_live *live, int end, int64_t position) {
 	const int from = live->committed.count;
 	const int32_t *const tokens = text_of(&live->pass);
+	const int skip = echo(live, tokens, from, end);
 	sn_buf text;
-	int result = write_text(live, tokens + from, end - from, &text);
+	int result = write_text(live, tokens + from + skip, end - from - skip, &text);
 	if (result == SN_OK) {
 		const int first = add_words(live, from, end);
 		result = sn_stt_emit(&live->whisper.base, &(sn_event){ .kind = SN_EVENT_COMMIT, .text = text.size ? text.data : "",
@@ -194,7 +220,8 @@ static int emit_segment(stt_live *live) {
 	const int64_t end = live->speech_end < live->marked ? live->speech_end : live->marked;
 	float ratio;
 	sn_buf text;
-	int result = write_text(live, t->token, t->count, &text);
+	const int skip = echo(live, t->token, 0, t->count);
+	int result = write_text(live, t->token + skip, t->count - skip, &text);
 	if (result == SN_OK)
 		result = sn_stt_whisper_ratio(w, t->token, t->count, &ratio);
 	if (result == SN_OK)

@@ -143,11 +143,12 @@ size_t sn_normal_map_at(const sn_normal_map *map, size_t at) {
 }
 
 /* Pieces that stayed as they are grow as long as both sides do alike, so that positions inside them are exact. */
-void norm_add_piece(norm_reader *r, size_t from, size_t to, size_t begin, int read) {
+void norm_add_piece(norm_reader *r, size_t to, size_t begin, int read) {
 	sn_normal_map *map = r->map;
-	sn_normal_piece p = { r->source[from], r->source[to], begin - r->base, r->out->size - r->base, read };
+	sn_normal_piece p = { r->mapped, r->source[to], begin - r->base, r->out->size - r->base, read };
 	sn_normal_piece *last = map->count ? &map->items[map->count - 1] : NULL;
 	map->read += (size_t)read;
+	r->mapped = r->source[to];
 	if (last && !read && !last->read && last->to == p.from && last->end == p.begin && last->to - last->from == last->end - last->begin &&
 	    p.to - p.from == p.end - p.begin) {
 		last->to = p.to;
@@ -232,9 +233,9 @@ int norm_read_text(norm_reader *r, char *err) {
 		if (!read) {
 			size_t begin = r->out->size;
 			end = copy(r, i);
-			norm_add_piece(r, i, end, begin, 0);
+			norm_add_piece(r, end, begin, 0);
 		} else {
-			norm_add_piece(r, i, end, r->piece, 1);
+			norm_add_piece(r, end, r->piece, 1);
 		}
 		if (r->out->size > most)
 			return sn_fail(err, SN_E_LIMIT, "the text with its numbers as words takes more than %d bytes for each of its own", SN_NORMAL_GROWTH);

@@ -54,12 +54,18 @@ static void say_name(norm_reader *r, size_t at, size_t end, int last) {
 		norm_say_part(r, r->text + at, size);
 		return;
 	}
+	const char *between = strcmp(r->n->language, "en") == 0 ? "." : " "; /* as norm_say_letters */
 	for (size_t i = at; i < end; i = norm_next(r, i)) {
 		char letter[8] = "";
 		memcpy(letter, r->text + i, norm_next(r, i) - i);
 		if (!letter[1] && letter[0] >= 'a' && letter[0] <= 'z')
 			letter[0] -= 32;
-		norm_say(r, letter);
+		if (i == at)
+			norm_say(r, letter);
+		else {
+			norm_glue(r, between);
+			norm_glue(r, letter);
+		}
 	}
 }
 

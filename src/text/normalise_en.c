@@ -32,8 +32,8 @@ static const norm_abbreviation abbreviations[] = {
 	{ "art.", "article", NORM_BEFORE_NUMBER }, { "ext.", "extension", NORM_BEFORE_NUMBER }, { "c.", "circa", NORM_BEFORE_NUMBER },
 	{ "ca.", "circa", NORM_BEFORE_NUMBER }, { "approx.", "approximately", 0 }, { "tel.", "telephone", 0 }, { "vs.", "versus", 0 },
 	{ "vs", "versus", 0 }, { "etc.", "et cetera", 0 }, { "e.g.", "for example", 0 }, { "i.e.", "that is", 0 }, { "cf.", "compare", 0 },
-	{ "viz.", "namely", 0 }, { "et al.", "and others", 0 }, { "a.k.a.", "also known as", 0 }, { "Ph.D.", "P H D", 0 }, { "PhD", "P H D", 0 },
-	{ "M.D.", "M D", 0 }, { "a.m.", "A M", 0 }, { "p.m.", "P M", 0 }, { "w/o", "without", 0 }, { "w/", "with", 0 }, { "fps", "frames per second", NORM_AFTER_NUMBER },
+	{ "viz.", "namely", 0 }, { "et al.", "and others", 0 }, { "a.k.a.", "also known as", 0 }, { "Ph.D.", "P.H.D", 0 }, { "PhD", "P.H.D", 0 },
+	{ "M.D.", "M.D", 0 }, { "a.m.", "A.M", 0 }, { "p.m.", "P.M", 0 }, { "w/o", "without", 0 }, { "w/", "with", 0 }, { "fps", "frames per second", NORM_AFTER_NUMBER },
 	{ "bpm", "beats per minute", NORM_AFTER_NUMBER }, { "rpm", "revolutions per minute", NORM_AFTER_NUMBER }, { "Mon.", "Monday", 0 },
 	{ "Tue.", "Tuesday", 0 }, { "Tues.", "Tuesday", 0 }, { "Wed.", "Wednesday", 0 }, { "Thu.", "Thursday", 0 }, { "Thurs.", "Thursday", 0 },
 	{ "Fri.", "Friday", 0 }, { "hrs.", "hours", NORM_AFTER_NUMBER },
@@ -267,7 +267,7 @@ static void time_of_day(norm_reader *r, const norm_time *t) {
 		norm_say(r, t->second == 1 ? "second" : "seconds");
 	}
 	if (t->half)
-		norm_say(r, t->half == 'a' ? "A M" : "P M");
+		norm_say(r, t->half == 'a' ? "A.M" : "P.M");
 }
 
 static void king(norm_reader *r, int value, size_t at) {

@@ -146,6 +146,7 @@ struct norm_reader {
 	const uint32_t *source;       /* [size + 1] where each of its bytes came from */
 	sn_buf *out;
 	size_t base, piece;           /* out's size when the text, the piece began */
+	size_t mapped;                /* how much of the unfolded text is in the map */
 	size_t number_end;            /* behind the last number that was read, or 0 */
 	sn_normal_map *map;           /* never NULL */
 	norm_form ending;             /* of the last ordinal: "am 3. und 4. Mai" have the same */
@@ -231,7 +232,9 @@ size_t norm_read_unit(norm_reader *r, size_t at);
 
 /* normalise_word.c */
 size_t norm_read_word(norm_reader *r, size_t at);
-void norm_say_letters(norm_reader *r, size_t at, size_t end);            /* one by one */
+/* One by one; in English with dots between, by which espeak-ng and its kin know them from words ("a"): A.P.I. `plural`: an "s" will
+ * stand behind. */
+void norm_say_letters(norm_reader *r, size_t at, size_t end, int plural);
 int norm_roman(const char *text, size_t size);                           /* its value, 0: none */
 
 /* normalise_address.c */
@@ -246,6 +249,7 @@ typedef int norm_task(norm_reader *r, const void *context, char *err);
 /* Folds the text and does the task under the lock; a failed task leaves nothing in out. */
 int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context, char *err);
 int norm_read_text(norm_reader *r, char *err); /* all of r->text */
-void norm_add_piece(norm_reader *r, size_t from, size_t to, size_t begin, int read); /* text[from, to) became what out has from `begin` on */
+/* What the last piece left of the text up to `to` became what out has from `begin` on. */
+void norm_add_piece(norm_reader *r, size_t to, size_t begin, int read);
 
 #endif

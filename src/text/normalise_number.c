@@ -246,6 +246,8 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 static size_t read_among_letters(norm_reader *r, const norm_number *n) {
 	if (n->grouped || n->decimals)
 		return 0;
+	if (strcmp(r->n->language, "en") == 0 && r->out->size > r->base && r->out->data[r->out->size - 1] == 'A' && norm_char_before(r, n->begin) == 'A')
+		norm_glue(r, "-"); /* "A4" is no article */
 	if (n->count > 4) {
 		norm_spell_digits(r, r->text + n->begin, (size_t)n->count);
 	} else if (n->count == 3 && n->digits[0] != '0' && n->value % 100 >= 10 && strcmp(r->n->language, "en") == 0) {

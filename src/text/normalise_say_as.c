@@ -264,7 +264,7 @@ static int read_kind(norm_reader *r, const void *context, char *err) {
 		if (strcasecmp(kinds[i].name, s->kind) == 0)
 			kind = &kinds[i];
 	if (kind && kind->read && kind->read(r, s) && !r->out->failed) {
-		norm_add_piece(r, 0, r->size, r->piece, 1);
+		norm_add_piece(r, r->size, r->piece, 1);
 		return SN_OK;
 	}
 	if (!r->out->failed && r->out->data)

@@ -127,7 +127,7 @@ static int joins(const norm_reader *r) {
 		return 1;
 	U8_PREV((const uint8_t *)out->data, (int32_t)r->base, i, c);
 	if (out->size > r->piece)
-		return u_isUWhiteSpace(c);
+		return u_isUWhiteSpace(c) || c == '-';
 	return !u_isalnum(c) && !(U_GET_GC_MASK(c) & U_GC_M_MASK);
 }
 

@@ -57,7 +57,7 @@ static int applies(const norm_reader *r, const norm_abbreviation *a, size_t at, 
 	*second = 0;
 	switch (a->when) {
 	case NORM_BEFORE_NAME: return norm_is_upper(r, next);
-	case NORM_BEFORE_NUMBER: return norm_is_digit(r, next) || (norm_is_upper(r, next) && !norm_word(r, next, "I") && norm_roman(r->text + next, norm_letters(r, next) - next));
+	case NORM_BEFORE_NUMBER: return norm_is_digit(r, next) || (next > end && norm_is_upper(r, next) && !norm_word(r, next, "I") && norm_roman(r->text + next, norm_letters(r, next) - next));
 	case NORM_AFTER_NUMBER:
 		while (last == ' ' || last == 0xa0)
 			last = norm_char_before(r, at -= last == ' ' ? 1 : 2);
@@ -98,32 +98,54 @@ static size_t read_abbreviation(norm_reader *r, size_t at) {
 
 /* ---- letters ---- */
 
-void norm_say_letters(norm_reader *r, size_t at, size_t end) {
-	while (at < end) {
-		size_t next = norm_next(r, at);
-		norm_say_part(r, r->text + at, next - at);
-		at = next;
+void norm_say_letters(norm_reader *r, size_t at, size_t end, int plural) {
+	int english = strcmp(r->n->language, "en") == 0, two = norm_next(r, at) < end && norm_next(r, norm_next(r, at)) >= end;
+	for (size_t i = at, next; i < end; i = next) {
+		next = norm_next(r, i);
+		if (i == at || !english) {
+			norm_say_part(r, r->text + i, next - i);
+			continue;
+		}
+		norm_glue(r, plural && two ? "-" : "."); /* P-C's: behind one dot 's is a word of its own */
+		norm_copy(r, i, next);
 	}
 }
 
-/* "U.S.A.", "J. R. R. Tolkien": letters with dots lose them. */
-static size_t read_initials(norm_reader *r, size_t at) {
-	size_t end = at, letters = 0, next;
-	if (!norm_is_upper(r, at) || !norm_starts(r, norm_next(r, at), ".") || !r->n->spaces)
-		return 0;
-	for (size_t i = at; norm_is_upper(r, i) && norm_starts(r, next = norm_next(r, i), "."); i = end) {
-		end = next + 1;
+/* The letters of "U.S.A." and "U.S.A" (a last one without a dot), of "J." in "J. R. R. Tolkien": how many; 0: something else. */
+static int initials(const norm_reader *r, size_t at, size_t *end) {
+	size_t next;
+	int letters = 0;
+	for (*end = at; norm_is_upper(r, *end) && norm_starts(r, next = norm_next(r, *end), "."); letters++)
+		*end = next + 1;
+	if (letters && norm_is_upper(r, *end) && !norm_is_letter(r, next = norm_next(r, *end)) && !norm_is_digit(r, next)) {
+		*end = next;
 		letters++;
 	}
-	next = norm_spaces(r, end);
-	if (letters == 1 && (!norm_is_upper(r, next) || next == end || (norm_starts(r, at, "I.") && strcmp(r->n->language, "en") == 0)))
+	next = norm_spaces(r, *end);
+	if (letters > 1)
+		return letters;
+	return letters == 1 && norm_is_upper(r, next) && next > *end ? 1 : 0;
+}
+
+static size_t read_initials(norm_reader *r, size_t at) {
+	size_t end;
+	int english = strcmp(r->n->language, "en") == 0, letters = r->n->spaces ? initials(r, at, &end) : 0;
+	if (!letters || (letters == 1 && english && norm_starts(r, at, "I.")))
 		return 0;
-	if (norm_is_letter(r, end) && next == end) /* "U.S.based", "A.Smith" */
-		return letters == 1 ? 0 : end;
-	for (size_t i = at; i < end; i = norm_next(r, i) + 1)
-		norm_say_letters(r, i, norm_next(r, i));
-	if (norm_at_end(r, end))
+	for (size_t i = at; i < end; i = norm_next(r, i) + 1) {
+		if (english && i > at)
+			norm_glue(r, ".");
+		if (english && i > at)
+			norm_copy(r, i, norm_next(r, i));
+		else
+			norm_say_part(r, r->text + i, norm_next(r, i) - i);
+	}
+	if (r->text[end - 1] == '.' && norm_at_end(r, end)) {
 		norm_glue(r, ".");
+	} else if (english && letters == 1 && norm_starts(r, at, "A")) {
+		norm_glue(r, "-"); /* "George A. Smith": else it is the article */
+		end = norm_spaces(r, end);
+	}
 	return end;
 }
 
@@ -163,7 +185,7 @@ static size_t read_acronym(norm_reader *r, size_t at) {
 	int cased = upper >= 2 && (plural || !norm_is_letter(r, end));
 	if (!cased || !r->l->language || norm_char(r, at) > 0x24f || !is_spelled(r, at, end))
 		return 0;
-	norm_say_letters(r, at, end);
+	norm_say_letters(r, at, end, plural || norm_starts(r, end, "'"));
 	if (plural)
 		norm_glue(r, "'s");
 	return end + plural;

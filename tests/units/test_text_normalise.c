@@ -139,7 +139,7 @@ static void say_as(void **state) {
 	expect_say("de", "date", "dm", NULL, "5.3.", SN_OK, "fünfter März");
 	expect_say("de", "date", "dmy", NULL, "5.3.2024", SN_OK, "fünfter März zweitausendvierundzwanzig");
 	expect_say("en", "date", "mdy", NULL, "13/45/2024", SN_AGAIN, "thirteen slash forty-five slash two thousand twenty-four");
-	expect_say("en", "time", "hms12", NULL, "2:30pm", SN_OK, "two thirty P M");
+	expect_say("en", "time", "hms12", NULL, "2:30pm", SN_OK, "two thirty P.M");
 	expect_say("en", "duration", NULL, NULL, "1:21:05", SN_OK, "one hour twenty-one minutes five seconds");
 	expect_say("de", "duration", NULL, NULL, "1'21\"", SN_OK, "eine Minute einundzwanzig Sekunden");
 	expect_say("en", "telephone", "1", NULL, "555-1234", SN_OK, "one, five five five, one two three four");

@@ -122,9 +122,9 @@ int sn_guards_is_anomaly(const sn_guard_word *words, int count) {
 
 int sn_guards_is_silence(const sn_guard_segment *s) {
 	const int unlikely = s->logprob < LIKELY || s->stock;
-	if (!s->voice.known)
+	if (!s->near.known)
 		return s->stock && s->no_speech > NO_SPEECH_LIMIT;
-	if (s->voice.speech < NO_SPEECH && s->voice.peak < PEAK)
+	if (s->near.speech < NO_SPEECH && s->near.peak < PEAK)
 		return 1;
 	return s->voice.speech < HARDLY_SPEECH && unlikely;
 }

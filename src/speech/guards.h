@@ -51,7 +51,7 @@ int sn_guards_is_anomaly(const sn_guard_word *words, int count);
 
 /* A stretch of text between two timestamps. */
 typedef struct sn_guard_segment {
-	sn_guard_voice voice;
+	sn_guard_voice voice, near;   /* in it; and a little round it, since timestamps are not exact */
 	float logprob;                /* mean of its tokens */
 	float no_speech;              /* probability, of the window */
 	int stock;                    /* sn_guards_is_stock */

@@ -39,6 +39,7 @@ typedef struct stt_try {
 	int alone;                   /* without the text before the window */
 	int looped, loop_first, loop_end; /* repeats itself without speech for it: tokens after the first time */
 	int echoed;                  /* repeats the text before the window */
+	int early;                   /* its last words were not heard, and there is speech behind them */
 } stt_try;
 
 /* What is next: the kept result stays, the window is decoded without the text before it, or at the next temperature. */

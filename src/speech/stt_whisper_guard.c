@@ -12,7 +12,12 @@
 #define RATIO_COST 1.0f       /* what a fault is worth in mean log probability when tries are compared */
 #define LOOP_COST 3.0f
 #define ECHO_COST 0.3f
+#define EARLY_COST 0.3f
 #define WORD_SECONDS 0.12     /* of speech that a word needs at least */
+#define STUCK 0.03            /* seconds: words shorter than it, several in a row, have no sound of their own */
+#define STUCK_WORDS 3
+#define UNWRITTEN 1.0         /* seconds of speech behind text that ends in such words: more should have been written */
+#define LAG 0.15              /* seconds that the detector takes to notice that speech has ended */
 #define HOPELESS 0.15f        /* confidence of text that a failed window may not keep */
 #define MARGIN 0.2            /* seconds by which timestamps may be wrong */
 #define TEXT_MAX ((size_t)1 << 16)
@@ -83,19 +88,42 @@ static int has_echo(const stt_whisper *stt, const sn_search_result *r) {
 	return 0;
 }
 
+/* Words i.. of the window that the decoder wrote without hearing them: the attention has come to a stop. Returns how many, 0 where it
+ * has not. */
+static int stuck_words(const stt_window *w, int i) {
+	int n = 0;
+	while (i + n < w->words->count && w->words->word[i + n].stop - w->words->word[i + n].start < STUCK)
+		n++;
+	if (n < STUCK_WORDS)
+		return 0;
+	const int behind = w->words->count - i - n; /* a few at the very end: it jumps there */
+	return behind < n ? n + behind : n;
+}
+
+/* Did the decoder stop hearing while there was speech to come? */
+static int stops_early(const stt_whisper *stt, const stt_window *w) {
+	for (int i = 0; stt->words && i < w->words->count; i++)
+		if (stuck_words(w, i)) {
+			const double whole = (double)w->frames * SN_MEL_HOP / SN_MEL_RATE;
+			const sn_guard_voice v = sn_guards_listen(w->voice, w->voice_count, w->words->word[i].stop + LAG, whole);
+			return v.known && v.speech > UNWRITTEN && stuck_words(w, i) + i == w->words->count;
+		}
+	return 0;
+}
+
 static float worth(const sn_search_result *r, const stt_try *try) {
 	return r->avg_logprob - (try->compression_ratio > RATIO_LIMIT ? RATIO_COST : 0) - (try->looped ? LOOP_COST : 0) -
-	       (try->echoed ? ECHO_COST : 0);
+	       (try->echoed ? ECHO_COST : 0) - (try->early ? EARLY_COST : 0);
 }
 
 static int is_doubtful(const sn_search_result *r, const stt_try *try) {
-	return try->compression_ratio > RATIO_LIMIT || r->avg_logprob < LOGPROB_LIMIT || try->looped;
+	return try->compression_ratio > RATIO_LIMIT || r->avg_logprob < LOGPROB_LIMIT || try->looped || try->early;
 }
 
 /* No speech at all in the window: trying again would only invent other words. */
 static int is_unheard(const stt_whisper *stt, const stt_window *w) {
 	const sn_guard_voice v = sn_guards_listen(w->voice, w->voice_count, 0, (double)w->frames * SN_MEL_HOP / SN_MEL_RATE);
-	return stt->guards && sn_guards_is_silence(&(sn_guard_segment){ .voice = v });
+	return stt->guards && sn_guards_is_silence(&(sn_guard_segment){ .voice = v, .near = v });
 }
 
 int sn_stt_guard_weigh(stt_whisper *stt, stt_window *w, const sn_search_result *r, stt_verdict *verdict) {
@@ -112,6 +140,7 @@ int sn_stt_guard_weigh(stt_whisper *stt, stt_window *w, const sn_search_result *
 		w->result = *r;
 		w->best = try;
 		sn_stt_words_align(stt, w);
+		w->best.early = try.early = stt->guards && stops_early(stt, w);
 	}
 	w->weighed = 1;
 	if ((try.looped || try.echoed) && !w->alone && stt->history_count)
@@ -200,18 +229,23 @@ static const char *judge_stretch(const stt_whisper *stt, const stt_window *w, in
 	double sum = 0;
 	for (int i = first; i < end; i++)
 		sum += (double)r->logprobs[i];
-	const double from = time_before(stt, r, first), to = time_after(stt, w, r, end);
-	const sn_guard_segment s = { .voice = sn_guards_listen(w->voice, w->voice_count, from - MARGIN, to + MARGIN),
-		.logprob = (float)(sum / (end - first)), .no_speech = r->no_speech_prob, .stock = sn_guards_is_stock(text) };
+	double from = time_before(stt, r, first), to = time_after(stt, w, r, end);
+	sn_guard_word words[SN_GUARD_WORDS];
+	const int count = words_of(w, first, end, words, SN_GUARD_WORDS);
+	for (int i = 0; i < count; i++) { /* which know better than timestamps where it was said */
+		from = fmin(from, words[i].start);
+		to = fmax(to, words[i].end);
+	}
+	const sn_guard_segment s = { .near = sn_guards_listen(w->voice, w->voice_count, from - MARGIN, to + MARGIN),
+		.voice = sn_guards_listen(w->voice, w->voice_count, from > 0 ? from + LAG : from, to), .logprob = (float)(sum / (end - first)),
+		.no_speech = r->no_speech_prob, .stock = sn_guards_is_stock(text) };
 	*code = "guard_silence";
 	if (sn_guards_is_silence(&s))
-		return s.voice.known && s.voice.peak < 0.5f ? "was dropped, no speech is heard there" : "was dropped, hardly any speech is heard there";
+		return s.near.known && s.near.peak < 0.5f ? "was dropped, no speech is heard there" : "was dropped, hardly any speech is heard there";
 	*code = "guard_anomaly";
 	if (stt->fallback && r->avg_logprob < LOGPROB_LIMIT && exp((double)s.logprob) < HOPELESS)
 		return "was dropped, its words are improbable and other temperatures gave none that are better";
-	sn_guard_word words[SN_GUARD_WORDS];
-	const int count = words_of(w, first, end, words, SN_GUARD_WORDS);
-	if (s.voice.known && s.voice.speech < WORD_SECONDS * count && sn_guards_is_anomaly(words, count))
+	if (s.near.known && s.near.speech < WORD_SECONDS * count && sn_guards_is_anomaly(words, count))
 		return "was dropped, its words are too improbable, short or long for the little speech that is heard there";
 	return NULL;
 }
@@ -233,6 +267,26 @@ static void judge_stretches(stt_whisper *stt, const stt_window *w, uint8_t *gone
 			continue;
 		note(stt, w, code, time_before(stt, r, first), time_after(stt, w, r, end), text.data, why);
 		memset(gone + first, 1, (size_t)(end - first));
+	}
+	sn_buf_free(&text);
+}
+
+/* Words without any sound of their own, where the decoder has gone on by itself. */
+static void cut_stuck(stt_whisper *stt, const stt_window *w, uint8_t *gone) {
+	sn_buf text;
+	sn_buf_init(&text, TEXT_MAX);
+	for (int i = 0, n; w->words && i < w->words->count; i += n ? n : 1) {
+		n = stuck_words(w, i);
+		sn_buf_clear(&text);
+		for (int k = i; k < i + n; k++) {
+			const sn_aligned_word *const a = &w->words->word[k];
+			if (gone[a->first])
+				continue;
+			sn_bpe_decode(sn_whisper_bpe(stt->base.model->whisper), w->result.tokens + a->first, a->end - a->first, &text);
+			memset(gone + a->first, 1, (size_t)(a->end - a->first));
+		}
+		if (text.size && !text.failed)
+			note(stt, w, "guard_anomaly", w->words->word[i].start, w->words->word[i + n - 1].stop, text.data, "was cut off, nothing of it is heard");
 	}
 	sn_buf_free(&text);
 }
@@ -262,12 +316,18 @@ int sn_stt_guard_purge(stt_whisper *stt, stt_window *w, int64_t *advance) {
 		sn_notes_append(&stt->base.notes, "guard_prompt", "%.2f s: the text repeated what it was told to follow; it was written again "
 		                "without that", sn_stt_whisper_time(w, 0, 0));
 	judge_stretches(stt, w, gone);
+	cut_stuck(stt, w, gone);
 	if (w->best.looped)
 		cut_loop(stt, w, gone);
 	int count = 0;
 	for (int i = 0; i < w->result.count; i++)
 		count += gone[i];
-	if (count)
-		compact(w, gone);
+	if (!count)
+		return 0;
+	compact(w, gone);
+	/* what is kept may have been said behind its timestamps: it is not to be read again */
+	const int words = w->words ? w->words->count : 0;
+	const int64_t said = words ? (int64_t)(w->words->word[words - 1].stop * SN_MEL_RATE / SN_MEL_HOP) : 0;
+	*advance = said > *advance ? said < w->frames ? said : w->frames : *advance;
 	return count;
 }

@@ -107,7 +107,7 @@ static int32_t over_white(const sentence_source *s, int32_t i, int *lines) {
 }
 
 size_t sn_clause_end(const char *text, size_t size, const char *locale, int early, int *sentence_end) {
-	const sentence_source s = { (const uint8_t *)text, (int32_t)size, sentence_has_ordinal_dots(locale ? locale : "") };
+	const sentence_source s = { (const uint8_t *)text, (int32_t)size, sentence_has_ordinal_dots(locale ? locale : ""), locale };
 	tally t = { 0 };
 	int lines = 0;
 	int32_t begin = over_white(&s, 0, &lines), before = 0;

@@ -15,12 +15,14 @@
 
 static const norm_table no_table = { 0 };
 
-static const norm_table *find_table(const char *language) {
+const norm_table *norm_table_of(const char *language) {
+	if (!language || !*language)
+		language = "en";
 	static const norm_table *const tables[] = { &norm_english, &norm_german, &norm_french, &norm_spanish, &norm_italian, &norm_portuguese };
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
-		if (strcmp(tables[i]->language, language) == 0)
+		if (strncmp(tables[i]->language, language, 2) == 0 && !(language[2] >= 'a' && language[2] <= 'z'))
 			return tables[i];
-	return &no_table;
+	return NULL;
 }
 
 static void find_locale(sn_normaliser *n, const char *language) {
@@ -100,7 +102,8 @@ int sn_normaliser_open(sn_normaliser **out, const char *language, char *err) {
 		return sn_fail(err, SN_E_MEMORY, "out of memory for the rules of a language");
 	pthread_mutex_init(&n->lock, NULL);
 	find_locale(n, language);
-	n->table = find_table(n->language);
+	n->table = *n->language ? norm_table_of(n->language) : NULL;
+	n->table = n->table ? n->table : &no_table;
 	n->spaces = !norm_listed("zh yue ja th lo km my", n->language, strlen(n->language));
 	find_separators(n);
 	find_dates(n);

@@ -31,7 +31,9 @@ static const norm_abbreviation abbreviations[] = {
 	{ "Sek.", "Sekunden", NORM_AFTER_NUMBER }, { "Jh.", "Jahrhundert", 0 }, { "Jhd.", "Jahrhundert", 0 }, { "Tel.", "Telefon", 0 },
 	{ "Str.", "Straße", 0 }, { "Pl.", "Platz", NORM_BEFORE_NUMBER }, { "Mio.", "Millionen", 0 }, { "Mrd.", "Milliarden", 0 },
 	{ "Tsd.", "Tausend", 0 }, { "GmbH", "G M B H", 0 }, { "Co.", "Co", 0 }, { "Aufl.", "Auflage", 0 }, { "Hrsg.", "Herausgeber", 0 },
-	{ "Bhf.", "Bahnhof", 0 }, { "Hbf.", "Hauptbahnhof", 0 }, { "Hbf", "Hauptbahnhof", 0 }, { "Mo.", "Montag", NORM_BEFORE_NUMBER }, { NULL, NULL, 0 } };
+	{ "Jan.", "Januar", NORM_BEFORE_NUMBER }, { "Feb.", "Februar", NORM_BEFORE_NUMBER },
+	{ "Aug.", "August", NORM_BEFORE_NUMBER }, { "Sept.", "September", NORM_BEFORE_NUMBER }, { "Okt.", "Oktober", NORM_BEFORE_NUMBER },
+	{ "Nov.", "November", NORM_BEFORE_NUMBER }, { "Dez.", "Dezember", NORM_BEFORE_NUMBER }, { "Bhf.", "Bahnhof", 0 }, { "Hbf.", "Hauptbahnhof", 0 }, { "Hbf", "Hauptbahnhof", 0 }, { "Mo.", "Montag", NORM_BEFORE_NUMBER }, { NULL, NULL, 0 } };
 
 static const norm_currency currencies[] = {
 	{ "EUR", "€", "Euro", "Euro", "Cent", "Cent", 'm', 'm' }, { "USD", "$ US$", "Dollar", "Dollar", "Cent", "Cent", 'm', 'm' },

@@ -137,7 +137,7 @@ static int ends(const norm_reader *r, size_t end, const char *ending) {
 
 /* Before a noun that is written out: "21 libras" is feminine, "1 vez", too, "21 años" masculine, as far as the noun's ending shows. */
 static size_t number_suffix(norm_reader *r, const norm_number *n) {
-	static const char masculine[] = "días mapas problemas sistemas programas idiomas planetas temas poemas atletas día mapa problema sistema programa";
+	static const char masculine[] = "días mapas problemas sistemas programas idiomas planetas temas poemas atletas idioma planeta tema poema clima poeta cometa día mapa problema sistema programa";
 	static const char no_nouns[] = "de y o e u a al del en que por con sin es ni no se para hasta contra sobre entre desde como cuando donde pero sino más menos";
 	size_t next = norm_spaces(r, n->end), end = norm_letters(r, next), size = end - next;
 	int one = n->value % 10 == 1 && n->value % 100 != 11, hundreds = n->value % 1000 >= 200 && n->value < 1000000;

@@ -26,7 +26,9 @@ static const norm_abbreviation abbreviations[] = {
 	{ "fig.", "figure", NORM_BEFORE_NUMBER }, { "éd.", "édition", 0 }, { "Cie", "compagnie", 0 }, { "s.v.p.", "s'il vous plaît", 0 },
 	{ "SVP", "s'il vous plaît", 0 }, { "RDV", "rendez-vous", 0 }, { "hab.", "habitants", NORM_AFTER_NUMBER }, { "vs.", "versus", 0 }, { "vs", "versus", 0 },
 	{ "min.", "minutes", NORM_AFTER_NUMBER }, { "sec.", "secondes", NORM_AFTER_NUMBER }, { "approx.", "approximativement", 0 },
-	{ "max.", "maximum", 0 }, { "qqn", "quelqu'un", 0 }, { "qqch", "quelque chose", 0 }, { NULL, NULL, 0 } };
+	{ "janv.", "janvier", NORM_BEFORE_NUMBER }, { "févr.", "février", NORM_BEFORE_NUMBER },
+	{ "juil.", "juillet", NORM_BEFORE_NUMBER }, { "sept.", "septembre", NORM_BEFORE_NUMBER }, { "oct.", "octobre", NORM_BEFORE_NUMBER },
+	{ "nov.", "novembre", NORM_BEFORE_NUMBER }, { "déc.", "décembre", NORM_BEFORE_NUMBER }, { "max.", "maximum", 0 }, { "qqn", "quelqu'un", 0 }, { "qqch", "quelque chose", 0 }, { NULL, NULL, 0 } };
 
 static const norm_currency currencies[] = {
 	{ "EUR", "€", "euro", "euros", "centime", "centimes", 'm', 'm' }, { "USD", "$ US$", "dollar", "dollars", "cent", "cents", 'm', 'm' },

@@ -245,6 +245,7 @@ size_t norm_read_tag(norm_reader *r, size_t at);                         /* #tag
 size_t norm_read_sign(norm_reader *r, size_t at);
 
 /* normalise.c */
+const norm_table *norm_table_of(const char *language); /* "de", "de_AT"; NULL: the language has none */
 typedef int norm_task(norm_reader *r, const void *context, char *err);
 /* Folds the text and does the task under the lock; a failed task leaves nothing in out. */
 int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context, char *err);

@@ -331,6 +331,18 @@ static void own_name(const norm_reader *r, const char *name, int one, char *afte
 	}
 }
 
+/* German "von zehn Quadratmetern": the dative of what ends in -er. */
+static void bend(const norm_reader *r, const norm_number *n, char *name) {
+	char before[16];
+	size_t end = strcspn(name, " "), size = strlen(name);
+	norm_word_before(r, n->begin, before, sizeof before);
+	if (strcmp(r->n->language, "de") != 0 || end < 5 || size > 100 || memcmp(name + end - 2, "er", 2) != 0 || (n->value == 1 && !n->decimals) ||
+	    !norm_listed("von mit aus nach bei in seit zu vor ab Von Mit Aus Nach Bei In Seit Vor Ab", before, strlen(before)))
+		return;
+	memmove(name + end + 1, name + end, size - end + 1);
+	name[end] = 'n';
+}
+
 static int say_unit(norm_reader *r, const norm_number *n, const norm_scale *s, const char *name, size_t end) {
 	char before[128], after[128], full[96];
 	snprintf(full, sizeof full, "unit/%s", name);
@@ -339,6 +351,7 @@ static int say_unit(norm_reader *r, const norm_number *n, const norm_scale *s, c
 	if (!norm_measure_name(r, full, adjective ? &single : s ? &many : n, before, after) || (!*before && !*after))
 		return 0;
 	own_name(r, name, !s && is_one(r, n), after);
+	bend(r, n, after);
 	int percent = strcmp(name, "percent") == 0 && percent_name(r, before, after);
 	norm_say(r, before);
 	if (!s && n->value == 1 && !n->decimals && r->l->one && r->l->one(r, after, gender_of(r, name)))

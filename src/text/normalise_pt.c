@@ -123,7 +123,7 @@ static void time_of_day(norm_reader *r, const norm_time *t) {
 
 /* Before a noun that is written out: "2 horas" is feminine, "2 anos" masculine, as far as the noun's ending shows. */
 static size_t number_suffix(norm_reader *r, const norm_number *n) {
-	static const char masculine[] = "dias mapas problemas sistemas programas idiomas planetas temas poemas atletas quilogramas gramas";
+	static const char masculine[] = "dia mapa problema sistema programa idioma planeta tema poema atleta quilograma grama telefonema cometa clima poeta dias mapas problemas sistemas programas idiomas planetas temas poemas atletas quilogramas gramas";
 	static const char others[] = "mulher mulheres vez vezes noite noites parte partes mãe mães classe classes ordem ordens série árvores viagens imagens";
 	size_t next = norm_spaces(r, n->end), end = norm_letters(r, next), size = end - next;
 	int bends = n->value % 10 == 1 || n->value % 10 == 2 || (n->value % 1000 >= 200 && n->value < 1000000);

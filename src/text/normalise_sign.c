@@ -12,6 +12,17 @@ static size_t dash_length(const norm_reader *r, size_t at) {
 	return norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "\xe2\x80\x93") || norm_starts(r, at, "\xe2\x88\x92") ? 3 : 0;
 }
 
+/* Spanish "entre 5-7" joins by another word. */
+static int after_between(const norm_reader *r, size_t at) {
+	char word[16];
+	if (strcmp(r->n->language, "es") != 0)
+		return 0;
+	while (at && (norm_is_digit(r, at - 1) || r->text[at - 1] == ',' || r->text[at - 1] == '.'))
+		at--;
+	norm_word_before(r, at, word, sizeof word);
+	return norm_listed("entre Entre", word, strlen(word));
+}
+
 /* "5-7", "10:00 - 12:00", "5 €-7 €": a dash between two numbers. */
 static size_t read_range(norm_reader *r, size_t at, size_t length) {
 	size_t before = at, behind = norm_spaces(r, at + length);
@@ -25,7 +36,7 @@ static size_t read_range(norm_reader *r, size_t at, size_t length) {
 	const char *word = minus ? r->l->minus : r->l->to;
 	if (!word)
 		return 0;
-	norm_say(r, word);
+	norm_say(r, !minus && after_between(r, at) ? "y" : word);
 	norm_glue(r, " ");
 	return behind;
 }

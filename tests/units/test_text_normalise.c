@@ -4,6 +4,7 @@
 #include "text/cleaners.h"
 #include "text/normalise.h"
 #include "text/numbers.h"
+#include "text/sentences.h"
 
 #include <pthread.h>
 
@@ -103,6 +104,24 @@ static void compare_again(table *t, const char *language, const char *text, cons
 static void read_once(void **state) {
 	table t = { 0 };
 	each_row(&t, compare_again);
+	assert_int_equal(t.wrong, 0);
+}
+
+/* The texts of the table are one sentence each: no number or abbreviation is cut. */
+static void expect_whole(table *t, const char *language, const char *text, const char *expected) {
+	char err[SN_ERRLEN] = "";
+	sn_spans spans;
+	assert_int_equal(sn_sentences(text, strlen(text), language, 400, &spans, err), SN_OK);
+	if (spans.count > 1) {
+		t->wrong++;
+		fprintf(stderr, "# %s: \"%s\" is cut behind \"%.*s\"\n", language, text, (int)spans.items[0].end, text);
+	}
+	sn_spans_free(&spans);
+}
+
+static void kept_whole(void **state) {
+	table t = { 0 };
+	each_row(&t, expect_whole);
 	assert_int_equal(t.wrong, 0);
 }
 
@@ -253,7 +272,7 @@ static void threads(void **state) {
 }
 
 int main(void) {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(readings), cmocka_unit_test(read_once), cmocka_unit_test(say_as), cmocka_unit_test(maps),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(readings), cmocka_unit_test(read_once), cmocka_unit_test(kept_whole), cmocka_unit_test(say_as), cmocka_unit_test(maps),
 		                                cmocka_unit_test(counts), cmocka_unit_test(refuses), cmocka_unit_test(threads) };
 	return cmocka_run_group_tests_name("text normalise", tests, NULL, NULL);
 }

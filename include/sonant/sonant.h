@@ -668,6 +668,66 @@ SN_API int sn_quality_format(char **text, size_t *size, const sn_quality *qualit
 
 /* ---- analysis ---- */
 
+typedef struct sn_analysis_options {
+	sn_quality_options quality; /* scores: only where they are on; its progress and payload are used */
+	sn_switch language;        /* heard by a model that transcribes and detects; default: where a multilingual Whisper is installed */
+	sn_switch words;           /* transcribe: _file and not standard input, which is read once; default: off */
+	const char *model;         /* that transcribes; NULL: the default one */
+	int64_t reserved[8];
+} sn_analysis_options;
+
+typedef struct sn_interval { double start, end; } sn_interval; /* seconds */
+
+typedef struct sn_band { float center, level; } sn_band; /* an octave: its middle in Hz; dBFS */
+
+/* A stretch of time of point_interval seconds. */
+typedef struct sn_analysis_point {
+	float low, high;           /* least and largest sample, at 16 kHz */
+	float level;               /* dBFS */
+	float pitch;               /* Hz, 0: none */
+	float speech;              /* 0..1: probability of speech; 0 where silero-vad is not installed */
+} sn_analysis_point;
+
+#define SN_ANALYSIS_MAX_POINTS 2048
+#define SN_ANALYSIS_MAX_SPEECH 8192            /* stretches of speech that are listed */
+
+typedef struct sn_analysis {
+	sn_quality quality;
+	const char *format;        /* of the file: "wav", "mp3", ... */
+	float crest;               /* dB: peak above RMS */
+	float crossings;           /* of zero, a second */
+	float centroid, rolloff;   /* Hz; 95 % of the power lies below the latter */
+	const sn_band *bands;
+	int band_count;
+	float pitch_median, pitch_low, pitch_high; /* Hz; 5 % of the pitched time lies below the low, 5 % above the high one; 0: no pitch */
+	float pitched;             /* 0..1: share of time with a pitch */
+	const sn_interval *speech;     /* where silero-vad is installed */
+	size_t speech_count;
+	const char *language;      /* code; "": not asked for, or unknown */
+	float language_confidence; /* 0..1 */
+	const sn_analysis_point *points; /* over time; at most SN_ANALYSIS_MAX_POINTS, whose interval of at least 10 ms grows with the length */
+	size_t point_count;
+	double point_interval;
+	const sn_transcript *transcript; /* with words; NULL where none was asked for */
+	const sn_note *notes;
+	size_t note_count;
+	double processing_time;
+} sn_analysis;
+
+/* Looks at a file as sn_transcribe_file reads it ("-": standard input). Memory does not grow with the length. Free *out with
+ * sn_analysis_free. options may be NULL. Returns what sn_quality_file and, where they are asked for, sn_model_load and
+ * sn_transcribe_file return; SN_E_ARGUMENT (words of standard input). */
+SN_API int sn_analyze_file(sn_analysis **out, sn_engine *engine, const char *path, const sn_analysis_options *options, char *err);
+SN_API void sn_analysis_free(sn_analysis **analysis);
+
+/* "text" (a line a fact) or "json" (one line, without the points). As sn_transcript_format. */
+SN_API int sn_analysis_format(char **text, size_t *size, const sn_analysis *analysis, const char *format, const char *file, char *err);
+
+/* Draws a PNG of width x height pixels (480..8192 x 360..8192; 0: 1600 x 900): waveform, log-mel spectrogram with pitch, speech, and the words
+ * over time. title: above it, may be NULL. A file that already exists is replaced; on failure nothing is left.
+ * Returns SN_OK, SN_E_ARGUMENT (size), SN_E_IO, SN_E_NO_SPACE, SN_E_MEMORY. */
+SN_API int sn_analysis_plot(const sn_analysis *analysis, const char *path, int width, int height, const char *title, char *err);
+
 /* ---- conversion ---- */
 
 typedef struct sn_convert_options {            /* 0: the default in brackets */

@@ -73,6 +73,7 @@ int cli_listen(int argc, char **argv);
 int cli_speak(int argc, char **argv);
 int cli_enhance(int argc, char **argv);
 int cli_quality(int argc, char **argv);
+int cli_analyze(int argc, char **argv);
 int cli_convert(int argc, char **argv);
 int cli_models(int argc, char **argv);
 int cli_voices(int argc, char **argv);

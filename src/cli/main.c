@@ -13,6 +13,7 @@ static const struct {
 	{ "speak", "text to speech", cli_speak },
 	{ "enhance", "make a recording better to listen to", cli_enhance },
 	{ "quality", "rate audio from 1 to 5", cli_quality },
+	{ "analyze", "show what is in audio, also as a picture", cli_analyze },
 	{ "convert", "convert audio: format, rate, loudness, a part of it", cli_convert },
 	{ "models", "list models, or show what one can do", cli_models },
 	{ "voices", "keep voices: add, list, show, remove, export", cli_voices },

@@ -248,6 +248,8 @@ static int wait_done(sn_rater *r, char *err) {
 	return result == SN_OK ? SN_OK : sn_fail(err, result, "%s", r->message);
 }
 
+void sn_rater_levels(sn_rater *r, sn_level_facts *facts) { sn_levels_get(r->levels, facts); }
+
 int sn_rater_finish(sn_rater *r, sn_quality *quality, char *err) {
 	sn_level_facts facts;
 	if (r->failed)

@@ -55,8 +55,7 @@ void sn_quality_text(sn_buf *b, const sn_quality *q) {
 		sn_buf_printf(b, "%-16s %s\n", i ? "" : "problems", q->problems[i].message);
 }
 
-/* A path may not be UTF-8: such bytes become '?'. */
-static json_t *name_json(const char *file) {
+json_t *sn_facts_name(const char *file) {
 	json_t *s = json_string(file);
 	char *const copy = s ? NULL : strdup(file);
 	for (char *c = copy; c && *c; c++)
@@ -69,7 +68,7 @@ static json_t *name_json(const char *file) {
 int sn_facts_write(char **text, size_t *size, json_t *facts, const char *file, char *err) {
 	json_t *const all = json_object();
 	if (file)
-		json_object_set_new(all, "file", name_json(file));
+		json_object_set_new(all, "file", sn_facts_name(file));
 	json_object_update(all, facts);
 	char *const line = json_dumps(all, JSON_REAL_PRECISION(9));
 	json_decref(all);

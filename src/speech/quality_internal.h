@@ -70,6 +70,9 @@ void sn_rater_leave(sn_job *job);
 /* Samples of the timeline at 16 kHz. Lock held, or after the end. */
 static inline int64_t sn_rater_end(const sn_rater *r) { return r->first + r->count; }
 
+/* What was measured, once the rater is finished. */
+void sn_rater_levels(sn_rater *rater, sn_level_facts *facts);
+
 /* The rating: scores from the means, problems in words. facts: of the levels. */
 void sn_quality_judge(sn_quality *quality, const sn_level_facts *facts);
 

@@ -96,7 +96,10 @@ static void enhance(sn_tts *tts, const char *path, const char *format, sn_speech
 	const sn_enhance_options options = { .denoise = SN_ON, .normalise = SN_OFF };
 	if (tts->background == 0 || tts->background >= NOISY)
 		return;
-	if (sn_enhance_file(&facts, tts->engine, path, path, format, &options, reason) == SN_OK)
+	int result = sn_enhance_file(&facts, tts->engine, path, path, format, &options, reason);
+	if (result == SN_OK && facts.noise_reduction < 1)
+		snprintf(reason, sizeof reason, "it cannot be told from the speech");
+	if (result == SN_OK && facts.noise_reduction >= 1)
 		sn_tts_note(tts, "enhanced", "the background was rated %.1f of 5; noise was lowered by %.0f dB", (double)tts->background,
 		            (double)facts.noise_reduction);
 	else

@@ -18,7 +18,8 @@ static const norm_table no_table = { 0 };
 const norm_table *norm_table_of(const char *language) {
 	if (!language || !*language)
 		language = "en";
-	static const norm_table *const tables[] = { &norm_english, &norm_german, &norm_french, &norm_spanish, &norm_italian, &norm_portuguese };
+	static const norm_table *const tables[] = { &norm_english, &norm_german, &norm_french, &norm_spanish, &norm_italian,
+	    &norm_portuguese };
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
 		if (strncmp(tables[i]->language, language, 2) == 0 && !(language[2] >= 'a' && language[2] <= 'z'))
 			return tables[i];
@@ -152,7 +153,8 @@ void norm_add_piece(norm_reader *r, size_t to, size_t begin, int read) {
 	sn_normal_piece *last = map->count ? &map->items[map->count - 1] : NULL;
 	map->read += (size_t)read;
 	r->mapped = r->source[to];
-	if (last && !read && !last->read && last->to == p.from && last->end == p.begin && last->to - last->from == last->end - last->begin &&
+	if (last && !read && !last->read && last->to == p.from && last->end == p.begin &&
+	    last->to - last->from == last->end - last->begin &&
 	    p.to - p.from == p.end - p.begin) {
 		last->to = p.to;
 		last->end = p.end;
@@ -241,7 +243,8 @@ int norm_read_text(norm_reader *r, char *err) {
 			norm_add_piece(r, end, r->piece, 1);
 		}
 		if (r->out->size > most)
-			return sn_fail(err, SN_E_LIMIT, "the text with its numbers as words takes more than %d bytes for each of its own", SN_NORMAL_GROWTH);
+			return sn_fail(err, SN_E_LIMIT, "the text with its numbers as words takes more than %d bytes for each of its own",
+			    SN_NORMAL_GROWTH);
 	}
 	if (r->out->failed)
 		return sn_fail(err, r->out->failed, "the text with its numbers as words takes more than %zu bytes", r->out->max);
@@ -261,7 +264,8 @@ static int is_shouting(const norm_reader *r) {
 	return words >= 2 && upper > 10 && upper > 4 * lower;
 }
 
-int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context, char *err) {
+int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context,
+    char *err) {
 	sn_buf folded;
 	uint32_t *source = NULL;
 	sn_normal_map own = { 0 };
@@ -270,7 +274,8 @@ int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_no
 		return result;
 	size_t base = out->size;
 	result = norm_fold(text, size, n->spell != NULL, &folded, &source, err);
-	norm_reader r = { .n = n, .l = n->table, .text = folded.data ? folded.data : "", .size = folded.size, .source = source, .out = out, .base = base,
+	norm_reader r = { .n = n, .l = n->table, .text = folded.data ? folded.data : "", .size = folded.size, .source = source,
+	    .out = out, .base = base,
 		              .piece = base, .map = map ? map : &own };
 	if (result == SN_OK) {
 		r.shouting = is_shouting(&r);

@@ -6,8 +6,9 @@
 #include <unicode/uchar.h>
 
 /* Endings that make a word with a dot an address; those of countries that are words of a language are left out. */
-static const char endings[] = "com org net info edu gov mil int biz app dev online io ai tv eu de fr es it pt uk at ch nl be pl ru jp cn br ca au "
-                              "se dk fi cz gr hu ro ua tr kr mx ar cl nz za ie lu html htm php pdf txt jpg png";
+static const char endings[] =
+	"com org net info edu gov mil int biz app dev online io ai tv eu de fr es it pt uk at ch nl be pl ru jp cn br ca au se dk fi "
+	"cz gr hu ro ua tr kr mx ar cl nz za ie lu html htm php pdf txt jpg png";
 
 static const char *sign_word(const norm_reader *r, char c) {
 	for (const norm_pair *sign = r->l->signs; sign && sign->written; sign++)
@@ -26,7 +27,8 @@ static size_t token_end(const norm_reader *r, size_t at) {
 	return end;
 }
 
-static int host_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.'; }
+static int host_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+    c == '.'; }
 
 /* The end of a host name with at least one dot and a known ending; 0: none. */
 static size_t host_end(const norm_reader *r, size_t at, size_t end, int sure) {
@@ -54,7 +56,7 @@ static void say_name(norm_reader *r, size_t at, size_t end, int last) {
 		norm_say_part(r, r->text + at, size);
 		return;
 	}
-	const char *between = strcmp(r->n->language, "en") == 0 ? "." : " "; /* as norm_say_letters */
+	const char *between = norm_speaks(r, "en") ? "." : " "; /* as norm_say_letters */
 	for (size_t i = at; i < end; i = norm_next(r, i)) {
 		char letter[8] = "";
 		memcpy(letter, r->text + i, norm_next(r, i) - i);
@@ -78,7 +80,8 @@ static void say_figures(norm_reader *r, size_t at, size_t end) {
 }
 
 static void say_mark(norm_reader *r, char c) {
-	const char *word = c == '.' ? r->l->dot : c == '@' ? r->l->at : c == '/' ? r->l->slash : c == '-' ? r->l->dash : c == '_' ? r->l->underscore
+	const char *word = c == '.' ? r->l->dot : c == '@' ? r->l->at : c == '/' ? r->l->slash : c == '-' ? r->l->dash : c == '_'
+	    ? r->l->underscore
 	                 : sign_word(r, c);
 	if (word)
 		norm_say(r, word);

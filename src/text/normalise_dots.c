@@ -6,9 +6,10 @@
 #include <unicode/utf8.h>
 
 /* These end sentences as well: only a figure behind them says that they do not. */
-static const char enders[] = "etc. usw. usf. ecc. Inc. Ltd. Corp. Co. Jr. Sr. a.m. p.m. a.C. d.C. v.Chr. n.Chr. Ph.D. M.D. e.V. a.D. o.ä. u.ä. o.Ä. u.Ä. Ave. "
-                             "Blvd. Rd. Hwy. hrs. yrs. min. sec. in. Std. Min. Sek. hab. ab. Jh. Jhd. MwSt. Str. Ltda. Cia. Cía. S.p.A. S.r.l. max. Bros. Hbf. "
-                             "Bhf. u. EE.UU. JJ.OO. CC.OO. FF.AA.";
+static const char enders[] =
+	"etc. usw. usf. ecc. Inc. Ltd. Corp. Co. Jr. Sr. a.m. p.m. a.C. d.C. v.Chr. n.Chr. Ph.D. M.D. e.V. a.D. o.ä. u.ä. o.Ä. u.Ä. "
+	"Ave. Blvd. Rd. Hwy. hrs. yrs. min. sec. in. Std. Min. Sek. hab. ab. Jh. Jhd. MwSt. Str. Ltda. Cia. Cía. S.p.A. S.r.l. max. "
+	"Bros. Hbf. Bhf. u. EE.UU. JJ.OO. CC.OO. FF.AA.";
 
 static int32_t char_before(const char *text, size_t at) {
 	int32_t i = (int32_t)at, c = 0;
@@ -62,10 +63,12 @@ int sn_abbreviation_dot(const char *language, const char *text, size_t size, siz
 			same_part |= rest && ends_with(text, dot + 1, part);
 		}
 		size_t length = strlen(a->written);
-		if (a->when == NORM_STREET || a->written[length - 1] != '.' || !ends_with(text, dot + 1, a->written) || (a->when == NORM_BEFORE_NUMBER && !figure))
+		if (a->when == NORM_STREET || a->written[length - 1] != '.' || !ends_with(text, dot + 1, a->written) ||
+		    (a->when == NORM_BEFORE_NUMBER && !figure))
 			continue;
 		if (figure || !norm_listed(enders, a->written, length))
 			return 1;
 	}
-	return same_part || (strcmp(table->language, "de") == 0 && ((figure && dot > 3 && memcmp(text + dot - 3, "str", 3) == 0) || roman_before(text, dot)));
+	return same_part || (strcmp(table->language, "de") == 0 && ((figure && dot > 3 && memcmp(text + dot - 3, "str", 3) == 0) ||
+	    roman_before(text, dot)));
 }

@@ -95,8 +95,10 @@ static int looks_only(int32_t c) {
 	case U_DT_SUPER: /* ᵉʳ of 1ᵉʳ, but º and ª are signs of their own */
 		return c > 0xff && u_isalpha(c);
 	case U_DT_COMPAT:
-		return (c >= 0xfb00 && c <= 0xfb4f) || (c >= 0x2160 && c <= 0x217f) || c == 0x2026 || c == 0x2025 || (c >= 0x132 && c <= 0x133) ||
-		       (c >= 0x1c4 && c <= 0x1cc) || (c >= 0x1f1 && c <= 0x1f3) || (c >= 0x2474 && c <= 0x24b5) || c == 0x17f || c == 0x2103 ||
+		return (c >= 0xfb00 && c <= 0xfb4f) || (c >= 0x2160 && c <= 0x217f) || c == 0x2026 || c == 0x2025 ||
+		    (c >= 0x132 && c <= 0x133) ||
+		       (c >= 0x1c4 && c <= 0x1cc) || (c >= 0x1f1 && c <= 0x1f3) || (c >= 0x2474 && c <= 0x24b5) || c == 0x17f ||
+		           c == 0x2103 ||
 		       c == 0x2109;
 	default:
 		return 0;
@@ -144,7 +146,8 @@ static void fold(folder *f, int32_t c, uint32_t from) {
 
 int norm_fold(const char *text, size_t size, int digits, sn_buf *folded, uint32_t **source, char *err) {
 	UErrorCode status = U_ZERO_ERROR;
-	folder f = { .out = folded, .capacity = size + 64, .digits = digits, .nfc = unorm2_getNFCInstance(&status), .nfkc = unorm2_getNFKCInstance(&status) };
+	folder f = { .out = folded, .capacity = size + 64, .digits = digits, .nfc = unorm2_getNFCInstance(&status),
+	    .nfkc = unorm2_getNFKCInstance(&status) };
 	if (U_FAILURE(status))
 		return sn_fail(err, SN_E_DEPENDENCY, "ICU cannot normalize text: %s", u_errorName(status));
 	sn_buf_init(folded, FOLD_MAX);

@@ -74,7 +74,8 @@ typedef struct norm_date {
 
 typedef struct norm_table {
 	const char *language;
-	const char *minus, *point, *dot, *to, *score, *over, *by, *times, *at, *slash, *dash, *underscore, *hash, *number, *version, *or, *per;
+	const char *minus, *point, *dot, *to, *score, *over, *by, *times, *at, *slash, *dash, *underscore, *hash, *number, *version,
+	    *or, *per;
 	const char *born;             /* an asterisk before a date in brackets */
 	const char *of;               /* between millions and what is counted: "de", "di" ("d'" in French before a vowel) */
 	const char *range;            /* before a range: "da" cinque a sette */
@@ -97,14 +98,14 @@ typedef struct norm_table {
 
 	/* Grammar. Each says the words; those that return a position return where the reading ends, 0: not theirs. */
 	size_t (*ordinal)(norm_reader *r, const norm_number *n);
-	void (*plain_ordinal)(norm_reader *r, int64_t value, size_t at); /* say-as: an ordinal without its sign */
 	void (*date)(norm_reader *r, const norm_date *d);
 	size_t (*day_before_month)(norm_reader *r, const norm_number *n);
 	void (*time)(norm_reader *r, const norm_time *t);
 	int (*fraction)(norm_reader *r, int64_t above, int64_t below);
 	void (*king)(norm_reader *r, int value, size_t at); /* at: the numeral, behind the name */
 	size_t (*word)(norm_reader *r, size_t at);                       /* what else a word may begin: March 5 */
-	int (*one)(norm_reader *r, const char *noun, char gender);       /* says "one" and the noun where the noun's beginning bends it: un'ora */
+	int (*one)(norm_reader *r, const char *noun,
+	    char gender);       /* says "one" and the noun where the noun's beginning bends it: un'ora */
 	size_t (*number_suffix)(norm_reader *r, const norm_number *n); /* what else stands behind a number: 1990s, 80er, 10x, 5-jährig */
 } norm_table;
 
@@ -164,7 +165,8 @@ struct norm_number {
 	int64_t value;
 };
 
-/* normalise_fold.c: quotes, widths, ligatures, invisible characters, with `digits` digits of any script. *source is malloced, [folded->size + 1]. */
+/* normalise_fold.c: quotes, widths, ligatures, invisible characters, with `digits` digits of any script. *source is malloced,
+ * [folded->size + 1]. */
 int norm_fold(const char *text, size_t size, int digits, sn_buf *folded, uint32_t **source, char *err);
 
 /* normalise_spell.c */
@@ -194,6 +196,8 @@ int norm_plain(const norm_reader *r, size_t at, int least, int most, int *value)
 /* The word before `at`, spaces between allowed; "" where something else stands there. Returns where it begins. */
 size_t norm_word_before(const norm_reader *r, size_t at, char *word, size_t room);
 int norm_listed(const char *list, const char *word, size_t size);        /* a list with spaces between its words, NULL: never */
+int norm_is_word(const char *list, const char *word);                     /* the same for a word with a NUL */
+int norm_speaks(const norm_reader *r, const char *languages);            /* the text's language is one of the list */
 int norm_at_end(const norm_reader *r, size_t at);                        /* only closing marks and spaces follow */
 
 /* Saying: one space between, and before the first where a letter or digit stands before. */
@@ -248,7 +252,8 @@ size_t norm_read_sign(norm_reader *r, size_t at);
 const norm_table *norm_table_of(const char *language); /* "de", "de_AT"; NULL: the language has none */
 typedef int norm_task(norm_reader *r, const void *context, char *err);
 /* Folds the text and does the task under the lock; a failed task leaves nothing in out. */
-int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context, char *err);
+int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context,
+    char *err);
 int norm_read_text(norm_reader *r, char *err); /* all of r->text */
 /* What the last piece left of the text up to `to` became what out has from `begin` on. */
 void norm_add_piece(norm_reader *r, size_t to, size_t begin, int read);

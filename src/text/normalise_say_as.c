@@ -35,7 +35,7 @@ static int read_cardinal(norm_reader *r, const say_as *s) {
 	int roman = norm_roman(r->text + at, end - at);
 	if (roman)
 		return norm_spell_int(r, roman, NORM_NUMBER);
-	if (norm_starts(r, at, "-") || norm_starts(r, at, "\xe2\x88\x92")) {
+	if (norm_starts(r, at, "-") || norm_starts(r, at, "−")) {
 		size_t behind = norm_read_minus(r, at);
 		if (!behind || behind == end)
 			return behind == end;
@@ -50,12 +50,7 @@ static int read_ordinal(norm_reader *r, const say_as *s) {
 	int roman = norm_roman(r->text + at, end - at);
 	if (!roman && !is_integer(r, at, &n))
 		return 0;
-	int64_t value = roman ? roman : n.value;
-	if (r->l->plain_ordinal) {
-		r->l->plain_ordinal(r, value, at);
-		return r->out->size > r->piece;
-	}
-	return norm_spell_int(r, value, NORM_ORDINAL);
+	return norm_spell_int(r, roman ? roman : n.value, NORM_ORDINAL);
 }
 
 static const char *sign_name(const norm_reader *r, size_t at, size_t *end) {
@@ -229,7 +224,8 @@ static int read_fraction(norm_reader *r, const say_as *s) {
 		if (!norm_scan(r, next, &above))
 			return 0;
 	}
-	if (!norm_starts(r, above.end, "/") || !norm_scan(r, above.end + 1, &below) || below.end != end_of(r) || above.decimals || below.decimals)
+	if (!norm_starts(r, above.end, "/") || !norm_scan(r, above.end + 1, &below) || below.end != end_of(r) || above.decimals ||
+	    below.decimals)
 		return 0;
 	if (whole.count) {
 		norm_say_number(r, &whole);
@@ -251,11 +247,12 @@ static int read_expletive(norm_reader *r, const say_as *s) {
 static const struct kind {
 	const char *name;
 	kind_reader *read; /* NULL: as any text */
-} kinds[] = { { "cardinal", read_cardinal }, { "number", read_cardinal }, { "ordinal", read_ordinal }, { "characters", read_characters },
-	          { "spell-out", read_characters }, { "letters", read_characters }, { "verbatim", read_characters }, { "digits", read_digits },
-	          { "date", read_date }, { "time", read_time }, { "duration", read_duration }, { "telephone", read_telephone }, { "phone", read_telephone },
-	          { "fraction", read_fraction }, { "expletive", read_expletive }, { "bleep", read_expletive }, { "currency", NULL }, { "money", NULL },
-	          { "unit", NULL }, { "measure", NULL }, { "address", NULL }, { "name", NULL } };
+} kinds[] = {
+	{ "cardinal", read_cardinal }, { "number", read_cardinal }, { "ordinal", read_ordinal }, { "characters", read_characters },
+	{ "spell-out", read_characters }, { "letters", read_characters }, { "verbatim", read_characters }, { "digits", read_digits },
+	{ "date", read_date }, { "time", read_time }, { "duration", read_duration }, { "telephone", read_telephone },
+	{ "phone", read_telephone }, { "fraction", read_fraction }, { "expletive", read_expletive }, { "bleep", read_expletive },
+	{ "currency", NULL }, { "money", NULL }, { "unit", NULL }, { "measure", NULL }, { "address", NULL }, { "name", NULL } };
 
 static int read_kind(norm_reader *r, const void *context, char *err) {
 	const say_as *s = context;
@@ -277,7 +274,8 @@ static int read_kind(norm_reader *r, const void *context, char *err) {
 	            : sn_fail(err, SN_AGAIN, "say-as \"%s\" is not known; the text is read as plain text", s->kind);
 }
 
-int sn_say_as(sn_normaliser *n, const char *interpret_as, const char *format, const char *detail, const char *text, size_t size, sn_buf *out,
+int sn_say_as(sn_normaliser *n, const char *interpret_as, const char *format, const char *detail, const char *text, size_t size,
+    sn_buf *out,
               sn_normal_map *map, char *err) {
 	say_as s = { interpret_as ? interpret_as : "", format, detail };
 	return norm_run(n, text, size, out, map, read_kind, &s, err);

@@ -28,7 +28,8 @@ static const char *const wanted[NORM_FORMS][5] = {
 	[NORM_ORDINAL_N] = { "%spellout-ordinal-n", "%spellout-ordinal" },
 	[NORM_ORDINAL_R] = { "%spellout-ordinal-r", "%spellout-ordinal" },
 	[NORM_ORDINAL_S] = { "%spellout-ordinal-s", "%spellout-ordinal" },
-	[NORM_ORDINAL_GENITIVE] = { "%spellout-ordinal-neuter-genitive", "%spellout-ordinal-masculine-genitive", "%spellout-ordinal-masculine",
+	[NORM_ORDINAL_GENITIVE] = { "%spellout-ordinal-neuter-genitive", "%spellout-ordinal-masculine-genitive",
+	    "%spellout-ordinal-masculine",
 	                            "%spellout-ordinal" },
 };
 
@@ -210,7 +211,8 @@ int norm_measure_name(norm_reader *r, const char *name, const norm_number *n, ch
 	if (!format)
 		return 0;
 	int decimals = n->decimals > 6 ? 6 : n->decimals;
-	int length = snprintf(figure, sizeof figure, "%s%s%.*s", n->digits, decimals ? "." : "", decimals, decimals ? r->text + n->decimals_at : "");
+	int length = snprintf(figure, sizeof figure, "%s%s%.*s", n->digits, decimals ? "." : "", decimals, decimals
+	    ? r->text + n->decimals_at : "");
 	unumf_formatDecimal(format, figure, length, r->n->result, &status);
 	int32_t count = unumf_resultToString(r->n->result, text, 256, &status), first = 0;
 	if (made)

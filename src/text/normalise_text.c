@@ -49,7 +49,8 @@ size_t norm_word(const norm_reader *r, size_t at, const char *word) {
 
 size_t norm_word_any(const norm_reader *r, size_t at, const char *word) {
 	size_t length = strlen(word);
-	return at <= r->size && r->size - at >= length && strncasecmp(r->text + at, word, length) == 0 && word_ends(r, at + length) ? length : 0;
+	return at <= r->size && r->size - at >= length && strncasecmp(r->text + at, word, length) == 0 && word_ends(r, at + length)
+	    ? length : 0;
 }
 
 size_t norm_spaces(const norm_reader *r, size_t at) {
@@ -107,6 +108,10 @@ int norm_listed(const char *list, const char *word, size_t size) {
 			return 1;
 	return 0;
 }
+
+int norm_is_word(const char *list, const char *word) { return norm_listed(list, word, strlen(word)); }
+
+int norm_speaks(const norm_reader *r, const char *languages) { return norm_is_word(languages, r->n->language); }
 
 int norm_at_end(const norm_reader *r, size_t at) {
 	while (at < r->size) {

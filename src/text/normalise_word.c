@@ -57,14 +57,15 @@ static int applies(const norm_reader *r, const norm_abbreviation *a, size_t at, 
 	*second = 0;
 	switch (a->when) {
 	case NORM_BEFORE_NAME: return norm_is_upper(r, next);
-	case NORM_BEFORE_NUMBER: return norm_is_digit(r, next) || (next > end && norm_is_upper(r, next) && !norm_word(r, next, "I") && norm_roman(r->text + next, norm_letters(r, next) - next));
+	case NORM_BEFORE_NUMBER: return norm_is_digit(r, next) || (next > end && norm_is_upper(r, next) && !norm_word(r, next, "I") &&
+	    norm_roman(r->text + next, norm_letters(r, next) - next));
 	case NORM_AFTER_NUMBER:
 		while (last == ' ' || last == 0xa0)
 			last = norm_char_before(r, at -= last == ' ' ? 1 : 2);
 		return u_isdigit(last);
 	case NORM_STREET:
 		begin = norm_word_before(r, at, before, sizeof before);
-		numbered = begin && norm_is_digit(r, begin - 1) && norm_listed("st nd rd th", before, strlen(before)); /* "5th St." */
+		numbered = begin && norm_is_digit(r, begin - 1) && norm_is_word("st nd rd th", before); /* "5th St." */
 		*second = numbered || (capitalised(before) && (!norm_is_upper(r, next) || after_house_number(r, at)));
 		return *second || norm_is_upper(r, next);
 	default: return 1;
@@ -99,7 +100,7 @@ static size_t read_abbreviation(norm_reader *r, size_t at) {
 /* ---- letters ---- */
 
 void norm_say_letters(norm_reader *r, size_t at, size_t end, int plural) {
-	int english = strcmp(r->n->language, "en") == 0, two = norm_next(r, at) < end && norm_next(r, norm_next(r, at)) >= end;
+	int english = norm_speaks(r, "en"), two = norm_next(r, at) < end && norm_next(r, norm_next(r, at)) >= end;
 	for (size_t i = at, next; i < end; i = next) {
 		next = norm_next(r, i);
 		if (i == at || !english) {
@@ -129,7 +130,7 @@ static int initials(const norm_reader *r, size_t at, size_t *end) {
 
 static size_t read_initials(norm_reader *r, size_t at) {
 	size_t end;
-	int english = strcmp(r->n->language, "en") == 0, letters = r->n->spaces ? initials(r, at, &end) : 0;
+	int english = norm_speaks(r, "en"), letters = r->n->spaces ? initials(r, at, &end) : 0;
 	if (!letters || (letters == 1 && english && norm_starts(r, at, "I.")))
 		return 0;
 	for (size_t i = at; i < end; i = norm_next(r, i) + 1) {
@@ -205,9 +206,9 @@ static size_t read_version(norm_reader *r, size_t at) {
 /* ---- Roman numerals ---- */
 
 int norm_roman(const char *text, size_t size) {
-	static const struct { const char *sign; int value; } signs[] = { { "M", 1000 }, { "CM", 900 }, { "D", 500 }, { "CD", 400 }, { "C", 100 },
-		                                                             { "XC", 90 }, { "L", 50 }, { "XL", 40 }, { "X", 10 }, { "IX", 9 },
-		                                                             { "V", 5 }, { "IV", 4 }, { "I", 1 } };
+	static const struct { const char *sign; int value; } signs[] = {
+		{ "M", 1000 }, { "CM", 900 }, { "D", 500 }, { "CD", 400 }, { "C", 100 }, { "XC", 90 }, { "L", 50 }, { "XL", 40 },
+		{ "X", 10 }, { "IX", 9 }, { "V", 5 }, { "IV", 4 }, { "I", 1 } };
 	int value = 0;
 	size_t at = 0;
 	for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
@@ -248,7 +249,7 @@ static size_t read_roman(norm_reader *r, size_t at) {
 	}
 	if (r->l->king && norm_listed(r->l->kings, before, length) && value < 40) {
 		r->l->king(r, value, at);
-		return norm_starts(r, end, ".") && !norm_at_end(r, end + 1) && strcmp(r->n->language, "de") == 0 ? end + 1 : end;
+		return norm_starts(r, end, ".") && !norm_at_end(r, end + 1) && norm_speaks(r, "de") ? end + 1 : end;
 	}
 	if (size < 2 || !only_small(r->text + at, size) || !capitalised(before) || r->shouting || !length)
 		return 0;
@@ -259,7 +260,7 @@ static size_t read_roman(norm_reader *r, size_t at) {
 size_t norm_read_word(norm_reader *r, size_t at) {
 	int32_t before = norm_char_before(r, at);
 	size_t end;
-	if (before == '\'' && at > 1 && norm_is_letter(r, at - 2) && !norm_listed("fr it ca", r->n->language, strlen(r->n->language)))
+	if (before == '\'' && at > 1 && norm_is_letter(r, at - 2) && !norm_speaks(r, "fr it ca"))
 		return norm_is_upper(r, at) ? read_acronym(r, at) : 0; /* "don't", but "l'art. 5" */
 	if (u_isalnum(before) && !u_isdigit(before))
 		return 0;

@@ -86,7 +86,8 @@ static void readings(void **state) {
 static void compare_again(table *t, const char *language, const char *text, const char *expected) {
 	char err[SN_ERRLEN] = "";
 	sn_buf out;
-	int own = strncmp(language, "en", 2) == 0 || strcmp(language, "de") == 0 || strcmp(language, "fr") == 0 || strcmp(language, "es") == 0;
+	int own = strncmp(language, "en", 2) == 0 || strcmp(language, "de") == 0 || strcmp(language, "fr") == 0 ||
+	    strcmp(language, "es") == 0;
 	char *read = read_row(t, language, expected);
 	if (own && strcmp(read, expected) != 0) {
 		t->wrong++;
@@ -127,7 +128,8 @@ static void kept_whole(void **state) {
 
 /* ---- say-as ---- */
 
-static void expect_say(const char *language, const char *kind, const char *format, const char *detail, const char *text, int code, const char *expected) {
+static void expect_say(const char *language, const char *kind, const char *format, const char *detail, const char *text, int code,
+    const char *expected) {
 	char err[SN_ERRLEN] = "";
 	sn_normaliser *n;
 	sn_buf out;
@@ -246,7 +248,8 @@ static void *read_often(void *context) {
 	for (int i = 0; i < 200; i++) {
 		sn_buf out;
 		sn_buf_init(&out, 4096);
-		if (sn_normalise(context, "Am 3. Mai 2024 um 14:30 Uhr: 5 km, 5,20 € und 12,5 %.", strlen("Am 3. Mai 2024 um 14:30 Uhr: 5 km, 5,20 € und 12,5 %."), &out,
+		if (sn_normalise(context, "Am 3. Mai 2024 um 14:30 Uhr: 5 km, 5,20 € und 12,5 %.",
+		    strlen("Am 3. Mai 2024 um 14:30 Uhr: 5 km, 5,20 € und 12,5 %."), &out,
 		                 NULL, err) != SN_OK ||
 		    strcmp(out.data, "Am dritten Mai zweitausendvierundzwanzig um vierzehn Uhr dreißig: fünf Kilometer, fünf Euro zwanzig Cent und zwölf Komma "
 		                     "fünf Prozent.") != 0)
@@ -272,7 +275,8 @@ static void threads(void **state) {
 }
 
 int main(void) {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(readings), cmocka_unit_test(read_once), cmocka_unit_test(kept_whole), cmocka_unit_test(say_as), cmocka_unit_test(maps),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(readings), cmocka_unit_test(read_once), cmocka_unit_test(kept_whole),
+	    cmocka_unit_test(say_as), cmocka_unit_test(maps),
 		                                cmocka_unit_test(counts), cmocka_unit_test(refuses), cmocka_unit_test(threads) };
 	return cmocka_run_group_tests_name("text normalise", tests, NULL, NULL);
 }

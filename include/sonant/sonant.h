@@ -775,6 +775,7 @@ typedef struct sn_enhance_options {            /* 0: the default in brackets */
 	sn_switch compress;        /* 2:1 above the mean loudness (off) */
 	sn_switch declip;          /* repair runs of up to 4 ms (on) */
 	sn_switch highpass;        /* second order, 60 Hz (on) */
+	sn_switch scores;          /* rate input and result by DNSMOS: SN_E_NOT_FOUND where no model is installed (off) */
 	int sample_rate;           /* of the result, 8000..192000 (the input's) */
 	sn_progress progress;      /* seconds that are done in the present pass, of those of the input */
 	void *payload;
@@ -794,6 +795,7 @@ typedef struct sn_enhanced_levels {
 	float loudness, range;     /* LUFS integrated, LU (EBU R128, one channel) */
 	float true_peak, rms;      /* dBTP, dBFS */
 	float noise_floor, snr;    /* dBFS of the quiet parts; dB, estimated from quiet and loud parts */
+	float score;               /* DNSMOS overall, 1..5; 0: not rated */
 } sn_enhanced_levels;
 
 typedef struct sn_enhancement {

@@ -101,6 +101,12 @@ class Enhance(Case):
         self.assertFalse(stage["done"])
         self.assertIn("skipped", stage["message"])
 
+    @installed("deepfilternet3", "dnsmos")
+    def test_scores(self):
+        facts = self.enhance(noisy(self.folder / "noisy.wav"), "-o", self.folder / "out.wav", "--scores", "on")
+        self.assertGreater(facts["after"]["score"], facts["before"]["score"] + 0.3)
+        self.assertEqual(self.enhance(self.folder / "noisy.wav", "-o", self.folder / "out.wav", "--denoise", "off")["after"]["score"], 0)
+
     @installed("deepfilternet3")
     def test_noise_goes(self):
         out = self.folder / "out.wav"

@@ -206,8 +206,12 @@ static void draw_spectrogram(view *v, const panel *p) {
 			sn_plot_pixel(&v->plot, x, y, heat(1 + (mel_at(t, column, filter) - top) / range), 1);
 		}
 	}
+	double last = p->bottom + 9.0 * v->scale; /* where the label before stands */
 	for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
 		const double y = fmin(fmax(row_of(p, marks[i]), p->top), p->bottom - 1);
+		if (last - y < 9 * v->scale)
+			continue;
+		last = y;
 		sn_plot_box(&v->plot, v->left - 2 * v->scale, y, v->left, y + 1, FAINT, 1);
 		label(v, v->left - 4 * v->scale, (int)y - 3 * v->scale, 1, FAINT, marks[i] < 1000 ? "%d" : "%dk", marks[i] < 1000 ? marks[i] : marks[i] / 1000);
 	}
@@ -328,12 +332,12 @@ static void draw_head(view *v, const char *title) {
 
 static void draw(view *v, const char *title) {
 	const int words = v->a->a.transcript && v->a->a.transcript->segment_count;
-	const double shares[] = { 0.24, words ? 0.42 : 0.56, words ? 0.13 : 0.20, words ? 0.21 : 0 };
+	const double shares[] = { 0.24, words ? 0.48 : 0.57, words ? 0.13 : 0.19, words ? 0.15 : 0 };
 	const int count = words ? 4 : 3, gap = 13 * v->scale, head = 29 * v->scale, foot = 16 * v->scale;
 	const double room = v->plot.height - head - foot - count * gap;
 	panel panels[4];
 	double y = head;
-	v->left = 30 * v->scale;
+	v->left = 38 * v->scale;
 	v->right = v->plot.width - 12 * v->scale;
 	for (int i = 0; i < count; i++) {
 		panels[i].top = (int)(y + gap);

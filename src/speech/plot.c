@@ -70,10 +70,11 @@ int sn_plot_text(sn_plot *p, int x, int y, const char *text, size_t size, int sc
 		if (((unsigned char)text[i] & 0xc0) == 0x80)
 			continue; /* inside of a character that has its box already */
 		const uint8_t *const rows = sn_plot_glyph(text[i]);
+		const int drop = strchr("gpqy", text[i]) ? 2 * scale : 0; /* below the line */
 		for (int r = 0; r < SN_PLOT_GLYPH_HEIGHT; r++)
 			for (int c = 0; c < 5; c++)
 				if (rows[r] >> (4 - c) & 1)
-					sn_plot_box(p, x + c * scale, y + r * scale, x + (c + 1) * scale, y + (r + 1) * scale, color, 1);
+					sn_plot_box(p, x + c * scale, y + drop + r * scale, x + (c + 1) * scale, y + drop + (r + 1) * scale, color, 1);
 		x += SN_PLOT_GLYPH_WIDTH * scale;
 	}
 	return x - start;

@@ -150,8 +150,8 @@ static int take_window(sn_rater *r) {
 static int begin(sn_rater *r) {
 	int found;
 	sn_sched_lock(r->engine->sched);
-	while ((found = take_window(r)) && !sn_dnsmos_is_heard(r->due))
-		r->due += r->hop;
+	while ((found = take_window(r)) && r->hop == 1 && !sn_dnsmos_is_heard(r->due))
+		r->due++;
 	r->rating = found ? r->due : -1;
 	if (found) {
 		r->due += r->hop;
@@ -193,6 +193,8 @@ static int rest(sn_rater *r) {
 		r->done = 1;
 		sn_sched_signal(r->engine->sched, &r->job);
 	}
+	if (!r->at_end)
+		trim(r); /* the next window may begin far behind what is there */
 	sn_sched_unlock(r->engine->sched);
 	return more ? SN_OK : SN_AGAIN;
 }

@@ -155,6 +155,8 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 	if (result == SN_OK)
 		result = set_prompt(stt, o->prompt, err);
 	if (result == SN_OK)
+		result = sn_hotwords_open(&stt->hotwords, o->hotwords, sn_whisper_bpe(base->model->whisper), stt->config->vocab, err);
+	if (result == SN_OK)
 		result = set_vad(stt, o, err);
 	if (result == SN_OK)
 		result = sn_stt_words_open(stt, err);
@@ -168,6 +170,7 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 static void close_session(sn_stt *base) {
 	stt_whisper *const stt = (stt_whisper *)base;
 	sn_stt_words_close(stt);
+	sn_hotwords_close(&stt->hotwords);
 	free(stt->staged);
 	free(stt->windows);
 	sn_model_release(&stt->ear);

@@ -76,6 +76,7 @@ typedef struct stt_whisper {
 	uint64_t seed;
 	int32_t prompt[SN_STT_MAX_HISTORY];
 	int prompt_count;
+	sn_hotwords *hotwords;       /* NULL: none */
 
 
 	/* the conductor's */

@@ -285,7 +285,8 @@ static int start_search(stt_whisper *stt, stt_window *w) {
 		.best_of = t > 0 ? w->place->slot_count < SN_LANE_BEST_OF ? w->place->slot_count : SN_LANE_BEST_OF : 1,
 		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps,
 		/* Where the next window does not go on at the last timestamp, what does not fit is lost: all that the model can write. */
-		.max_tokens = stt->vad_model || !stt->timestamps ? stt->config->target_positions : 0, .until = w->until };
+		.max_tokens = stt->vad_model || !stt->timestamps ? stt->config->target_positions : 0, .until = w->until,
+		.hotwords = stt->hotwords };
 	w->stage = STT_SEARCHING;
 	return sn_lane_search(stt->base.model->lane, w->place, prompt, n, sot, &options, stt->base.message);
 }

@@ -77,6 +77,7 @@ static void start_decoding(stt_live *live, stt_live_task *task) {
 	const int64_t most = TOKENS_BASE + TOKENS_PER_SECOND * (task->until - live->start) / SN_STT_RATE;
 	stt_decode_start(&task->decode, c, task->ear->entry, task->ear->slot, prompt, n, sot, &live->committed, live->latest,
 	                 live->latest_count, (int)most);
+	task->decode.hotwords = live->whisper.hotwords;
 	if (w->words && task == &live->pass)
 		sn_whisper_keep_queries(w->base.model->whisper, 1);
 	task->stage = LIVE_DECODING;

@@ -14,7 +14,7 @@ import argparse, csv, json, os, subprocess, sys, tempfile, zlib
 
 import numpy as np
 
-FEATURES = ["constant", "mean", "least", "tokens", "letters", "window", "sampled", "silence"]
+FEATURES = ["constant", "mean", "tokens"]
 
 
 def normalisers():
@@ -113,21 +113,17 @@ def gather(args):
 
 
 def write(out, reply, row, normal, tokenizer, model, snr):
-    words = [(w, s) for s in reply["segments"] for w in words_of(s, tokenizer)]
-    labels = label([w for w, _ in words], normal(row["transcript"]), normal)
-    for ((text, logprobs), s), right in zip(words, labels):
+    words = [w for s in reply["segments"] for w in words_of(s, tokenizer)]
+    labels = label(words, normal(row["transcript"]), normal)
+    for (text, logprobs), right in zip(words, labels):
         if right is not None:
             out.write(json.dumps({"clip": row["file"], "language": row["language"], "model": model, "snr": snr, "word": text,
-                                  "right": int(right), "logprobs": logprobs, "window": s["avg_logprob"], "silence": s["no_speech_prob"],
-                                  "temperature": s["temperature"], "segment": s["id"]}, ensure_ascii=False) + "\n")
+                                  "right": int(right), "logprobs": logprobs}, ensure_ascii=False) + "\n")
 
 
 def features(w):
     """In the order of FEATURES; confidence.c computes the same."""
-    mean, least = sum(w["logprobs"]) / len(w["logprobs"]), min(w["logprobs"])
-    letters = len([c for c in w["word"] if c.isalnum()])
-    return [1, np.exp(mean), np.exp(least), min(len(w["logprobs"]), 6), min(letters, 10), max(w["window"], -2), w["temperature"] > 0,
-            w["silence"]]
+    return [1, np.exp(sum(w["logprobs"]) / len(w["logprobs"])), min(len(w["logprobs"]), 6)]
 
 
 def solve(x, y):

@@ -227,7 +227,7 @@ typedef enum sn_priority { SN_PRIORITY_INTERACTIVE, SN_PRIORITY_REALTIME, SN_PRI
 typedef struct sn_word {
 	double start, end;         /* seconds from the start of the audio */
 	const char *text;          /* without the space before it */
-	float confidence;          /* 0..1 */
+	float confidence;          /* 0..1: probability that it is right (Whisper: fitted, see docs/confidence.md) */
 } sn_word;
 
 typedef struct sn_segment {
@@ -239,15 +239,16 @@ typedef struct sn_segment {
 	const float *token_logprobs; /* [token_count], natural logarithms; NULL where the model has none */
 	float temperature;         /* that gave the text: 0, or the fallback's */
 	float avg_logprob, compression_ratio, no_speech_prob; /* of the window it came from */
-	float confidence;          /* 0..1: exp of the mean log probability of the segment's own tokens */
+	float confidence;          /* 0..1: the share of its words that is probably right: the mean of theirs */
 	const sn_word *words;      /* where they were asked for and the model has them (sn_model_info.has_words), else NULL */
 	int word_count;
 } sn_segment;
 
 /* Something that the caller should know: a stage skipped, retried or limited, a guard that fired and what it did. */
 typedef struct sn_note {
-	/* "no_speech", "too_short", "truncated", "decoder_fallback", "language_uncertain", "denoised", "retried", ...; guards:
-	 * "guard_repetition", "guard_silence", "guard_prompt", "guard_anomaly" */
+	/* "no_speech", "no_text", "too_short", "truncated", "clipped", "decoder_fallback", "language_uncertain", "denoised", "retried",
+	 * "retry_failed", ...; guards, once for each place (the eighth counts the rest): "guard_repetition", "guard_silence",
+	 * "guard_prompt", "guard_anomaly" */
 	const char *code;
 	const char *message;
 } sn_note;
@@ -257,7 +258,9 @@ typedef int (*sn_progress)(void *payload, double seconds, double total);
 /* Called for each finished segment, in order. */
 typedef void (*sn_segment_ready)(void *payload, const sn_segment *segment);
 
-typedef struct sn_vad_settings {               /* 0: the default in brackets; milliseconds below 0: none */
+/* 0: the default in brackets; milliseconds below 0: none, at most 10000. For models that read windows of speech (Whisper); Wav2Vec2 hears
+ * all of the audio. */
+typedef struct sn_vad_settings {
 	float threshold;           /* 0..1: probability from which on it is speech (0.5) */
 	int min_speech;            /* ms; shorter stretches are dropped (0) */
 	int min_silence;           /* ms; a shorter silence does not end a stretch of speech (160; live: 400) */
@@ -284,12 +287,12 @@ typedef struct sn_stt_options {
 	void *payload;             /* of both */
 	sn_switch denoise;         /* take noise out before anything else hears the audio; default: off */
 	sn_vad_settings vad_settings;
-	sn_switch guards;          /* against loops, text on silence, echoes of the prompt; default: on */
+	sn_switch guards;          /* against loops, text on silence, echoes of the prompt; default: on. Off: the reference's thresholds only */
 	const char *hotwords;      /* words and phrases, separated by commas, that are made likelier where they fit the sound */
 	sn_switch punctuate;       /* models without punctuation: write it and capitals; default: on where the text lacks them */
 	const char *punctuation;   /* token classifier (SN_TASK_PUNCTUATE) for that; NULL: an installed one, else rules and pauses */
 	/* One-call helpers: when the transcript's confidence is below min_confidence (0..1; 0: never) the next of the listed models tries;
-	 * the most confident result is kept, `attempts` of the transcript names all. */
+	 * the most confident result is kept, `attempts` of the transcript names all. `segment` is then called when it is known which. */
 	float min_confidence;
 	const char *const *retry_models;
 	int retry_model_count;     /* 0..SN_MAX_RETRIES */

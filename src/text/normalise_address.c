@@ -17,10 +17,12 @@ static const char *sign_word(const norm_reader *r, char c) {
 	return NULL;
 }
 
+#define MAX_ADDRESS 2048 /* bytes; what is longer is read in parts */
+
 /* The end of what has no spaces, without the punctuation behind it. */
 static size_t token_end(const norm_reader *r, size_t at) {
-	size_t end = at;
-	while (end < r->size && !strchr(" \t\r\n\"<>", r->text[end]) && !norm_starts(r, end, "\xc2\xa0"))
+	size_t end = at, most = r->size - at < MAX_ADDRESS ? r->size : at + MAX_ADDRESS;
+	while (end < most && !strchr(" \t\r\n\"<>", r->text[end]) && !norm_starts(r, end, "\xc2\xa0"))
 		end++;
 	while (end > at && strchr(".,;:!?)'*_]}", r->text[end - 1]))
 		end--;

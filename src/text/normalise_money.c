@@ -63,15 +63,15 @@ static int currency_at(const norm_reader *r, size_t at, money *m, size_t *end) {
 	size_t best = 0;
 	*m = (money){ 0 };
 	for (const norm_currency *c = r->l->currencies; c && c->code; c++) {
-		char signs[64];
-		snprintf(signs, sizeof signs, "%s", c->signs);
-		for (char *rest, *sign = strtok_r(signs, " ", &rest); sign; sign = strtok_r(NULL, " ", &rest)) {
-			size_t length = strlen(sign), letters = norm_letters(r, at) - at;
-			int word = u_isalpha((unsigned char)sign[length - 1]);
-			if (length > best && norm_starts(r, at, sign) && (!word || letters == length || (letters == 0))) {
+		for (const char *sign = c->signs; *sign; sign += strspn(sign, " ")) {
+			size_t length = strcspn(sign, " ");
+			int here = r->size - at >= length && memcmp(r->text + at, sign, length) == 0;
+			int word = here && u_isalpha((unsigned char)sign[length - 1]);
+			if (here && length > best && (!word || norm_letters(r, at) == at + length)) {
 				best = length;
 				m->known = c;
 			}
+			sign += length;
 		}
 		if (!best && norm_starts(r, at, c->code) && norm_letters(r, at) == at + 3) {
 			best = 3;

@@ -212,7 +212,8 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 			end++;
 		grouped &= parts ? end - begin == 3 : end - begin <= 3;
 		long_part |= end - begin > 5;
-		parts++;
+		if (++parts > 8)
+			return 0;
 		if (!norm_starts(r, end, ".") || !norm_is_digit(r, end + 1))
 			break;
 		end++;

@@ -262,7 +262,7 @@ typedef void (*sn_segment_ready)(void *payload, const sn_segment *segment);
  * all of the audio. */
 typedef struct sn_vad_settings {
 	float threshold;           /* 0..1: probability from which on it is speech (0.5) */
-	int min_speech;            /* ms; shorter stretches are dropped (0) */
+	int min_speech;            /* ms; shorter stretches are dropped (0; live: 100) */
 	int min_silence;           /* ms; a shorter silence does not end a stretch of speech (160; live: 400) */
 	int pad;                   /* ms of silence kept on both sides (400) */
 } sn_vad_settings;
@@ -297,7 +297,9 @@ typedef struct sn_stt_options {
 	const char *const *retry_models;
 	int retry_model_count;     /* 0..SN_MAX_RETRIES */
 	/* A speaker is being listened to while speaking: PARTIAL and COMMIT events come as early as they can, and a pause of
-	 * vad_settings.min_silence ends an utterance. Needs vad; not for the one-call helpers. */
+	 * vad_settings.min_silence ends an utterance (a shorter one where it has become long; docs/live.md). Whisper models, decoded
+	 * greedily (beam above 1 is SN_E_UNSUPPORTED), with vad; not for the one-call helpers. SN_PRIORITY_REALTIME unless `priority`
+	 * says batch. */
 	sn_switch live;
 	int partial_interval;      /* live: ms of new audio between PARTIAL events, 0: 320; below 0: none */
 	int64_t reserved[8];
@@ -328,7 +330,7 @@ SN_API int sn_stt_push(sn_stt *stt, const float *pcm, size_t count, char *err);
 SN_API int sn_stt_finish(sn_stt *stt, char *err);
 
 typedef enum sn_event_kind {
-	SN_EVENT_LANGUAGE = 1, /* language and language_confidence are known */
+	SN_EVENT_LANGUAGE = 1, /* language and language_confidence are known; live: again when speech tells better */
 	SN_EVENT_SEGMENT,      /* a final segment; live: an utterance, whose text is that of its COMMIT events joined */
 	SN_EVENT_NOTE,
 	SN_EVENT_PARTIAL,      /* live: what may follow the committed text; replaces the partial before */
@@ -344,7 +346,7 @@ typedef struct sn_event {
 	const char *text;      /* PARTIAL and COMMIT: words begin with a space where the language uses them */
 	const sn_word *words;  /* COMMIT: of that text, where words are on */
 	int word_count;
-	double position;       /* seconds of audio that are done */
+	double position;       /* seconds of audio that are done; live: that it rests on, of a SEGMENT up to the decision that it ended */
 } sn_event;
 
 /* Fetches the next event. Before sn_stt_finish it never waits (SN_AGAIN: nothing ready); after it, it waits for the next one.

@@ -127,8 +127,10 @@ static void decode(stt_live *live, stt_live_task *task) {
 	nn_pool_run(base->engine->pool, choose, &c, count);
 	if (!stt_decode_advance(&task->decode, c.rows, c.choices))
 		return;
-	if (task == &live->pass)
+	if (task == &live->pass) {
+		stt_live_guard(live);
 		stt_live_align(live);
+	}
 	give_ear(live, task);
 	task->stage = LIVE_DONE;
 }
@@ -261,6 +263,12 @@ static void conclude(stt_live *live) {
 	if (live->looped)
 		sn_notes_add(&base->notes, "guard_repetition", "%d of %d utterances repeated themselves and were cut there", live->looped,
 		             live->utterances);
+	if (live->silent)
+		sn_notes_add(&base->notes, "guard_silence", "%d of %d utterances were silence or noise to the model; their text was dropped",
+		             live->silent, live->utterances);
+	if (live->echoed)
+		sn_notes_add(&base->notes, "guard_prompt", "%d of %d utterances repeated the prompt instead of the speech and were dropped",
+		             live->echoed, live->utterances);
 	if (sn_stt_tape_end(base) == 0)
 		sn_notes_add(&base->notes, "no_audio", "there are no samples in the audio");
 	else if (!base->segments && live->silent == live->utterances && live->silent)

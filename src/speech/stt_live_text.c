@@ -1,6 +1,7 @@
 /* From tokens to events. What is committed is the beginning of every later decoding, so it can only be appended to. */
 #include "speech/stt_live.h"
 
+#include "speech/guards.h"
 #include "speech/words.h"
 
 #include <ctype.h>
@@ -67,6 +68,36 @@ static int is_silent(const stt_decode *d) {
 	return d->no_speech_prob > SILENCE_LIMIT && average(d->logprob, d->count, d->end_logprob) < LOGPROB_LIMIT;
 }
 
+/* What the detector heard of the utterance. */
+static sn_guard_voice voice_of(const stt_live *live) {
+	return sn_guards_listen(live->likely, live->likely_count, 0, (double)live->likely_count * STT_LIVE_CHUNK / SN_STT_RATE);
+}
+
+/* Text that nothing was committed of: written on silence or noise. */
+static int is_unheard(const stt_live *live, const sn_buf *text) {
+	const stt_decode *const d = &live->pass.decode;
+	const sn_guard_segment segment = { .voice = voice_of(live), .logprob = average(d->logprob, d->count, d->end_logprob),
+		.no_speech = d->no_speech_prob, .stock = sn_guards_is_stock(text->size ? text->data : "") };
+	return is_silent(d) || (live->whisper.guards && sn_guards_is_silence(&segment));
+}
+
+static int is_echo(const stt_live *live) {
+	const stt_decode *const d = &live->pass.decode;
+	return live->whisper.guards && sn_guards_is_echo(text_of(&live->pass), d->count, live->whisper.history, live->whisper.history_count);
+}
+
+void stt_live_guard(stt_live *live) {
+	stt_decode *const d = &live->pass.decode;
+	sn_guard_run run;
+	if (!live->whisper.guards || !sn_guards_repetition(text_of(&live->pass), d->count, &run) || run.end + run.period <= d->count)
+		return;
+	const int room = sn_guards_room(&run, voice_of(live).speech), keep = run.first + run.period * room;
+	if (room >= run.repeats || keep >= d->count)
+		return;
+	d->looped = 1;
+	d->count = keep > live->committed.count ? keep : live->committed.count;
+}
+
 int stt_live_say_language(stt_live *live, int language, float confidence) {
 	stt_whisper *const w = &live->whisper;
 	const int changed = language != w->language;
@@ -111,6 +142,15 @@ static stt_window *window_of(stt_live *live) {
 	return w;
 }
 
+/* Probabilities of speech of the utterance; the sound of those before it counts as it is. */
+static void fill_speech(const stt_live *live, sn_align_levels *levels) {
+	for (int i = 0; i < levels->count; i++) {
+		const int64_t sample = live->pass.from + (int64_t)i * SN_MEL_HOP, at = (sample - live->first_chunk) / STT_LIVE_CHUNK;
+		if (sample >= live->first_chunk && at < live->likely_count)
+			levels->speech[i] = (uint8_t)(255 * live->likely[at]);
+	}
+}
+
 void stt_live_align(stt_live *live) {
 	sn_stt *const base = &live->whisper.base;
 	const stt_decode *const d = &live->pass.decode;
@@ -119,6 +159,7 @@ void stt_live_align(stt_live *live) {
 	stt_window *const w = window_of(live);
 	const sn_mel_view view = { base->tape, live->pass.until - base->tape_first, live->pass.from - base->tape_first };
 	sn_align_measure(&w->words->levels, &view, w->frames);
+	fill_speech(live, &w->words->levels);
 	const int first = d->prompt - live->pass.context, fed = d->fed - first < w->result.count ? d->fed - first : w->result.count;
 	const sn_align_sequence sequence = { .window = live->pass.ear->entry, .frames = w->frames, .table = d->table, .sot = d->sot,
 		.first = first, .tokens = w->result.tokens, .logprobs = w->result.logprobs, .count = w->result.count, .fed = fed,
@@ -237,15 +278,16 @@ static int emit_segment(stt_live *live) {
 
 int stt_live_finish(stt_live *live) {
 	const stt_decode *const d = &live->pass.decode;
-	const int silent = is_silent(d) && !live->committed.count;
 	sn_buf text;
 	int result = write_text(live, text_of(&live->pass), d->count, &text);
-	const int blank = result == SN_OK && is_blank(&text);
+	const int fresh = !live->committed.count, blank = result == SN_OK && is_blank(&text);
+	const int silent = result == SN_OK && fresh && is_unheard(live, &text), echoed = fresh && !silent && is_echo(live);
 	sn_buf_free(&text);
 	live->utterances++;
 	live->silent += silent;
+	live->echoed += echoed;
 	live->looped += d->looped;
-	if (result == SN_OK && !silent && !blank && d->count > live->committed.count)
+	if (result == SN_OK && !silent && !echoed && !blank && d->count > live->committed.count)
 		result = commit(live, d->count, live->marked);
 	if (result == SN_OK && live->committed.count)
 		return emit_segment(live);

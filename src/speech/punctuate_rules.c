@@ -4,11 +4,11 @@
 #include <string.h>
 
 /* Seconds of silence behind a word. Chosen on read and spoken clips of several languages, see docs/punctuation.md. */
-#define STOP 0.60        /* ends a sentence, */
-#define STOP_LONG 0.45   /* one of many words earlier, */
+#define STOP 0.55        /* ends a sentence, */
+#define STOP_LONG 0.40   /* one of many words earlier, */
 #define STOP_JOIN 1.10   /* one that goes on with "and", "but" later, */
 #define STOP_OPEN 2.50   /* and one that breaks off inside a phrase much later */
-#define COMMA 0.28
+#define COMMA 0.20
 #define COMMA_JOIN 0.18  /* before "and", "but" */
 #define MANY 14          /* words */
 #define LEAST_COMMA 2    /* words of a sentence before its first comma */

@@ -94,6 +94,8 @@ static size_t read_abbreviation(norm_reader *r, size_t at) {
 		norm_say_part(r, best->spoken, bar ? (size_t)(bar - best->spoken) : strlen(best->spoken));
 	if (r->text[best_end - 1] == '.' && norm_at_end(r, best_end))
 		norm_glue(r, ".");
+	else if (bar && best_second && norm_is_upper(r, norm_spaces(r, best_end)))
+		norm_glue(r, ","); /* "221 Baker St. London": a town, or another sentence */
 	return best_end;
 }
 

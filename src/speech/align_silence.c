@@ -31,19 +31,22 @@ void sn_align_measure(sn_align_levels *levels, const sn_mel_view *view, int64_t 
 static float decibels(const sn_align_levels *l, int i) { return -0.5f * (float)l->level[i < l->count ? i : l->count - 1]; }
 static float between(float x, float least, float most) { return x < least ? least : x > most ? most : x; }
 
-/* The level below which lies that share of the frames. */
-static float level_at(const sn_align_levels *l, float share) {
-	int counts[256] = { 0 }, below = 0, level = 255;
+/* The level below which lies that share of the frames that are not below `least`. */
+static float level_at(const sn_align_levels *l, float share, float least) {
+	const int last = (int)between(-2 * least, 0, 255);
+	int counts[256] = { 0 }, all = 0, below = 0, level = last;
 	for (int i = 0; i < l->count; i++)
 		counts[l->level[i]]++;
-	while (level > 0 && (float)(below += counts[level]) < share * (float)l->count)
+	for (int i = 0; i <= last; i++)
+		all += counts[i];
+	while (level > 0 && (float)(below += counts[level]) < share * (float)all)
 		level--;
 	return -0.5f * (float)level;
 }
 
-/* Decibels below which a frame is quiet. */
+/* Decibels below which a frame is quiet. Silence beside the recording, as a cut or a gap leaves it, tells nothing of its noise. */
 static float quiet_below(const sn_align_levels *l) {
-	const float top = level_at(l, HIGH_SHARE), floor = level_at(l, LOW_SHARE);
+	const float top = level_at(l, HIGH_SHARE, -128), floor = level_at(l, LOW_SHARE, top - RANGE);
 	return between(floor + QUIET_SHARE * (top - floor), top - QUIET_MOST, top - QUIET_LEAST);
 }
 
@@ -59,7 +62,7 @@ void sn_align_hear(const sn_align_levels *l, int steps, float *speech, float *on
 		speech[t] = 1, onset[t] = 0;
 	if (!l || !l->count)
 		return;
-	const float quiet = quiet_below(l), top = level_at(l, HIGH_SHARE);
+	const float quiet = quiet_below(l), top = level_at(l, HIGH_SHARE, -128);
 	float sum[SN_ALIGN_MAX_LEVELS + 1] = { 0 };
 	for (int i = 0; i < l->count; i++)
 		sum[i + 1] = sum[i] + between(decibels(l, i), top - RANGE, top);

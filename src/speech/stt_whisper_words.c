@@ -4,6 +4,7 @@
 #include "speech/confidence.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,9 @@ int sn_stt_words_list(stt_whisper *stt, const stt_window *w, int first, int end,
 		if (a->first < first || a->end > end)
 			continue;
 		begin[count] = add_text(stt, w, a->first, a->end);
-		const double from = in_source(w, a->start, 0), to = in_source(w, a->stop, 1);
+		/* The next sequential window may begin at the segment's end, and say what is behind it again. */
+		const double most = stt->vad_model ? in_source(w, (double)w->frames * SN_MEL_HOP / SN_MEL_RATE, 1) : stop;
+		const double from = fmin(in_source(w, a->start, 0), most), to = fmin(in_source(w, a->stop, 1), most);
 		stt->listed[count++] = (sn_word){ .start = from, .end = to > from ? to : from, .confidence = sn_confidence_word(w->result.logprobs + a->first, a->end - a->first) };
 	}
 	if (stt->listed_text.failed)

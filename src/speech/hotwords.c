@@ -10,7 +10,7 @@
 
 /* Earned by the token that begins a phrase, and by each after it, which the phrase makes likelier by itself. A search that cannot go back
  * must be careful with the first one. Chosen on spoken sentences with rare names and on clips without them. */
-static const float first_bonus[] = { 1, 2 }, later_bonus[] = { 6, 4 }; /* one hypothesis; beams */
+static const float first_bonus[] = { 1, 1.5f }, later_bonus[] = { 6, 4 }; /* one hypothesis; beams */
 #define MAX_TOKENS ((int)SN_MAX_HOTWORDS + 2) /* of a phrase: no more than its bytes */
 #define SPELLINGS 3  /* as written, first letter capital, every word's first letter capital */
 

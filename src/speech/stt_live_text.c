@@ -1,6 +1,7 @@
 /* From tokens to events. What is committed is the beginning of every later decoding, so it can only be appended to. */
 #include "speech/stt_live.h"
 
+#include "speech/confidence.h"
 #include "speech/guards.h"
 #include "speech/words.h"
 
@@ -270,7 +271,8 @@ static int emit_segment(stt_live *live) {
 			.id = w->base.segments++, .start = live->word_count ? live->words[0].start : seconds(onset),
 			.end = live->word_count ? live->words[live->word_count - 1].end : seconds(end), .text = text.data, .tokens = t->token,
 			.token_count = t->count, .avg_logprob = average(t->logprob, t->count, d->end_logprob), .compression_ratio = ratio,
-			.no_speech_prob = d->no_speech_prob, .confidence = (float)exp((double)average(t->logprob, t->count - 1, t->logprob[t->count - 1])),
+			.no_speech_prob = d->no_speech_prob, .confidence = sn_confidence_text(sn_whisper_bpe(w->base.model->whisper), t->token,
+				t->logprob, t->count, w->config->eot),
 			.words = live->words, .word_count = live->word_count } });
 	sn_buf_free(&text);
 	return result;

@@ -51,7 +51,8 @@ double sn_levels_band(int index) { return 31.25 * (double)(1 << index); }
 int sn_levels_open(sn_levels **out, int rate, char *err) {
 	*out = NULL;
 	if (rate < SN_AUDIO_MIN_RATE || rate > SN_AUDIO_MAX_RATE)
-		return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", rate, SN_AUDIO_MIN_RATE, SN_AUDIO_MAX_RATE);
+		return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", rate, SN_AUDIO_MIN_RATE,
+			SN_AUDIO_MAX_RATE);
 	sn_levels *l = calloc(1, sizeof *l);
 	if (!l)
 		return sn_fail(err, SN_E_MEMORY, "no memory to measure audio");
@@ -231,7 +232,8 @@ void sn_levels_get(sn_levels *l, sn_level_facts *f) {
 		.dc = n > 0 ? l->sum / n : 0, .clipped_runs = l->clipped_runs + (run > 0),
 		.clipping = n > 0 ? (double)(l->clipped + run) / n : 0, .crossings = n > 0 ? (double)l->crossings / n * l->rate : 0 };
 	f->crest = f->peak - f->rms;
-	f->true_peak = ebur128_true_peak(l->loudness, 0, &value) == EBUR128_SUCCESS ? fmax(sn_decibels(value * value), f->peak) : f->peak;
+	f->true_peak = ebur128_true_peak(l->loudness, 0, &value) == EBUR128_SUCCESS ? fmax(sn_decibels(value * value), f->peak)
+		: f->peak;
 	f->loudness = ebur128_loudness_global(l->loudness, &value) == EBUR128_SUCCESS ? fmax(value, SN_LEVELS_FLOOR) : SN_LEVELS_FLOOR;
 	f->range = ebur128_loudness_range(l->loudness, &value) == EBUR128_SUCCESS ? value : 0;
 	if (!l->transforms && l->held_count) { /* shorter than a transform */

@@ -12,11 +12,13 @@ static struct {
 } args;
 
 static const cli_option options[] = {
-	{ "plot", 'p', "OUT.png", "draw waveform, log-mel spectrogram, pitch, speech and words over time (one FILE)", CLI_TEXT, &args.plot },
+	{ "plot", 'p', "OUT.png", "draw waveform, log-mel spectrogram, pitch, speech and words over time (one FILE)", CLI_TEXT,
+		&args.plot },
 	{ "size", 0, "WxH", "of the picture (default: 1600x900)", CLI_TEXT, &args.size },
 	{ "words", 0, NULL, "transcribe, too", CLI_FLAG, &args.words },
 	{ "model", 'm', "MODEL", "that transcribes and tells the language (default: auto)", CLI_TEXT, &args.analysis.model },
-	{ "language", 0, "on|off|auto", "tell the language (default: where a multilingual Whisper is installed)", CLI_SWITCH, &args.analysis.language },
+	{ "language", 0, "on|off|auto", "tell the language (default: where a multilingual Whisper is installed)", CLI_SWITCH,
+		&args.analysis.language },
 	{ "scores", 0, NULL, "listeners' scores, too, as \"sonant quality\" does", CLI_FLAG, &args.scores },
 	{ "vad-threshold", 0, "X", "probability of speech, 0 to 1 (default: 0.5)", CLI_FLOAT, &args.analysis.quality.vad.threshold },
 	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },

@@ -31,18 +31,20 @@ static const cli_command command = {
 	.summary = "Converts audio, whatever is read (also FFmpeg's formats), to wav, flac, mp3, opus or bare samples.",
 	.options = options,
 	.option_count = COUNT(options),
-	.details = "\"-\" is standard input or output. Channels are averaged: OUT is mono. OUT may be IN. Nothing is left behind when it fails.",
+	.details = "\"-\" is standard input or output. Channels are averaged: OUT is mono. OUT may be IN. Nothing is left behind when it\n"
+	           "fails.",
 };
 
 static int print_facts(const sn_conversion *f, const char *in) {
 	if (strcmp(args.format, "json") == 0)
-		return cli_print(json_pack("{s:b, s:o, s:o, s:s, s:s, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:I, s:o}", "success", 1, "input",
-			cli_text(in), "output", cli_text(args.out), "input_format", f->input_format, "format", f->format, "duration", cli_round(f->duration),
-			"processing_time", cli_round(f->processing_time), "input_rate", f->input_rate, "input_channels", f->input_channels, "sample_rate",
-			f->sample_rate, "channels", f->channels, "bits", f->bits, "gain", cli_round((double)f->gain), "peak", cli_round((double)f->peak),
+		return cli_print(json_pack("{s:b, s:o, s:o, s:s, s:s, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:I, s:o}",
+			"success", 1, "input", cli_text(in), "output", cli_text(args.out), "input_format", f->input_format,
+			"format", f->format, "duration", cli_round(f->duration), "processing_time", cli_round(f->processing_time),
+			"input_rate", f->input_rate, "input_channels", f->input_channels, "sample_rate", f->sample_rate,
+			"channels", f->channels, "bits", f->bits, "gain", cli_round((double)f->gain), "peak", cli_round((double)f->peak),
 			"limited", cli_round((double)f->limited), "clipped_samples", (json_int_t)f->clipped, "note", cli_text(f->note)));
-	printf("%s: %.2f s, %s at %d Hz, gain %.1f dB, peak %.1f dBFS, in %.3f s\n", args.out, f->duration, f->format, f->sample_rate, (double)f->gain,
-	       (double)f->peak, f->processing_time);
+	printf("%s: %.2f s, %s at %d Hz, gain %.1f dB, peak %.1f dBFS, in %.3f s\n", args.out, f->duration, f->format,
+	       f->sample_rate, (double)f->gain, (double)f->peak, f->processing_time);
 	return sn_result_exit(cli_write("", 0));
 }
 

@@ -148,7 +148,8 @@ static int detect(analysis *a, sn_model *model, char *err) {
 
 static void complete(analysis *a, double started) {
 	if (a->speech_left_out)
-		sn_notes_add(&a->notes, "speech", "%zu stretches of speech after the first %d are not listed", a->speech_left_out, SN_ANALYSIS_MAX_SPEECH);
+		sn_notes_add(&a->notes, "speech", "%zu stretches of speech after the first %d are not listed", a->speech_left_out,
+			SN_ANALYSIS_MAX_SPEECH);
 	for (int i = 0; i < a->notes.count; i++)
 		a->note_list[i] = (sn_note){ a->notes.note[i].code, a->notes.note[i].message };
 	a->a.format = a->format;
@@ -173,7 +174,8 @@ int sn_analyze_file(sn_analysis **out, sn_engine *engine, const char *path, cons
 	sn_analysis *held = a ? &a->a : NULL;
 	int result = a ? sn_analysis_open_tracks(a, err) : sn_fail(err, SN_E_MEMORY, "no memory for an analysis");
 	if (result == SN_OK)
-		result = is_input ? sn_decoder_open_fd(&decoder, STDIN_FILENO, "standard input", 0, err) : sn_decoder_open_path(&decoder, path, 0, err);
+		result = is_input ? sn_decoder_open_fd(&decoder, STDIN_FILENO, "standard input", 0, err)
+			: sn_decoder_open_path(&decoder, path, 0, err);
 	if (result == SN_OK)
 		result = load_model(&model, engine, o, err);
 	if (result == SN_OK && model && o->words != SN_ON && !(a->heard = malloc(ANALYSIS_LANGUAGE * sizeof *a->heard)))

@@ -13,7 +13,8 @@ static json_t *rounded(double value, double step) { return json_real(round(value
 static json_t *spectrum_json(const sn_analysis *a) {
 	json_t *o = json_object(), *bands = json_array();
 	for (int i = 0; i < a->band_count; i++)
-		json_array_append_new(bands, json_pack("{s:f, s:o}", "center", (double)a->bands[i].center, "level", rounded((double)a->bands[i].level, 0.01)));
+		json_array_append_new(bands, json_pack("{s:f, s:o}", "center", (double)a->bands[i].center, "level",
+			rounded((double)a->bands[i].level, 0.01)));
 	json_object_set_new(o, "bands", bands);
 	json_object_set_new(o, "centroid", rounded((double)a->centroid, 1));
 	json_object_set_new(o, "rolloff", rounded((double)a->rolloff, 1));
@@ -32,7 +33,8 @@ static json_t *pitch_json(const sn_analysis *a) {
 static json_t *speech_json(const sn_analysis *a) {
 	json_t *list = json_array();
 	for (size_t i = 0; i < a->speech_count; i++)
-		json_array_append_new(list, json_pack("{s:o, s:o}", "start", rounded(a->speech[i].start, 1e-3), "end", rounded(a->speech[i].end, 1e-3)));
+		json_array_append_new(list, json_pack("{s:o, s:o}", "start", rounded(a->speech[i].start, 1e-3), "end",
+			rounded(a->speech[i].end, 1e-3)));
 	return list;
 }
 
@@ -41,8 +43,8 @@ static json_t *words_json(const sn_transcript *t) {
 	for (size_t i = 0; i < t->segment_count; i++)
 		for (int k = 0; k < t->segments[i].word_count; k++) {
 			const sn_word *const w = &t->segments[i].words[k];
-			json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "word", sn_facts_name(w->text), "start", rounded(w->start, 1e-3), "end",
-				rounded(w->end, 1e-3), "confidence", rounded((double)w->confidence, 1e-4)));
+			json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "word", sn_facts_name(w->text), "start",
+				rounded(w->start, 1e-3), "end", rounded(w->end, 1e-3), "confidence", rounded((double)w->confidence, 1e-4)));
 		}
 	return list;
 }
@@ -63,7 +65,8 @@ static json_t *analysis_json(const sn_analysis *a) {
 		json_object_set_new(o, "word_timestamps", words_json(a->transcript));
 	}
 	for (size_t i = 0; i < a->note_count; i++)
-		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", a->notes[i].code, "message", sn_facts_name(a->notes[i].message)));
+		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", a->notes[i].code, "message",
+			sn_facts_name(a->notes[i].message)));
 	json_object_set_new(o, "notes", notes);
 	json_object_set_new(o, "processing_time", rounded(a->processing_time, 1e-3));
 	return o;
@@ -74,11 +77,11 @@ static void analysis_text(sn_buf *b, const sn_analysis *a) {
 	sn_buf_printf(b, "%-16s %s\n%-16s", "format", a->format, "octaves (dBFS)");
 	for (int i = 0; i < a->band_count; i++)
 		sn_buf_printf(b, "%s %.0f Hz %.0f", i ? "," : "", (double)a->bands[i].center, (double)a->bands[i].level);
-	sn_buf_printf(b, "\n%-16s centroid %.0f Hz, 95 %% below %.0f Hz, %.0f zero crossings a second, crest %.1f dB\n", "spectrum", (double)a->centroid,
-	              (double)a->rolloff, (double)a->crossings, (double)a->crest);
+	sn_buf_printf(b, "\n%-16s centroid %.0f Hz, 95 %% below %.0f Hz, %.0f zero crossings a second, crest %.1f dB\n", "spectrum",
+		(double)a->centroid, (double)a->rolloff, (double)a->crossings, (double)a->crest);
 	if (a->pitch_median > 0)
-		sn_buf_printf(b, "%-16s median %.0f Hz, mostly %.0f to %.0f Hz, in %.0f %% of the time\n", "pitch", (double)a->pitch_median, (double)a->pitch_low,
-		              (double)a->pitch_high, 100 * (double)a->pitched);
+		sn_buf_printf(b, "%-16s median %.0f Hz, mostly %.0f to %.0f Hz, in %.0f %% of the time\n", "pitch",
+			(double)a->pitch_median, (double)a->pitch_low, (double)a->pitch_high, 100 * (double)a->pitched);
 	for (size_t i = 0; i < a->speech_count && i < LISTED; i++)
 		sn_buf_printf(b, "%-16s %8.2f to %8.2f s\n", i ? "" : "speech", a->speech[i].start, a->speech[i].end);
 	if (a->speech_count > LISTED)

@@ -63,7 +63,8 @@ static void rule(view *v, double y, const char *text) {
 
 /* The least of 1, 2, 5, ... (beyond a minute 15, 30, 60, ...) seconds at which labels stand apart. */
 static double tick_step(const view *v) {
-	static const double steps[] = { 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000 };
+	static const double steps[] = { 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600,
+		900, 1800, 3600, 7200, 14400, 36000 };
 	const double room = 12.0 * SN_PLOT_GLYPH_WIDTH * v->scale / (v->right - v->left) * v->duration;
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i] >= room)
@@ -146,7 +147,8 @@ static void shade_speech(view *v, const panel *p) {
 /* ---- spectrogram ---- */
 
 static uint32_t heat(double value) {
-	static const uint8_t stops[][3] = { { 10, 12, 24 }, { 38, 22, 80 }, { 92, 26, 120 }, { 150, 40, 124 }, { 206, 64, 106 }, { 244, 112, 82 }, { 253, 176, 98 }, { 252, 244, 190 } };
+	static const uint8_t stops[][3] = { { 10, 12, 24 }, { 38, 22, 80 }, { 92, 26, 120 }, { 150, 40, 124 }, { 206, 64, 106 },
+		{ 244, 112, 82 }, { 253, 176, 98 }, { 252, 244, 190 } };
 	const int last = (int)(sizeof stops / sizeof *stops) - 1;
 	const double at = fmin(fmax(value, 0), 1) * last;
 	const int i = at >= last ? last - 1 : (int)at;
@@ -187,9 +189,9 @@ static void draw_pitch(view *v, const panel *p) {
 	const sn_analysis *const a = &v->a->a;
 	for (size_t i = 1; i < a->point_count; i++) {
 		const double from = (double)a->points[i - 1].pitch, to = (double)a->points[i].pitch;
+		const double x0 = x_of(v, ((double)i - 0.5) * a->point_interval), x1 = x_of(v, ((double)i + 0.5) * a->point_interval);
 		if (from > 0 && to > 0 && fabs(log2(to / from)) < 0.3)
-			sn_plot_line(&v->plot, x_of(v, ((double)i - 0.5) * a->point_interval), row_of(p, from), x_of(v, ((double)i + 0.5) * a->point_interval), row_of(p, to),
-			             v->scale, PITCH, 0.9);
+			sn_plot_line(&v->plot, x0, row_of(p, from), x1, row_of(p, to), v->scale, PITCH, 0.9);
 	}
 }
 
@@ -213,7 +215,8 @@ static void draw_spectrogram(view *v, const panel *p) {
 			continue;
 		last = y;
 		sn_plot_box(&v->plot, v->left - 2 * v->scale, y, v->left, y + 1, FAINT, 1);
-		label(v, v->left - 4 * v->scale, (int)y - 3 * v->scale, 1, FAINT, marks[i] < 1000 ? "%d" : "%dk", marks[i] < 1000 ? marks[i] : marks[i] / 1000);
+		label(v, v->left - 4 * v->scale, (int)y - 3 * v->scale, 1, FAINT, marks[i] < 1000 ? "%d" : "%dk",
+			marks[i] < 1000 ? marks[i] : marks[i] / 1000);
 	}
 	draw_pitch(v, p);
 }
@@ -309,8 +312,8 @@ static void draw_head(view *v, const char *title) {
 	const sn_quality *const q = &a->quality;
 	const int first = 6 * v->scale, second = 18 * v->scale;
 	char facts[160];
-	snprintf(facts, sizeof facts, "%.2f s  %d Hz  %.1f LUFS  SNR %.0f dB%s%s%s", q->duration, q->sample_rate, (double)q->loudness, (double)q->snr, *a->language ? "  " : "",
-	         a->language, q->clipping > 1e-4f ? "  clipped" : "");
+	snprintf(facts, sizeof facts, "%.2f s  %d Hz  %.1f LUFS  SNR %.0f dB%s%s%s", q->duration, q->sample_rate, (double)q->loudness,
+		(double)q->snr, *a->language ? "  " : "", a->language, q->clipping > 1e-4f ? "  clipped" : "");
 	const int width = label(v, v->right, first, 1, FAINT, "%s", facts);
 	const int room = (v->right - width - v->left) / (SN_PLOT_GLYPH_WIDTH * v->scale) - 2;
 	label(v, v->left, first, -1, INK, "%.*s", room > 0 ? room : 0, title ? title : "");
@@ -359,7 +362,8 @@ int sn_analysis_plot(const sn_analysis *held, const char *path, int width, int h
 	width = width ? width : DEFAULT_WIDTH;
 	height = height ? height : DEFAULT_HEIGHT;
 	if (width < MIN_WIDTH || height < MIN_HEIGHT || width > MAX_SIDE || height > MAX_SIDE)
-		return sn_fail(err, SN_E_ARGUMENT, "a picture of %d x %d pixels; %d x %d to %d x %d are possible", width, height, MIN_WIDTH, MIN_HEIGHT, MAX_SIDE, MAX_SIDE);
+		return sn_fail(err, SN_E_ARGUMENT, "a picture of %d x %d pixels; %d x %d to %d x %d are possible", width, height,
+			MIN_WIDTH, MIN_HEIGHT, MAX_SIDE, MAX_SIDE);
 	v.scale = width >= 2800 && height >= 1600 ? 4 : width >= 1100 && height >= 620 ? 2 : 1;
 	int result = sn_plot_open(&v.plot, width, height, PAPER, err);
 	if (result != SN_OK)

@@ -58,8 +58,8 @@ static void track_add(track *t, const float *frame) {
 }
 
 int sn_analysis_open_tracks(analysis *a, char *err) {
-	if (!track_open(&a->waves, TRACK_WAVE, 3) || !track_open(&a->pitches, TRACK_PITCH, 1) || !track_open(&a->voices, TRACK_MEAN, 1) ||
-	    !track_open(&a->mels, TRACK_MEAN, ANALYSIS_MELS))
+	if (!track_open(&a->waves, TRACK_WAVE, 3) || !track_open(&a->pitches, TRACK_PITCH, 1) ||
+	    !track_open(&a->voices, TRACK_MEAN, 1) || !track_open(&a->mels, TRACK_MEAN, ANALYSIS_MELS))
 		return sn_fail(err, SN_E_MEMORY, "no memory for an analysis");
 	sn_pitch_init(&a->pitch);
 	return sn_mel_open(&a->mel, ANALYSIS_MELS, err);
@@ -105,7 +105,8 @@ static void hear_pitch(analysis *a, const float *pcm, size_t count) {
 static void make_mels(analysis *a, int at_end) {
 	float out[BLOCK * ANALYSIS_MELS];
 	for (;;) {
-		const int64_t end = a->tape_first + a->tape_count, ready = at_end ? end / HOP : end < SN_MEL_CONTEXT ? 0 : (end - SN_MEL_CONTEXT) / HOP;
+		const int64_t end = a->tape_first + a->tape_count;
+		const int64_t ready = at_end ? end / HOP : end < SN_MEL_CONTEXT ? 0 : (end - SN_MEL_CONTEXT) / HOP;
 		int64_t frames = ready - a->mel_next;
 		frames = frames < BLOCK ? frames : BLOCK;
 		if (frames <= 0)
@@ -177,7 +178,9 @@ static void align(track *t, int64_t merged) {
 		halve(t);
 }
 
-static float value(const track *t, int column, int index) { return column < t->count ? t->values[(size_t)column * (size_t)t->width + (size_t)index] : 0; }
+static float value(const track *t, int column, int index) {
+	return column < t->count ? t->values[(size_t)column * (size_t)t->width + (size_t)index] : 0;
+}
 
 void sn_analysis_settle(analysis *a) {
 	track *const tracks[] = { &a->waves, &a->pitches, &a->mels, &a->voices };
@@ -190,8 +193,8 @@ void sn_analysis_settle(analysis *a) {
 	for (int i = 0; i < 4; i++)
 		align(tracks[i], merged);
 	for (int i = 0; i < a->waves.count; i++)
-		a->points[i] = (sn_analysis_point){ value(&a->waves, i, 0), value(&a->waves, i, 1), (float)sn_decibels((double)value(&a->waves, i, 2)),
-			value(&a->pitches, i, 0), value(&a->voices, i, 0) };
+		a->points[i] = (sn_analysis_point){ value(&a->waves, i, 0), value(&a->waves, i, 1),
+			(float)sn_decibels((double)value(&a->waves, i, 2)), value(&a->pitches, i, 0), value(&a->voices, i, 0) };
 	a->a.points = a->points;
 	a->a.point_count = (size_t)a->waves.count;
 	a->a.point_interval = (double)merged * HOP / SN_PITCH_RATE;

@@ -48,7 +48,8 @@ static int choose_format(converter *c, char *err) {
 	if (c->options.format)
 		return sn_audio_format_parse(c->options.format, &c->format, err);
 	c->format = SN_AUDIO_WAV;
-	return strcmp(c->out_path, "-") != 0 && dot && !strchr(dot, '/') ? sn_audio_format_of_path(c->out_path, &c->format, err) : SN_OK;
+	return strcmp(c->out_path, "-") != 0 && dot && !strchr(dot, '/')
+		? sn_audio_format_of_path(c->out_path, &c->format, err) : SN_OK;
 }
 
 /* NaN is out of every range. */
@@ -62,7 +63,8 @@ static int check_options(const converter *c, char *err) {
 	if (o->bits == 32 && !holds_floats)
 		return sn_fail(err, SN_E_ARGUMENT, "flac has no samples of 32 bits; wav and pcm do, as floats");
 	if (o->sample_rate && (o->sample_rate < SN_AUDIO_MIN_RATE || o->sample_rate > SN_AUDIO_MAX_RATE))
-		return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", o->sample_rate, SN_AUDIO_MIN_RATE, SN_AUDIO_MAX_RATE);
+		return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", o->sample_rate,
+			SN_AUDIO_MIN_RATE, SN_AUDIO_MAX_RATE);
 	if (!(o->start >= 0 && o->start <= SN_AUDIO_MAX_SECONDS) || !(o->end >= 0 && o->end <= SN_AUDIO_MAX_SECONDS))
 		return sn_fail(err, SN_E_ARGUMENT, "a part from %g to %g s; seconds are 0 to %d", o->start, o->end, SN_AUDIO_MAX_SECONDS);
 	if (o->end > 0 && o->end <= o->start)
@@ -80,8 +82,8 @@ static int check_options(const converter *c, char *err) {
 
 static int open_output(converter *c, char *err) {
 	const sn_convert_options *const o = &c->options;
-	const sn_encoder_options eo = { .format = c->format, .rate = c->rate, .channels = 1, .floats = o->bits == 32, .deep = o->bits == 24,
-		.bitrate = o->bitrate };
+	const sn_encoder_options eo = { .format = c->format, .rate = c->rate, .channels = 1, .floats = o->bits == 32,
+		.deep = o->bits == 24, .bitrate = o->bitrate };
 	return strcmp(c->out_path, "-") == 0 ? sn_encoder_open_fd(&c->encoder, STDOUT_FILENO, "standard output", &eo, err)
 		: sn_encoder_open_path(&c->encoder, c->out_path, &eo, err);
 }
@@ -159,7 +161,8 @@ static int read_all(converter *c, char *err) {
 	if (c->read == 0)
 		return sn_fail(err, SN_E_FORMAT, "there are no samples in it");
 	if (!c->encoder)
-		return sn_fail(err, SN_E_ARGUMENT, "a part from %g s on was asked for, but it ends at %.3f s", o->start, (double)c->read / c->rate);
+		return sn_fail(err, SN_E_ARGUMENT, "a part from %g s on was asked for, but it ends at %.3f s", o->start,
+			(double)c->read / c->rate);
 	return c->levels ? write_levelled(c, err) : SN_OK;
 }
 

@@ -39,7 +39,8 @@ void sn_plot_pixel(sn_plot *p, int x, int y, uint32_t color, double opacity) {
 static double covered(int i, double a, double b) { return fmax(0, fmin(i + 1, b) - fmax(i, a)); }
 
 void sn_plot_box(sn_plot *p, double x0, double y0, double x1, double y1, uint32_t color, double opacity) {
-	const int left = (int)fmax(floor(x0), 0), right = (int)fmin(ceil(x1), p->width), top = (int)fmax(floor(y0), 0), bottom = (int)fmin(ceil(y1), p->height);
+	const int left = (int)fmax(floor(x0), 0), right = (int)fmin(ceil(x1), p->width), top = (int)fmax(floor(y0), 0),
+		bottom = (int)fmin(ceil(y1), p->height);
 	for (int y = top; y < bottom; y++)
 		for (int x = left; x < right; x++)
 			sn_plot_pixel(p, x, y, color, opacity * covered(x, x0, x1) * covered(y, y0, y1));
@@ -96,8 +97,8 @@ static int write_png(const sn_plot *p, sn_sink *sink, png_structp png, png_infop
 	if (setjmp(png_jmpbuf(png)))
 		return 0;
 	png_set_write_fn(png, sink, write_bytes, flush_bytes);
-	png_set_IHDR(png, info, (png_uint_32)p->width, (png_uint_32)p->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
-	             PNG_FILTER_TYPE_DEFAULT);
+	png_set_IHDR(png, info, (png_uint_32)p->width, (png_uint_32)p->height, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+		PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
 	png_write_info(png, info);
 	for (int y = 0; y < p->height; y++)
 		png_write_row(png, p->pixels + (size_t)y * (size_t)p->width * 3);
@@ -115,7 +116,8 @@ int sn_plot_write(const sn_plot *p, const char *path, char *err) {
 	if (!info)
 		result = sn_fail(err, SN_E_MEMORY, "no memory to write '%.200s'", path);
 	else if (!write_png(p, &sink, png, info))
-		result = sink.failed ? sn_sink_error(&sink, err) : sn_fail(err, SN_E_INTERNAL, "the picture '%.200s' cannot be written", path);
+		result = sink.failed ? sn_sink_error(&sink, err)
+			: sn_fail(err, SN_E_INTERNAL, "the picture '%.200s' cannot be written", path);
 	png_destroy_write_struct(png ? &png : NULL, info ? &info : NULL);
 	if (result == SN_OK)
 		result = sn_sink_finish(&sink, err);

@@ -23,7 +23,8 @@ void sn_plot_box(sn_plot *plot, double x0, double y0, double x1, double y1, uint
 void sn_plot_line(sn_plot *plot, double x0, double y0, double x1, double y1, double thickness, uint32_t color, double opacity);
 void sn_plot_pixel(sn_plot *plot, int x, int y, uint32_t color, double opacity);
 
-/* Text in ASCII (others come out as a box) with its top left corner there; `scale` pixels a dot. Returns its width. `size` bytes at most. */
+/* Text in ASCII (others come out as a box) with its top left corner there; `scale` pixels a dot; `size` bytes at most. Returns its
+ * width. */
 int sn_plot_text(sn_plot *plot, int x, int y, const char *text, size_t size, int scale, uint32_t color);
 int sn_plot_text_width(const char *text, size_t size, int scale);
 

@@ -21,9 +21,11 @@ static int load_model(sn_model **out, sn_engine *engine, const char *name, sn_ta
 static int check_options(const sn_rater_options *o, int rate, char *err) {
 	const sn_vad_settings *const v = &o->quality.vad;
 	if (rate < SN_AUDIO_MIN_RATE || rate > SN_AUDIO_MAX_RATE)
-		return sn_fail(err, SN_E_ARGUMENT, "audio of %d Hz cannot be rated; %d to %d Hz can", rate, SN_AUDIO_MIN_RATE, SN_AUDIO_MAX_RATE);
+		return sn_fail(err, SN_E_ARGUMENT, "audio of %d Hz cannot be rated; %d to %d Hz can", rate, SN_AUDIO_MIN_RATE,
+			SN_AUDIO_MAX_RATE);
 	if (o->quality.windows > RATER_MAX_WINDOWS)
-		return sn_fail(err, SN_E_ARGUMENT, "%d windows are too many to choose; at most %d are, and below 0 all", o->quality.windows, RATER_MAX_WINDOWS);
+		return sn_fail(err, SN_E_ARGUMENT, "%d windows are too many to choose; at most %d are, and below 0 all",
+			o->quality.windows, RATER_MAX_WINDOWS);
 	if (!(v->threshold >= 0 && v->threshold <= 1))
 		return sn_fail(err, SN_E_ARGUMENT, "a speech threshold of %g is not possible; 0 to 1 is", (double)v->threshold);
 	if (v->min_speech > SN_MAX_VAD_MS || v->min_silence > SN_MAX_VAD_MS || v->pad > SN_MAX_VAD_MS)
@@ -55,7 +57,8 @@ static int64_t choose_hop(int64_t windows, int most) {
 static int open_scores(sn_rater *r, char *err) {
 	const sn_quality_options *const o = &r->options.quality;
 	if (o->personalised == SN_ON && !sn_dnsmos_is_personalised(r->score->dnsmos))
-		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" has no personalised scores: sig_bak_ovr_personalised.onnx is missing", r->score->name);
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" has no personalised scores: sig_bak_ovr_personalised.onnx is missing",
+		               r->score->name);
 	r->most = o->windows < 0 ? 0 : o->windows ? o->windows : SN_QUALITY_WINDOWS;
 	r->hop = choose_hop(sn_dnsmos_windows((int64_t)((double)r->options.expected / r->rate * SN_DNSMOS_RATE)), r->most);
 	r->list = malloc((size_t)(r->most + 1) * sizeof *r->list);
@@ -196,7 +199,8 @@ int sn_rater_push(sn_rater *r, const float *pcm, size_t count, char *err) {
 	if (r->finished)
 		return sn_fail(err, SN_E_CLOSED, "the rating is finished");
 	if (bad < count)
-		return sn_fail(err, SN_E_FORMAT, "sample %lld is not a number within +-%g", (long long)(r->pushed + (int64_t)bad), (double)SN_AUDIO_MAX_SAMPLE);
+		return sn_fail(err, SN_E_FORMAT, "sample %lld is not a number within +-%g", (long long)(r->pushed + (int64_t)bad),
+			(double)SN_AUDIO_MAX_SAMPLE);
 	r->failed = sn_levels_push(r->levels, pcm, count, r->failure);
 	if (r->failed == SN_OK)
 		r->failed = hear(r, pcm, count, r->failure);

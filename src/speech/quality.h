@@ -24,7 +24,8 @@ typedef struct sn_rater_options {
 	int64_t expected;          /* samples that will come as far as is known: spreads the windows; 0: unknown */
 	int impatient;             /* pushes never wait for the network */
 	/* For who wants to know what the rater hears; each may be NULL. heard: on the pushing thread, all samples at 16 kHz. voice and
-	 * speech: on the conductor, before finish returns: probabilities of chunks of 512 such samples from `first` on, and stretches of speech. */
+	 * speech: on the conductor, before finish returns: probabilities of chunks of 512 such samples from `first` on, and stretches of
+	 * speech. */
 	void (*heard)(void *payload, const float *pcm, size_t count);
 	void (*voice)(void *payload, int64_t first, const float *probabilities, int chunks);
 	void (*speech)(void *payload, int64_t start, int64_t end);
@@ -36,8 +37,8 @@ typedef struct sn_rater_options {
  * sn_model_load. */
 int sn_rater_open(sn_rater **out, sn_engine *engine, int rate, const sn_rater_options *options, char *err);
 
-/* Any number of samples, copied. Returns SN_OK, SN_E_FORMAT (a sample is not a number: says which; none of the push counts), or the error that ended
- * the rating. */
+/* Any number of samples, copied. Returns SN_OK, SN_E_FORMAT (a sample is not a number: says which; none of the push counts), or the
+ * error that ended the rating. */
 int sn_rater_push(sn_rater *rater, const float *pcm, size_t count, char *err);
 
 /* The rating of all that was pushed; `sample_rate` is the rate pushed, `channels` 1. Nothing pushed: SN_E_ARGUMENT. Once. */

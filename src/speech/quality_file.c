@@ -27,7 +27,8 @@ static int feed(sn_rater *rater, sn_decoder *decoder, const sn_quality_options *
 
 static int rate(sn_quality *quality, sn_engine *engine, sn_decoder *decoder, const sn_quality_options *o, char *err) {
 	const sn_audio_info *const info = sn_decoder_get_info(decoder);
-	const sn_rater_options options = { .quality = o ? *o : (sn_quality_options){ 0 }, .expected = info->frames > 0 ? info->frames : 0 };
+	const sn_rater_options options = { .quality = o ? *o : (sn_quality_options){ 0 },
+		.expected = info->frames > 0 ? info->frames : 0 };
 	sn_rater *rater = NULL;
 	int result = sn_rater_open(&rater, engine, info->out_rate, &options, err);
 	if (result == SN_OK)
@@ -50,7 +51,8 @@ int sn_quality_file(sn_quality *quality, sn_engine *engine, const char *path, co
 	return result;
 }
 
-int sn_quality_memory(sn_quality *quality, sn_engine *engine, const void *data, size_t size, const sn_quality_options *options, char *err) {
+int sn_quality_memory(sn_quality *quality, sn_engine *engine, const void *data, size_t size, const sn_quality_options *options,
+                      char *err) {
 	sn_decoder *decoder = NULL;
 	int result = sn_decoder_open_memory(&decoder, data, size, "the audio", 0, err);
 	if (result == SN_OK)
@@ -59,8 +61,8 @@ int sn_quality_memory(sn_quality *quality, sn_engine *engine, const void *data, 
 	return result;
 }
 
-int sn_quality_pcm(sn_quality *quality, sn_engine *engine, const float *pcm, size_t count, int sample_rate, const sn_quality_options *options,
-                   char *err) {
+int sn_quality_pcm(sn_quality *quality, sn_engine *engine, const float *pcm, size_t count, int sample_rate,
+                   const sn_quality_options *options, char *err) {
 	const sn_rater_options o = { .quality = options ? *options : (sn_quality_options){ 0 }, .expected = (int64_t)count };
 	sn_rater *rater = NULL;
 	int result = sn_rater_open(&rater, engine, sample_rate, &o, err);

@@ -47,12 +47,14 @@ static void find_level_problems(judge *j) {
 	const sn_quality *const q = j->quality;
 	const double loudness = (double)q->loudness, clipping = (double)q->clipping;
 	if (clipping > MAX_CLIPPING)
-		find(j, "clipped", fmin(0.2 + 40 * clipping, 2), "%.2g %% of the samples are cut off at full scale, in %lld places", 100 * clipping,
-		     (long long)q->clipped_runs);
+		find(j, "clipped", fmin(0.2 + 40 * clipping, 2), "%.2g %% of the samples are cut off at full scale, in %lld places",
+			100 * clipping, (long long)q->clipped_runs);
 	if (loudness < MIN_LOUDNESS)
-		find(j, "quiet", fmin((MIN_LOUDNESS - loudness) / 40, 0.5), "the loudness is %.1f LUFS; speech is usually between -30 and -14 LUFS", loudness);
+		find(j, "quiet", fmin((MIN_LOUDNESS - loudness) / 40, 0.5),
+			"the loudness is %.1f LUFS; speech is usually between -30 and -14 LUFS", loudness);
 	if (loudness > MAX_LOUDNESS)
-		find(j, "loud", fmin((loudness - MAX_LOUDNESS) / 10, 0.5), "the loudness is %.1f LUFS; speech is usually between -30 and -14 LUFS", loudness);
+		find(j, "loud", fmin((loudness - MAX_LOUDNESS) / 10, 0.5),
+			"the loudness is %.1f LUFS; speech is usually between -30 and -14 LUFS", loudness);
 	if (fabs((double)q->dc) > MAX_DC)
 		find(j, "dc", 0.1, "the samples are shifted by %.3f of full scale", (double)q->dc);
 }
@@ -60,7 +62,8 @@ static void find_level_problems(judge *j) {
 static void find_signal_problems(judge *j) {
 	const sn_quality *const q = j->quality;
 	if ((double)q->bandwidth < MIN_BANDWIDTH && q->sample_rate >= 2 * MIN_BANDWIDTH)
-		find(j, "narrow", 0.2, "there is nothing above %.0f Hz, as from a telephone, though the sample rate is %d Hz", (double)q->bandwidth, q->sample_rate);
+		find(j, "narrow", 0.2, "there is nothing above %.0f Hz, as from a telephone, though the sample rate is %d Hz",
+			(double)q->bandwidth, q->sample_rate);
 	else if (q->sample_rate < 2 * MIN_BANDWIDTH)
 		find(j, "narrow", 0.2, "a sample rate of %d Hz holds nothing above %d Hz", q->sample_rate, q->sample_rate / 2);
 	if (q->silence > MAX_SILENCE)
@@ -71,7 +74,8 @@ static void find_signal_problems(judge *j) {
 		find(j, "noisy", q->scores.windows ? 0 : 0.2, "the loud parts are only %.0f dB above the quiet ones%s", (double)q->snr,
 		     q->scores.windows && q->scores.background < POOR ? ", and the background scores low" : "");
 	if (q->scores.windows && q->scores.signal < POOR)
-		find(j, "poor_signal", 0, "the speech itself scores %.1f of 5: distorted, far away or coded badly", (double)q->scores.signal);
+		find(j, "poor_signal", 0, "the speech itself scores %.1f of 5: distorted, far away or coded badly",
+			(double)q->scores.signal);
 	if (q->scores.windows && q->scores.overall < 2)
 		find(j, "poor_overall", 0, "listeners would give it %.1f of 5", (double)q->scores.overall);
 	if (q->duration < MIN_DURATION)

@@ -278,7 +278,9 @@ typedef struct sn_stt_options {
 	sn_switch condition;       /* without vad: give each window the text before it; default on */
 	int previous_tokens;       /* most tokens of that text; 0: half the model's context less one (223); at most that */
 	sn_switch timestamps;      /* default on; off: one segment a window, slightly faster */
-	sn_switch words;           /* times of words; on: SN_E_UNSUPPORTED where the model has none; default: where it has them */
+	/* Times of words; on: SN_E_UNSUPPORTED where the model has none; default: where it has them. In scripts without spaces a word is a
+	 * character or what one token writes. Those of a translation say where the model listened while it wrote, not where a word is said. */
+	sn_switch words;
 	int batch;                 /* windows decoded together with vad; 0: the model's `windows` */
 	uint64_t seed;             /* of sampling at temperatures above 0 */
 	sn_priority priority;

@@ -1,7 +1,6 @@
 /* Analyses of files: sn_analyze_file. One reading for everything that is measured, a second one for the words. */
 #include "speech/analysis_internal.h"
 
-#include "audio/decode.h"
 #include "base/clock.h"
 
 #include <stdio.h>
@@ -22,26 +21,6 @@ void sn_analysis_free(sn_analysis **held) {
 }
 
 /* ---- hearing ---- */
-
-static int feed(sn_rater *rater, sn_decoder *decoder, const sn_quality_options *o, char *err) {
-	const sn_audio_info *const info = sn_decoder_get_info(decoder);
-	const double total = info->frames > 0 ? (double)info->frames / info->rate : 0;
-	float block[RATER_BLOCK];
-	int64_t samples = 0;
-	size_t got;
-	int result;
-	while ((result = sn_decoder_read(decoder, block, RATER_BLOCK, &got, err)) == SN_OK) {
-		result = sn_rater_push(rater, block, got, err);
-		if (result != SN_OK)
-			return result;
-		samples += (int64_t)got;
-		if (o->progress && o->progress(o->payload, (double)samples / info->out_rate, total) != 0)
-			return sn_fail(err, SN_E_CANCELLED, "cancelled by the caller");
-	}
-	if (result == SN_END && samples == 0)
-		return sn_fail(err, SN_E_FORMAT, "there are no samples in it");
-	return result == SN_END ? SN_OK : result;
-}
 
 static void take_levels(analysis *a, const sn_level_facts *f) {
 	a->a.crest = (float)f->crest;
@@ -64,7 +43,7 @@ static int measure(analysis *a, sn_engine *engine, sn_decoder *decoder, const sn
 	if (result == SN_OK && !rater->voice)
 		sn_notes_add(&a->notes, "no_vad", "no voice activity detector is installed, so speech was not looked for");
 	if (result == SN_OK)
-		result = feed(rater, decoder, &o->quality, err);
+		result = sn_rater_feed(rater, decoder, &o->quality, err);
 	if (result == SN_OK)
 		result = sn_rater_finish(rater, &a->a.quality, err);
 	if (result == SN_OK) {

@@ -1,11 +1,10 @@
 /* Ratings in one call. */
-#include "audio/decode.h"
 #include "speech/quality_internal.h"
 
 #include <string.h>
 #include <unistd.h>
 
-static int feed(sn_rater *rater, sn_decoder *decoder, const sn_quality_options *o, char *err) {
+int sn_rater_feed(sn_rater *rater, sn_decoder *decoder, const sn_quality_options *o, char *err) {
 	const sn_audio_info *const info = sn_decoder_get_info(decoder);
 	const double total = info->frames > 0 ? (double)info->frames / info->rate : 0;
 	float block[RATER_BLOCK];
@@ -32,7 +31,7 @@ static int rate(sn_quality *quality, sn_engine *engine, sn_decoder *decoder, con
 	sn_rater *rater = NULL;
 	int result = sn_rater_open(&rater, engine, info->out_rate, &options, err);
 	if (result == SN_OK)
-		result = feed(rater, decoder, o, err);
+		result = sn_rater_feed(rater, decoder, o, err);
 	if (result == SN_OK)
 		result = sn_rater_finish(rater, quality, err);
 	if (result == SN_OK)

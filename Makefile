@@ -3,7 +3,7 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs
 # One with faster-whisper and piper-tts measures those too.
 PYTHON ?= python3
 
-.PHONY: build demo models check check-all bench bench-models install help setup asan
+.PHONY: build demo models check check-all bench bench-models bench-stream install help setup asan
 build: setup build/build.ninja
 	@ninja -C build
 
@@ -45,6 +45,10 @@ bench: build models
 bench-models: build
 	@$(PYTHON) bench/models.py $(BENCH)
 
+# Live captions and streamed speech at the pace of the clock: what a user waits for.
+bench-stream: build models
+	@$(PYTHON) bench/stream.py $(BENCH)
+
 install: build
 	@[ -z "$(PREFIX)" ] || meson configure build -Dprefix="$(PREFIX)"
 	@meson install -C build $(if $(DESTDIR),--destdir "$(DESTDIR)") --quiet
@@ -57,4 +61,5 @@ help:
 	@echo "make check-all  and the long ones: other instruction sets, fuzzing"
 	@echo "make bench      speed beside other engines; PYTHON= one that has them, BENCH= options of bench/compare.py"
 	@echo "make bench-models  every model beside PyTorch; PYTHON= one that has torch and transformers"
+	@echo "make bench-stream  waiting times of live captions and streamed speech"
 	@echo "make install    PREFIX=/usr/local DESTDIR="

@@ -13,7 +13,7 @@ libcmocka-dev
 "
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libebur128 libpng libavformat libavcodec libavutil libswresample espeak-ng libseccomp cmocka; do
+	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libebur128 libpng expat portaudio-2.0 libavformat libavcodec libavutil libswresample espeak-ng libseccomp cmocka; do
 		pkg-config --exists "$name" || missing="${missing:-} $name"
 	done
 	[ -z "${missing:-}" ] || {

@@ -227,7 +227,7 @@ typedef enum sn_priority { SN_PRIORITY_INTERACTIVE, SN_PRIORITY_REALTIME, SN_PRI
 typedef struct sn_word {
 	double start, end;         /* seconds from the start of the audio */
 	const char *text;          /* without the space before it */
-	float confidence;          /* 0..1 */
+	float confidence;          /* 0..1: probability that it is right (Whisper: fitted, see docs/confidence.md) */
 } sn_word;
 
 typedef struct sn_segment {
@@ -239,15 +239,16 @@ typedef struct sn_segment {
 	const float *token_logprobs; /* [token_count], natural logarithms; NULL where the model has none */
 	float temperature;         /* that gave the text: 0, or the fallback's */
 	float avg_logprob, compression_ratio, no_speech_prob; /* of the window it came from */
-	float confidence;          /* 0..1: exp of the mean log probability of the segment's own tokens */
+	float confidence;          /* 0..1: the share of its words that is probably right: the mean of theirs */
 	const sn_word *words;      /* where they were asked for and the model has them (sn_model_info.has_words), else NULL */
 	int word_count;
 } sn_segment;
 
 /* Something that the caller should know: a stage skipped, retried or limited, a guard that fired and what it did. */
 typedef struct sn_note {
-	/* "no_speech", "too_short", "truncated", "decoder_fallback", "language_uncertain", "denoised", "retried", ...; guards:
-	 * "guard_repetition", "guard_silence", "guard_prompt", "guard_anomaly" */
+	/* "no_speech", "no_text", "too_short", "truncated", "clipped", "decoder_fallback", "language_uncertain", "denoised", "retried",
+	 * "retry_failed", ...; guards, once for each place (the eighth counts the rest): "guard_repetition", "guard_silence",
+	 * "guard_prompt", "guard_anomaly" */
 	const char *code;
 	const char *message;
 } sn_note;
@@ -257,9 +258,11 @@ typedef int (*sn_progress)(void *payload, double seconds, double total);
 /* Called for each finished segment, in order. */
 typedef void (*sn_segment_ready)(void *payload, const sn_segment *segment);
 
-typedef struct sn_vad_settings {               /* 0: the default in brackets; milliseconds below 0: none */
+/* 0: the default in brackets; milliseconds below 0: none, at most 10000. For models that read windows of speech (Whisper); Wav2Vec2 hears
+ * all of the audio. */
+typedef struct sn_vad_settings {
 	float threshold;           /* 0..1: probability from which on it is speech (0.5) */
-	int min_speech;            /* ms; shorter stretches are dropped (0) */
+	int min_speech;            /* ms; shorter stretches are dropped (0; live: 100) */
 	int min_silence;           /* ms; a shorter silence does not end a stretch of speech (160; live: 400) */
 	int pad;                   /* ms of silence kept on both sides (400) */
 } sn_vad_settings;
@@ -275,7 +278,9 @@ typedef struct sn_stt_options {
 	sn_switch condition;       /* without vad: give each window the text before it; default on */
 	int previous_tokens;       /* most tokens of that text; 0: half the model's context less one (223); at most that */
 	sn_switch timestamps;      /* default on; off: one segment a window, slightly faster */
-	sn_switch words;           /* times of words; on: SN_E_UNSUPPORTED where the model has none; default: where it has them */
+	/* Times of words; on: SN_E_UNSUPPORTED where the model has none; default: where it has them. In scripts without spaces a word is a
+	 * character or what one token writes. Those of a translation say where the model listened while it wrote, not where a word is said. */
+	sn_switch words;
 	int batch;                 /* windows decoded together with vad; 0: the model's `windows` */
 	uint64_t seed;             /* of sampling at temperatures above 0 */
 	sn_priority priority;
@@ -284,17 +289,19 @@ typedef struct sn_stt_options {
 	void *payload;             /* of both */
 	sn_switch denoise;         /* take noise out before anything else hears the audio; default: off */
 	sn_vad_settings vad_settings;
-	sn_switch guards;          /* against loops, text on silence, echoes of the prompt; default: on */
+	sn_switch guards;          /* against loops, text on silence, echoes of the prompt; default: on. Off: the reference's thresholds only */
 	const char *hotwords;      /* words and phrases, separated by commas, that are made likelier where they fit the sound */
 	sn_switch punctuate;       /* models without punctuation: write it and capitals; default: on where the text lacks them */
 	const char *punctuation;   /* token classifier (SN_TASK_PUNCTUATE) for that; NULL: an installed one, else rules and pauses */
 	/* One-call helpers: when the transcript's confidence is below min_confidence (0..1; 0: never) the next of the listed models tries;
-	 * the most confident result is kept, `attempts` of the transcript names all. */
+	 * the most confident result is kept, `attempts` of the transcript names all. `segment` is then called when it is known which. */
 	float min_confidence;
 	const char *const *retry_models;
 	int retry_model_count;     /* 0..SN_MAX_RETRIES */
 	/* A speaker is being listened to while speaking: PARTIAL and COMMIT events come as early as they can, and a pause of
-	 * vad_settings.min_silence ends an utterance. Needs vad; not for the one-call helpers. */
+	 * vad_settings.min_silence ends an utterance (a shorter one where it has become long; docs/live.md). Whisper models, decoded
+	 * greedily (beam above 1 is SN_E_UNSUPPORTED), with vad; not for the one-call helpers. SN_PRIORITY_REALTIME unless `priority`
+	 * says batch. */
 	sn_switch live;
 	int partial_interval;      /* live: ms of new audio between PARTIAL events, 0: 320; below 0: none */
 	int64_t reserved[8];
@@ -325,7 +332,7 @@ SN_API int sn_stt_push(sn_stt *stt, const float *pcm, size_t count, char *err);
 SN_API int sn_stt_finish(sn_stt *stt, char *err);
 
 typedef enum sn_event_kind {
-	SN_EVENT_LANGUAGE = 1, /* language and language_confidence are known */
+	SN_EVENT_LANGUAGE = 1, /* language and language_confidence are known; live: again when speech tells better */
 	SN_EVENT_SEGMENT,      /* a final segment; live: an utterance, whose text is that of its COMMIT events joined */
 	SN_EVENT_NOTE,
 	SN_EVENT_PARTIAL,      /* live: what may follow the committed text; replaces the partial before */
@@ -341,7 +348,7 @@ typedef struct sn_event {
 	const char *text;      /* PARTIAL and COMMIT: words begin with a space where the language uses them */
 	const sn_word *words;  /* COMMIT: of that text, where words are on */
 	int word_count;
-	double position;       /* seconds of audio that are done */
+	double position;       /* seconds of audio that are done; live: that it rests on, of a SEGMENT up to the decision that it ended */
 } sn_event;
 
 /* Fetches the next event. Before sn_stt_finish it never waits (SN_AGAIN: nothing ready); after it, it waits for the next one.
@@ -432,7 +439,8 @@ typedef struct sn_tts_options {
 	/* Text comes piece by piece as it is written (a language model's tokens): clauses are spoken as soon as they are whole. */
 	sn_switch stream;
 	/* Looks at the speech. One-call helpers that write to a file or memory look at each sentence (length, silence, clipping) and speak
-	 * it again where it is bad, unless this is off. On: the whole is rated, too (sn_speech.quality; sessions: see sn_tts_check). */
+	 * it again where it is bad, unless this is off. On: the whole is rated, too (sn_speech.quality; sessions: see sn_tts_check), and
+	 * noise is taken out of a file whose background is bad. */
 	sn_switch check;
 	/* Each sentence is read back by verify_model before it is given out, and is bad where too many words differ; sn_speech.word_error_rate
 	 * is that of all. Default: off. Also in sessions, where a pull then waits for it. */
@@ -489,7 +497,7 @@ SN_API void sn_tts_close(sn_tts **tts);
 /* "left_out" (characters or sounds that the voice does not know), "clipped", "no_vocoder" (Griffin-Lim stood in), "remark" (the model's
  * on a sentence: cut short, spoken again), "foreign_script" (letters that the language lacks); of SSML: "ssml_ignored", "ssml_value",
  * "ssml_break", "ssml_prosody", "ssml_phoneme", "ssml_say_as", "ssml_voice", "ssml_language", "ssml_marks"; of a check: "spoken_again",
- * "too_long", "too_short", "silent", "silence_inside", "offset", "misread", "not_rated", "not_verified" */
+ * "too_long", "too_short", "silent", "silence_inside", "offset", "misread", "not_rated", "not_verified", "noisy", "enhanced" */
 typedef struct sn_speech_note { char code[32], message[224]; } sn_speech_note;
 
 #define SN_SPEECH_NOTES 16
@@ -604,10 +612,10 @@ typedef struct sn_quality_options {
 	const char *model;         /* that scores (SN_TASK_SCORE); NULL: the default one */
 	sn_switch scores;          /* on: SN_E_NOT_FOUND where no model is installed; default: where one is; off: only measure */
 	sn_switch personalised;    /* and the scores that count other voices as noise; default: off */
-	/* Most windows of 9.01 s that are rated; 0: SN_QUALITY_WINDOWS; below 0: all, one each second as the reference does. When there
+	/* Most windows of 9.01 s that are rated, 1..1024; 0: SN_QUALITY_WINDOWS; below 0: all, one each second as the reference does. When there
 	 * are more, every 2nd, 4th, 8th, ... is. */
 	int windows;
-	sn_vad_settings vad;       /* where silero-vad is installed */
+	sn_vad_settings vad;       /* where silero-vad is installed; defaults: 0.5, 250, 100, 30 */
 	sn_progress progress;      /* _file and _memory: seconds of audio heard */
 	void *payload;
 	int64_t reserved[8];
@@ -636,8 +644,9 @@ typedef struct sn_quality {
 	float score;
 	sn_scores scores, personalised;
 	int windows_possible;      /* windows that an exact rating has */
-	float snr;                 /* dB, estimated: level of the loud parts above that of the quiet ones; 0..100 */
-	float noise_floor;         /* dBFS: level of the quiet parts */
+	/* Estimated, dB 0..100: power of speech over that between speech, less the latter; without silero-vad of loud over quiet parts. */
+	float snr;
+	float noise_floor;         /* dBFS: level of what the ratio takes for background */
 	float loudness;            /* LUFS, integrated over all of it (EBU R128) */
 	float loudness_range;      /* LU */
 	float peak, true_peak;     /* dBFS; dBTP: between the samples, too */
@@ -666,7 +675,98 @@ SN_API int sn_quality_format(char **text, size_t *size, const sn_quality *qualit
 
 /* ---- analysis ---- */
 
+typedef struct sn_analysis_options {
+	sn_quality_options quality; /* scores: only where they are on; its progress and payload are used */
+	sn_switch language;        /* heard by a model that transcribes and detects; default: where a multilingual Whisper is installed */
+	sn_switch words;           /* transcribe: _file and not standard input, which is read once; default: off */
+	const char *model;         /* that transcribes; NULL: the default one */
+	int64_t reserved[8];
+} sn_analysis_options;
+
+typedef struct sn_interval { double start, end; } sn_interval; /* seconds */
+
+typedef struct sn_band { float center, level; } sn_band; /* an octave: its middle in Hz; dBFS */
+
+/* A stretch of time of point_interval seconds. */
+typedef struct sn_analysis_point {
+	float low, high;           /* least and largest sample, at 16 kHz */
+	float level;               /* dBFS */
+	float pitch;               /* Hz, 0: none */
+	float speech;              /* 0..1: probability of speech; 0 where silero-vad is not installed */
+} sn_analysis_point;
+
+#define SN_ANALYSIS_MAX_POINTS 2048
+#define SN_ANALYSIS_MAX_SPEECH 8192            /* stretches of speech that are listed */
+
+typedef struct sn_analysis {
+	sn_quality quality;
+	const char *format;        /* of the file: "wav", "mp3", ... */
+	float crest;               /* dB: peak above RMS */
+	float crossings;           /* of zero, a second */
+	float centroid, rolloff;   /* Hz; 95 % of the power lies below the latter */
+	const sn_band *bands;
+	int band_count;
+	float pitch_median, pitch_low, pitch_high; /* Hz; 5 % of the pitched time lies below the low, 5 % above the high one; 0: no pitch */
+	float pitched;             /* 0..1: share of time with a pitch */
+	const sn_interval *speech;     /* where silero-vad is installed */
+	size_t speech_count;
+	const char *language;      /* code; "": not asked for, or unknown */
+	float language_confidence; /* 0..1 */
+	const sn_analysis_point *points; /* over time; at most SN_ANALYSIS_MAX_POINTS, whose interval of at least 10 ms grows with the length */
+	size_t point_count;
+	double point_interval;
+	const sn_transcript *transcript; /* with words; NULL where none was asked for */
+	const sn_note *notes;
+	size_t note_count;
+	double processing_time;
+} sn_analysis;
+
+/* Looks at a file as sn_transcribe_file reads it ("-": standard input). Memory does not grow with the length. Free *out with
+ * sn_analysis_free. options may be NULL. Returns what sn_quality_file and, where they are asked for, sn_model_load and
+ * sn_transcribe_file return; SN_E_ARGUMENT (words of standard input). */
+SN_API int sn_analyze_file(sn_analysis **out, sn_engine *engine, const char *path, const sn_analysis_options *options, char *err);
+SN_API void sn_analysis_free(sn_analysis **analysis);
+
+/* "text" (a line a fact) or "json" (one line, without the points). As sn_transcript_format. */
+SN_API int sn_analysis_format(char **text, size_t *size, const sn_analysis *analysis, const char *format, const char *file, char *err);
+
+/* Draws a PNG of width x height pixels (480..8192 x 360..8192; 0: 1600 x 900): waveform, log-mel spectrogram with pitch, speech, and the words
+ * over time. title: above it, may be NULL. A file that already exists is replaced; on failure nothing is left.
+ * Returns SN_OK, SN_E_ARGUMENT (size), SN_E_IO, SN_E_NO_SPACE, SN_E_MEMORY. */
+SN_API int sn_analysis_plot(const sn_analysis *analysis, const char *path, int width, int height, const char *title, char *err);
+
 /* ---- conversion ---- */
+
+typedef struct sn_convert_options {            /* 0: the default in brackets */
+	const char *format;        /* "wav", "flac", "mp3", "opus", "pcm" (by the path's ending, none: wav) */
+	int sample_rate;           /* 1000..768000 (the input's); mp3 and opus take the next higher that they know */
+	int bits;                  /* wav, flac, pcm: 16 or 24; wav, pcm: 32, which is float (16) */
+	int bitrate;               /* mp3, opus: bit/s (the encoder's own choice) */
+	double start, end;         /* seconds of the input that are taken (all) */
+	float gain;                /* dB by which samples are raised, -60..60; beyond full scale they are clipped */
+	float loudness;            /* LUFS, -40..-5: brought to by EBU R128, true peaks kept below -1 dBTP (left as it is) */
+	sn_progress progress;      /* seconds read */
+	void *payload;
+	int64_t reserved[8];
+} sn_convert_options;
+
+typedef struct sn_conversion {
+	double duration, processing_time;          /* of the output */
+	char input_format[32];
+	int input_rate, input_channels;
+	const char *format;                        /* static */
+	int sample_rate, channels, bits;           /* channels: 1, the mean of the input's; bits 0: the format has none */
+	float gain, peak;                          /* dB that all samples were raised by; dBFS of the result */
+	float limited;                             /* dB by which peaks were lowered at most, for the sake of the loudness */
+	int64_t clipped;                           /* samples beyond full scale */
+	char note[192];                            /* what is odd about the input, or "" */
+} sn_conversion;
+
+/* Converts a file as sn_transcribe_file reads it ("-": standard input) to a file as sn_speak_file writes it ("-": standard output);
+ * both may be the same. Memory does not grow with the length. options and facts may be NULL.
+ * Returns SN_OK, SN_E_ARGUMENT (options, a format that cannot be written: lists those that can; a start behind the end), SN_E_CANCELLED,
+ * SN_E_IO, SN_E_NO_SPACE, and what reading returns (SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_DEPENDENCY). */
+SN_API int sn_convert_file(sn_conversion *facts, const char *path, const char *out_path, const sn_convert_options *options, char *err);
 
 /* ---- enhancement ----
  * Makes a recording of speech better to listen to. In this order: clipped peaks are repaired, a high-pass takes off rumble and a
@@ -682,6 +782,7 @@ typedef struct sn_enhance_options {            /* 0: the default in brackets */
 	sn_switch compress;        /* 2:1 above the mean loudness (off) */
 	sn_switch declip;          /* repair runs of up to 4 ms (on) */
 	sn_switch highpass;        /* second order, 60 Hz (on) */
+	sn_switch scores;          /* rate input and result by DNSMOS: SN_E_NOT_FOUND where no model is installed (off) */
 	int sample_rate;           /* of the result, 8000..192000 (the input's) */
 	sn_progress progress;      /* seconds that are done in the present pass, of those of the input */
 	void *payload;
@@ -701,6 +802,7 @@ typedef struct sn_enhanced_levels {
 	float loudness, range;     /* LUFS integrated, LU (EBU R128, one channel) */
 	float true_peak, rms;      /* dBTP, dBFS */
 	float noise_floor, snr;    /* dBFS of the quiet parts; dB, estimated from quiet and loud parts */
+	float score;               /* DNSMOS overall, 1..5; 0: not rated */
 } sn_enhanced_levels;
 
 typedef struct sn_enhancement {

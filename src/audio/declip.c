@@ -5,20 +5,25 @@
 
 #define WIDTH (2.0f / SN_CLIP_BINS)
 #define LEAST_LEVEL 0.05f   /* quieter sounds are not looked at */
-#define LEAST_PILE 16       /* samples in the two highest bins */
-#define PILE_RATIO 10       /* and how many times more than in the bins below; a sine has 3 */
+#define ALIKE 1e-4f         /* three units of 16 bits */
+#define LEAST_PILE 16       /* flat samples in the two highest bins */
+#define PILE_RATIO 10       /* and how many times more than samples in two bins below; a sine has 3 */
 
 void sn_clip_find(sn_clip_finder *finder, const float *samples, size_t count) {
 	for (size_t i = 0; i < count; i++) {
 		const float magnitude = fabsf(samples[i]);
 		const int bin = magnitude < 2 ? (int)(magnitude / WIDTH) : SN_CLIP_BINS - 1;
 		finder->counts[samples[i] > 0][bin]++;
+		if (fabsf(samples[i] - finder->last[0]) < ALIKE && fabsf(samples[i] - finder->last[1]) < ALIKE)
+			finder->flat[samples[i] > 0][bin]++;
+		finder->last[0] = finder->last[1];
+		finder->last[1] = samples[i];
 	}
 }
 
 void sn_clip_levels(const sn_clip_finder *finder, float levels[2]) {
 	for (int side = 0; side < 2; side++) {
-		const int64_t *const n = finder->counts[side];
+		const int64_t *const n = finder->counts[side], *const flat = finder->flat[side];
 		int top = SN_CLIP_BINS - 1;
 		levels[side] = INFINITY;
 		while (top > 9 && !n[top])
@@ -28,7 +33,8 @@ void sn_clip_levels(const sn_clip_finder *finder, float levels[2]) {
 		int64_t below = 0;
 		for (int i = top - 9; i < top - 1; i++)
 			below += n[i];
-		if (n[top] + n[top - 1] >= LEAST_PILE && (n[top] + n[top - 1]) * 4 >= PILE_RATIO * below)
+		const int64_t pile = flat[top] + flat[top - 1];
+		if (pile >= LEAST_PILE && pile * 4 >= PILE_RATIO * below)
 			levels[side] = (float)(top - 1) * WIDTH;
 	}
 }

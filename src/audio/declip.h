@@ -9,15 +9,16 @@
 #define SN_CLIP_BINS 8192        /* of the magnitudes 0 to 2 */
 #define SN_DECLIP_MAX_RUN 1024   /* samples */
 
-/* How often each magnitude occurs, below and above zero. Starts zeroed. */
+/* How often each magnitude occurs, below and above zero, and how often it ends three samples that are alike. Starts zeroed. */
 typedef struct sn_clip_finder {
-	int64_t counts[2][SN_CLIP_BINS];
+	int64_t counts[2][SN_CLIP_BINS], flat[2][SN_CLIP_BINS];
+	float last[2];
 } sn_clip_finder;
 
 void sn_clip_find(sn_clip_finder *finder, const float *samples, size_t count);
-/* The magnitudes from which on a sample below (0) or above (1) zero was cut off; infinite where none was. A sound that was clipped has
- * many times more samples at its largest magnitude than right below it; no sine does. What was clipped, then filtered or compressed has
- * no such pile and is not found. */
+/* The magnitudes from which on a sample below (0) or above (1) zero was cut off; infinite where none was. A sound that was clipped is
+ * flat at its largest magnitude, many times more often than it comes near it; no sine is. What was clipped, then filtered or compressed
+ * has no such pile and is not found. */
 void sn_clip_levels(const sn_clip_finder *finder, float levels[2]);
 
 typedef struct sn_declipper {

@@ -63,9 +63,10 @@ void sn_compressor_run(sn_compressor *c, float *samples, size_t count) {
  * by a share of what is missing to 1 each sample; gain[n] = mean of m[n - ahead + 1 .. n]. Each of the averaged values has r[n] in its
  * window, so gain[n] <= r[n]; and a mean has no steps. */
 
-#define REACH 8         /* samples on either side that a value between two samples is made of */
+#define REACH 12        /* samples on either side that a value between two samples is made of */
+#define LEAST_AHEAD 160 /* samples: a gain that moves fast at a low rate would make new peaks between samples */
 #define MOST_PHASES 4
-#define SAFETY 0.985    /* the meter's interpolation differs a little from ours, and the gain moves between samples: 0.13 dB */
+#define SAFETY 0.97      /* the meter interpolates a little otherwise, and the gain moves between samples: 0.26 dB */
 
 struct sn_limiter {
 	double ceiling, release;
@@ -76,7 +77,7 @@ struct sn_limiter {
 	double *least;               /* ring of m */
 	int64_t *falling;            /* ring: numbers whose `wanted` is below that of all behind it in the window */
 	int64_t head, tail;          /* of falling */
-	int64_t taken, known, given, end; /* samples taken; with r; given out; in all once the end is known, else -1 */
+	int64_t taken, known, given, end; /* samples taken; with r; with a gain; in all once the end is known, else -1 */
 	double sum, last;            /* of the mean; m before */
 	double most;
 	int64_t lowered;
@@ -97,12 +98,14 @@ int sn_limiter_open(sn_limiter **out, double ceiling, int rate, char *err) {
 		l->ceiling = pow(10, ceiling / 20) * SAFETY;
 		l->release = keep(0.1, rate);
 		l->phases = rate < 96000 ? 4 : rate < 192000 ? 2 : 1;
-		l->ahead = rate / 200 > 4 ? rate / 200 : 4;
+		l->ahead = rate / 200 > LEAST_AHEAD ? rate / 200 : LEAST_AHEAD;
 		for (l->ring = 64; l->ring < 2 * (l->ahead + 2 * REACH);)
 			l->ring *= 2;
 		l->end = -1;
 		l->last = 1;
 		l->sum = l->ahead;
+		l->known = -1;        /* what lies between the silence before and the first sample counts, too */
+		l->given = -l->ahead; /* as if silence came before, so that the gain has fallen where the first sample needs it */
 		l->samples = calloc((size_t)l->ring, sizeof *l->samples);
 		l->wanted = calloc((size_t)l->ring, sizeof *l->wanted);
 		l->least = calloc((size_t)l->ring, sizeof *l->least);
@@ -137,7 +140,7 @@ static void take(sn_limiter *l, float x) {
 	memmove(l->line, l->line + 1, sizeof l->line - sizeof *l->line);
 	l->line[2 * REACH - 1] = x;
 	l->samples[slot(l, l->taken++)] = x;
-	if (l->taken <= REACH)
+	if (l->taken < REACH)
 		return;
 	float peak = 0;
 	for (int phase = 0; phase < l->phases; phase++) {
@@ -173,11 +176,14 @@ size_t sn_limiter_run(sn_limiter *l, const float *in, size_t count, float *out) 
 		l->end = l->taken;
 	for (size_t i = 0; in ? i < count : got < count && l->given < l->end; i++) {
 		take(l, in ? in[i] : 0);
-		if (l->known > l->given + l->ahead)
-			out[got++] = give(l);
+		if (l->known <= l->given + l->ahead)
+			continue;
+		const float y = give(l);
+		if (l->given > 0)
+			out[got++] = y;
 	}
 	return got;
 }
 
 double sn_limiter_most(const sn_limiter *l) { return l->most; }
-double sn_limiter_share(const sn_limiter *l) { return l->given ? (double)l->lowered / (double)l->given : 0; }
+double sn_limiter_share(const sn_limiter *l) { return l->given > 0 ? (double)l->lowered / (double)l->given : 0; }

@@ -27,7 +27,8 @@ void sn_compressor_init(sn_compressor *compressor, double threshold, int rate);
 void sn_compressor_run(sn_compressor *compressor, float *samples, size_t count);
 
 /* Keeps the peaks, also those between the samples (four times oversampled as ITU-R BS.1770 measures them, twice from 96 kHz on), below
- * a ceiling: looks ahead 5 ms, so that the gain falls before the peak and without a step, and returns in 100 ms. */
+ * a ceiling: looks ahead 5 ms (at low rates 160 samples), so that the gain falls before the peak and without a step; it returns in
+ * 100 ms. */
 typedef struct sn_limiter sn_limiter;
 
 /* ceiling: dBTP, at most 0. Errors: SN_E_MEMORY. */

@@ -25,17 +25,17 @@ struct sn_encoder {
 
 static const struct {
 	const char *name, *mime, *endings[4];
-	int major, integers, floats, max_channels;
+	int major, integers, deep, floats, max_channels; /* deep: of 24 bits; 0: the format knows none */
 	int rates[10]; /* ascending, ends with 0; empty: any */
 } formats[] = {
-	[SN_AUDIO_WAV] = { "wav", "audio/wav", { "wav", "wave" }, SF_FORMAT_WAV, SF_FORMAT_PCM_16, SF_FORMAT_FLOAT, MAX_CHANNELS, { 0 } },
-	[SN_AUDIO_FLAC] = { "flac", "audio/flac", { "flac" }, SF_FORMAT_FLAC, SF_FORMAT_PCM_16, SF_FORMAT_PCM_16, MAX_CHANNELS, { 0 } },
-	[SN_AUDIO_MP3] = { "mp3", "audio/mpeg", { "mp3" }, SF_FORMAT_MPEG, SF_FORMAT_MPEG_LAYER_III, SF_FORMAT_MPEG_LAYER_III, 2,
+	[SN_AUDIO_WAV] = { "wav", "audio/wav", { "wav", "wave" }, SF_FORMAT_WAV, SF_FORMAT_PCM_16, SF_FORMAT_PCM_24, SF_FORMAT_FLOAT, MAX_CHANNELS, { 0 } },
+	[SN_AUDIO_FLAC] = { "flac", "audio/flac", { "flac" }, SF_FORMAT_FLAC, SF_FORMAT_PCM_16, SF_FORMAT_PCM_24, SF_FORMAT_PCM_16, MAX_CHANNELS, { 0 } },
+	[SN_AUDIO_MP3] = { "mp3", "audio/mpeg", { "mp3" }, SF_FORMAT_MPEG, SF_FORMAT_MPEG_LAYER_III, 0, SF_FORMAT_MPEG_LAYER_III, 2,
 	                   { 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000 } },
-	[SN_AUDIO_OPUS] = { "opus", "audio/ogg", { "opus", "ogg", "oga" }, SF_FORMAT_OGG, SF_FORMAT_OPUS, SF_FORMAT_OPUS, MAX_CHANNELS,
+	[SN_AUDIO_OPUS] = { "opus", "audio/ogg", { "opus", "ogg", "oga" }, SF_FORMAT_OGG, SF_FORMAT_OPUS, 0, SF_FORMAT_OPUS, MAX_CHANNELS,
 	                    { 8000, 12000, 16000, 24000, 48000 } },
 	[SN_AUDIO_PCM] = { "pcm", "audio/pcm", { "pcm", "raw" }, SF_FORMAT_RAW, SF_FORMAT_PCM_16 | SF_ENDIAN_LITTLE,
-	                   SF_FORMAT_FLOAT | SF_ENDIAN_LITTLE, MAX_CHANNELS, { 0 } },
+	                   SF_FORMAT_PCM_24 | SF_ENDIAN_LITTLE, SF_FORMAT_FLOAT | SF_ENDIAN_LITTLE, MAX_CHANNELS, { 0 } },
 };
 #define FORMATS (sizeof formats / sizeof formats[0])
 
@@ -105,6 +105,29 @@ static int check_options(const sn_encoder_options *options, char *err) {
 	if (options->channels < 1 || options->channels > most)
 		return sn_fail(err, SN_E_ARGUMENT, "%d channels are not possible in %s; 1 to %d are", options->channels, formats[options->format].name,
 		               most);
+	if (options->deep && !formats[options->format].deep)
+		return sn_fail(err, SN_E_ARGUMENT, "%s has no samples of 24 bits; wav, flac and pcm do", formats[options->format].name);
+	return SN_OK;
+}
+
+/* mp3 and opus take a bitrate as a share of what they can: from 32 to 320 kbit/s, below 32000 Hz from 8 to 160, opus from 6 to 256 a
+ * channel. libsndfile counts it from the top. */
+static int set_bitrate(sn_encoder *e, char *err) {
+	const sn_encoder_options *o = &e->options;
+	const int opus = o->format == SN_AUDIO_OPUS, low = opus ? 6000 * o->channels : e->rate < 32000 ? 8000 : 32000;
+	const int high = opus ? 256000 * o->channels : e->rate < 32000 ? 160000 : 320000;
+	if (!o->bitrate)
+		return SN_OK;
+	if (o->format != SN_AUDIO_MP3 && !opus)
+		return sn_fail(err, SN_E_ARGUMENT, "%s has no bitrate to choose; mp3 and opus do", formats[o->format].name);
+	if (o->bitrate < low || o->bitrate > high)
+		return sn_fail(err, SN_E_ARGUMENT, "%d bit/s are not possible in %s at %d Hz; %d to %d are", o->bitrate, formats[o->format].name, e->rate, low, high);
+	double level = (double)(high - o->bitrate) / (high - low);
+	int mode = SF_BITRATE_MODE_CONSTANT;
+	if (!opus)
+		sf_command(e->file, SFC_SET_BITRATE_MODE, &mode, sizeof mode);
+	if (sf_command(e->file, SFC_SET_COMPRESSION_LEVEL, &level, sizeof level) != SF_TRUE)
+		return sn_fail(err, SN_E_INTERNAL, "the bitrate of %s cannot be set: %s", formats[o->format].name, sf_strerror(e->file));
 	return SN_OK;
 }
 
@@ -112,7 +135,7 @@ static int open_file(sn_encoder *e, char *err) {
 	const sn_encoder_options *o = &e->options;
 	e->rate = choose_rate(o);
 	SF_INFO info = { .samplerate = e->rate, .channels = o->channels };
-	info.format = formats[o->format].major | (o->floats ? formats[o->format].floats : formats[o->format].integers);
+	info.format = formats[o->format].major | (o->floats ? formats[o->format].floats : o->deep ? formats[o->format].deep : formats[o->format].integers);
 	e->file = sf_open_virtual((SF_VIRTUAL_IO *)&vio, SFM_WRITE, &info, &e->sink);
 	if (e->sink.failed)
 		return sn_sink_error(&e->sink, err);
@@ -120,6 +143,9 @@ static int open_file(sn_encoder *e, char *err) {
 		return sn_fail(err, SN_E_INTERNAL, "cannot write %s at %d Hz: %s", formats[o->format].name, e->rate, sf_strerror(NULL));
 	sf_command(e->file, SFC_SET_CLIPPING, NULL, SF_TRUE);
 	sf_command(e->file, SFC_SET_ADD_PEAK_CHUNK, NULL, SF_FALSE);
+	const int result = set_bitrate(e, err);
+	if (result != SN_OK)
+		return result;
 	if (e->rate == o->rate)
 		return SN_OK;
 	e->block = malloc(sizeof(float) * BLOCK * (size_t)o->channels);

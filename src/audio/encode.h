@@ -22,6 +22,8 @@ typedef struct sn_encoder_options {
 	sn_audio_format format;
 	int rate, channels;  /* of the samples that are written to it; 1 to 8 channels, mp3 1 or 2 */
 	int floats;          /* wav and pcm in 32-bit float instead of 16-bit integers; others ignore it */
+	int deep;            /* wav, flac and pcm in 24-bit integers */
+	int bitrate;         /* mp3 and opus: bit/s, 0: their own choice */
 } sn_encoder_options;
 
 typedef struct sn_encoder sn_encoder;

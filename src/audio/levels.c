@@ -19,6 +19,7 @@
 #define BESIDE_FLOOR 3.0         /* dB above the floor that are level with it, */
 #define FAR_BELOW 20.0           /* where it is that far below the loud parts */
 #define REGIONS 128              /* of equal width, for the bandwidth */
+#define RUMBLE 300.0             /* Hz below which nothing counts for it */
 #define FAINT 65.0               /* dB below the strongest region: no energy */
 #define CLIFF 20.0               /* dB of a step between neighbours that no voice has, */
 #define CLIFF_REST 18.0          /* with nothing above it coming closer than this */
@@ -50,7 +51,8 @@ double sn_levels_band(int index) { return 31.25 * (double)(1 << index); }
 int sn_levels_open(sn_levels **out, int rate, char *err) {
 	*out = NULL;
 	if (rate < SN_AUDIO_MIN_RATE || rate > SN_AUDIO_MAX_RATE)
-		return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", rate, SN_AUDIO_MIN_RATE, SN_AUDIO_MAX_RATE);
+		return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", rate, SN_AUDIO_MIN_RATE,
+			SN_AUDIO_MAX_RATE);
 	sn_levels *l = calloc(1, sizeof *l);
 	if (!l)
 		return sn_fail(err, SN_E_MEMORY, "no memory to measure audio");
@@ -177,20 +179,21 @@ static void get_frames(const sn_levels *l, sn_level_facts *f) {
 /* Up to where there is energy: the last region that is not faint, unless a step before it shows that something cut what lay above
  * (a telephone, a codec, a conversion from a lower rate) and left only traces. */
 static double bandwidth(const sn_levels *l) {
-	double levels[REGIONS], most = SN_LEVELS_FLOOR;
+	double levels[REGIONS], most = -300;
 	const int bins = l->fft / 2, regions = bins < REGIONS ? bins : REGIONS;
+	const int rumble = (int)(RUMBLE / l->rate * 2 * regions);
 	for (int i = 0; i < regions; i++) {
 		double sum = 0;
 		for (int k = i * bins / regions; k < (i + 1) * bins / regions; k++)
 			sum += l->power[k + 1];
 		levels[i] = sum > 0 ? 10 * log10(sum) : -300;
-		most = i == 0 || levels[i] > most ? levels[i] : most;
+		most = i <= rumble || levels[i] > most ? levels[i] : most;
 	}
 	int end = regions;
 	while (end > 0 && levels[end - 1] < most - FAINT)
 		end--;
 	double above = -300;
-	for (int i = end - 3; i >= 0; i--) {
+	for (int i = end - 3; i > rumble; i--) {
 		above = fmax(above, levels[i + 2]);
 		if (levels[i] - levels[i + 2] >= CLIFF && levels[i] - above >= CLIFF_REST)
 			end = i + 1;
@@ -229,7 +232,8 @@ void sn_levels_get(sn_levels *l, sn_level_facts *f) {
 		.dc = n > 0 ? l->sum / n : 0, .clipped_runs = l->clipped_runs + (run > 0),
 		.clipping = n > 0 ? (double)(l->clipped + run) / n : 0, .crossings = n > 0 ? (double)l->crossings / n * l->rate : 0 };
 	f->crest = f->peak - f->rms;
-	f->true_peak = ebur128_true_peak(l->loudness, 0, &value) == EBUR128_SUCCESS ? fmax(sn_decibels(value * value), f->peak) : f->peak;
+	f->true_peak = ebur128_true_peak(l->loudness, 0, &value) == EBUR128_SUCCESS ? fmax(sn_decibels(value * value), f->peak)
+		: f->peak;
 	f->loudness = ebur128_loudness_global(l->loudness, &value) == EBUR128_SUCCESS ? fmax(value, SN_LEVELS_FLOOR) : SN_LEVELS_FLOOR;
 	f->range = ebur128_loudness_range(l->loudness, &value) == EBUR128_SUCCESS ? value : 0;
 	if (!l->transforms && l->held_count) { /* shorter than a transform */

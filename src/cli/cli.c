@@ -168,6 +168,14 @@ int cli_print(json_t *value) {
 	return sn_result_exit(code == SN_OK ? cli_write("\n", 1) : code);
 }
 
+const char *cli_facts_format(const char *format, int json) {
+	if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+		cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json");
+		return NULL;
+	}
+	return json ? "json" : format ? format : "text";
+}
+
 static double now(void) {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);

@@ -43,6 +43,9 @@ double cli_round(double seconds);
 /* Writes the value as a line (decref'ed; NULL: out of memory). Returns an exit status. */
 int cli_print(json_t *value);
 
+/* The format of facts, text or json: --format, or json where --json was given. NULL: neither, reported. */
+const char *cli_facts_format(const char *format, int json);
+
 /* A line that is rewritten on standard error when that is a terminal; `done` clears it. */
 typedef struct cli_progress {
 	int enabled;
@@ -70,6 +73,9 @@ int cli_listen(int argc, char **argv);
 int cli_serve(int argc, char **argv);
 int cli_speak(int argc, char **argv);
 int cli_enhance(int argc, char **argv);
+int cli_quality(int argc, char **argv);
+int cli_analyze(int argc, char **argv);
+int cli_convert(int argc, char **argv);
 int cli_models(int argc, char **argv);
 int cli_voices(int argc, char **argv);
 int cli_info(int argc, char **argv);

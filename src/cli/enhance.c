@@ -22,6 +22,7 @@ static const cli_option options[] = {
 	{ "loudness", 0, "LUFS", "that target by EBU R128, -40 to -5 (default: -16)", CLI_FLOAT, &args.enhance.loudness },
 	{ "ceiling", 0, "DBTP", "of true peaks, -20 to -0.1 (default: -1)", CLI_FLOAT, &args.enhance.ceiling },
 	{ "rate", 0, "HZ", "sample rate of OUT, 8000 to 192000 (default: the input's)", CLI_INT, &args.enhance.sample_rate },
+	{ "scores", 0, "on|off|auto", "rate IN and OUT by DNSMOS (default: off)", CLI_SWITCH, &args.enhance.scores },
 	{ "format", 'f', "FORMAT", "what was done, on standard output: text or json (default: none)", CLI_TEXT, &args.format },
 	{ "json", 0, NULL, "the same as --format json", CLI_FLAG, &args.json },
 	CLI_ENGINE_OPTIONS(args.engine),
@@ -37,7 +38,7 @@ static const cli_command command = {
 };
 
 static json_t *levels(const sn_enhanced_levels *l) {
-	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "loudness", cli_round(l->loudness), "loudness_range", cli_round(l->range), "true_peak",
+	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "score", cli_round(l->score), "loudness", cli_round(l->loudness), "loudness_range", cli_round(l->range), "true_peak",
 		cli_round(l->true_peak), "rms", cli_round(l->rms), "noise_floor", cli_round(l->noise_floor), "snr", cli_round(l->snr));
 }
 
@@ -59,9 +60,13 @@ static int print_json(const sn_enhancement *f, const char *in) {
 static int print_text(const sn_enhancement *f) {
 	const struct { const char *when; const sn_enhanced_levels *levels; } rows[] = { { "before", &f->before }, { "after", &f->after } };
 	printf("%s: %.2f s at %d Hz in %.3f s\n", args.out, f->duration, f->sample_rate, f->processing_time);
-	for (int i = 0; i < COUNT(rows); i++)
-		printf("%-9s loudness %.1f LUFS, true peak %.1f dBTP, noise floor %.1f dBFS, signal-to-noise ratio %.0f dB\n", rows[i].when,
+	for (int i = 0; i < COUNT(rows); i++) {
+		printf("%-9s loudness %.1f LUFS, true peak %.1f dBTP, noise floor %.1f dBFS, signal-to-noise ratio %.0f dB", rows[i].when,
 		       rows[i].levels->loudness, rows[i].levels->true_peak, rows[i].levels->noise_floor, rows[i].levels->snr);
+		if (rows[i].levels->score > 0)
+			printf(", DNSMOS %.2f", rows[i].levels->score);
+		printf("\n");
+	}
 	for (int i = 0; i < SN_ENHANCE_STAGES; i++)
 		printf("%-9s %s\n", f->stages[i].name, f->stages[i].message);
 	return sn_result_exit(cli_write("", 0));

@@ -49,6 +49,8 @@ void sn_deepfilter_stream_close(sn_deepfilter_stream **stream) {
 	*stream = NULL;
 }
 
+/* The authors' library would skip frames after five silent ones, but counts anew after each frame that has gains, which at its thresholds
+ * is every one: digital silence goes through the networks there, too. */
 static void run_block(sn_deepfilter *filter, sn_deepfilter_stream *stream, const float *pcm, int count, float *out, float *snr) {
 	float *const bands = nn_exec_input(filter->front, "bands") + DF_INPUT_PAST * DF_BANDS;
 	float *const bins = nn_exec_input(filter->front, "bins") + DF_INPUT_PAST * 2 * DF_LOW;

@@ -155,7 +155,8 @@ static nn_t spectra(const recorder *r, nn_t blocks) {
 		float *const w = values_of(r, names[k], 3, (int64_t[]){ BINS, 2 * BLOCK, 1 });
 		float *const taps = w ? malloc(BINS * 2 * BLOCK * sizeof *taps) : NULL;
 		for (int i = 0; taps && i < BINS * 2 * BLOCK; i++) taps[i - i % (2 * BLOCK) + i % BLOCK * 2 + i % (2 * BLOCK) / BLOCK] = w[i];
-		const nn_t kernel = taps ? nn_const(r->g, names[k], 3, (int64_t[]){ BINS, BLOCK, 2 }, taps) : nn_weight(r->g, NULL, names[k]);
+		const nn_t kernel = taps ? nn_const(r->g, names[k], 3, (int64_t[]){ BINS, BLOCK, 2 }, taps)
+			: nn_weight(r->g, NULL, names[k]);
 		free(taps);
 		free(w);
 		const nn_t x = nn_conv1d(r->g, blocks, kernel, NN_NONE, (nn_conv){ .stride = 1 });
@@ -220,8 +221,8 @@ static void part_close(part *p) {
 	nn_plan_release(&p->plan);
 }
 
-static int part_open(sn_dnsmos *d, part *p, const char *name, const sn_weights *weights, void (*record)(const recorder *, int), int kind,
-                     char *err) {
+static int part_open(sn_dnsmos *d, part *p, const char *name, const sn_weights *weights,
+                     void (*record)(const recorder *, int), int kind, char *err) {
 	const recorder r = { .g = nn_graph_new(name), .weights = weights, .first = record == record_p808 ? 5 : 0 };
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while loading DNSMOS");
 	record(&r, kind);
@@ -256,7 +257,8 @@ static int open_file(sn_weights **weights, const char *dir, const char *name, in
 	if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
 		return sn_fail(err, SN_E_LIMIT, "the path \"%.200s\" is too long", dir);
 	if (access(path, F_OK) != 0)
-		return needed ? sn_fail(err, SN_E_NOT_FOUND, "%.300s holds no %s; DNSMOS is sig_bak_ovr.onnx and model_v8.onnx", dir, name) : SN_OK;
+		return !needed ? SN_OK
+			: sn_fail(err, SN_E_NOT_FOUND, "%.300s holds no %s; DNSMOS is sig_bak_ovr.onnx and model_v8.onnx", dir, name);
 	return sn_weights_open(weights, path, err);
 }
 
@@ -431,9 +433,15 @@ const float *sn_dnsmos_get_mel(const sn_dnsmos_stream *s) { return s->mel; }
 static double polynomial(const double c[4], double x) { return ((c[0] * x + c[1]) * x + c[2]) * x + c[3]; }
 
 void sn_dnsmos_scale(const sn_dnsmos_raw *raw, int personalised, sn_dnsmos_scores *scores) {
-	static const double signal[2][4] = { { 0, -0.08397278, 1.22083953, 0.0052439 }, { -0.01019296, 0.02751166, 1.19576786, -0.24348726 } };
-	static const double background[2][4] = { { 0, -0.13166888, 1.60915514, -0.39604546 }, { -0.04976499, 0.44276479, -0.1644611, 0.96883132 } };
-	static const double overall[2][4] = { { 0, -0.06766283, 1.11546468, 0.04602535 }, { -0.00533021, 0.005101, 1.18058466, -0.11236046 } };
+	static const double signal[2][4] = {
+		{ 0, -0.08397278, 1.22083953, 0.0052439 }, { -0.01019296, 0.02751166, 1.19576786, -0.24348726 },
+	};
+	static const double background[2][4] = {
+		{ 0, -0.13166888, 1.60915514, -0.39604546 }, { -0.04976499, 0.44276479, -0.1644611, 0.96883132 },
+	};
+	static const double overall[2][4] = {
+		{ 0, -0.06766283, 1.11546468, 0.04602535 }, { -0.00533021, 0.005101, 1.18058466, -0.11236046 },
+	};
 	const int p = personalised != 0;
 	scores->signal = polynomial(signal[p], p ? raw->personal_signal : raw->signal);
 	scores->background = polynomial(background[p], p ? raw->personal_background : raw->background);

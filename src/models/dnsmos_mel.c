@@ -69,7 +69,8 @@ static void power_frame(const sn_dnsmos_mel *m, const float *window, int64_t sta
 	double re[BINS] = { 0 }, im[BINS] = { 0 };
 	for (int n = 0; n < HALF; n++) {
 		const int64_t a = start + n + 1, b = start + FFT - 1 - n;
-		const double x = a >= 0 && a < HEARD ? window[a] * m->window[n + 1] : 0, y = b >= 0 && b < HEARD ? window[b] * m->window[n + 1] : 0;
+		const double x = a >= 0 && a < HEARD ? window[a] * m->window[n + 1] : 0;
+		const double y = b >= 0 && b < HEARD ? window[b] * m->window[n + 1] : 0;
 		const double *const cosine = m->cosine + n * BINS, *const sine = m->sine + n * BINS;
 		for (int k = 0; k < BINS; k++) {
 			re[k] += (x + y) * cosine[k];

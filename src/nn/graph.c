@@ -606,7 +606,8 @@ nn_t nn_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_attn a, nn_t *probs) {
 		const nn_node *p = node(g, a.shifted_pos);
 		int64_t keys = nn_dim_value(g, node(g, k)->dims[0], NULL);
 		nn_dim reach = nn_dim_add(nn_dim_mul(n->dims[0], 2), -1);
-		if (n->dims[0].div != 1 || !nn_dim_equal(p->dims[0], reach) || !same_shape(node(g, q), node(g, a.shifted_q)) || !nn_dim_equal(n->dims[0], node(g, k)->dims[0]) || p->rank != 2 || nn_cols(p) != d ||
+		if (n->dims[0].div != 1 || !nn_dim_equal(p->dims[0], reach) || !same_shape(node(g, q), node(g, a.shifted_q)) ||
+		    !nn_dim_equal(n->dims[0], node(g, k)->dims[0]) || p->rank != 2 || nn_cols(p) != d ||
 		    nn_dim_value(g, p->dims[0], NULL) != 2 * keys - 1 || nn_is_constant(g, a.shifted_pos))
 			return fail(g, "node %d: shifted attention over %lld keys needs queries of the same shape and 2 T - 1 computed positions of width %lld",
 			            id(g, n), (long long)keys, (long long)d);
@@ -661,7 +662,8 @@ nn_t nn_cache_attention(nn_graph *g, nn_t q, nn_t k, nn_t v, nn_t st, nn_t slot,
 		return NN_NONE;
 	const nn_node *s = node(g, st), *t = node(g, table);
 	int fits = reads || (nn_cols(node(g, k)) == nn_cols(s) && nn_cols(node(g, v)) == nn_cols(s));
-	if (s->op != OP_CACHE_STATE || nn_cols(n) != nn_cols(s) || !fits || t->type != NN_I32 || nn_cols(t) != s->dims[1].add || node(g, slot)->type != NN_I32 || node(g, position)->type != NN_I32)
+	if (s->op != OP_CACHE_STATE || nn_cols(n) != nn_cols(s) || !fits || t->type != NN_I32 || nn_cols(t) != s->dims[1].add ||
+	    node(g, slot)->type != NN_I32 || node(g, position)->type != NN_I32)
 		return fail(g, "node %d: queries, keys, values or tables do not fit state '%s'", id(g, n), s->name);
 	n->a = scale;
 	n->attn.heads = (int)s->first;

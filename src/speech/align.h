@@ -1,7 +1,14 @@
 /* Times of words from the decoder's own attention: the alignment heads of the cross attention follow the speech, so a monotonic path
- * through what they attended to (dynamic time warping) tells when each token was said. No second pass of the decoder: queries are
- * kept while it decodes (sn_whisper_keep_queries). Works for any sequence decoded by sn_whisper_decode, searched or live.
- * References: openai-whisper timing.py; transformers' generation_whisper.py. Only the conductor calls it. */
+ * through what they attended to tells when each token was said. No second pass of the decoder: queries are kept while it decodes
+ * (sn_whisper_keep_queries). Works for any sequence decoded by sn_whisper_decode, searched or live. Only the conductor calls it.
+ *
+ * openai-whisper (timing.py) and what follows it warp the attention, normalised at each step over the tokens, and let words touch each
+ * other, so that pauses go to the words beside them and starts come early. Here
+ *   - a step's attention is shared out among the tokens: share = a / (sum of a over all tokens + EVEN). Steps that no token attends to
+ *     count for none, where a normalised deviation makes the noise of silence look like speech;
+ *   - the path may rest between words, where there is no speech, and pays for words in silence;
+ *   - a word begins rather where the sound gets louder;
+ *   - how far attention runs ahead of the sound or behind it depends on the heads, thus on the checkpoint (align.c: lead). */
 #ifndef SN_SPEECH_ALIGN_H
 #define SN_SPEECH_ALIGN_H
 
@@ -19,12 +26,13 @@ typedef struct sn_align sn_align;
 int sn_align_open(sn_align **out, sn_whisper *whisper, nn_pool *pool, char *err);
 void sn_align_close(sn_align **align);
 
-/* How loud each 10 ms of a window is: half decibels below full scale, 0 (loudest) to 255. Samples outside the view are silence. */
-typedef struct sn_levels {
+/* Each 10 ms of a window: how loud it is, in half decibels below full scale, 0 (loudest) to 255, samples outside the view being silence;
+ * and the detector's probability of speech times 255, which sn_align_measure sets to 255 and a caller with a detector overwrites. */
+typedef struct sn_align_levels {
 	int count;
-	uint8_t level[SN_ALIGN_MAX_LEVELS];
-} sn_levels;
-void sn_levels_measure(sn_levels *levels, const sn_mel_view *view, int64_t frames);
+	uint8_t level[SN_ALIGN_MAX_LEVELS], speech[SN_ALIGN_MAX_LEVELS];
+} sn_align_levels;
+void sn_align_measure(sn_align_levels *levels, const sn_mel_view *view, int64_t frames);
 
 /* A decoded sequence. Each of its rows must have been decoded while queries were kept, and nothing else at its (slot, position)
  * since: table[p] is the slot of position p, for p in [sot, first + fed). */
@@ -38,7 +46,7 @@ typedef struct sn_align_sequence {
 	const float *logprobs;       /* of each, for the words' confidence; may be NULL */
 	int count;
 	int fed;                     /* tokens that were decoded: `count`, or count - 1 where the last one has only been sampled */
-	const sn_levels *levels;     /* of the window: keeps words out of silence; may be NULL */
+	const sn_align_levels *levels;     /* of the window: keeps words out of silence; may be NULL */
 	const int64_t *joints;       /* samples of the window where audio that was cut out is missing, rising: no word lies across one */
 	int joint_count;
 } sn_align_sequence;

@@ -120,14 +120,18 @@ const char *sn_check_fault(const sn_check *c, int i, int sentence, char *message
 		return NULL;
 	switch ((sn_fault)(1 << i)) {
 	case SN_FAULT_TOO_LONG:
-		snprintf(message, size, "sentence %d takes %.1f s, where about %.1f s are right: the model ran away", sentence, c->duration, c->expected);
+		snprintf(message, size, "sentence %d takes %.1f s, where about %.1f s are right: the model ran away", sentence, c->duration,
+		         c->expected);
 		break;
 	case SN_FAULT_TOO_SHORT:
-		snprintf(message, size, "sentence %d takes %.1f s, where about %.1f s are right: words are missing", sentence, c->duration, c->expected);
+		snprintf(message, size, "sentence %d takes %.1f s, where about %.1f s are right: words are missing", sentence, c->duration,
+		         c->expected);
 		break;
 	case SN_FAULT_SILENT: snprintf(message, size, "sentence %d is silent: its peak is %.4f", sentence, (double)c->peak); break;
 	case SN_FAULT_SILENCE_INSIDE: snprintf(message, size, "sentence %d has %.1f s of silence inside", sentence, c->gap); break;
-	case SN_FAULT_CLIPPED: snprintf(message, size, "sentence %d is clipped: %.1f %% of its samples", sentence, 100 * (double)c->clipped); break;
+	case SN_FAULT_CLIPPED:
+		snprintf(message, size, "sentence %d is clipped: %.1f %% of its samples", sentence, 100 * (double)c->clipped);
+		break;
 	case SN_FAULT_OFFSET: snprintf(message, size, "sentence %d is off the middle by %.3f", sentence, (double)c->offset); break;
 	case SN_FAULT_MISREAD:
 		snprintf(message, size, "sentence %d was not understood: %d of %d words differ", sentence, c->word_errors, c->words);

@@ -7,6 +7,8 @@
 #define NONE (-1e30f)       /* log probability of what cannot be */
 #define LEAST (-16.0f)      /* less likely letters are not tried in a frame */
 #define MOST_TRIED 48       /* nor are more */
+#define MOST_EARNED 10      /* letters that count: a long phrase may not outweigh what was clearly heard */
+#define MAX_REREAD 64       /* letters of a word that may begin another listed one than the phrase that was left */
 
 /* A prefix, as a node of the tree of all that were kept. What a list of words adds to it depends on its letters alone. */
 typedef struct prefix {
@@ -65,25 +67,50 @@ static void add_word(sn_ctc *c, const int32_t *ids, int count) {
 	c->branches[at].is_end |= at != 0;
 }
 
+/* A phrase is left inside a word: the listed word that the letters since the delimiter and `id` begin, with their number, or -1. */
+static int begin_again(const sn_ctc *c, const prefix *from, int32_t id, int *letters) {
+	int32_t read[MAX_REREAD];
+	int count = 0, at = 0;
+	for (; from->id >= 0 && from->id != c->options.delimiter; from = &c->prefixes[from->parent]) {
+		if (count == MAX_REREAD)
+			return -1;
+		read[count++] = from->id;
+	}
+	for (int i = count - 1; i >= 0 && at >= 0; i--)
+		at = find_branch(c, at, read[i]);
+	*letters = count + 1;
+	return at >= 0 ? find_branch(c, at, id) : -1;
+}
+
+/* Behind a delimiter: a phrase may go on, and what is complete before it stays. */
+static void follow_delimiter(const sn_ctc *c, const prefix *from, prefix *to) {
+	const int whole = from->word > 0 && c->branches[from->word].is_end;
+	const int on = from->word > 0 ? find_branch(c, from->word, c->options.delimiter) : -1;
+	to->earned += whole ? from->pending : 0;
+	to->pending = on >= 0 ? c->options.weight + (whole ? 0 : from->pending) : 0;
+	to->word = on >= 0 ? on : 0;
+}
+
 /* What letter `id` behind the prefix `from` makes of the words. A word counts when it is complete: at a delimiter, or at the end;
  * where words are not parted, at its last letter. */
 static void follow_words(const sn_ctc *c, const prefix *from, int32_t id, prefix *to) {
 	const int parted = c->options.delimiter >= 0;
+	int letters = 1;
 	to->earned = from->earned;
 	to->pending = 0;
 	to->word = -1;
 	if (!c->branch_count)
 		return;
 	if (parted && id == c->options.delimiter) {
-		if (from->word > 0 && c->branches[from->word].is_end)
-			to->earned += from->pending;
-		to->word = 0;
+		follow_delimiter(c, from, to);
 		return;
 	}
 	int b = from->word >= 0 ? find_branch(c, from->word, id) : -1;
 	to->pending = b >= 0 ? from->pending + c->options.weight : 0;
-	if (b < 0 && !parted && (b = find_branch(c, 0, id)) >= 0)
-		to->pending = c->options.weight;
+	if (b < 0 && from->word >= 0 && (b = parted ? begin_again(c, from, id, &letters) : find_branch(c, 0, id)) >= 0)
+		to->pending = (float)letters * c->options.weight;
+	if (to->pending > MOST_EARNED * c->options.weight)
+		to->pending = MOST_EARNED * c->options.weight;
 	to->word = b >= 0 || parted ? b : 0;
 	if (!parted && b >= 0 && c->branches[b].is_end && c->branches[b].child < 0) {
 		to->earned += to->pending;

@@ -16,10 +16,10 @@ typedef struct sn_ctc_options {
 	int size;                  /* values of a frame */
 	int32_t blank, delimiter;  /* delimiter: between words, -1 where there is none */
 	int beam;                  /* prefixes kept, 1..SN_CTC_MAX_BEAM; 0: greedy, which takes no words */
-	const int32_t *words;      /* ids of the listed words one after another */
+	const int32_t *words;      /* ids of the listed words one after another; a phrase has delimiters between its words */
 	const int *lengths;        /* [word_count] */
 	int word_count;
-	float weight;              /* added to the log probability for each letter of a listed word */
+	float weight;              /* added to the log probability for each letter of a listed word, up to ten */
 } sn_ctc_options;
 
 typedef struct sn_ctc_token {

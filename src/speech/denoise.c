@@ -160,9 +160,10 @@ int sn_denoise_process(sn_denoise *d, const float *in, size_t count, size_t *use
 			result = take(d, in ? in + *used : NULL, count - *used, &some, err);
 		*used += some;
 		if (d->wide_count >= FRAME && (d->wide_count >= WIDE - FRAME || !in || *used == count)) {
-			if (ran++)
+			if (ran && (in || *got))
 				break;
 			run(d);
+			ran = 1;
 		} else if (!some && *got == had && d->wide_count == waiting && d->clean_count == left) {
 			break;
 		}

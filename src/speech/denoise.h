@@ -12,7 +12,7 @@
 
 /* What speech to text hears: noise is lowered by at most so many decibels. Recognisers are trained on noisy speech and suffer from what
  * a network takes away with the noise; see docs/speed.md for the word error rates that chose it. */
-#define SN_DENOISE_STT_LIMIT 12.0f
+#define SN_DENOISE_STT_LIMIT 9.0f
 #define SN_DENOISE_FRAMES 24       /* of 10 ms that one call computes at most */
 
 typedef struct sn_denoise sn_denoise;

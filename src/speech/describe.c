@@ -61,6 +61,10 @@ void sn_model_describe(const sn_model *m, sn_model_info *info) {
 		describe_wav2vec2(m, info);
 	if (m->synth)
 		describe_synth(m, info);
+	if (m->bert) {
+		info->parameters = sn_bert_get_config(m->bert)->parameters;
+		info->sample_rate = 0;
+	}
 	if (m->dnsmos)
 		info->parameters = sn_dnsmos_parameters(m->dnsmos);
 	if (m->deepfilter) {

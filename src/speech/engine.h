@@ -2,6 +2,7 @@
 #ifndef SN_SPEECH_ENGINE_H
 #define SN_SPEECH_ENGINE_H
 
+#include "models/bert.h"
 #include "models/deepfilter.h"
 #include "models/dnsmos.h"
 #include "models/silero.h"
@@ -32,7 +33,7 @@ struct sn_engine {
 
 typedef enum sn_architecture {
 	SN_ARCH_WHISPER, SN_ARCH_WAV2VEC2, SN_ARCH_SILERO, SN_ARCH_SYNTH, SN_ARCH_VOCODER, SN_ARCH_EMBEDDER, SN_ARCH_DEEPFILTER,
-	SN_ARCH_DNSMOS
+	SN_ARCH_DNSMOS, SN_ARCH_BERT
 } sn_architecture;
 
 #define SN_MEL_TEXT 256 /* bytes of a mel layout in words */
@@ -54,6 +55,7 @@ struct sn_model {
 	sn_wav2vec2 *wav2vec2;
 	sn_silero *silero;
 	sn_deepfilter *deepfilter;
+	sn_bert *bert;
 	sn_dnsmos *dnsmos;
 	const sn_job *dnsmos_owner;  /* whose window it is in the middle of; the conductor's */
 	void *synth;                 /* with its class and facts */

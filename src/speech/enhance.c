@@ -41,6 +41,7 @@ static int take_options(sn_enhancer *e, const sn_enhance_options *options, char 
 	*o = options ? *options : (sn_enhance_options){ 0 };
 	const struct { sn_switch value; const char *name; } switches[] = {
 		{ o->denoise, "denoise" }, { o->normalise, "normalise" }, { o->compress, "compress" }, { o->declip, "declip" }, { o->highpass, "highpass" },
+		{ o->scores, "scores" },
 	};
 	int result = check_range(&o->attenuation_limit, DEFAULT_LIMIT, 1, 100, "an attenuation limit", "dB", err);
 	if (result == SN_OK)
@@ -60,6 +61,7 @@ static void enhancer_close(sn_enhancer **enhancer) {
 	if (!e)
 		return;
 	sn_levels_close(&e->levels);
+	sn_rater_close(&e->rater);
 	sn_denoise_close(&e->denoise);
 	sn_limiter_close(&e->limiter);
 	sn_resampler_close(&e->resampler);

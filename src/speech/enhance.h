@@ -8,6 +8,7 @@
 #include "audio/levels.h"
 #include "audio/spool.h"
 #include "speech/denoise.h"
+#include "speech/quality.h"
 
 #define SN_ENHANCE_BLOCK 8192
 
@@ -22,6 +23,7 @@ typedef struct sn_enhancer {
 	double loudness;             /* LUFS of what is in the spool */
 	sn_clip_finder clips;
 	sn_levels *levels;           /* of the present pass */
+	sn_rater *rater;             /* of the input or the result, where scores are wanted */
 	sn_declipper declipper;
 	sn_highpass highpass;
 	sn_denoise *denoise;

@@ -31,12 +31,40 @@ static int report(sn_enhancer *e, int64_t samples, int rate, char *err) {
 	return SN_OK;
 }
 
+/* ---- measuring input and result ---- */
+
+static int measure_open(sn_enhancer *e, int rate, char *err) {
+	const sn_rater_options options = { .quality = { .scores = SN_ON } };
+	int result = sn_levels_open(&e->levels, rate, err);
+	if (result == SN_OK && e->options.scores == SN_ON)
+		result = sn_rater_open(&e->rater, e->engine, rate, &options, err);
+	return result;
+}
+
+static int measure(sn_enhancer *e, const float *samples, size_t count, char *err) {
+	int result = sn_levels_push(e->levels, samples, count, err);
+	if (result == SN_OK && e->rater && count)
+		result = sn_rater_push(e->rater, samples, count, err);
+	return result;
+}
+
+static int measure_close(sn_enhancer *e, sn_level_facts *f, sn_enhanced_levels *out, char *err) {
+	sn_quality quality = { 0 };
+	sn_levels_get(e->levels, f);
+	sn_levels_close(&e->levels);
+	int result = e->rater ? sn_rater_finish(e->rater, &quality, err) : SN_OK;
+	sn_rater_close(&e->rater);
+	*out = (sn_enhanced_levels){ (float)f->loudness, (float)f->range, (float)f->true_peak, (float)f->rms, (float)f->floor, (float)f->snr,
+	                             quality.scores.overall };
+	return result;
+}
+
 /* ---- the input as it is ---- */
 
 int sn_enhance_hear(sn_enhancer *e, const float *samples, size_t count, char *err) {
-	int result = e->levels ? SN_OK : sn_levels_open(&e->levels, e->rate, err);
+	int result = e->levels ? SN_OK : measure_open(e, e->rate, err);
 	if (result == SN_OK)
-		result = sn_levels_push(e->levels, samples, count, err);
+		result = measure(e, samples, count, err);
 	if (result == SN_OK)
 		result = sn_spool_write(&e->spool, e->spool.count, samples, count, err);
 	if (result != SN_OK)
@@ -142,16 +170,11 @@ static void note_cleaning(sn_enhancer *e) {
 	                      f.before, f.after, e->options.attenuation_limit);
 }
 
-static sn_enhanced_levels level_facts(const sn_level_facts *f) {
-	return (sn_enhanced_levels){ (float)f->loudness, (float)f->range, (float)f->true_peak, (float)f->rms, (float)f->floor, (float)f->snr };
-}
-
 int sn_enhance_clean(sn_enhancer *e, char *err) {
 	sn_level_facts before, after;
-	sn_levels_get(e->levels, &before);
-	sn_levels_close(&e->levels);
-	e->facts.before = level_facts(&before);
-	int result = sn_levels_open(&e->levels, e->rate, err);
+	int result = measure_close(e, &before, &e->facts.before, err);
+	if (result == SN_OK)
+		result = sn_levels_open(&e->levels, e->rate, err);
 	if (result == SN_OK)
 		result = prepare(e, &before, err);
 	if (result == SN_OK)
@@ -218,7 +241,7 @@ static int limit_part(sn_enhancer *e, const float *in, size_t count, sn_enhance_
 	int result = SN_OK;
 	for (size_t got = 1; result == SN_OK && got; got *= !in) {
 		got = sn_limiter_run(e->limiter, in, in ? count : SN_ENHANCE_BLOCK, e->clean);
-		result = sn_levels_push(e->levels, e->clean, got, err);
+		result = measure(e, e->clean, got, err);
 		if (result == SN_OK && got)
 			result = sink(payload, e->clean, got, err);
 	}
@@ -245,7 +268,7 @@ int sn_enhance_master(sn_enhancer *e, sn_enhance_sink sink, void *payload, char 
 	sn_level_facts after;
 	choose_gain(e);
 	const float gain = powf(10, e->facts.gain / 20);
-	int result = sn_levels_open(&e->levels, out_rate, err);
+	int result = measure_open(e, out_rate, err);
 	if (result == SN_OK)
 		result = sn_limiter_open(&e->limiter, e->options.ceiling, out_rate, err);
 	if (result == SN_OK && out_rate != e->rate)
@@ -260,10 +283,10 @@ int sn_enhance_master(sn_enhancer *e, sn_enhance_sink sink, void *payload, char 
 		if (result == SN_OK)
 			result = report(e, at + (int64_t)got, e->rate, err);
 	}
+	if (result == SN_OK)
+		result = measure_close(e, &after, &e->facts.after, err);
 	if (result != SN_OK)
 		return result;
-	sn_levels_get(e->levels, &after);
-	e->facts.after = level_facts(&after);
 	e->facts.limited = (float)sn_limiter_most(e->limiter);
 	if (e->facts.limited < 0.1f)
 		sn_enhance_stage_note(e, SN_STAGE_LIMIT, 0, "no peak came near %.1f dBTP", e->options.ceiling);

@@ -28,6 +28,7 @@ static const struct {
 	{ "silero-vad", SN_ARCH_SILERO, SN_TASK_VAD, NULL },
 	{ "deepfilternet", SN_ARCH_DEEPFILTER, SN_TASK_DENOISE, NULL },
 	{ "dnsmos", SN_ARCH_DNSMOS, SN_TASK_SCORE, NULL },
+	{ "bert", SN_ARCH_BERT, SN_TASK_PUNCTUATE, NULL },
 	{ "vits", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_vits },
 	{ "yourtts", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_yourtts },
 	{ "speecht5", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_speecht5 },
@@ -96,6 +97,7 @@ static void destroy(sn_model *model) {
 	sn_silero_close(&model->silero);
 	sn_deepfilter_close(&model->deepfilter);
 	sn_dnsmos_close(&model->dnsmos);
+	sn_bert_close(&model->bert);
 	if (model->class)
 		model->class->close(&model->synth);
 	sn_vocoder_close(&model->vocoder);
@@ -245,6 +247,8 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 		result = sn_deepfilter_open(&m->deepfilter, &options, err);
 	else if (m->architecture == SN_ARCH_DNSMOS)
 		result = sn_dnsmos_open(&m->dnsmos, &options, err);
+	else if (m->architecture == SN_ARCH_BERT)
+		result = sn_bert_open(&m->bert, &options, err);
 	else
 		result = sn_silero_open(&m->silero, &options, err);
 	m->load_time = sn_now() - start;

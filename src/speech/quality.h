@@ -7,10 +7,10 @@
  *	sn_rater_close(&rater);
  *
  * The network runs as a job of class SN_PRIORITY_BATCH, in pieces of some milliseconds, so every session goes before it. Where nobody
- * may wait for it, options->patient is 0: a push then never waits, and windows that cannot be computed in time are left out.
+ * may wait for it, options->impatient is set: a push then never waits, and what cannot be computed in time is left out.
  * All functions are for callers' threads, never for the conductor: push resamples and measures (about 1 % of real time), finish waits.
  *
- * Cost with DNSMOS: a first window of 9.01 s costs as much as an encoder window of Whisper base, each further one, a second later,
+ * Cost with DNSMOS: a first window of 9.01 s costs more than an encoder window of Whisper base, each further one, a second later,
  * a seventh of that: neighbours share what they both hear. A clip shorter than 9.01 s is heard repeatedly, as the reference does it. */
 #ifndef SN_SPEECH_QUALITY_H
 #define SN_SPEECH_QUALITY_H
@@ -23,6 +23,13 @@ typedef struct sn_rater_options {
 	sn_quality_options quality; /* progress and payload are not used */
 	int64_t expected;          /* samples that will come as far as is known: spreads the windows; 0: unknown */
 	int impatient;             /* pushes never wait for the network */
+	/* For who wants to know what the rater hears; each may be NULL. heard: on the pushing thread, all samples at 16 kHz. voice and
+	 * speech: on the conductor, before finish returns: probabilities of chunks of 512 such samples from `first` on, and stretches of
+	 * speech. */
+	void (*heard)(void *payload, const float *pcm, size_t count);
+	void (*voice)(void *payload, int64_t first, const float *probabilities, int chunks);
+	void (*speech)(void *payload, int64_t start, int64_t end);
+	void *payload;
 } sn_rater_options;
 
 /* rate: of the samples pushed, mono. options may be NULL. Loads the model that scores, where one is wanted and installed.
@@ -30,8 +37,8 @@ typedef struct sn_rater_options {
  * sn_model_load. */
 int sn_rater_open(sn_rater **out, sn_engine *engine, int rate, const sn_rater_options *options, char *err);
 
-/* Any number of samples, copied. Returns SN_OK, SN_E_FORMAT (a sample is not a number: says which; none of the push counts), or the error that ended
- * the rating. */
+/* Any number of samples, copied. Returns SN_OK, SN_E_FORMAT (a sample is not a number: says which; none of the push counts), or the
+ * error that ended the rating. */
 int sn_rater_push(sn_rater *rater, const float *pcm, size_t count, char *err);
 
 /* The rating of all that was pushed; `sample_rate` is the rate pushed, `channels` 1. Nothing pushed: SN_E_ARGUMENT. Once. */

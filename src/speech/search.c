@@ -15,12 +15,13 @@ typedef struct sequence {
 	int32_t tokens[SN_SEARCH_MAX_TOKENS]; /* sampled, without <|endoftext|> */
 	float logprobs[SN_SEARCH_MAX_TOKENS];
 	int count, ended; /* ended: <|endoftext|> was sampled; its log-probability is in `sum` */
-	float sum;
+	float sum, bonus;  /* bonus: of hot words, which `sum` has beyond log probabilities */
+	sn_hotwords_state hot;
 	uint64_t random;
 } sequence;
 
 typedef struct candidate {
-	float sum, logprob;
+	float sum, logprob, bonus;
 	int source;
 	int32_t token;
 } candidate;
@@ -142,7 +143,8 @@ int sn_search_start(sn_search *s, int window, const int32_t *slots, int slot_cou
 	s->fed = s->pending = s->done = s->finished_count = 0;
 	for (int i = 0; i < width; i++) {
 		s->running[i].count = s->running[i].ended = 0;
-		s->running[i].sum = 0;
+		s->running[i].sum = s->running[i].bonus = 0;
+		s->running[i].hot = (sn_hotwords_state){ 0 };
 		s->running[i].random = options->seed + (uint64_t)i * 0x632be59bd9b4e019ull;
 		for (int p = 0; p < prompt_count; p++)
 			s->tables[i * positions + p] = slots[0];
@@ -314,6 +316,8 @@ static int32_t draw(sn_search *s, sequence *q, const float *x) {
 
 static void append(const sn_search *s, sequence *q, int32_t token, float logprob) {
 	q->sum += logprob;
+	if (s->options.hotwords)
+		q->hot = sn_hotwords_next(s->options.hotwords, q->hot, token);
 	if (token == s->config->eot) {
 		q->ended = 1;
 		return;
@@ -324,6 +328,7 @@ static void append(const sn_search *s, sequence *q, int32_t token, float logprob
 
 /* Greedy and sampling: each sequence goes its own way. */
 static int advance_single(sn_search *s, int first) {
+	const sn_hotwords *const hot = s->options.hotwords;
 	int open = 0;
 	float sum = 0;
 	for (int i = 0; i < s->width; i++) {
@@ -332,15 +337,18 @@ static int advance_single(sn_search *s, int first) {
 			continue;
 		float *x = logits_of(s, first ? 0 : i), value;
 		int32_t token;
-		if (!first || i == 0)
+		if (!first || i == 0) {
 			sum = apply_rules(s, q, x); /* at the first step all share the prompt's distribution */
+			if (hot)
+				sn_hotwords_apply(hot, q->hot, x, 0);
+		}
 		if (s->options.temperature > 0) {
 			token = draw(s, q, x);
 			value = x[token];
 		} else {
 			largest(s, x, 1, &token, &value);
 		}
-		append(s, q, token, value - sum);
+		append(s, q, token, value - sum - (hot ? sn_hotwords_bonus(hot, q->hot, token, 0) : 0));
 		open += !q->ended && q->count < s->max_tokens;
 	}
 	return !open;
@@ -357,6 +365,7 @@ static void extend(const sn_search *s, sequence *to, const candidate *c) {
 	*to = s->running[c->source];
 	append(s, to, c->token, c->logprob);
 	to->sum = c->sum;
+	to->bonus += c->bonus;
 }
 
 /* `at` takes over what sequence `from` has decoded. */
@@ -389,6 +398,7 @@ static void finish(sn_search *s, const candidate *c) {
 
 /* The best continuations of all running sequences, falling. At the first step all sequences are the same one. */
 static int gather(sn_search *s, int first, candidate *out) {
+	const sn_hotwords *const hot = s->options.hotwords;
 	int each = s->options.transformers ? 2 * s->width : s->width + 1, count = 0;
 	for (int i = 0; i < (first ? 1 : s->width); i++) {
 		const sequence *q = &s->running[i];
@@ -396,10 +406,12 @@ static int gather(sn_search *s, int first, candidate *out) {
 		float values[MAX_CANDIDATES], *x = logits_of(s, i);
 		if (q->ended)
 			continue;
-		float sum = apply_rules(s, q, x);
+		const float sum = apply_rules(s, q, x), lost = hot ? sn_hotwords_apply(hot, q->hot, x, 1) : 0;
 		largest(s, x, each, ids, values);
 		for (int k = 0; k < each; k++) {
-			candidate c = { q->sum + values[k] - sum, values[k] - sum, i, ids[k] };
+			const float bonus = hot ? sn_hotwords_bonus(hot, q->hot, ids[k], 1) : 0, logprob = values[k] - bonus - sum;
+			candidate c = { .sum = q->sum + logprob + bonus + lost, .logprob = logprob, .bonus = bonus + lost, .source = i,
+			                .token = ids[k] };
 			int at = count++;
 			for (; at > 0 && out[at - 1].sum < c.sum; at--)
 				out[at] = out[at - 1];
@@ -478,8 +490,8 @@ static void finalize(sn_search *s) {
 	r->count = best->count;
 	memcpy(r->tokens, best->tokens, (size_t)best->count * sizeof *r->tokens);
 	memcpy(r->logprobs, best->logprobs, (size_t)best->count * sizeof *r->logprobs);
-	r->sum_logprob = best->sum;
-	r->avg_logprob = best->sum / (float)(best->count + 1);
+	r->sum_logprob = best->sum - best->bonus;
+	r->avg_logprob = r->sum_logprob / (float)(best->count + 1);
 	r->reached_limit = !best->ended;
 	s->done = 1;
 }

@@ -5,6 +5,7 @@
 #define SN_SPEECH_SEARCH_H
 
 #include "models/whisper.h"
+#include "speech/hotwords.h"
 
 #define SN_SEARCH_MAX_TOKENS 448
 #define SN_SEARCH_MAX_BEAM 16
@@ -22,6 +23,7 @@ typedef struct sn_search_options {
 	int until;             /* timestamps: text may not end at a time before this one (index, 0.02 s each); 0: anywhere. A window cut
 	                        * inside a sentence is then written to its end, where the model would leave the rest for the next window */
 	int max_tokens;        /* sampled tokens, 0: target_positions / 2 */
+	const sn_hotwords *hotwords; /* phrases to favour; NULL: none */
 } sn_search_options;
 
 typedef struct sn_search_result {

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NOISY 2.5f /* score of a background below which it is cleaned */
 #define MAX_AUDIO ((size_t)2 << 30) /* bytes of speech in memory */
 
 static int write_ready(sn_tts *tts, sn_encoder *encoder, const sn_tts_options *o, char *err) {
@@ -88,6 +89,24 @@ static void report(sn_tts *tts, sn_speech *speech) {
 	sn_tts_result(tts, speech);
 }
 
+/* Speech that was rated to have a noisy background is cleaned in the file, where a model for that is installed. */
+static void enhance(sn_tts *tts, const char *path, const char *format, sn_speech *speech) {
+	char reason[SN_ERRLEN] = "";
+	sn_enhancement facts;
+	const sn_enhance_options options = { .denoise = SN_ON, .normalise = SN_OFF };
+	if (tts->background == 0 || tts->background >= NOISY)
+		return;
+	int result = sn_enhance_file(&facts, tts->engine, path, path, format, &options, reason);
+	if (result == SN_OK && facts.noise_reduction < 1)
+		snprintf(reason, sizeof reason, "it cannot be told from the speech");
+	if (result == SN_OK && facts.noise_reduction >= 1)
+		sn_tts_note(tts, "enhanced", "the background was rated %.1f of 5; noise was lowered by %.0f dB", (double)tts->background,
+		            (double)facts.noise_reduction);
+	else
+		sn_tts_note(tts, "noisy", "the background was rated %.1f of 5, and the noise stayed: %s", (double)tts->background, reason);
+	sn_tts_result(tts, speech);
+}
+
 int sn_speak_file(sn_model *model, const char *text, size_t size, const char *path, const char *format,
                   const sn_tts_options *options, sn_speech *speech, char *err) {
 	sn_tts *tts = NULL;
@@ -112,6 +131,8 @@ int sn_speak_file(sn_model *model, const char *text, size_t size, const char *pa
 		result = speak(tts, encoder, text, size, options, err);
 	if (result == SN_OK && speech)
 		report(tts, speech);
+	if (result == SN_OK && speech && !is_stdout)
+		enhance(tts, path, sn_audio_format_name(eo.format), speech);
 	sn_encoder_close(&encoder);
 	sn_tts_close(&tts);
 	return result;

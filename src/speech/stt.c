@@ -63,7 +63,7 @@ static const sn_word *copy_words(sn_word **word, char **at, const sn_word *words
 int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	const sn_segment *s = &event->segment;
 	const size_t words = (size_t)(s->word_count + event->word_count) * sizeof *s->words;
-	const size_t tokens = (size_t)s->token_count * sizeof *s->tokens;
+	const size_t ids = (size_t)s->token_count * sizeof *s->tokens, logprobs = s->token_logprobs ? ids : 0, tokens = ids + logprobs;
 	const size_t text = text_size(s->text) + text_size(event->text) + words_size(s->words, s->word_count) +
 	                    words_size(event->words, event->word_count);
 	stt_event *e = malloc(sizeof *e + words + tokens + text);
@@ -74,7 +74,9 @@ int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	sn_word *word = (sn_word *)(e + 1); /* first what is aligned most */
 	char *at = (char *)(e + 1) + words + tokens;
 	if (s->token_count)
-		e->event.segment.tokens = memcpy((char *)(e + 1) + words, s->tokens, tokens);
+		e->event.segment.tokens = memcpy((char *)(e + 1) + words, s->tokens, ids);
+	if (logprobs)
+		e->event.segment.token_logprobs = memcpy((char *)(e + 1) + words + ids, s->token_logprobs, logprobs);
 	e->event.segment.text = copy_text(&at, s->text);
 	e->event.segment.words = copy_words(&word, &at, s->words, s->word_count);
 	e->event.text = copy_text(&at, event->text);

@@ -5,16 +5,22 @@
  * mix all its voices), and ctc_track.h joins the windows' frames before anything is decoded. Segments end at pauses. */
 #include "speech/ctc.h"
 #include "speech/ctc_track.h"
+#include "speech/hotwords.h"
 #include "speech/languages.h"
+#include "speech/punctuate.h"
+#include "speech/punctuate_rules.h"
 #include "speech/stt.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "models/wav2vec2.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
 
 #define OVERLAP 4.0       /* seconds that two windows share */
 #define PAUSE 0.5         /* that ends a segment, where there is also a delimiter */
@@ -31,12 +37,16 @@ typedef struct stt_ctc {
 	/* options */
 	int beam, words;
 	char *prompt;             /* words to favour; NULL: none */
+	char *hotwords;           /* phrases to favour; NULL: none */
+	sn_switch punctuate;
+	sn_model *classifier;     /* that punctuates; NULL: rules */
 	sn_model *asked;          /* a Whisper that will tell the language */
 	/* known with the language */
 	sn_wav2vec2_head *head;
 	const sn_ctc_vocab *vocab;
 	sn_ctc *search;
 	sn_ctc_track *track;
+	sn_punctuator *punctuator; /* NULL: the model's letters are the text */
 	int letters, overlap;     /* values of a frame; frames that windows share */
 	float *rows;              /* [frames of a window, letters] */
 	sn_ctc_token *tokens;     /* of a segment: [frames of the longest], as are the next */
@@ -55,50 +65,123 @@ static int frames_of(const stt_ctc *stt, double seconds) { return (int)(seconds 
 
 static int at_most(int value, int most) { return value < most ? value : most; }
 
-/* Words of the prompt as letters, one after another in `ids`; spaces and commas part them. */
-static int read_words(const stt_ctc *stt, int32_t *ids, int max, int *lengths, int *count, int *missing, char *err) {
+/* Listed words as letters, one after another in `ids`. */
+typedef struct word_list {
+	int32_t *ids;
+	int *lengths;
+	int room, used, count, missing;
+} word_list;
+
+static int add_word(const stt_ctc *stt, word_list *l, const char *text, size_t size, char *err) {
+	int letters = 0, lost = 0;
+	const int result = sn_ctc_vocab_encode(stt->vocab, text, size, l->ids + l->used, l->room - l->used, &letters, &lost, err);
+	l->missing += result == SN_OK && lost > 0;
+	if (result != SN_OK || !letters || lost)
+		return result;
+	l->lengths[l->count++] = letters;
+	l->used += letters;
+	return SN_OK;
+}
+
+/* The words of the prompt, which spaces and commas part, and the hot words' phrases, whole. */
+static int read_words(const stt_ctc *stt, word_list *l, char *err) {
 	static const char apart[] = " \t\r\n,;";
-	int used = 0;
-	for (const char *at = stt->prompt + strspn(stt->prompt, apart); *at; at += strspn(at, apart)) {
+	int result = SN_OK;
+	for (const char *at = stt->prompt ? stt->prompt + strspn(stt->prompt, apart) : ""; *at && result == SN_OK; at += strspn(at, apart)) {
 		const size_t size = strcspn(at, apart);
-		int letters = 0, lost = 0;
-		const int result = sn_ctc_vocab_encode(stt->vocab, at, size, ids + used, max - used, &letters, &lost, err);
-		if (result != SN_OK)
-			return result;
-		*missing += lost > 0;
-		if (letters && !lost)
-			lengths[(*count)++] = letters;
-		used += lost ? 0 : letters;
+		result = add_word(stt, l, at, size, err);
 		at += size;
 	}
-	return SN_OK;
+	const char *at = stt->hotwords ? stt->hotwords : "", *item;
+	size_t size;
+	while (result == SN_OK && sn_hotwords_item(&at, &item, &size))
+		result = add_word(stt, l, item, size, err);
+	return result;
 }
 
 static int open_search(stt_ctc *stt, char *err) {
 	const sn_ctc_vocab_config *const v = sn_ctc_vocab_get_config(stt->vocab);
 	sn_ctc_options o = { .size = stt->letters, .blank = v->blank, .delimiter = v->delimiter, .beam = stt->beam, .weight = WORD_WEIGHT };
-	if (!stt->prompt)
+	if (!stt->prompt && !stt->hotwords)
 		return sn_ctc_open(&stt->search, &o, err);
-	const size_t room = strlen(stt->prompt) + 1; /* a letter has at least a byte */
-	int32_t *ids = malloc(room * sizeof *ids);
-	int *lengths = malloc(room * sizeof *lengths), missing = 0;
-	int result = ids && lengths ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the prompt");
+	/* a letter has at least a byte */
+	word_list l = { .room = (int)((stt->prompt ? strlen(stt->prompt) : 0) + (stt->hotwords ? strlen(stt->hotwords) : 0) + 1) };
+	l.ids = malloc((size_t)l.room * sizeof *l.ids);
+	l.lengths = malloc((size_t)l.room * sizeof *l.lengths);
+	int result = l.ids && l.lengths ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the listed words");
 	if (result == SN_OK)
-		result = read_words(stt, ids, (int)room, lengths, &o.word_count, &missing, err);
-	o.words = ids;
-	o.lengths = lengths;
+		result = read_words(stt, &l, err);
+	o.words = l.ids;
+	o.lengths = l.lengths;
+	o.word_count = l.count;
 	if (result == SN_OK)
 		result = sn_ctc_open(&stt->search, &o, err);
-	if (missing)
-		sn_notes_add(&stt->base.notes, "prompt", "%d words of the prompt have letters that the model does not write; they are not "
-		             "favoured", missing);
-	free(ids);
-	free(lengths);
+	if (l.missing)
+		sn_notes_add(&stt->base.notes, "prompt", "%d listed words have letters that the model does not write; they are not favoured",
+		             l.missing);
+	free(l.ids);
+	free(l.lengths);
 	return result;
 }
 
+/* What the vocabulary can write by itself. */
+typedef struct writing { int upper, lower, marks, english; } writing;
+
+static writing look_at(const sn_ctc_vocab *vocab) {
+	writing w = { .english = 1 };
+	for (int32_t id = 0; id < sn_ctc_vocab_get_config(vocab)->size; id++) {
+		const char *const text = sn_ctc_vocab_text(vocab, id, 1);
+		int32_t i = 0, c;
+		U8_NEXT_UNSAFE(text, i, c);
+		if (!c || text[i] || id == sn_ctc_vocab_get_config(vocab)->delimiter)
+			continue;
+		w.upper |= u_isupper(c);
+		w.lower |= u_islower(c);
+		w.marks |= strchr(".?", c < 128 ? (int)c : 'a') != NULL || c == 0x3002;
+		w.english &= (c < 128 && u_isalpha(c)) || c == '\'' || c == ' ' || c == '|';
+	}
+	return w;
+}
+
+/* The first installed one for the language, where there is any. One that cannot be loaded is logged; rules do without it. */
+static void find_classifier(stt_ctc *stt, const char *language) {
+	sn_store *const store = stt->base.engine->store;
+	const char *name, *const code = sn_rules_of(language)->code;
+	char err[SN_ERRLEN];
+	sn_model_place place;
+	for (int i = 0; !stt->classifier && (name = sn_store_default(store, "punctuate", i)); i++) {
+		if (sn_store_resolve(store, name, &place, NULL) != SN_OK || !place.entry)
+			continue;
+		int speaks = 0;
+		for (int k = 0; k < place.entry->language_count; k++)
+			speaks |= strcmp(place.entry->languages[k], code) == 0;
+		if (speaks && sn_model_load(&stt->classifier, stt->base.engine, name, &(sn_model_options){ .task = SN_TASK_PUNCTUATE }, err) != SN_OK)
+			sn_log(SN_LOG_WARN, "%s", err);
+	}
+}
+
+/* Marks for a model that writes none, unless they are switched off. A vocabulary of a to z alone is taken for English. */
+static int open_punctuator(stt_ctc *stt, const char *language, char *err) {
+	const sn_ctc_vocab_config *const v = sn_ctc_vocab_get_config(stt->vocab);
+	const writing w = look_at(stt->vocab);
+	sn_notes *const notes = &stt->base.notes;
+	if (stt->punctuate == SN_OFF)
+		return SN_OK;
+	if (w.marks) {
+		if (stt->punctuate == SN_ON || stt->classifier)
+			sn_notes_add(notes, "punctuated", "the model \"%.80s\" writes marks itself; nothing was added", stt->base.model->name);
+		return SN_OK;
+	}
+	const char *const known = language && *language ? language : w.english && (w.lower || w.upper) ? "en" : "";
+	if (!stt->classifier)
+		find_classifier(stt, known);
+	const sn_punctuator_options o = { .language = known, .space = v->delimiter >= 0 ? v->replacement : "", .keep = w.upper && w.lower,
+		.model = stt->classifier ? stt->classifier->bert : NULL };
+	return sn_punctuator_open(&stt->punctuator, &o, err);
+}
+
 /* Everything that depends on the letters, after `head` was taken. */
-static int prepare(stt_ctc *stt, char *err) {
+static int prepare(stt_ctc *stt, const char *language, char *err) {
 	const int window = (int)sn_wav2vec2_frames(stt->base.model->wav2vec2, stt->config->window);
 	const int longest = at_most(at_most(frames_of(stt, LONGEST), SN_CTC_MAX_FRAMES) + 2, SN_CTC_MAX_FRAMES);
 	stt->vocab = sn_wav2vec2_vocab(stt->head);
@@ -111,6 +194,8 @@ static int prepare(stt_ctc *stt, char *err) {
 	int result = open_search(stt, err);
 	if (result == SN_OK)
 		result = sn_ctc_track_open(&stt->track, &track, err);
+	if (result == SN_OK)
+		result = open_punctuator(stt, language, err);
 	if (result != SN_OK)
 		return result;
 	stt->rows = malloc((size_t)window * (size_t)stt->letters * sizeof *stt->rows);
@@ -136,8 +221,6 @@ static int take_language(stt_ctc *stt, const char *language, float confidence, c
 	if (result == SN_E_UNSUPPORTED && sn_language_code(language, code, sizeof code) && strcmp(code, language) != 0)
 		result = sn_wav2vec2_take(&stt->head, stt->base.model->wav2vec2, language = code, NULL) == SN_OK ? SN_OK : result;
 	pthread_mutex_unlock(&engine->load_lock);
-	if (result == SN_OK)
-		result = prepare(stt, err);
 	if (result != SN_OK)
 		return result;
 	const char *known = sn_wav2vec2_language(stt->head);
@@ -147,6 +230,9 @@ static int take_language(stt_ctc *stt, const char *language, float confidence, c
 			sn_notes_add(&stt->base.notes, "language_unchecked", "the model's files do not say which language it writes; \"%.40s\" "
 			             "was taken on trust", known);
 	}
+	result = prepare(stt, known, err);
+	if (result != SN_OK)
+		return result;
 	return *known ? emit_language(stt, known, confidence) : SN_OK;
 }
 
@@ -227,15 +313,22 @@ static int set_options(stt_ctc *stt, const sn_stt_options *o, char *err) {
 		return sn_fail(err, SN_E_ARGUMENT, "previous_tokens %d and batch %d must not be negative", o->previous_tokens, o->batch);
 	if (o->temperature > 0)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" draws no samples: its temperature is always 0", name);
+	if (o->live == SN_ON)
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not transcribe live; a Whisper does", name);
+	if (o->hotwords && strlen(o->hotwords) > SN_MAX_HOTWORDS)
+		return sn_fail(err, SN_E_LIMIT, "the hot words have %zu bytes; at most %zu are taken", strlen(o->hotwords), SN_MAX_HOTWORDS);
 	if (o->prompt && strlen(o->prompt) > SN_MAX_PROMPT)
 		return sn_fail(err, SN_E_LIMIT, "the prompt has %zu bytes; at most %zu are taken", strlen(o->prompt), SN_MAX_PROMPT);
 	if (o->vad == SN_ON)
 		sn_notes_add(&stt->base.notes, "no_vad", "no voice activity detector is used: the model writes nothing where nobody speaks");
 	stt->words = o->words != SN_OFF;
-	stt->prompt = o->prompt && *o->prompt ? strdup(o->prompt) : NULL;
-	stt->beam = o->beam > 1 || stt->prompt ? o->beam ? o->beam : PROMPT_BEAM : 0;
-	if (o->prompt && *o->prompt && !stt->prompt)
-		return sn_fail(err, SN_E_MEMORY, "no memory for the prompt");
+	stt->punctuate = o->punctuate;
+	const int has_prompt = o->prompt && *o->prompt, has_hotwords = o->hotwords && *o->hotwords;
+	stt->prompt = has_prompt ? strdup(o->prompt) : NULL;
+	stt->hotwords = has_hotwords ? strdup(o->hotwords) : NULL;
+	stt->beam = o->beam > 1 || has_prompt || has_hotwords ? o->beam ? o->beam : PROMPT_BEAM : 0;
+	if ((has_prompt && !stt->prompt) || (has_hotwords && !stt->hotwords))
+		return sn_fail(err, SN_E_MEMORY, "no memory for the listed words");
 	return SN_OK;
 }
 
@@ -255,7 +348,9 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 	if (given && !is_listed(stt, o->language) && !sn_language_code(o->language, code, sizeof code))
 		return sn_fail(err, SN_E_ARGUMENT, "language \"%.40s\" is neither a code like \"en\", nor a name like \"english\", nor \"auto\"",
 		               o->language);
-	const int result = set_options(stt, o, err);
+	int result = set_options(stt, o, err);
+	if (result == SN_OK && o->punctuation && *o->punctuation && o->punctuate != SN_OFF)
+		result = sn_model_load(&stt->classifier, base->engine, o->punctuation, &(sn_model_options){ .task = SN_TASK_PUNCTUATE }, err);
 	if (result != SN_OK)
 		return result;
 	if (!given && stt->config->adapters && stt->config->language_count > 1)
@@ -271,7 +366,10 @@ static void close_session(sn_stt *base) {
 	sn_model_release(&stt->asked);
 	sn_ctc_close(&stt->search);
 	sn_ctc_track_close(&stt->track);
+	sn_punctuator_close(&stt->punctuator);
+	sn_model_release(&stt->classifier);
 	free(stt->prompt);
+	free(stt->hotwords);
 	free(stt->rows);
 	free(stt->tokens);
 	free(stt->ids);
@@ -319,6 +417,19 @@ static int make_words(stt_ctc *stt, const sn_ctc_cut *cut, int count, sn_buf *te
 	return text->failed ? 0 : words;
 }
 
+static int emit(stt_ctc *stt, const sn_segment *segment) {
+	sn_segment s = *segment;
+	if (!stt->words) {
+		s.words = NULL;
+		s.word_count = 0;
+	}
+	return sn_stt_emit(&stt->base, &(sn_event){ .kind = SN_EVENT_SEGMENT, .position = s.end, .segment = s });
+}
+
+static int hand_over(stt_ctc *stt, const sn_segment *segment) {
+	return stt->punctuator ? sn_punctuator_add(stt->punctuator, segment, stt->base.message) : emit(stt, segment);
+}
+
 static int deliver(stt_ctc *stt, const sn_ctc_cut *cut) {
 	const sn_ctc_vocab_config *const v = sn_ctc_vocab_get_config(stt->vocab);
 	const int count = sn_ctc_decode(stt->search, cut->logprobs, cut->frames, stt->tokens);
@@ -341,17 +452,17 @@ static int deliver(stt_ctc *stt, const sn_ctc_cut *cut) {
 	for (int i = 0; i < cut->spaces && stt->base.segments; i++)
 		sn_buf_text(&text, v->replacement);
 	result = sn_ctc_vocab_decode(stt->vocab, stt->ids, count, 0, 0, &text);
-	const int word_count = stt->words && result == SN_OK ? make_words(stt, cut, count, &words) : 0;
+	const int word_count = (stt->words || stt->punctuator) && result == SN_OK ? make_words(stt, cut, count, &words) : 0;
 	const double end = seconds_of(stt, cut->first + stt->tokens[last].last + 1);
 	if (result == SN_OK)
 		result = text.failed ? text.failed : words.failed;
 	if (result != SN_OK)
 		sn_fail(stt->base.message, result, "no memory for the text of a segment");
 	else if (text.size)
-		result = sn_stt_emit(&stt->base, &(sn_event){ .kind = SN_EVENT_SEGMENT, .position = end, .segment = {
+		result = hand_over(stt, &(sn_segment){
 			.id = stt->base.segments++, .start = seconds_of(stt, cut->first + stt->tokens[first].first), .end = end, .text = text.data,
 			.tokens = stt->ids, .token_count = count, .avg_logprob = (float)(sum / spoken), .confidence = (float)exp(sum / spoken),
-			.words = word_count ? stt->word : NULL, .word_count = word_count } });
+			.words = word_count ? stt->word : NULL, .word_count = word_count });
 	sn_buf_free(&text);
 	sn_buf_free(&words);
 	return result;
@@ -413,14 +524,34 @@ static void conclude(stt_ctc *stt) {
 		sn_notes_add(notes, "too_short", "%.4f s are too short for a letter", seconds);
 	else if (!stt->base.segments)
 		sn_notes_add(notes, "no_text", "the model wrote no letters for %.2f s of audio", seconds);
+	else if (stt->punctuator && stt->classifier)
+		sn_notes_add(notes, "punctuated", "marks were written by the model \"%.80s\", capitals by %s", stt->classifier->name,
+		             sn_bert_get_config(stt->classifier->bert)->has_case ? "it, too" : "rules");
+	else if (stt->punctuator)
+		sn_notes_add(notes, "punctuated", "marks and capitals were written by rules on pauses and words");
 	sn_stt_conclude(&stt->base);
+}
+
+/* A piece of the marks. SN_END: nothing waits for them, or more segments have to come first; SN_AGAIN: for the classifier, which
+ * others use. */
+static int punctuate(stt_ctc *stt) {
+	if (stt->ended && stt->base.at_end)
+		sn_punctuator_end(stt->punctuator);
+	const int held = sn_punctuator_holds(stt->punctuator);
+	const int result = sn_punctuator_work(stt->punctuator, stt->base.message);
+	if (held && !sn_punctuator_holds(stt->punctuator))
+		sn_sched_wake_all(stt->base.engine->sched);
+	return result;
 }
 
 static int work(sn_stt *base, int full) {
 	stt_ctc *const stt = (stt_ctc *)base;
 	sn_ctc_cut cut;
+	const sn_segment *segment;
 	if (stt->running)
 		return read_window(stt);
+	if (stt->punctuator && sn_punctuator_holds(stt->punctuator))
+		return punctuate(stt);
 	if (full)
 		return SN_AGAIN;
 	if (!stt->head) {
@@ -431,8 +562,13 @@ static int work(sn_stt *base, int full) {
 			conclude(stt);
 		return enough ? SN_AGAIN : sn_stt_intake(base);
 	}
+	if (stt->punctuator && sn_punctuator_next(stt->punctuator, &segment))
+		return emit(stt, segment);
 	if (sn_ctc_track_next(stt->track, &cut))
 		return deliver(stt, &cut);
+	const int punctuated = stt->punctuator ? punctuate(stt) : SN_END;
+	if (punctuated != SN_END)
+		return punctuated;
 	if (stt->ended && base->at_end) {
 		conclude(stt);
 		return SN_AGAIN;
@@ -444,11 +580,14 @@ static int work(sn_stt *base, int full) {
 
 static void leave(sn_stt *base) {
 	stt_ctc *const stt = (stt_ctc *)base;
-	if (!stt->running)
-		return;
-	sn_wav2vec2_end(stt->head);
+	const int held = stt->punctuator && sn_punctuator_holds(stt->punctuator);
+	if (held)
+		sn_punctuator_leave(stt->punctuator);
+	if (stt->running)
+		sn_wav2vec2_end(stt->head);
+	if (stt->running || held)
+		sn_sched_wake_all(base->engine->sched);
 	stt->running = 0;
-	sn_sched_wake_all(base->engine->sched);
 }
 
 const sn_stt_class sn_stt_ctc = { .size = sizeof(stt_ctc), .open = open_session, .work = work, .leave = leave, .serve = serve,

@@ -68,7 +68,7 @@ typedef struct stt_live {
 
 	int sure;                    /* of the language */
 	float evidence;              /* for it: its probability times the seconds of speech, less with time */
-	int utterances, silent, looped;
+	int utterances, silent, looped, echoed;
 } stt_live;
 
 /* stt_live_hear.c: takes new audio and looks at it up to the next mark. SN_AGAIN: nothing changed. */
@@ -85,6 +85,7 @@ int stt_live_work(sn_stt *stt, int full);
 void stt_live_leave(sn_stt *stt);
 
 /* stt_live_text.c */
+void stt_live_guard(stt_live *live);                            /* cuts what the pass repeats beyond what can have been said */
 void stt_live_align(stt_live *live);                            /* times of the words that the pass wrote, while it has its ear */
 int stt_live_show(stt_live *live, const stt_live_task *task);   /* PARTIAL: what the task wrote behind the committed text */
 int stt_live_agree(stt_live *live);                             /* COMMIT of what the pass and the one before agree on */

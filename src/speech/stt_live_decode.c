@@ -44,9 +44,33 @@ int stt_decode_rows(stt_decode *d, sn_whisper_row *rows, float *logits) {
 	return d->rows = count;
 }
 
-/* log(sum(exp(x))) over the first `count`; leaves exp(x - log) in x. */
+/* log(sum(exp(x))) over the first `count`, the largest of which is `most`; leaves exp(x - most) in x. */
 static float log_sum(float *x, int count, float most) {
 	return most - logf(nn_kernels_best()->softmax_row(x, count, count, x, NN_STORE_F32));
+}
+
+/* The same, x stays. */
+static float log_sum_of(const float *x, int count) {
+	float most = x[0];
+	double sum = 0;
+	for (int i = 1; i < count; i++)
+		most = x[i] > most ? x[i] : most;
+	for (int i = 0; i < count; i++)
+		sum += (double)expf(x[i] - most);
+	return most + (float)log(sum);
+}
+
+/* Hot words make tokens likelier; the probability that is told stays the model's own. */
+static stt_choice choose_hot(const stt_decode *d, int index, float *x, int count, stt_choice choice) {
+	const float sum = log_sum_of(x, count);
+	sn_hotwords_state hot = { 0 };
+	for (int k = 0; k < index; k++)
+		hot = sn_hotwords_next(d->hotwords, hot, d->sequence[d->prompt + k]);
+	sn_hotwords_apply(d->hotwords, hot, x, 0);
+	for (int k = 0; k < count; k++)
+		choice.token = x[k] > x[choice.token] ? k : choice.token;
+	choice.logprob = x[choice.token] - sn_hotwords_bonus(d->hotwords, hot, choice.token, 0) - sum;
+	return choice;
 }
 
 /* The likeliest text token or end; specials but <|endoftext|> are out of the question. */
@@ -55,27 +79,16 @@ stt_choice stt_decode_choose(const stt_decode *d, const sn_whisper_row *rows, in
 	const int index = rows[i].position - (d->prompt - 1), count = c->eot + 1; /* of the token that follows */
 	float *const x = rows[i].logits;
 	stt_choice choice = { .token = c->eot };
-	if (rows[i].position == d->sot && c->no_speech >= 0) {
-		float most = x[0];
-		double sum = 0;
-		for (int k = 1; k < c->vocab; k++)
-			most = x[k] > most ? x[k] : most;
-		for (int k = 0; k < c->vocab; k++)
-			sum += (double)expf(x[k] - most);
-		choice.no_speech = (float)(exp((double)(x[c->no_speech] - most)) / sum);
-	}
+	if (rows[i].position == d->sot && c->no_speech >= 0)
+		choice.no_speech = expf(x[c->no_speech] - log_sum_of(x, c->vocab));
 	if (index < d->given)
 		return choice;
 	for (int k = 0; index == 0 && k < c->begin_suppress_count; k++)
 		x[c->begin_suppress[k]] = MASKED;
 	for (int k = 0; k < c->suppress_count; k++)
 		x[c->suppress[k]] = MASKED;
-	sn_hotwords_state hot = { 0 };
-	if (d->hotwords) {
-		for (int k = 0; k < index; k++)
-			hot = sn_hotwords_next(d->hotwords, hot, d->sequence[d->prompt + k]);
-		sn_hotwords_apply(d->hotwords, hot, x, 0);
-	}
+	if (d->hotwords)
+		return choose_hot(d, index, x, count, choice);
 	for (int k = 0; k < count; k++)
 		choice.token = x[k] > x[choice.token] ? k : choice.token;
 	const float value = x[choice.token];

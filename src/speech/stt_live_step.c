@@ -77,6 +77,9 @@ static void start_decoding(stt_live *live, stt_live_task *task) {
 	const int64_t most = TOKENS_BASE + TOKENS_PER_SECOND * (task->until - live->start) / SN_STT_RATE;
 	stt_decode_start(&task->decode, c, task->ear->entry, task->ear->slot, prompt, n, sot, &live->committed, live->latest,
 	                 live->latest_count, (int)most);
+	task->decode.hotwords = live->whisper.hotwords;
+	if (w->words && task == &live->pass)
+		sn_whisper_keep_queries(w->base.model->whisper, 1);
 	task->stage = LIVE_DECODING;
 }
 
@@ -124,8 +127,10 @@ static void decode(stt_live *live, stt_live_task *task) {
 	nn_pool_run(base->engine->pool, choose, &c, count);
 	if (!stt_decode_advance(&task->decode, c.rows, c.choices))
 		return;
-	if (task == &live->pass)
+	if (task == &live->pass) {
+		stt_live_guard(live);
 		stt_live_align(live);
+	}
 	give_ear(live, task);
 	task->stage = LIVE_DONE;
 }
@@ -171,7 +176,11 @@ static int end_partial(stt_live *live) {
 static int end_pass(stt_live *live) {
 	const int result = stt_live_agree(live);
 	live->pass.stage = LIVE_TOLD;
-	if (live->pass.until < live->latest_until)
+	const stt_decode *const d = &live->pass.decode;
+	const int rest = d->count - live->committed.count;
+	const int known = rest == live->latest_count &&
+	                  memcmp(d->sequence + d->prompt + live->committed.count, live->latest, (size_t)rest * sizeof *live->latest) == 0;
+	if (live->pass.until < live->latest_until || known)
 		return result;
 	keep_latest(live, &live->pass);
 	return result == SN_OK ? stt_live_show(live, &live->pass) : result;
@@ -254,6 +263,12 @@ static void conclude(stt_live *live) {
 	if (live->looped)
 		sn_notes_add(&base->notes, "guard_repetition", "%d of %d utterances repeated themselves and were cut there", live->looped,
 		             live->utterances);
+	if (live->silent)
+		sn_notes_add(&base->notes, "guard_silence", "%d of %d utterances were silence or noise to the model; their text was dropped",
+		             live->silent, live->utterances);
+	if (live->echoed)
+		sn_notes_add(&base->notes, "guard_prompt", "%d of %d utterances repeated the prompt instead of the speech and were dropped",
+		             live->echoed, live->utterances);
 	if (sn_stt_tape_end(base) == 0)
 		sn_notes_add(&base->notes, "no_audio", "there are no samples in the audio");
 	else if (!base->segments && live->silent == live->utterances && live->silent)

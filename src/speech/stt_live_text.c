@@ -1,6 +1,8 @@
 /* From tokens to events. What is committed is the beginning of every later decoding, so it can only be appended to. */
 #include "speech/stt_live.h"
 
+#include "speech/confidence.h"
+#include "speech/guards.h"
 #include "speech/words.h"
 
 #include <ctype.h>
@@ -18,6 +20,31 @@ static double seconds(int64_t samples) { return (double)samples / SN_STT_RATE; }
 static int write_text(const stt_live *live, const int32_t *tokens, int count, sn_buf *text) {
 	sn_buf_init(text, TEXT_MAX);
 	return sn_bpe_decode(sn_whisper_bpe(live->whisper.base.model->whisper), tokens, count, text);
+}
+
+/* Whether a token is punctuation that stands directly behind a word. */
+static int ends_words(const stt_live *live, int32_t token) {
+	static const char *const wide[] = { "\xe3\x80\x81", "\xe3\x80\x82", "\xef\xbc\x8c", "\xef\xbc\x81", "\xef\xbc\x9f" }; /* 、。，！？ */
+	size_t size;
+	const char *const bytes = sn_bpe_bytes(sn_whisper_bpe(live->whisper.base.model->whisper), token, &size);
+	if (!bytes)
+		return 0;
+	for (size_t i = 0; i < sizeof wide / sizeof *wide && size == 3; i++)
+		if (memcmp(bytes, wide[i], 3) == 0)
+			return 1;
+	for (size_t i = 0; i < size; i++)
+		if (!bytes[i] || !strchr(",.;:!?-)]}'\"", bytes[i]))
+			return 0;
+	return size > 0;
+}
+
+/* How many of tokens [from, count) belong to marks at the utterance's beginning: they end what the one before said, since the model goes
+ * on with its sentence. They are decoded but not shown. */
+static int echo(const stt_live *live, const int32_t *tokens, int from, int count) {
+	int n = 0;
+	while (n < count && ends_words(live, tokens[n]))
+		n++;
+	return n > from ? n - from : 0;
 }
 
 /* The last character lacks bytes, which later tokens may bring. */
@@ -42,6 +69,36 @@ static int is_silent(const stt_decode *d) {
 	return d->no_speech_prob > SILENCE_LIMIT && average(d->logprob, d->count, d->end_logprob) < LOGPROB_LIMIT;
 }
 
+/* What the detector heard of the utterance. */
+static sn_guard_voice voice_of(const stt_live *live) {
+	return sn_guards_listen(live->likely, live->likely_count, 0, (double)live->likely_count * STT_LIVE_CHUNK / SN_STT_RATE);
+}
+
+/* Text that nothing was committed of: written on silence or noise. */
+static int is_unheard(const stt_live *live, const sn_buf *text) {
+	const stt_decode *const d = &live->pass.decode;
+	const sn_guard_segment segment = { .voice = voice_of(live), .logprob = average(d->logprob, d->count, d->end_logprob),
+		.no_speech = d->no_speech_prob, .stock = sn_guards_is_stock(text->size ? text->data : "") };
+	return is_silent(d) || (live->whisper.guards && sn_guards_is_silence(&segment));
+}
+
+static int is_echo(const stt_live *live) {
+	const stt_decode *const d = &live->pass.decode;
+	return live->whisper.guards && sn_guards_is_echo(text_of(&live->pass), d->count, live->whisper.history, live->whisper.history_count);
+}
+
+void stt_live_guard(stt_live *live) {
+	stt_decode *const d = &live->pass.decode;
+	sn_guard_run run;
+	if (!live->whisper.guards || !sn_guards_repetition(text_of(&live->pass), d->count, &run) || run.end + run.period <= d->count)
+		return;
+	const int room = sn_guards_room(&run, voice_of(live).speech), keep = run.first + run.period * room;
+	if (room >= run.repeats || keep >= d->count)
+		return;
+	d->looped = 1;
+	d->count = keep > live->committed.count ? keep : live->committed.count;
+}
+
 int stt_live_say_language(stt_live *live, int language, float confidence) {
 	stt_whisper *const w = &live->whisper;
 	const int changed = language != w->language;
@@ -53,7 +110,7 @@ int stt_live_say_language(stt_live *live, int language, float confidence) {
 
 int stt_live_show(stt_live *live, const stt_live_task *task) {
 	const stt_decode *const d = &task->decode;
-	const int from = live->committed.count;
+	const int from = live->committed.count + echo(live, text_of(task), live->committed.count, d->count);
 	int count = is_silent(d) || d->count < from ? 0 : d->count - from;
 	sn_buf text;
 	int result = write_text(live, text_of(task) + from, count, &text);
@@ -86,6 +143,15 @@ static stt_window *window_of(stt_live *live) {
 	return w;
 }
 
+/* Probabilities of speech of the utterance; the sound of those before it counts as it is. */
+static void fill_speech(const stt_live *live, sn_align_levels *levels) {
+	for (int i = 0; i < levels->count; i++) {
+		const int64_t sample = live->pass.from + (int64_t)i * SN_MEL_HOP, at = (sample - live->first_chunk) / STT_LIVE_CHUNK;
+		if (sample >= live->first_chunk && at < live->likely_count)
+			levels->speech[i] = (uint8_t)(255 * live->likely[at]);
+	}
+}
+
 void stt_live_align(stt_live *live) {
 	sn_stt *const base = &live->whisper.base;
 	const stt_decode *const d = &live->pass.decode;
@@ -93,7 +159,8 @@ void stt_live_align(stt_live *live) {
 		return;
 	stt_window *const w = window_of(live);
 	const sn_mel_view view = { base->tape, live->pass.until - base->tape_first, live->pass.from - base->tape_first };
-	sn_levels_measure(&w->words->levels, &view, w->frames);
+	sn_align_measure(&w->words->levels, &view, w->frames);
+	fill_speech(live, &w->words->levels);
 	const int first = d->prompt - live->pass.context, fed = d->fed - first < w->result.count ? d->fed - first : w->result.count;
 	const sn_align_sequence sequence = { .window = live->pass.ear->entry, .frames = w->frames, .table = d->table, .sot = d->sot,
 		.first = first, .tokens = w->result.tokens, .logprobs = w->result.logprobs, .count = w->result.count, .fed = fed,
@@ -139,8 +206,9 @@ static void shift_latest(stt_live *live, const int32_t *tokens, int count) {
 static int commit(stt_live *live, int end, int64_t position) {
 	const int from = live->committed.count;
 	const int32_t *const tokens = text_of(&live->pass);
+	const int skip = echo(live, tokens, from, end);
 	sn_buf text;
-	int result = write_text(live, tokens + from, end - from, &text);
+	int result = write_text(live, tokens + from + skip, end - from - skip, &text);
 	if (result == SN_OK) {
 		const int first = add_words(live, from, end);
 		result = sn_stt_emit(&live->whisper.base, &(sn_event){ .kind = SN_EVENT_COMMIT, .text = text.size ? text.data : "",
@@ -194,7 +262,8 @@ static int emit_segment(stt_live *live) {
 	const int64_t end = live->speech_end < live->marked ? live->speech_end : live->marked;
 	float ratio;
 	sn_buf text;
-	int result = write_text(live, t->token, t->count, &text);
+	const int skip = echo(live, t->token, 0, t->count);
+	int result = write_text(live, t->token + skip, t->count - skip, &text);
 	if (result == SN_OK)
 		result = sn_stt_whisper_ratio(w, t->token, t->count, &ratio);
 	if (result == SN_OK)
@@ -202,7 +271,8 @@ static int emit_segment(stt_live *live) {
 			.id = w->base.segments++, .start = live->word_count ? live->words[0].start : seconds(onset),
 			.end = live->word_count ? live->words[live->word_count - 1].end : seconds(end), .text = text.data, .tokens = t->token,
 			.token_count = t->count, .avg_logprob = average(t->logprob, t->count, d->end_logprob), .compression_ratio = ratio,
-			.no_speech_prob = d->no_speech_prob, .confidence = (float)exp((double)average(t->logprob, t->count - 1, t->logprob[t->count - 1])),
+			.no_speech_prob = d->no_speech_prob, .confidence = sn_confidence_text(sn_whisper_bpe(w->base.model->whisper), t->token,
+				t->logprob, t->count, w->config->eot),
 			.words = live->words, .word_count = live->word_count } });
 	sn_buf_free(&text);
 	return result;
@@ -210,15 +280,16 @@ static int emit_segment(stt_live *live) {
 
 int stt_live_finish(stt_live *live) {
 	const stt_decode *const d = &live->pass.decode;
-	const int silent = is_silent(d) && !live->committed.count;
 	sn_buf text;
 	int result = write_text(live, text_of(&live->pass), d->count, &text);
-	const int blank = result == SN_OK && is_blank(&text);
+	const int fresh = !live->committed.count, blank = result == SN_OK && is_blank(&text);
+	const int silent = result == SN_OK && fresh && is_unheard(live, &text), echoed = fresh && !silent && is_echo(live);
 	sn_buf_free(&text);
 	live->utterances++;
 	live->silent += silent;
+	live->echoed += echoed;
 	live->looped += d->looped;
-	if (result == SN_OK && !silent && !blank && d->count > live->committed.count)
+	if (result == SN_OK && !silent && !echoed && !blank && d->count > live->committed.count)
 		result = commit(live, d->count, live->marked);
 	if (result == SN_OK && live->committed.count)
 		return emit_segment(live);

@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SILENCE_MS 160       /* as faster-whisper's batched decoding */
+#define LIVE_SILENCE_MS 400
+#define VAD_MOST_MS 10000
+
 static int find_language(const sn_whisper_config *c, const char *code) {
 	for (int i = 0; i < c->languages; i++)
 		if (strcmp(c->language[i].code, code) == 0)
@@ -77,6 +81,7 @@ static int set_numbers(stt_whisper *stt, const sn_stt_options *o, char *err) {
 	stt->beam = o->beam ? o->beam : 5;
 	stt->temperature = o->temperature;
 	stt->fallback = o->fallback != SN_OFF;
+	stt->guards = o->guards != SN_OFF;
 	stt->condition = o->condition != SN_OFF;
 	stt->timestamps = o->timestamps != SN_OFF;
 	stt->words = o->words != SN_OFF;
@@ -86,29 +91,56 @@ static int set_numbers(stt_whisper *stt, const sn_stt_options *o, char *err) {
 	return SN_OK;
 }
 
-static int set_vad(stt_whisper *stt, sn_switch vad, char *err) {
-	if (vad != SN_OFF) {
-		char why[SN_ERRLEN];
-		int result = sn_model_load(&stt->vad_model, stt->base.engine, "silero-vad", &(sn_model_options){ .task = SN_TASK_VAD,
-			.precision = SN_PRECISION_F32 }, why);
-		if (result != SN_OK && (vad == SN_ON || result != SN_E_NOT_FOUND))
-			return sn_fail(err, result, "%s", why);
-		if (result != SN_OK)
-			sn_notes_add(&stt->base.notes, "no_vad", "no voice activity detector is installed, so all of the audio was decoded");
-	}
+/* *ms: what the option says. 0: the default; below 0: none. */
+static int set_ms(int *ms, const char *name, int option, int by_default, char *err) {
+	*ms = option < 0 ? 0 : option ? option : by_default;
+	return option <= VAD_MOST_MS ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "vad_settings.%s %d ms is more than %d", name, option, VAD_MOST_MS);
+}
+
+static int read_vad(sn_vad_options *vad, const sn_stt_options *o, double window, char *err) {
+	const sn_vad_settings *const set = &o->vad_settings;
+	*vad = sn_vad_whisper_defaults(window);
+	if (!(set->threshold >= 0 && set->threshold < 1))
+		return sn_fail(err, SN_E_ARGUMENT, "vad_settings.threshold %g is not between 0 and 1", (double)set->threshold);
+	vad->threshold = set->threshold > 0 ? (double)set->threshold : vad->threshold;
+	int result = set_ms(&vad->min_speech_ms, "min_speech", set->min_speech, 0, err);
+	if (result == SN_OK)
+		result = set_ms(&vad->min_silence_ms, "min_silence", set->min_silence, o->live == SN_ON ? LIVE_SILENCE_MS : SILENCE_MS, err);
+	return result == SN_OK ? set_ms(&vad->speech_pad_ms, "pad", set->pad, vad->speech_pad_ms, err) : result;
+}
+
+/* The detector cuts, or, without vad, only tells the guards where there is speech. */
+static int set_ear(stt_whisper *stt, const sn_stt_options *o, char *err) {
+	char why[SN_ERRLEN];
+	if (o->vad == SN_OFF && !stt->guards)
+		return SN_OK;
+	int result = sn_model_load(&stt->ear, stt->base.engine, "silero-vad", &(sn_model_options){ .task = SN_TASK_VAD,
+		.precision = SN_PRECISION_F32 }, why);
+	if (result != SN_OK && o->vad != SN_OFF && (o->vad == SN_ON || result != SN_E_NOT_FOUND))
+		return sn_fail(err, result, "%s", why);
+	if (result != SN_OK && o->vad != SN_OFF)
+		sn_notes_add(&stt->base.notes, "no_vad", "no voice activity detector is installed, so all of the audio was decoded");
+	if (stt->ear && o->vad != SN_OFF)
+		stt->vad_model = stt->ear;
+	return SN_OK;
+}
+
+static int set_vad(stt_whisper *stt, const sn_stt_options *o, char *err) {
 	stt->window_frames = 2 * (int64_t)stt->config->source_positions;
 	stt->window_samples = stt->window_frames * SN_MEL_HOP;
+	sn_vad_options vad;
+	int result = read_vad(&vad, o, (double)stt->window_samples / SN_STT_RATE, err);
+	if (result == SN_OK)
+		result = set_ear(stt, o, err);
+	if (result != SN_OK)
+		return result;
 	stt->window_room = stt->vad_model ? 2 * stt->batch : 1;
 	stt->windows = calloc((size_t)stt->window_room, sizeof *stt->windows);
-	if (stt->vad_model) {
-		stt->staged = malloc((size_t)stt->window_samples * sizeof *stt->staged);
-		sn_vad_options o = sn_vad_whisper_defaults((double)stt->window_samples / SN_STT_RATE);
-		o.min_silence_ms = 160;
-		sn_vad_init(&stt->vad, &o, SN_STT_RATE);
-		sn_silero_reset(&stt->vad_stream, SN_STT_RATE);
-	}
+	stt->staged = stt->vad_model ? malloc((size_t)stt->window_samples * sizeof *stt->staged) : NULL;
 	if (!stt->windows || (stt->vad_model && !stt->staged))
 		return sn_fail(err, SN_E_MEMORY, "no memory for a session");
+	sn_vad_init(&stt->vad, &vad, SN_STT_RATE);
+	sn_silero_reset(&stt->vad_stream, SN_STT_RATE);
 	return SN_OK;
 }
 
@@ -123,7 +155,9 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 	if (result == SN_OK)
 		result = set_prompt(stt, o->prompt, err);
 	if (result == SN_OK)
-		result = set_vad(stt, o->vad, err);
+		result = sn_hotwords_open(&stt->hotwords, o->hotwords, sn_whisper_bpe(base->model->whisper), stt->config->vocab, err);
+	if (result == SN_OK)
+		result = set_vad(stt, o, err);
 	if (result == SN_OK)
 		result = sn_stt_words_open(stt, err);
 	if (result != SN_OK || stt->language < 0)
@@ -136,9 +170,10 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 static void close_session(sn_stt *base) {
 	stt_whisper *const stt = (stt_whisper *)base;
 	sn_stt_words_close(stt);
+	sn_hotwords_close(&stt->hotwords);
 	free(stt->staged);
 	free(stt->windows);
-	sn_model_release(&stt->vad_model);
+	sn_model_release(&stt->ear);
 }
 
 const sn_stt_class sn_stt_whisper = { .size = sizeof(stt_whisper), .open = open_session, .work = sn_stt_whisper_work,

@@ -3,13 +3,16 @@
 #define SN_SPEECH_STT_WHISPER_H
 
 #include "speech/align.h"
+#include "speech/guards.h"
 #include "speech/stt.h"
 #include "speech/vad.h"
 
 #define SN_STT_MAX_PIECES 256    /* stretches of speech in one window */
 #define SN_STT_MAX_PAUSES 64     /* kept for choosing the cut of a window */
 #define SN_STT_MAX_HISTORY 448   /* tokens of earlier text that are kept */
+#define SN_STT_VOICED 4096       /* chunks of the tape whose probabilities are kept: as many as it can hold */
 #define SN_STT_VAD_CHUNKS 128    /* chunks that the detector hears at once */
+#define SN_STT_VOICE (SN_STT_TAPE_MAX / SN_GUARD_CHUNK) /* probabilities that are kept: of all samples that the tape may hold */
 
 /* A stretch of the source inside a window. */
 typedef struct stt_piece {
@@ -25,10 +28,22 @@ typedef enum stt_stage { STT_FREE, STT_ENCODING, STT_ENCODED, STT_DETECTING, STT
 
 /* Where words are wanted: of one window. */
 typedef struct stt_words {
-	sn_levels levels;
+	sn_align_levels levels;
 	int count;
 	sn_aligned_word word[SN_ALIGN_MAX_TOKENS];
 } stt_words;
+
+/* What guards think of a try to decode a window. */
+typedef struct stt_try {
+	float compression_ratio;
+	int alone;                   /* without the text before the window */
+	int looped, loop_first, loop_end; /* repeats itself without speech for it: tokens after the first time */
+	int echoed;                  /* repeats the text before the window */
+	int early;                   /* its last words were not heard, and there is speech behind them */
+} stt_try;
+
+/* What is next: the kept result stays, the window is decoded without the text before it, or at the next temperature. */
+typedef enum stt_verdict { STT_KEPT, STT_ALONE, STT_WARMER } stt_verdict;
 
 /* A window that is being decoded. */
 typedef struct stt_window {
@@ -38,9 +53,13 @@ typedef struct stt_window {
 	int64_t frames;              /* of audio in it; the rest is padding */
 	int until;                   /* text goes on at least to this time, see sn_search_options */
 	int tries;                   /* temperatures used before this one */
-	float compression_ratio;     /* of the last try, as is the result */
-	sn_search_result result;
+	int alone;                   /* this try is without the text before the window */
+	sn_search_result result;     /* the best so far; without guards the last */
+	stt_try best;                /* of the result */
+	int weighed, changed;        /* there is a result; it took the place of another text */
 	stt_words *words;            /* NULL: not wanted */
+	float voice[SN_GUARD_CHUNKS]; /* speech probability of each 512 samples of the window; below 0: not known */
+	int voice_count;
 	int piece_count;
 	stt_piece pieces[SN_STT_MAX_PIECES];
 } stt_window;
@@ -48,14 +67,16 @@ typedef struct stt_window {
 typedef struct stt_whisper {
 	sn_stt base;
 	sn_model *vad_model;         /* NULL: sequential windows */
+	sn_model *ear;               /* the detector that guards ask: vad_model, or without it one of their own; NULL: none */
 	const sn_whisper_config *config;
 	/* options */
 	int language, translate;     /* language: index in the configuration, -1: not known yet */
-	int beam, fallback, condition, previous_tokens, timestamps, batch, words;
+	int beam, fallback, guards, condition, previous_tokens, timestamps, batch, words;
 	float temperature;
 	uint64_t seed;
 	int32_t prompt[SN_STT_MAX_HISTORY];
 	int prompt_count;
+	sn_hotwords *hotwords;       /* NULL: none */
 
 
 	/* the conductor's */
@@ -66,6 +87,7 @@ typedef struct stt_whisper {
 	float probabilities[SN_STT_VAD_CHUNKS]; /* of chunks that the state machine has not seen */
 	int probability_count, probability_next;
 	int vad_ended;
+	float voice[SN_STT_VOICE];   /* what the detector said of the last chunks: chunk i of the source at i % SN_STT_VOICE */
 	stt_pause pauses[SN_STT_MAX_PAUSES]; /* the last ones, a ring */
 	int pause_count;             /* ever */
 	int64_t quiet;               /* samples of the pause that lasts */
@@ -80,11 +102,13 @@ typedef struct stt_whisper {
 	int piece_count, sealed;     /* sealed: waits for the encoder */
 	int window_first, window_count, window_room, places; /* places: windows that hold one */
 	stt_window *windows;         /* [window_room], a ring in the order of time */
+	uint8_t voiced[SN_STT_VOICED]; /* words: the detector's probabilities times 255, by the number of the chunk, a ring */
 	sn_word *listed;             /* words of the segment being emitted */
 	sn_buf listed_text;
 	int32_t history[SN_STT_MAX_HISTORY]; /* text before the window, for conditioning */
 	int history_count;
-	int begun, silent, repeated, limited; /* windows: all, skipped as silence, decoded again, ended by the most tokens */
+	int begun, silent, purged, repeated, limited; /* windows: all, skipped as silence, with text dropped, decoded again, ended by the
+	                                               * most tokens */
 	float language_confidence;
 } stt_whisper;
 
@@ -93,9 +117,11 @@ int sn_stt_whisper_work(sn_stt *stt, int full);
 void sn_stt_whisper_leave(sn_stt *stt);
 
 /* stt_whisper_words.c: times of words. Each does nothing where they are not wanted: a window takes words when the session opens, hears
- * how loud its audio is when it begins, and is aligned when its text is chosen, before its place is given back. */
+ * how loud its audio is, and what the detector said of it, when it begins, and is aligned when its text is chosen, before its place is
+ * given back. */
 int sn_stt_words_open(stt_whisper *stt, char *err);
 void sn_stt_words_close(stt_whisper *stt);
+void sn_stt_words_note(stt_whisper *stt, float probability); /* of speech, of the chunk that the state machine takes next */
 void sn_stt_words_hear(stt_whisper *stt, stt_window *window, const sn_mel_view *view);
 void sn_stt_words_align(stt_whisper *stt, stt_window *window);
 /* The words of tokens [first, end), which are a segment of the window that lies in [start, stop] of the source: fills *words, borrowed
@@ -106,6 +132,15 @@ int sn_stt_words_list(stt_whisper *stt, const stt_window *window, int first, int
 int64_t sn_stt_whisper_segments(stt_whisper *stt, const stt_window *window);
 /* Seconds in the source of a sample of the window. A stretch's end is not the next one's beginning. */
 double sn_stt_whisper_time(const stt_window *window, int64_t sample, int is_end);
+
+/* stt_whisper_guard.c */
+/* After a search: keeps its result where it is the window's best, and says what is next. */
+int sn_stt_guard_weigh(stt_whisper *stt, stt_window *window, const sn_search_result *result, stt_verdict *verdict);
+/* Takes out of the kept text what was not said, and notes it. *advance: as sn_stt_whisper_segments gives it for the whole text.
+ * Returns how many tokens went. */
+int sn_stt_guard_purge(stt_whisper *stt, stt_window *window, int64_t *advance);
+int sn_stt_guard_is_silent(const sn_search_result *result); /* by the reference's thresholds */
+
 /* Length of the text of the tokens against its zlib-compressed length. */
 int sn_stt_whisper_ratio(const stt_whisper *stt, const int32_t *tokens, int count, float *ratio);
 

@@ -14,9 +14,7 @@
 #define QUIET 0.35f           /* probability of speech below which a pause lasts */
 #define MIN_PAUSE (5 * VAD_CHUNK)
 #define NEAR (SN_STT_RATE / 2)
-#define RATIO_LIMIT 2.4f      /* the reference's thresholds */
-#define LOGPROB_LIMIT (-1.0f)
-#define SILENCE_LIMIT 0.6f
+#define SILENT_POWER 1e-6     /* of full scale, -60 dB: nobody speaks so low */
 #define TEMPERATURE_STEP 0.2f
 #define RESET_TEMPERATURE 0.5f
 #define SURE_LANGUAGE 0.5f
@@ -39,10 +37,14 @@ static int hear(stt_whisper *stt) {
 	chunks = chunks < SN_STT_VAD_CHUNKS ? chunks : SN_STT_VAD_CHUNKS;
 	if (chunks == 0)
 		return SN_AGAIN;
+	const int64_t first = stt->heard / VAD_CHUNK;
 	stt->heard += pcm == last ? fresh : chunks * VAD_CHUNK;
 	stt->probability_count = (int)chunks;
 	stt->probability_next = 0;
-	return sn_silero_run(stt->vad_model->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->base.message);
+	int result = sn_silero_run(stt->ear->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->base.message);
+	for (int64_t i = 0; i < chunks && result == SN_OK; i++)
+		stt->voice[(first + i) % (int64_t)SN_STT_VOICE] = stt->probabilities[i];
+	return result;
 }
 
 /* Puts the speech that was found into the window being filled; a short silence before it goes along, since the model knows
@@ -143,6 +145,7 @@ static void gather(stt_whisper *stt) {
 			stt->has_speech = 1;
 		} else if (stt->probability_next < stt->probability_count) {
 			note_pause(stt, stt->probabilities[stt->probability_next], stt->vad.sample);
+			sn_stt_words_note(stt, stt->probabilities[stt->probability_next]);
 			sn_vad_push(&stt->vad, stt->probabilities[stt->probability_next++]);
 		} else if (stt->base.at_end && stt->heard == sn_stt_tape_end(&stt->base) && !stt->vad_ended) {
 			sn_vad_finish(&stt->vad, sn_stt_tape_end(&stt->base));
@@ -160,7 +163,9 @@ static void gather(stt_whisper *stt) {
 
 /* Is the next sequential window's audio there? It reads a little behind its end. */
 static int sequential_ready(const stt_whisper *stt) {
-	return stt->base.at_end || sn_stt_tape_end(&stt->base) >= stt->seek * SN_MEL_HOP + stt->window_samples + SN_MEL_CONTEXT;
+	const int64_t end = stt->seek * SN_MEL_HOP + stt->window_samples, there = sn_stt_tape_end(&stt->base);
+	const int heard = !stt->ear || stt->heard == there || stt->heard >= end;
+	return heard && (stt->base.at_end || there >= end + SN_MEL_CONTEXT);
 }
 
 static int64_t sequential_frames(const stt_whisper *stt) {
@@ -172,7 +177,8 @@ static int64_t sequential_frames(const stt_whisper *stt) {
 static int prepare(stt_whisper *stt) {
 	if (!stt->vad_model) {
 		sn_stt_trim(&stt->base, stt->seek * SN_MEL_HOP - SN_MEL_CONTEXT);
-		return sequential_ready(stt) ? SN_AGAIN : sn_stt_intake(&stt->base);
+		int result = stt->ear && !sequential_ready(stt) ? hear(stt) : SN_AGAIN;
+		return result == SN_AGAIN && !sequential_ready(stt) ? sn_stt_intake(&stt->base) : result;
 	}
 	if (stt->sealed)
 		return SN_AGAIN;
@@ -191,6 +197,29 @@ static int prepare(stt_whisper *stt) {
 	return stt->sealed ? SN_OK : result;
 }
 
+/* What the detector said of each chunk of the window. Where nobody listened only silence is known. */
+static void note_voice(const stt_whisper *stt, stt_window *w, const sn_mel_view *view) {
+	const int64_t samples = w->frames * SN_MEL_HOP;
+	const int64_t chunks = (samples + SN_GUARD_CHUNK - 1) / SN_GUARD_CHUNK;
+	w->voice_count = chunks < SN_GUARD_CHUNKS ? (int)chunks : SN_GUARD_CHUNKS;
+	for (int k = 0, piece = 0; k < w->voice_count; k++) {
+		const int64_t begin = (int64_t)k * SN_GUARD_CHUNK, middle = begin + SN_GUARD_CHUNK / 2;
+		while (piece + 1 < w->piece_count && middle >= w->pieces[piece + 1].at)
+			piece++;
+		const int64_t source = w->pieces[piece].source + middle - w->pieces[piece].at;
+		w->voice[k] = -1;
+		if (stt->ear && source < stt->heard) {
+			w->voice[k] = stt->voice[source / SN_GUARD_CHUNK % (int64_t)SN_STT_VOICE];
+			continue;
+		}
+		double power = 0;
+		for (int64_t i = begin; i < begin + SN_GUARD_CHUNK && i < view->count - view->origin; i++)
+			power += (double)view->samples[view->origin + i] * (double)view->samples[view->origin + i];
+		if (power < SILENT_POWER * SN_GUARD_CHUNK)
+			w->voice[k] = 0;
+	}
+}
+
 /* Takes the prepared window into the encoder. SN_AGAIN: none is ready, or no place for it. */
 static int begin_window(stt_whisper *stt) {
 	int64_t frames = stt->vad_model ? stt->staged_count / SN_MEL_HOP : sequential_frames(stt);
@@ -206,26 +235,23 @@ static int begin_window(stt_whisper *stt) {
 	w->index = stt->begun++;
 	w->stage = STT_ENCODING;
 	w->frames = frames;
-	w->tries = 0;
-	if (stt->vad_model) {
-		const sn_mel_view view = { stt->staged, stt->staged_count, 0 };
-		const int64_t until = (stt->staged_speech / SN_MEL_HOP - REST) / 2;
-		w->until = until > 0 ? (int)until : 0;
-		w->piece_count = stt->piece_count;
+	w->tries = w->alone = w->weighed = w->changed = 0;
+	const sn_mel_view view = stt->vad_model ? (sn_mel_view){ stt->staged, stt->staged_count, 0 }
+		: (sn_mel_view){ stt->base.tape, stt->base.tape_count, stt->seek * SN_MEL_HOP - stt->base.tape_first };
+	const int64_t until = stt->vad_model ? (stt->staged_speech / SN_MEL_HOP - REST) / 2 : 0;
+	w->until = until > 0 ? (int)until : 0;
+	w->piece_count = stt->vad_model ? stt->piece_count : 1;
+	if (stt->vad_model)
 		memcpy(w->pieces, stt->pieces, (size_t)stt->piece_count * sizeof *w->pieces);
-		if (frames > 0) {
-			sn_lane_features(stt->base.model->lane, place, &view, frames);
-			sn_stt_words_hear(stt, w, &view);
-		}
-		stt->staged_count = stt->piece_count = stt->sealed = 0;
-	} else {
-		const sn_mel_view view = { stt->base.tape, stt->base.tape_count, stt->seek * SN_MEL_HOP - stt->base.tape_first };
-		w->until = 0;
-		w->piece_count = 1;
+	else
 		w->pieces[0] = (stt_piece){ 0, stt->seek * SN_MEL_HOP, frames * SN_MEL_HOP };
+	note_voice(stt, w, &view);
+	if (frames > 0) {
 		sn_lane_features(stt->base.model->lane, place, &view, frames);
 		sn_stt_words_hear(stt, w, &view);
 	}
+	if (stt->vad_model)
+		stt->staged_count = stt->piece_count = stt->sealed = 0;
 	if (frames > 0) {
 		stt->window_count++;
 		stt->places++;
@@ -241,7 +267,7 @@ static int start_search(stt_whisper *stt, stt_window *w) {
 	const sn_whisper_config *const c = stt->config;
 	int32_t prompt[SN_STT_MAX_HISTORY + 8];
 	int n = 0, keep = stt->history_count < stt->previous_tokens ? stt->history_count : stt->previous_tokens;
-	if (keep > 0) {
+	if (keep > 0 && !w->alone) {
 		prompt[n++] = c->sot_prev;
 		memcpy(prompt + n, stt->history + stt->history_count - keep, (size_t)keep * sizeof *prompt);
 		n += keep;
@@ -259,7 +285,8 @@ static int start_search(stt_whisper *stt, stt_window *w) {
 		.best_of = t > 0 ? w->place->slot_count < SN_LANE_BEST_OF ? w->place->slot_count : SN_LANE_BEST_OF : 1,
 		.seed = stt->seed + ((uint64_t)w->index << 8) + (uint64_t)w->tries, .timestamps = stt->timestamps,
 		/* Where the next window does not go on at the last timestamp, what does not fit is lost: all that the model can write. */
-		.max_tokens = stt->vad_model || !stt->timestamps ? stt->config->target_positions : 0, .until = w->until };
+		.max_tokens = stt->vad_model || !stt->timestamps ? stt->config->target_positions : 0, .until = w->until,
+		.hotwords = stt->hotwords };
 	w->stage = STT_SEARCHING;
 	return sn_lane_search(stt->base.model->lane, w->place, prompt, n, sot, &options, stt->base.message);
 }
@@ -272,22 +299,22 @@ static void give_place(stt_whisper *stt, stt_window *w) {
 	stt->places--;
 }
 
-static int is_silence(const sn_search_result *r) { return r->no_speech_prob > SILENCE_LIMIT && r->avg_logprob < LOGPROB_LIMIT; }
-
-/* Keeps the result of a search that has ended, or starts the next temperature. */
+/* Weighs the result of a search that has ended; starts another where that may help. */
 static int judge(stt_whisper *stt, stt_window *w) {
-	w->result = *sn_search_get(w->place->search);
-	int result = sn_stt_whisper_ratio(stt, w->result.tokens, w->result.count, &w->compression_ratio);
+	stt_verdict verdict;
+	int result = sn_stt_guard_weigh(stt, w, sn_search_get(w->place->search), &verdict);
 	if (result != SN_OK)
 		return result;
-	int bad = w->compression_ratio > RATIO_LIMIT || w->result.avg_logprob < LOGPROB_LIMIT;
-	if (bad && !is_silence(&w->result) && stt->fallback && temperature(stt, w->tries + 1) < 1 + TEMPERATURE_STEP / 2) {
+	if (verdict == STT_ALONE) {
+		w->alone = 1;
+		return start_search(stt, w);
+	}
+	if (verdict == STT_WARMER && stt->fallback && temperature(stt, w->tries + 1) < 1 + TEMPERATURE_STEP / 2) {
 		stt->repeated += w->tries++ == 0;
 		return start_search(stt, w);
 	}
-	stt->limited += w->result.reached_limit && (stt->vad_model || !stt->timestamps);
+	stt->limited += w->result.reached_limit && !w->best.looped && (stt->vad_model || !stt->timestamps);
 	w->stage = STT_DONE;
-	sn_stt_words_align(stt, w);
 	give_place(stt, w);
 	return SN_OK;
 }
@@ -326,9 +353,14 @@ static int advance(stt_whisper *stt, stt_window *w, int is_first) {
 static void deliver(stt_whisper *stt) {
 	stt_window *w = window_at(stt, 0);
 	/* the reference skips a silent window unless its text is likely all the same */
-	int silent = w->result.no_speech_prob > SILENCE_LIMIT && !(w->result.avg_logprob > LOGPROB_LIMIT);
-	int64_t frames = silent ? w->frames : sn_stt_whisper_segments(stt, w);
+	int silent = sn_stt_guard_is_silent(&w->result);
+	int64_t frames = w->frames, advance;
+	const int purged = !silent && stt->guards && sn_stt_guard_purge(stt, w, &advance);
+	if (!silent)
+		frames = sn_stt_whisper_segments(stt, w);
+	frames = purged ? advance : frames;
 	stt->silent += silent;
+	stt->purged += purged;
 	const stt_piece *last = &w->pieces[w->piece_count - 1];
 	if (!stt->vad_model) {
 		stt->seek += frames;
@@ -376,8 +408,11 @@ static void conclude(stt_whisper *stt) {
 		sn_notes_add(&stt->base.notes, "too_short", "%.4f s are too short for a word", seconds);
 	else if (!stt->base.segments && stt->vad_model && !stt->begun)
 		sn_notes_add(&stt->base.notes, "no_speech", "no speech was found in %.2f s of audio", seconds);
+	else if (!stt->base.segments && stt->purged)
+		sn_notes_add(&stt->base.notes, "no_speech", "what the model wrote for %.2f s of audio was not said there: it was dropped", seconds);
 	else if (!stt->base.segments && stt->silent == stt->begun)
-		sn_notes_add(&stt->base.notes, "no_speech", "the model takes all %.2f s of the audio for silence or noise", seconds);
+		sn_notes_add(&stt->base.notes, stt->vad_model ? "no_text" : "no_speech", "the model takes all %.2f s of the audio for silence or noise",
+		             seconds);
 	else if (!stt->base.segments)
 		sn_notes_add(&stt->base.notes, "no_text", "the model wrote no words for %.2f s of audio", seconds);
 	sn_stt_conclude(&stt->base);

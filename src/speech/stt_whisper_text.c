@@ -1,8 +1,9 @@
 /* From a window's tokens to segments in the time of the source. Reference: openai-whisper transcribe.py. */
 #include "speech/stt_whisper.h"
 
+#include "speech/confidence.h"
+
 #include <ctype.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -53,18 +54,6 @@ static int is_blank(const sn_buf *text) {
 	return 1;
 }
 
-/* exp of the mean log probability of the text tokens. */
-static float confidence(const stt_whisper *stt, const int32_t *tokens, const float *logprobs, int count) {
-	double sum = 0;
-	int n = 0;
-	for (int i = 0; i < count; i++)
-		if (tokens[i] < stt->config->eot) {
-			sum += (double)logprobs[i];
-			n++;
-		}
-	return n ? (float)exp(sum / n) : 0;
-}
-
 static void remember(stt_whisper *stt, const int32_t *tokens, int count) {
 	int keep = SN_STT_MAX_HISTORY - count < stt->history_count ? SN_STT_MAX_HISTORY - count : stt->history_count;
 	memmove(stt->history, stt->history + stt->history_count - keep, (size_t)keep * sizeof *tokens);
@@ -93,9 +82,9 @@ static void add_segment(stt_whisper *stt, const stt_window *w, const sn_search_r
 		const sn_event event = { .kind = SN_EVENT_SEGMENT, .position = stop, .segment = {
 			.id = stt->base.segments++, .start = start, .end = stop, .text = text.data, .tokens = r->tokens + first,
 				.token_count = end - first, .token_logprobs = r->logprobs + first, .words = words, .word_count = word_count,
-			.temperature = r->temperature, .avg_logprob = r->avg_logprob, .compression_ratio = w->compression_ratio,
-			.no_speech_prob = r->no_speech_prob, .confidence = confidence(stt, r->tokens + first, r->logprobs + first,
-			                                                              end - first) } };
+			.temperature = r->temperature, .avg_logprob = r->avg_logprob, .compression_ratio = w->best.compression_ratio,
+			.no_speech_prob = r->no_speech_prob, .confidence = sn_confidence_text(sn_whisper_bpe(stt->base.model->whisper),
+				r->tokens + first, r->logprobs + first, end - first, stt->config->eot) } };
 		sn_stt_emit(&stt->base, &event);
 		if (!stt->vad_model)
 			remember(stt, r->tokens + first, end - first);

@@ -1,7 +1,10 @@
 /* Words of a Whisper session: aligned in the window, placed in the source, given to segments. */
 #include "speech/stt_whisper.h"
 
+#include "speech/confidence.h"
+
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,10 +28,29 @@ void sn_stt_words_close(stt_whisper *stt) {
 	sn_buf_free(&stt->listed_text);
 }
 
+void sn_stt_words_note(stt_whisper *stt, float probability) {
+	if (stt->words)
+		stt->voiced[stt->vad.sample / stt->vad.window % SN_STT_VOICED] = (uint8_t)(255 * probability);
+}
+
+/* What the detector said of each 10 ms of the window. */
+static void look_up(const stt_whisper *stt, const stt_window *w, sn_align_levels *levels) {
+	int piece = 0;
+	for (int i = 0; i < levels->count; i++) {
+		const int64_t middle = (int64_t)i * SN_MEL_HOP + SN_MEL_HOP / 2;
+		while (piece + 1 < w->piece_count && w->pieces[piece + 1].at <= middle)
+			piece++;
+		const int64_t source = w->pieces[piece].source + middle - w->pieces[piece].at;
+		levels->speech[i] = stt->voiced[source / stt->vad.window % SN_STT_VOICED];
+	}
+}
+
 void sn_stt_words_hear(stt_whisper *stt, stt_window *w, const sn_mel_view *view) {
 	if (!stt->words)
 		return;
-	sn_levels_measure(&w->words->levels, view, w->frames);
+	sn_align_measure(&w->words->levels, view, w->frames);
+	if (stt->vad_model)
+		look_up(stt, w, &w->words->levels);
 	sn_whisper_keep_queries(stt->base.model->whisper, 1);
 }
 
@@ -72,8 +94,10 @@ int sn_stt_words_list(stt_whisper *stt, const stt_window *w, int first, int end,
 		if (a->first < first || a->end > end)
 			continue;
 		begin[count] = add_text(stt, w, a->first, a->end);
-		const double from = in_source(w, a->start, 0), to = in_source(w, a->stop, 1);
-		stt->listed[count++] = (sn_word){ .start = from, .end = to > from ? to : from, .confidence = a->confidence };
+		/* The next sequential window may begin at the segment's end, and say what is behind it again. */
+		const double most = stt->vad_model ? in_source(w, (double)w->frames * SN_MEL_HOP / SN_MEL_RATE, 1) : stop;
+		const double from = fmin(in_source(w, a->start, 0), most), to = fmin(in_source(w, a->stop, 1), most);
+		stt->listed[count++] = (sn_word){ .start = from, .end = to > from ? to : from, .confidence = sn_confidence_word(w->result.logprobs + a->first, a->end - a->first) };
 	}
 	if (stt->listed_text.failed)
 		count = 0;

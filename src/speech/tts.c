@@ -43,6 +43,8 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 		result = sn_sched_add(tts->engine->sched, &tts->job, err);
 	if (result != SN_OK)
 		sn_tts_close(&tts);
+	else if (tts->in.stream)
+		sn_tts_text_warm(tts);
 	*out = tts;
 	return result;
 }
@@ -131,6 +133,8 @@ int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err) {
 	int result = pull(tts, audio, err);
 	if (result == SN_AGAIN)
 		sn_tts_text_hurry(tts);
+	if (result == SN_OK && tts->rater && audio->count)
+		return sn_rater_push(tts->rater, audio->pcm, audio->count, err);
 	return result;
 }
 
@@ -174,10 +178,21 @@ void sn_tts_result(const sn_tts *tts, sn_speech *speech) {
 }
 
 int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err) {
+	sn_quality quality;
 	sn_sched_lock(tts->engine->sched);
 	const int over = tts->done || tts->error || tts->cancelled;
 	sn_sched_unlock(tts->engine->sched);
 	int result = over ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "the speech has not ended: pull until SN_END, then check");
+	if (over && tts->rater && !tts->rated) {
+		tts->rated = 1;
+		result = tts->samples ? sn_rater_finish(tts->rater, &quality, err) : SN_OK;
+		if (result == SN_OK && tts->samples && quality.scores.windows) {
+			tts->quality = quality.scores.overall;
+			tts->background = quality.scores.background;
+		}
+		else if (result == SN_OK)
+			sn_tts_note(tts, "not_rated", "no model that rates speech is installed");
+	}
 	sn_tts_result(tts, speech);
 	return result;
 }
@@ -203,6 +218,7 @@ void sn_tts_close(sn_tts **held) {
 	free(tts->now);
 	sn_tts_take_close(tts);
 	sn_tts_text_close(&tts->in);
+	sn_rater_close(&tts->rater);
 	sn_model_release(&tts->verifier);
 	for (int i = 0; i < SN_TTS_MAX_CHUNKS; i++)
 		free(tts->chunks[i].pcm);

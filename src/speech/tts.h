@@ -1,6 +1,6 @@
-/* A speaking session. tts_text.c makes sentences of text and ids of sentences in the caller's thread, tts_step.c makes sound of ids on
- * the conductor, tts_take.c looks at sentences before they are given out. None knows an architecture: all that a model can do is in
- * its facts. */
+/* A speaking session. In the caller's thread tts_text.c and tts_ssml.c make sentences of text, tts_words.c makes ids of sentences; on the
+ * conductor tts_step.c makes sound of ids; in the caller's again tts_take.c looks at sentences before they are given out. None knows an
+ * architecture: all that a model can do is in its facts. */
 #ifndef SN_SPEECH_TTS_H
 #define SN_SPEECH_TTS_H
 
@@ -32,7 +32,8 @@ typedef struct tts_mark {
 	char name[TTS_NAME];
 } tts_mark;
 
-typedef enum tts_kind { TTS_SPEECH, TTS_SILENCE, TTS_MARK, TTS_ERROR } tts_kind;
+/* WARM: speech that nobody hears, so that what the first sentence needs is at hand. */
+typedef enum tts_kind { TTS_SPEECH, TTS_SILENCE, TTS_MARK, TTS_ERROR, TTS_WARM } tts_kind;
 
 /* What waits to be spoken, in one block. */
 typedef struct tts_item {
@@ -125,7 +126,7 @@ struct sn_tts {
 	int64_t verified_words, word_errors;
 	sn_rater *rater;
 	int rated;                 /* the rating is done: its result */
-	float quality;
+	float quality, background; /* scores */
 
 	/* between caller and conductor, under the scheduler's lock */
 	tts_item *first, **last;
@@ -168,17 +169,30 @@ int sn_tts_text_push(sn_tts *tts, const char *text, size_t size, char *err);
 int sn_tts_text_finish(sn_tts *tts, char *err);
 /* Stream: the listener may run out of speech, so a clause that waits is spoken. 1: something was queued. */
 int sn_tts_text_hurry(sn_tts *tts);
+
+/* Language that text without a language of its own is read in; "": not known. */
+const char *sn_tts_reading(const sn_tts *tts);
+
+/* tts_words.c. An item in one block with `ids` places for ids; NULL: no memory. */
+tts_item *sn_tts_item(tts_kind kind, int ids, const tts_mark *marks, int mark_count, const char *words, size_t size, char *err);
 /* Hands an item over, which the queue frees. */
 void sn_tts_queue(sn_tts *tts, tts_item *item);
+int sn_tts_queue_mark(sn_tts *tts, const char *name, char *err);
+/* Bytes of a sentence beyond which it is cut; slow speech needs more frames for as many. */
+size_t sn_tts_most_bytes(const sn_tts *tts);
+/* Queues a sentence with the marks in it; ends: a pause may follow. */
+int sn_tts_speak(sn_tts *tts, const char *text, size_t size, int ends, char *err);
+int sn_tts_text_silence(sn_tts *tts, double seconds, char *err);
+sn_normaliser *sn_tts_reader(sn_tts *tts, const char *language, char *err);
+/* Stream: readies what makes phonemes and sound, before the text comes. */
+void sn_tts_text_warm(sn_tts *tts);
 
 /* tts_ssml.c: what a document says, into the session's text. */
 int sn_tts_ssml_event(void *tts, const sn_ssml_event *event, char *err);
 /* tts_text.c, for it */
 int sn_tts_text_flush(sn_tts *tts, int sentence_end, char *err);
 int sn_tts_text_add(sn_tts *tts, const char *text, size_t size, char *err);
-int sn_tts_text_silence(sn_tts *tts, double seconds, char *err);
 int sn_tts_text_mark(sn_tts *tts, const char *name, char *err);
-sn_normaliser *sn_tts_reader(sn_tts *tts, const char *language, char *err);
 void sn_tts_note(sn_tts *tts, const char *code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* tts_take.c */

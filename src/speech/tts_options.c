@@ -56,6 +56,13 @@ const char *sn_tts_language(const sn_tts *tts, const char *language) {
 	return NULL;
 }
 
+const char *sn_tts_reading(const sn_tts *tts) {
+	const sn_synth_facts *const f = tts->model->facts;
+	if (tts->options.language)
+		return tts->options.language;
+	return *f->language ? f->language : f->language_count ? f->languages[0] : "";
+}
+
 static int set_language(sn_tts *tts, const char *language, char *err) {
 	const sn_synth_facts *const f = tts->model->facts;
 	char code[8], text[160];
@@ -167,7 +174,7 @@ static int set_checks(sn_tts *tts, const sn_tts_options *o, char *err) {
 		result = sn_model_load(&tts->verifier, tts->engine, o->verify_model, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, err);
 		tts->take.holds = 1;
 	}
-	return result;
+	return result == SN_OK && o->check == SN_ON ? sn_rater_open(&tts->rater, tts->engine, tts->rate, NULL, err) : result;
 }
 
 int sn_tts_configure(sn_tts *tts, const sn_tts_options *o, char *err) {

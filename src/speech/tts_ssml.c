@@ -54,7 +54,8 @@ static void set_language(sn_tts *tts, const char *language, tts_style *style) {
 		return;
 	const char *const known = sn_tts_language(tts, language);
 	if (!known && !f->foreign) {
-		sn_tts_note(tts, "ssml_language", "the model \"%s\" does not speak \"%s\"; the text was read in its own language", tts->model->name, language);
+		sn_tts_note(tts, "ssml_language", "the model \"%s\" does not speak \"%s\"; the text was read in its own language", tts->model->name,
+		            language);
 		return;
 	}
 	snprintf(style->reading, sizeof style->reading, "%s", language);
@@ -90,8 +91,7 @@ static void set_style(sn_tts *tts, const sn_ssml_style *written) {
 	tts_style fresh = { .speed = within(tts->options.speed * written->rate, LEAST_FACTOR, MOST_FACTOR),
 		.pitch = within((tts->options.pitch ? tts->options.pitch : 1) * written->pitch, LEAST_FACTOR, MOST_FACTOR),
 		.gain = within(written->gain, 0, MOST_GAIN), .language = tts->options.language, .voice = tts->options.voice };
-	const char *const own = tts->options.language ? tts->options.language : *f->language ? f->language : f->language_count ? f->languages[0] : "";
-	snprintf(fresh.reading, sizeof fresh.reading, "%s", own);
+	snprintf(fresh.reading, sizeof fresh.reading, "%s", sn_tts_reading(tts));
 	if (!f->has_speed && fresh.speed != tts->options.speed) {
 		sn_tts_note(tts, "ssml_prosody", "the model \"%s\" cannot change its speed; prosody rate was ignored", tts->model->name);
 		fresh.speed = tts->options.speed;
@@ -215,7 +215,9 @@ int sn_tts_ssml_event(void *payload, const sn_ssml_event *e, char *err) {
 			result = change_style(tts, e, err);
 		if (result != SN_OK)
 			return result;
-		return e->kind == SN_SSML_TEXT ? add_text(tts, e->text, e->size, err) : e->kind == SN_SSML_IPA ? phonemes(tts, e, err) : say_as(tts, e, err);
+		if (e->kind == SN_SSML_TEXT)
+			return add_text(tts, e->text, e->size, err);
+		return e->kind == SN_SSML_IPA ? phonemes(tts, e, err) : say_as(tts, e, err);
 	case SN_SSML_BREAK_OF:
 		result = sn_tts_text_flush(tts, 0, err);
 		return result == SN_OK && e->seconds > 0 ? sn_tts_text_silence(tts, e->seconds, err) : result;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WARM_STEPS 16 /* of models that make a spectrogram first */
+
 /* The slot that the next chunk goes to. Only the conductor fills slots, so it stays free without the lock. */
 static tts_chunk *free_chunk(sn_tts *tts) { return &tts->chunks[(tts->chunk_first + tts->chunk_count) % SN_TTS_MAX_CHUNKS]; }
 
@@ -158,13 +160,27 @@ static tts_item *next_item(sn_tts *tts) {
 	return item;
 }
 
+/* The first chunk of an utterance that nobody hears; not when somebody is waiting already. */
+static void warm_up(sn_tts *tts, const tts_item *item, tts_chunk *chunk) {
+	char err[SN_ERRLEN];
+	size_t count = 0;
+	sn_sched_lock(tts->engine->sched);
+	const int waits = tts->first != NULL;
+	sn_sched_unlock(tts->engine->sched);
+	int result = waits ? SN_E_CANCELLED : sn_chain_start(tts->chain, item->ids, item->count, &tts->options, 1, err);
+	for (int i = 0; result == SN_OK && !count && i < WARM_STEPS; i++)
+		result = sn_chain_next(tts->chain, chunk->pcm, &count, err);
+}
+
 /* What has no sound of the model. */
-static int begin_other(sn_tts *tts, tts_item *item) {
+static int begin_other(sn_tts *tts, tts_item *item, tts_chunk *chunk) {
 	int result = SN_OK;
 	if (item->kind == TTS_SILENCE)
 		tts->silence_left = item->silence;
 	else if (item->kind == TTS_MARK)
 		publish_mark(tts, item->marks[0].name);
+	else if (item->kind == TTS_WARM)
+		warm_up(tts, item, chunk);
 	else {
 		result = item->error;
 		snprintf(tts->message, sizeof tts->message, "%s", item->words);
@@ -178,7 +194,7 @@ static int do_step(sn_tts *tts, tts_item *item, tts_chunk *chunk) {
 	if (tts->silence_left > 0)
 		publish_silence(tts, chunk, &tts->silence_left);
 	else if (item)
-		return item->kind == TTS_SPEECH ? begin_sentence(tts, item) : begin_other(tts, item);
+		return item->kind == TTS_SPEECH ? begin_sentence(tts, item) : begin_other(tts, item, chunk);
 	else if (tts->speaking)
 		return speak_chunk(tts, chunk);
 	else

@@ -70,8 +70,8 @@ static int read_words(sn_normaliser *n, words *w, const char *text, size_t size,
 	return result;
 }
 
-int sn_word_errors(sn_normaliser *n, const char *reference, size_t reference_size, const char *other, size_t other_size, int *count, int *errors,
-                   char *err) {
+int sn_word_errors(sn_normaliser *n, const char *reference, size_t reference_size, const char *other, size_t other_size, int *count,
+                   int *errors, char *err) {
 	words *const both = malloc(2 * sizeof *both);
 	int *const row = malloc((MOST_WORDS + 1) * sizeof *row);
 	*count = *errors = 0;

@@ -10,7 +10,7 @@
 /* Tokens that complete a character together. */
 typedef struct unit {
 	int first, end;
-	int space;        /* begins with one */
+	int space;        /* begins with one; spaces alone go with what follows */
 	int mark;         /* nothing but punctuation and spaces */
 	int opens;        /* such as stands before a word: "(" */
 	int joins;        /* cannot begin a word: combining characters */
@@ -73,17 +73,18 @@ static void describe(unit *u, const char *text, int size) {
 
 /* The unit that begins with token `first`: up to where characters are complete or a special token stands. */
 static unit next_unit(const sn_bpe *bpe, const int32_t *tokens, int count, int32_t special, int first) {
-	char text[MAX_UNIT];
+	char text[MAX_UNIT + 1];
 	size_t size = 0;
 	unit u = { .first = first, .end = first };
 	while (u.end < count && tokens[u.end] < special) {
 		size_t more = 0;
 		const char *bytes = sn_bpe_bytes(bpe, tokens[u.end++], &more);
-		const size_t room = sizeof text - size;
+		const size_t room = MAX_UNIT - size;
 		if (bytes)
 			memcpy(text + size, bytes, more < room ? more : room);
 		size += bytes ? more < room ? more : room : 0;
-		if (!missing(text, size) || size == sizeof text)
+		text[size] = 0;
+		if (size == MAX_UNIT || (!missing(text, size) && strspn(text, " ") < size))
 			break;
 	}
 	describe(&u, text, (int)size);
@@ -94,9 +95,7 @@ static unit next_unit(const sn_bpe *bpe, const int32_t *tokens, int count, int32
 static int begins(const unit *u, const unit *before) {
 	if (u->joins)
 		return 0;
-	if (u->mark && !u->opens)
-		return u->space && before->mark && !before->opens; /* a mark goes to the word before, marks in a row to the first of them */
-	if (before->opens)
+	if ((u->mark && !u->opens) || before->opens) /* a mark goes to the word before, one that opens to the word behind */
 		return 0;
 	return u->space || u->alone || u->opens || before->wide;
 }

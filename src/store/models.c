@@ -126,6 +126,9 @@ static const char *architecture_of_config(const json_t *config) {
 	};
 	const char *const type = json_string_value(json_object_get(config, "model_type"));
 	const char *const model = json_string_value(json_object_get(config, "model"));
+	const char *const class = json_string_value(json_array_get(json_object_get(config, "architectures"), 0));
+	if (class && sn_path_ends_with(class, "ForTokenClassification")) /* BERT and its kin: opening tells which */
+		return "bert";
 	const char *const found = type ? known(hub, sizeof hub / sizeof *hub, type) : known(coqui, sizeof coqui / sizeof *coqui, model);
 	if (found || type || model)
 		return found ? found : type ? type : model;

@@ -107,13 +107,14 @@ static int32_t over_white(const sentence_source *s, int32_t i, int *lines) {
 }
 
 size_t sn_clause_end(const char *text, size_t size, const char *locale, int early, int *sentence_end) {
-	const sentence_source s = { (const uint8_t *)text, (int32_t)size, sentence_has_ordinal_dots(locale ? locale : "") };
+	const sentence_source s = { (const uint8_t *)text, (int32_t)size, sentence_has_ordinal_dots(locale ? locale : ""), locale };
 	tally t = { 0 };
 	int lines = 0;
 	int32_t begin = over_white(&s, 0, &lines), before = 0;
 	for (int32_t i = begin; i < s.size;) {
 		int32_t at = i, c = sentence_next(&s, &i);
-		const int white = u_isUWhiteSpace(c), wide = sentence_is_wide_mark(before) || (before > 0x7f && u_hasBinaryProperty(before, UCHAR_S_TERM));
+		const int white = u_isUWhiteSpace(c);
+		const int wide = sentence_is_wide_mark(before) || (before > 0x7f && u_hasBinaryProperty(before, UCHAR_S_TERM));
 		if (white || (wide && !sentence_closes(c) && !u_hasBinaryProperty(c, UCHAR_S_TERM))) {
 			int32_t after, next_at;
 			lines = 0;

@@ -15,12 +15,15 @@
 
 static const norm_table no_table = { 0 };
 
-static const norm_table *find_table(const char *language) {
-	static const norm_table *const tables[] = { &norm_english, &norm_german, &norm_french, &norm_spanish, &norm_italian, &norm_portuguese };
+const norm_table *norm_table_of(const char *language) {
+	if (!language || !*language)
+		language = "en";
+	static const norm_table *const tables[] = { &norm_english, &norm_german, &norm_french, &norm_spanish, &norm_italian,
+	    &norm_portuguese };
 	for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++)
-		if (strcmp(tables[i]->language, language) == 0)
+		if (strncmp(tables[i]->language, language, 2) == 0 && !(language[2] >= 'a' && language[2] <= 'z'))
 			return tables[i];
-	return &no_table;
+	return NULL;
 }
 
 static void find_locale(sn_normaliser *n, const char *language) {
@@ -100,7 +103,8 @@ int sn_normaliser_open(sn_normaliser **out, const char *language, char *err) {
 		return sn_fail(err, SN_E_MEMORY, "out of memory for the rules of a language");
 	pthread_mutex_init(&n->lock, NULL);
 	find_locale(n, language);
-	n->table = find_table(n->language);
+	n->table = *n->language ? norm_table_of(n->language) : NULL;
+	n->table = n->table ? n->table : &no_table;
 	n->spaces = !norm_listed("zh yue ja th lo km my", n->language, strlen(n->language));
 	find_separators(n);
 	find_dates(n);
@@ -143,12 +147,14 @@ size_t sn_normal_map_at(const sn_normal_map *map, size_t at) {
 }
 
 /* Pieces that stayed as they are grow as long as both sides do alike, so that positions inside them are exact. */
-void norm_add_piece(norm_reader *r, size_t from, size_t to, size_t begin, int read) {
+void norm_add_piece(norm_reader *r, size_t to, size_t begin, int read) {
 	sn_normal_map *map = r->map;
-	sn_normal_piece p = { r->source[from], r->source[to], begin - r->base, r->out->size - r->base, read };
+	sn_normal_piece p = { r->mapped, r->source[to], begin - r->base, r->out->size - r->base, read };
 	sn_normal_piece *last = map->count ? &map->items[map->count - 1] : NULL;
 	map->read += (size_t)read;
-	if (last && !read && !last->read && last->to == p.from && last->end == p.begin && last->to - last->from == last->end - last->begin &&
+	r->mapped = r->source[to];
+	if (last && !read && !last->read && last->to == p.from && last->end == p.begin &&
+	    last->to - last->from == last->end - last->begin &&
 	    p.to - p.from == p.end - p.begin) {
 		last->to = p.to;
 		last->end = p.end;
@@ -232,12 +238,13 @@ int norm_read_text(norm_reader *r, char *err) {
 		if (!read) {
 			size_t begin = r->out->size;
 			end = copy(r, i);
-			norm_add_piece(r, i, end, begin, 0);
+			norm_add_piece(r, end, begin, 0);
 		} else {
-			norm_add_piece(r, i, end, r->piece, 1);
+			norm_add_piece(r, end, r->piece, 1);
 		}
 		if (r->out->size > most)
-			return sn_fail(err, SN_E_LIMIT, "the text with its numbers as words takes more than %d bytes for each of its own", SN_NORMAL_GROWTH);
+			return sn_fail(err, SN_E_LIMIT, "the text with its numbers as words takes more than %d bytes for each of its own",
+			    SN_NORMAL_GROWTH);
 	}
 	if (r->out->failed)
 		return sn_fail(err, r->out->failed, "the text with its numbers as words takes more than %zu bytes", r->out->max);
@@ -257,7 +264,8 @@ static int is_shouting(const norm_reader *r) {
 	return words >= 2 && upper > 10 && upper > 4 * lower;
 }
 
-int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context, char *err) {
+int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context,
+    char *err) {
 	sn_buf folded;
 	uint32_t *source = NULL;
 	sn_normal_map own = { 0 };
@@ -265,8 +273,9 @@ int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_no
 	if (result != SN_OK)
 		return result;
 	size_t base = out->size;
-	result = norm_fold(text, size, &folded, &source, err);
-	norm_reader r = { .n = n, .l = n->table, .text = folded.data ? folded.data : "", .size = folded.size, .source = source, .out = out, .base = base,
+	result = norm_fold(text, size, n->spell != NULL, &folded, &source, err);
+	norm_reader r = { .n = n, .l = n->table, .text = folded.data ? folded.data : "", .size = folded.size, .source = source,
+	    .out = out, .base = base,
 		              .piece = base, .map = map ? map : &own };
 	if (result == SN_OK) {
 		r.shouting = is_shouting(&r);

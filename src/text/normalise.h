@@ -62,7 +62,12 @@ int sn_normalise(sn_normaliser *n, const char *text, size_t size, sn_buf *out, s
  * sizes ("3 3 4" makes pauses). `format` and `detail` may be NULL or "". Text that is not of the kind (a date of no month) is read
  * as sn_normalise reads it and returns SN_AGAIN with a sentence in err for a note. An unknown kind: the same. Errors: those of
  * sn_normalise. */
-int sn_say_as(sn_normaliser *n, const char *interpret_as, const char *format, const char *detail, const char *text, size_t size, sn_buf *out,
+int sn_say_as(sn_normaliser *n, const char *interpret_as, const char *format, const char *detail, const char *text, size_t size,
+    sn_buf *out,
               sn_normal_map *map, char *err);
+
+/* For splitting raw text: 1 where the dot at text[dot] belongs to an abbreviation of the language's table behind which a sentence
+ * goes on ("Mio. Euro", "av. J.-C.", "II. Weltkrieg"); 0 for one that ends sentences, too ("etc.", "Inc."), and for other text. */
+int sn_abbreviation_dot(const char *language, const char *text, size_t size, size_t dot);
 
 #endif

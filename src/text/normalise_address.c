@@ -6,8 +6,9 @@
 #include <unicode/uchar.h>
 
 /* Endings that make a word with a dot an address; those of countries that are words of a language are left out. */
-static const char endings[] = "com org net info edu gov mil int biz app dev online io ai tv eu de fr es it pt uk at ch nl be pl ru jp cn br ca au "
-                              "se dk fi cz gr hu ro ua tr kr mx ar cl nz za ie lu html htm php pdf txt jpg png";
+static const char endings[] =
+	"com org net info edu gov mil int biz app dev online io ai tv eu de fr es it pt uk at ch nl be pl ru jp cn br ca au se dk fi "
+	"cz gr hu ro ua tr kr mx ar cl nz za ie lu html htm php pdf txt jpg png";
 
 static const char *sign_word(const norm_reader *r, char c) {
 	for (const norm_pair *sign = r->l->signs; sign && sign->written; sign++)
@@ -16,17 +17,20 @@ static const char *sign_word(const norm_reader *r, char c) {
 	return NULL;
 }
 
+#define MAX_ADDRESS 2048 /* bytes; what is longer is read in parts */
+
 /* The end of what has no spaces, without the punctuation behind it. */
 static size_t token_end(const norm_reader *r, size_t at) {
-	size_t end = at;
-	while (end < r->size && !strchr(" \t\r\n\"<>", r->text[end]) && !norm_starts(r, end, "\xc2\xa0"))
+	size_t end = at, most = r->size - at < MAX_ADDRESS ? r->size : at + MAX_ADDRESS;
+	while (end < most && !strchr(" \t\r\n\"<>", r->text[end]) && !norm_starts(r, end, "\xc2\xa0"))
 		end++;
 	while (end > at && strchr(".,;:!?)'*_]}", r->text[end - 1]))
 		end--;
 	return end;
 }
 
-static int host_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.'; }
+static int host_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+    c == '.'; }
 
 /* The end of a host name with at least one dot and a known ending; 0: none. */
 static size_t host_end(const norm_reader *r, size_t at, size_t end, int sure) {
@@ -54,12 +58,18 @@ static void say_name(norm_reader *r, size_t at, size_t end, int last) {
 		norm_say_part(r, r->text + at, size);
 		return;
 	}
+	const char *between = norm_speaks(r, "en") ? "." : " "; /* as norm_say_letters */
 	for (size_t i = at; i < end; i = norm_next(r, i)) {
 		char letter[8] = "";
 		memcpy(letter, r->text + i, norm_next(r, i) - i);
 		if (!letter[1] && letter[0] >= 'a' && letter[0] <= 'z')
 			letter[0] -= 32;
-		norm_say(r, letter);
+		if (i == at)
+			norm_say(r, letter);
+		else {
+			norm_glue(r, between);
+			norm_glue(r, letter);
+		}
 	}
 }
 
@@ -72,7 +82,8 @@ static void say_figures(norm_reader *r, size_t at, size_t end) {
 }
 
 static void say_mark(norm_reader *r, char c) {
-	const char *word = c == '.' ? r->l->dot : c == '@' ? r->l->at : c == '/' ? r->l->slash : c == '-' ? r->l->dash : c == '_' ? r->l->underscore
+	const char *word = c == '.' ? r->l->dot : c == '@' ? r->l->at : c == '/' ? r->l->slash : c == '-' ? r->l->dash : c == '_'
+	    ? r->l->underscore
 	                 : sign_word(r, c);
 	if (word)
 		norm_say(r, word);

@@ -11,7 +11,7 @@
 static size_t month_name(const norm_reader *r, size_t at, const char *name, int is_short) {
 	size_t length = strlen(name), dot = length && name[length - 1] == '.';
 	length -= dot;
-	int exact = norm_listed("en de nl da", r->n->language, strlen(r->n->language));
+	int exact = norm_speaks(r, "en de nl da");
 	if (!length || at + length > r->size || (exact ? strncmp : strncasecmp)(r->text + at, name, length) != 0)
 		return 0;
 	size_t end = at + length;
@@ -43,16 +43,29 @@ int norm_month_at(const norm_reader *r, size_t at, size_t *end) {
 
 int norm_date_fits(const norm_date *d) { return d->month >= 1 && d->month <= 12 && d->day >= 1 && d->day <= 31; }
 
+/* A month's name; where that has a figure ("tháng 3"), the figure as a word. */
+static void say_month(norm_reader *r, int month) {
+	const char *name = r->n->months[month - 1];
+	size_t digits = strcspn(name, "0123456789"), size = strlen(name);
+	if (digits == size) {
+		norm_say(r, name);
+		return;
+	}
+	norm_say_part(r, name, digits);
+	norm_spell_int(r, month, NORM_NUMBER);
+	norm_glue(r, name + digits + strspn(name + digits, "0123456789"));
+}
+
 static void say_field(norm_reader *r, char field, int count, const norm_date *d) {
-	int words = strcmp(r->n->language, "ru") == 0 || strcmp(r->n->language, "uk") == 0; /* the day is an ordinal */
-	if (field == 'd')
-		norm_spell_int(r, d->day, words ? NORM_ORDINAL_GENITIVE : NORM_NUMBER);
-	else if (field == 'y' || field == 'U')
-		norm_spell_int(r, d->year, norm_listed("ru uk zh ja sv nl da nb", r->n->language, strlen(r->n->language)) ? NORM_YEAR : NORM_NUMBER);
-	else if (field == 'M' && (count < 3 || norm_is_digit(r, r->size)))
+	norm_form day = norm_speaks(r, "ru uk") ? NORM_ORDINAL_GENITIVE : norm_speaks(r, "sv da nb nn fi") ? NORM_ORDINAL : NORM_NUMBER;
+	if (field == 'd' && !norm_spell_int(r, d->day, day))
+		norm_spell_int(r, d->day, NORM_NUMBER);
+	else if (field == 'y')
+		norm_speaks(r, "ru uk zh") ? norm_spell_int(r, d->year, NORM_YEAR) : norm_say_year(r, d->year);
+	else if (field == 'M' && count < 3)
 		norm_spell_int(r, d->month, NORM_NUMBER);
 	else if (field == 'M')
-		norm_say(r, r->n->months[d->month - 1]);
+		say_month(r, d->month);
 }
 
 /* By the pattern of ICU's long date: fields are spelled, what stands between is said. */
@@ -63,19 +76,18 @@ static void say_pattern(norm_reader *r, const norm_date *d) {
 		while (p[count] == *p)
 			count++;
 		if (*p == '\'') {
-			quoted ^= count & 1;
-		} else if (!quoted && strchr("dMyULG", *p)) {
-			if (*p == 'y' && !d->year)
-				return;
+			quoted = !quoted;
+			count = 1;
+		} else if (!quoted && strchr("dMyLG", *p)) {
 			say_field(r, *p == 'L' ? 'M' : *p, count, d);
-		} else if (strncmp(p, "\xd0\xb3.", 3) == 0) {
-			norm_say(r, "\xd0\xb3\xd0\xbe\xd0\xb4\xd0\xb0"); /* года */
-			p += 3;
-			continue;
-		} else if (*p == ' ' || *p == '.' || *p == ',') {
-			sn_buf_add(r->out, " ", (size_t)(*p == ' ' && r->out->size && r->out->data[r->out->size - 1] != ' '));
-		} else {
-			norm_say_part(r, p, (size_t)count);
+		} else if (strncmp(p, "г", strlen("г")) == 0 || strncmp(p, "р", strlen("р")) == 0) { /* the year, abbreviated */
+			norm_glue(r, strncmp(p, "г", strlen("г")) == 0 ? "года" : "року");
+			count = (int)strlen("г");
+		} else if (*p == ' ') {
+			norm_glue(r, r->out->size > r->piece && r->out->data[r->out->size - 1] != ' ' ? " " : "");
+		} else if (*p != '.' && *p != ',') {
+			sn_buf_add(r->out, p, 1);
+			count = 1;
 		}
 		p += count;
 	}
@@ -123,9 +135,14 @@ size_t norm_read_date(norm_reader *r, size_t at) {
 	if (!second || i >= r->size || r->text[i] != mark)
 		return 0;
 	int third = norm_plain(r, i + 1, first == 4 ? 1 : 2, first == 4 ? 2 : 4, &c);
-	if (!third && mark == '.' && first < 4 && r->l->day_before_month && !norm_is_digit(r, i + 1) && strcmp(r->n->language, "de") == 0) {
+	if (!third && mark == '.' && first < 4 && r->l->day_before_month && !norm_is_digit(r, i + 1) && norm_speaks(r, "de")) {
 		d = (norm_date){ .day = a, .month = b, .at = at };
-		return norm_date_fits(&d) && !norm_at_end(r, i + 1) && norm_say_date(r, &d) ? i + 1 : 0;
+		int ends = norm_at_end(r, i + 1); /* then the dot is the sentence's, too, and "25.12." may be a number */
+		char before[16];
+		norm_word_before(r, at, before, sizeof before);
+		if (ends && !norm_is_word("am der den dem vom zum bis ab seit Am Der Vom Bis Ab Seit", before))
+			return 0;
+		return norm_date_fits(&d) && norm_say_date(r, &d) ? i + !ends : 0;
 	}
 	i += 1 + (size_t)third;
 	if (!third || third == 3 || norm_is_digit(r, i) || (norm_is_letter(r, i) && !norm_starts(r, i, "T")) ||
@@ -144,7 +161,7 @@ size_t norm_read_date(norm_reader *r, size_t at) {
 /* "am", "p.m.", "PM": 'a' or 'p' and where it ends. */
 static char half_at(const norm_reader *r, size_t at, size_t *end) {
 	char half = at < r->size ? (char)(r->text[at] | 32) : 0;
-	if ((half != 'a' && half != 'p') || strcmp(r->n->language, "en") != 0)
+	if ((half != 'a' && half != 'p') || !norm_speaks(r, "en"))
 		return 0;
 	size_t i = at + 1, dots = norm_starts(r, i, ".");
 	i += dots;
@@ -159,9 +176,9 @@ static char half_at(const norm_reader *r, size_t at, size_t *end) {
 /* What says that it is a time of day: "Uhr", "h", "horas" is a word of its own and stays. */
 static size_t time_mark(const norm_reader *r, size_t at) {
 	size_t word = norm_spaces(r, at), length = 0;
-	if (strcmp(r->n->language, "de") == 0)
+	if (norm_speaks(r, "de"))
 		length = norm_word(r, word, "Uhr");
-	else if (norm_listed("fr es it pt nl", r->n->language, strlen(r->n->language)) && !(length = norm_word(r, word, "h")))
+	else if (norm_speaks(r, "fr es it pt nl") && !(length = norm_word(r, word, "h")))
 		length = norm_word(r, word, "hs");
 	return length ? word + length : 0;
 }
@@ -169,11 +186,12 @@ static size_t time_mark(const norm_reader *r, size_t at) {
 /* "14h30", "14 h 30", "9h" and "18h" ("5 h" without minutes is a duration as well, and read alike). */
 static size_t hour_mark(norm_reader *r, size_t at, norm_time *t) {
 	size_t h = norm_spaces(r, at), behind;
-	if (!norm_listed("fr pt es it", r->n->language, strlen(r->n->language)) || !norm_starts(r, h, "h") || t->hour > 24)
+	if (!norm_speaks(r, "fr pt es it") || !norm_starts(r, h, "h") || t->hour > 24)
 		return 0;
 	behind = norm_spaces(r, h + 1);
 	int length = norm_plain(r, behind, 2, 2, &t->minute);
-	if (length && t->minute < 60 && !norm_is_letter(r, behind + 2)) {
+	if (length && t->minute < 60 && (!norm_is_letter(r, behind + 2) || norm_word(r, behind + 2, "min") || norm_word(r, behind + 2,
+	    "m"))) {
 		size_t end = behind + 2;
 		t->marked = 1;
 		if (norm_word(r, end, "min"))
@@ -190,17 +208,35 @@ static size_t hour_mark(norm_reader *r, size_t at, norm_time *t) {
 static int before_is_hour(const norm_reader *r, size_t at) {
 	char word[32];
 	norm_word_before(r, at, word, sizeof word);
-	return strcmp(r->n->language, "it") == 0 && norm_listed("alle Alle ore Ore dalle Dalle", word, strlen(word));
+	return norm_speaks(r, "it") && norm_is_word("alle Alle ore Ore dalle Dalle", word);
+}
+
+/* Hours and minutes as two numbers, with the signs for them where no spaces are written. */
+static void say_time(norm_reader *r, const norm_time *t) {
+	if (r->l->time) {
+		r->l->time(r, t);
+		return;
+	}
+	static const char *const marks[][4] = { { "zh", "点", "分", "秒" }, { "ja", "時", "分", "秒" }, { "ko", "시", "분", "초" } };
+	const int values[] = { t->hour, t->minute, t->second };
+	for (int i = 0; i < 3; i++) {
+		if (i && values[i] <= 0)
+			continue;
+		norm_spell_int(r, values[i], NORM_NUMBER);
+		for (size_t k = 0; k < sizeof marks / sizeof marks[0]; k++)
+			norm_glue(r, strcmp(marks[k][0], r->n->language) == 0 ? marks[k][i + 1] : "");
+	}
 }
 
 size_t norm_read_time(norm_reader *r, size_t at) {
 	norm_time t = { .minute = -1, .second = -1 };
 	int length = norm_plain(r, at, 1, 2, &t.hour);
 	size_t i = at + (size_t)length, end = 0, half_end = 0;
-	if (!length || !r->l->time || t.hour > 24)
+	if (!length || !r->n->spell || t.hour > 24)
 		return 0;
 	char mark = i < r->size ? r->text[i] : 0;
-	int dotted = mark == '.' && norm_plain(r, i + 1, 2, 2, &t.minute) && (time_mark(r, i + 3) || before_is_hour(r, at) || half_at(r, norm_spaces(r, i + 3), &half_end));
+	int dotted = mark == '.' && norm_plain(r, i + 1, 2, 2, &t.minute) &&
+	    (time_mark(r, i + 3) || before_is_hour(r, at) || half_at(r, norm_spaces(r, i + 3), &half_end));
 	if ((mark == ':' || dotted) && norm_plain(r, i + 1, 2, 2, &t.minute) && t.minute < 60) {
 		end = i + 3;
 		if (norm_starts(r, end, ":") && norm_plain(r, end + 1, 2, 2, &t.second) && t.second < 60)
@@ -223,7 +259,7 @@ size_t norm_read_time(norm_reader *r, size_t at) {
 	}
 	if (t.hour == 24 && t.minute > 0)
 		return 0;
-	r->l->time(r, &t);
+	say_time(r, &t);
 	return end;
 }
 
@@ -258,10 +294,10 @@ static size_t phone_end(const norm_reader *r, size_t at, int *digits, int *group
 
 static int after_phone_word(const norm_reader *r, size_t at) {
 	char word[32];
-	while (at && (r->text[at - 1] == ':' || r->text[at - 1] == ' ' || r->text[at - 1] == '.'))
+	while (at && (r->text[at - 1] == ':' || r->text[at - 1] == ' ' || r->text[at - 1] == '.' || r->text[at - 1] == '('))
 		at--;
 	norm_word_before(r, at, word, sizeof word);
-	return norm_listed(r->l->phones, word, strlen(word));
+	return norm_is_word(r->l->phones, word);
 }
 
 void norm_say_phone(norm_reader *r, size_t at, size_t end, int signs) {
@@ -298,10 +334,12 @@ size_t norm_read_phone(norm_reader *r, size_t at) {
 	int first = 0;
 	while (norm_is_digit(r, at + (size_t)first))
 		first++;
-	int known = (before == '+' && digits >= 7) || (digits >= 5 && after_phone_word(r, at));
-	int american = strcmp(r->n->language, "en") == 0 && (marks == '-' || marks == '.' || marks == ' ') &&
+	int bracketed = before == '(' && norm_starts(r, at + (size_t)first, ")") && digits >= 8;
+	int known = bracketed || (before == '+' && digits >= 7) || (digits >= 5 && after_phone_word(r, at));
+	int american = norm_speaks(r, "en") && (marks == '-' || marks == '.' || marks == ' ') &&
 	               ((groups == 3 && digits == 10 && first == 3 && norm_is_digit(r, end - 4) && !norm_is_digit(r, end - 5)) ||
-	                (groups == 2 && digits == 7 && first == 3 && marks == '-') || (groups == 4 && digits == 11 && first == 1 && marks == '-'));
+	                (groups == 2 && digits == 7 && first == 3 && marks == '-') ||
+	                    (groups == 4 && digits == 11 && first == 1 && marks == '-'));
 	int trunk = r->text[at] == '0' && groups >= 2 && digits >= 8 && first >= 2 && marks != '.';
 	int french = r->l->pairs && r->text[at] == '0' && digits == 10 && groups == 5;
 	if (end == at || digits > 17 || !(known || american || trunk || french) || !r->n->spell)

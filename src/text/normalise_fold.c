@@ -4,6 +4,7 @@
 #include "text/utf8.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 #include <unicode/utf16.h>
@@ -15,6 +16,8 @@ typedef struct folder {
 	sn_buf *out;
 	uint32_t *source;
 	size_t capacity, last;     /* last: where the last character begins in out */
+	int opened;                /* behind « */
+	int digits;                /* those of other scripts become ours */
 	const UNormalizer2 *nfc, *nfkc;
 } folder;
 
@@ -52,7 +55,7 @@ static int compose(folder *f, int32_t c) {
 }
 
 /* 0: leave out; -1: nothing special. */
-static int32_t plain(int32_t c) {
+static int32_t plain(int32_t c, int digits) {
 	switch (c) {
 	case 0x2018: case 0x2019: case 0x201a: case 0x201b: case 0x2032: case 0x2bc: case 0xb4: case 0x60: return '\'';
 	case 0x201c: case 0x201d: case 0x201e: case 0x201f: case 0x2033: case 0xab: case 0xbb: return '"';
@@ -76,7 +79,7 @@ static int32_t plain(int32_t c) {
 		return ' ';
 	if (c >= 0x2080 && c <= 0x2089)
 		return '0' + c - 0x2080;
-	if (u_isdigit(c) && c > 0x7f && c < 0x10000) /* of any script; those beyond are letters by their look and NFKC's */
+	if (digits && u_isdigit(c) && c > 0x7f && c < 0x10000) /* of any script; those beyond are letters by their look and NFKC's */
 		return '0' + u_charDigitValue(c);
 	if (u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT) && !(c >= 0xe0020 && c <= 0xe007f))
 		return 0;
@@ -92,8 +95,10 @@ static int looks_only(int32_t c) {
 	case U_DT_SUPER: /* ᵉʳ of 1ᵉʳ, but º and ª are signs of their own */
 		return c > 0xff && u_isalpha(c);
 	case U_DT_COMPAT:
-		return (c >= 0xfb00 && c <= 0xfb4f) || (c >= 0x2160 && c <= 0x217f) || c == 0x2026 || c == 0x2025 || (c >= 0x132 && c <= 0x133) ||
-		       (c >= 0x1c4 && c <= 0x1cc) || (c >= 0x1f1 && c <= 0x1f3) || (c >= 0x2474 && c <= 0x24b5) || c == 0x17f || c == 0x2103 ||
+		return (c >= 0xfb00 && c <= 0xfb4f) || (c >= 0x2160 && c <= 0x217f) || c == 0x2026 || c == 0x2025 ||
+		    (c >= 0x132 && c <= 0x133) ||
+		       (c >= 0x1c4 && c <= 0x1cc) || (c >= 0x1f1 && c <= 0x1f3) || (c >= 0x2474 && c <= 0x24b5) || c == 0x17f ||
+		           c == 0x2103 ||
 		       c == 0x2109;
 	default:
 		return 0;
@@ -101,11 +106,23 @@ static int looks_only(int32_t c) {
 }
 
 static void fold(folder *f, int32_t c, uint32_t from) {
+	if (c == ' ' && f->opened) {
+		f->opened = 0;
+		return;
+	}
 	if (c < 0x80 && c != '`') {
+		f->opened = 0;
 		emit(f, c, from);
 		return;
 	}
-	int32_t same = plain(c);
+	int32_t same = plain(c, f->digits);
+	if (c == 0xbb && f->out->size && f->out->data[f->out->size - 1] == ' ') /* French spaces inside: « mot » */
+		f->out->size--;
+	else if (c == 0xbb && f->out->size > 1 && memcmp(f->out->data + f->out->size - 2, "\xc2\xa0", 2) == 0)
+		f->out->size -= 2;
+	if (f->opened && (c == 0xa0 || c == 0x202f))
+		same = 0;
+	f->opened = c == 0xab;
 	if (same == 0 || (same < 0 && compose(f, c)))
 		return;
 	if (same > 0 || !looks_only(c)) {
@@ -127,9 +144,10 @@ static void fold(folder *f, int32_t c, uint32_t from) {
 	}
 }
 
-int norm_fold(const char *text, size_t size, sn_buf *folded, uint32_t **source, char *err) {
+int norm_fold(const char *text, size_t size, int digits, sn_buf *folded, uint32_t **source, char *err) {
 	UErrorCode status = U_ZERO_ERROR;
-	folder f = { .out = folded, .capacity = size + 64, .nfc = unorm2_getNFCInstance(&status), .nfkc = unorm2_getNFKCInstance(&status) };
+	folder f = { .out = folded, .capacity = size + 64, .digits = digits, .nfc = unorm2_getNFCInstance(&status),
+	    .nfkc = unorm2_getNFKCInstance(&status) };
 	if (U_FAILURE(status))
 		return sn_fail(err, SN_E_DEPENDENCY, "ICU cannot normalize text: %s", u_errorName(status));
 	sn_buf_init(folded, FOLD_MAX);

@@ -3,58 +3,76 @@
 
 #include <string.h>
 
-static const norm_pair signs[] = { { "+", "plus" }, { "=", "égale" }, { "&", "et" }, { "%", "pour cent" }, { "<", "inférieur à" },
-	{ ">", "supérieur à" }, { "<=", "inférieur ou égal à" }, { ">=", "supérieur ou égal à" }, { "≤", "inférieur ou égal à" },
+static const norm_pair signs[] = {
+	{ "+", "plus" }, { "=", "égale" }, { "&", "et" }, { "%", "pour cent" }, { "<", "inférieur à" }, { ">", "supérieur à" },
+	{ "<=", "inférieur ou égal à" }, { ">=", "supérieur ou égal à" }, { "≤", "inférieur ou égal à" },
 	{ "≥", "supérieur ou égal à" }, { "≠", "différent de" }, { "≈", "environ égal à" }, { "±", "plus ou moins" }, { "×", "fois" },
-	{ "÷", "divisé par" }, { "*", "fois" }, { "√", "racine carrée de" }, { "∞", "l'infini" }, { "§", "paragraphe" }, { "©", "copyright" },
-	{ "®", "marque déposée" }, { "™", "marque de commerce" }, { "°", "degrés" }, { "→", "vers" }, { "~", "environ" }, { "^", "puissance" },
-	{ "²", "au carré" }, { "³", "au cube" }, { "€", "euro" }, { "$", "dollar" }, { "£", "livre" }, { "¥", "yen" }, { "#", "dièse" },
-	{ "@", "arobase" }, { ":", "deux-points" }, { "?", "point d'interrogation" }, { "−", "moins" }, { "‰", "pour mille" },
-	{ "№", "numéro" }, { NULL, NULL } };
+	{ "÷", "divisé par" }, { "*", "fois" }, { "√", "racine carrée de" }, { "∞", "l'infini" }, { "§", "paragraphe" },
+	{ "©", "copyright" }, { "®", "marque déposée" }, { "™", "marque de commerce" }, { "°", "degrés" }, { "→", "vers" },
+	{ "~", "environ" }, { "^", "puissance" }, { "²", "au carré" }, { "³", "au cube" }, { "€", "euro" }, { "$", "dollar" },
+	{ "£", "livre" }, { "¥", "yen" }, { "#", "dièse" }, { "@", "arobase" }, { ":", "deux-points" },
+	{ "?", "point d'interrogation" }, { "−", "moins" }, { "‰", "pour mille" }, { "№", "numéro" }, { NULL, NULL } };
 
 static const norm_abbreviation abbreviations[] = {
-	{ "M.", "Monsieur", NORM_BEFORE_NAME }, { "MM.", "Messieurs", NORM_BEFORE_NAME }, { "Mme", "Madame", 0 }, { "Mmes", "Mesdames", 0 },
-	{ "Mlle", "Mademoiselle", 0 }, { "Mlles", "Mesdemoiselles", 0 }, { "Me", "Maître", NORM_BEFORE_NAME }, { "Mgr", "Monseigneur", NORM_BEFORE_NAME },
-	{ "Dr", "Docteur", NORM_BEFORE_NAME }, { "Dr.", "Docteur", NORM_BEFORE_NAME }, { "Pr", "Professeur", NORM_BEFORE_NAME },
-	{ "Pr.", "Professeur", NORM_BEFORE_NAME }, { "St-", "Saint-", 0 }, { "Ste-", "Sainte-", 0 }, { "St", "Saint", NORM_BEFORE_NAME },
-	{ "Ste", "Sainte", NORM_BEFORE_NAME }, { "av.J.-C.", "avant Jésus-Christ", 0 }, { "apr.J.-C.", "après Jésus-Christ", 0 },
-	{ "J.-C.", "Jésus-Christ", 0 }, { "av.", "avenue", NORM_BEFORE_NAME }, { "bd.", "boulevard", 0 }, { "bd", "boulevard", NORM_BEFORE_NAME }, { "boul.", "boulevard", 0 },
-	{ "n°", "numéro", 0 }, { "n°s", "numéros", 0 }, { "nº", "numéro", 0 }, { "no.", "numéro", NORM_BEFORE_NUMBER }, { "p.ex.", "par exemple", 0 },
-	{ "p.", "page", NORM_BEFORE_NUMBER }, { "pp.", "pages", NORM_BEFORE_NUMBER }, { "c.-à-d.", "c'est-à-dire", 0 }, { "càd", "c'est-à-dire", 0 },
+	{ "M.", "Monsieur", NORM_BEFORE_NAME }, { "MM.", "Messieurs", NORM_BEFORE_NAME }, { "Mme", "Madame", 0 },
+	{ "Mmes", "Mesdames", 0 }, { "Mlle", "Mademoiselle", 0 }, { "Mlles", "Mesdemoiselles", 0 },
+	{ "Me", "Maître", NORM_BEFORE_NAME }, { "Mgr", "Monseigneur", NORM_BEFORE_NAME }, { "Dr", "Docteur", NORM_BEFORE_NAME },
+	{ "Dr.", "Docteur", NORM_BEFORE_NAME }, { "Pr", "Professeur", NORM_BEFORE_NAME }, { "Pr.", "Professeur", NORM_BEFORE_NAME },
+	{ "St-", "Saint-", 0 }, { "Ste-", "Sainte-", 0 }, { "St", "Saint", NORM_BEFORE_NAME }, { "Ste", "Sainte", NORM_BEFORE_NAME },
+	{ "av.J.-C.", "avant Jésus-Christ", 0 }, { "apr.J.-C.", "après Jésus-Christ", 0 }, { "J.-C.", "Jésus-Christ", 0 },
+	{ "av.", "avenue", NORM_BEFORE_NAME }, { "bd.", "boulevard", 0 }, { "bd", "boulevard", NORM_BEFORE_NAME },
+	{ "boul.", "boulevard", 0 }, { "n°", "numéro", 0 }, { "n°s", "numéros", 0 }, { "nº", "numéro", 0 },
+	{ "no.", "numéro", NORM_BEFORE_NUMBER }, { "p.ex.", "par exemple", 0 }, { "p.", "page", NORM_BEFORE_NUMBER },
+	{ "pp.", "pages", NORM_BEFORE_NUMBER }, { "c.-à-d.", "c'est-à-dire", 0 }, { "càd", "c'est-à-dire", 0 },
 	{ "etc.", "et cetera", 0 }, { "cf.", "confer", 0 }, { "cf", "confer", 0 }, { "ex.", "exemple", 0 }, { "env.", "environ", 0 },
-	{ "tél.", "téléphone", 0 }, { "vol.", "volume", NORM_BEFORE_NUMBER }, { "chap.", "chapitre", NORM_BEFORE_NUMBER }, { "art.", "article", NORM_BEFORE_NUMBER },
-	{ "fig.", "figure", NORM_BEFORE_NUMBER }, { "éd.", "édition", 0 }, { "Cie", "compagnie", 0 }, { "s.v.p.", "s'il vous plaît", 0 },
-	{ "SVP", "s'il vous plaît", 0 }, { "RDV", "rendez-vous", 0 }, { "hab.", "habitants", NORM_AFTER_NUMBER }, { "vs.", "versus", 0 }, { "vs", "versus", 0 },
+	{ "tél.", "téléphone", 0 }, { "vol.", "volume", NORM_BEFORE_NUMBER }, { "chap.", "chapitre", NORM_BEFORE_NUMBER },
+	{ "art.", "article", NORM_BEFORE_NUMBER }, { "fig.", "figure", NORM_BEFORE_NUMBER }, { "éd.", "édition", 0 },
+	{ "Cie", "compagnie", 0 }, { "s.v.p.", "s'il vous plaît", 0 }, { "SVP", "s'il vous plaît", 0 }, { "RDV", "rendez-vous", 0 },
+	{ "hab.", "habitants", NORM_AFTER_NUMBER }, { "vs.", "versus", 0 }, { "vs", "versus", 0 },
 	{ "min.", "minutes", NORM_AFTER_NUMBER }, { "sec.", "secondes", NORM_AFTER_NUMBER }, { "approx.", "approximativement", 0 },
-	{ "max.", "maximum", 0 }, { "qqn", "quelqu'un", 0 }, { "qqch", "quelque chose", 0 }, { NULL, NULL, 0 } };
+	{ "janv.", "janvier", NORM_BEFORE_NUMBER }, { "févr.", "février", NORM_BEFORE_NUMBER },
+	{ "juil.", "juillet", NORM_BEFORE_NUMBER }, { "sept.", "septembre", NORM_BEFORE_NUMBER },
+	{ "oct.", "octobre", NORM_BEFORE_NUMBER }, { "nov.", "novembre", NORM_BEFORE_NUMBER },
+	{ "déc.", "décembre", NORM_BEFORE_NUMBER }, { "max.", "maximum", 0 }, { "qqn", "quelqu'un", 0 }, { "qqch", "quelque chose", 0 },
+	{ NULL, NULL, 0 } };
 
 static const norm_currency currencies[] = {
-	{ "EUR", "€", "euro", "euros", "centime", "centimes", 'm', 'm' }, { "USD", "$ US$", "dollar", "dollars", "cent", "cents", 'm', 'm' },
+	{ "EUR", "€", "euro", "euros", "centime", "centimes", 'm', 'm' },
+	{ "USD", "$ US$", "dollar", "dollars", "cent", "cents", 'm', 'm' },
 	{ "GBP", "£", "livre", "livres", "penny", "pence", 'f', 'm' }, { "JPY", "¥", "yen", "yens", NULL, NULL, 'm', 0 },
-	{ "CHF", "Fr. FS", "franc suisse", "francs suisses", "centime", "centimes", 'm', 'm' }, { "INR", "₹", "roupie", "roupies", NULL, NULL, 'f', 0 },
-	{ "RUB", "₽", "rouble", "roubles", "kopeck", "kopecks", 'm', 'm' }, { "CAD", "C$ $CA", "dollar canadien", "dollars canadiens", "cent", "cents", 'm', 'm' },
+	{ "CHF", "Fr. FS", "franc suisse", "francs suisses", "centime", "centimes", 'm', 'm' },
+	{ "INR", "₹", "roupie", "roupies", NULL, NULL, 'f', 0 }, { "RUB", "₽", "rouble", "roubles", "kopeck", "kopecks", 'm', 'm' },
+	{ "CAD", "C$ $CA", "dollar canadien", "dollars canadiens", "cent", "cents", 'm', 'm' },
 	{ "KRW", "₩", "won", "wons", NULL, NULL, 'm', 0 }, { NULL, NULL, NULL, NULL, NULL, NULL, 0, 0 } };
 
-static const norm_scale scales[] = { { "mille", "mille", "mille", 0, 3 }, { "million", "million", "millions", 0, 6 }, { "millions", "million", "millions", 0, 6 },
-	{ "milliard", "milliard", "milliards", 0, 9 }, { "milliards", "milliard", "milliards", 0, 9 }, { "billions", "billion", "billions", 0, 12 },
-	{ "mio", "million", "millions", 0, 6 }, { "mrd", "milliard", "milliards", 0, 9 }, { "Mds", "milliard", "milliards", 0, 9 },
-	{ "Md", "milliard", "milliards", 0, 9 }, { "M", "million", "millions", 1, 6 }, { "k", "mille", "mille", 1, 3 }, { NULL, NULL, NULL, 0, 0 } };
+static const norm_scale scales[] = {
+	{ "mille", "mille", "mille", 0, 3 }, { "million", "million", "millions", 0, 6 }, { "millions", "million", "millions", 0, 6 },
+	{ "milliard", "milliard", "milliards", 0, 9 }, { "milliards", "milliard", "milliards", 0, 9 },
+	{ "billions", "billion", "billions", 0, 12 }, { "mio", "million", "millions", 0, 6 }, { "mrd", "milliard", "milliards", 0, 9 },
+	{ "Mds", "milliard", "milliards", 0, 9 }, { "Md", "milliard", "milliards", 0, 9 }, { "M", "million", "millions", 1, 6 },
+	{ "k", "mille", "mille", 1, 3 }, { NULL, NULL, NULL, 0, 0 } };
 
-static const char words[] = "A À AI AU AUX CE CES DE DES DU ELLE EN ET EST IL ILS JE LA LE LES LEUR LUI MA MAIS ME MES MON NE NI NON NOS NOUS ON OÙ OU OUI PAR PAS "
-                            "PLUS POUR QUE QUI SA SE SES SI SON SUR TA TE TES TON TOUT TRÈS TU UN UNE VOS VOUS OK BON FIN VIE ROI "
-                            "ONU OTAN UNESCO UNICEF SIDA INSEE SMIC PACS ENA FIFA UEFA OPEP NASA CEDEX ZAC OVNI RAM ROM PIN SIM ZUP COVID IKEA FNAC LICRA CAPES "
-                            "DOM TOM CROUS URSSAF ASSEDIC MEDEF LASER RADAR SACEM CNIL DEUG BIC ISO BAC ADEME INA IRA";
+static const norm_pair units[] = {
+	{ "kilometer-per-hour", "kilomètre à l'heure|kilomètres à l'heure" }, { "tonne", "tonne|tonnes" }, { NULL, NULL } };
+
+static const char words[] =
+	"A À AI AU AUX CE CES DE DES DU ELLE EN ET EST IL ILS JE LA LE LES LEUR LUI MA MAIS ME MES MON NE NI NON NOS NOUS ON OÙ OU "
+	"OUI PAR PAS PLUS POUR QUE QUI SA SE SES SI SON SUR TA TE TES TON TOUT TRÈS TU UN UNE VOS VOUS OK BON FIN VIE ROI ONU OTAN "
+	"UNESCO UNICEF SIDA INSEE SMIC PACS ENA FIFA UEFA OPEP NASA CEDEX ZAC OVNI RAM ROM PIN SIM ZUP COVID IKEA FNAC LICRA CAPES "
+	"DOM TOM CROUS URSSAF ASSEDIC MEDEF LASER RADAR SACEM CNIL DEUG BIC ISO BAC ADEME INA IRA";
 
 static const char letters[] = "USA UE EU OMS OMC OGM ADN PDG TVA SNCF RATP TGV RER HLM CGT PSG OM OL API URL FAQ IA ETA UV IUT";
 
-static const char kings[] = "Louis Henri Charles François Philippe Napoléon Jean Paul Pie Benoît Grégoire Léon Clément Innocent Alexandre Nicolas Pierre Catherine "
-                            "Frédéric Guillaume Georges George Édouard Richard Jacques Élisabeth Elisabeth Elizabeth Albert Léopold Baudouin Ferdinand Alphonse Maximilien "
-                            "Rodolphe Umberto Emmanuel Boniface Urbain Ramsès Ptolémée Cléopâtre Darius Xerxès Othon Ivan Gustave Christian Juan Carlos "
-                            "Felipe Sixte Jules Mohammed Hassan Robert";
+static const char kings[] =
+	"Louis Henri Charles François Philippe Napoléon Jean Paul Pie Benoît Grégoire Léon Clément Innocent Alexandre Nicolas Pierre "
+	"Catherine Frédéric Guillaume Georges George Édouard Richard Jacques Élisabeth Elisabeth Elizabeth Albert Léopold Baudouin "
+	"Ferdinand Alphonse Maximilien Rodolphe Umberto Emmanuel Boniface Urbain Ramsès Ptolémée Cléopâtre Darius Xerxès Othon Ivan "
+	"Gustave Christian Juan Carlos Felipe Sixte Jules Mohammed Hassan Robert";
 
-static const char chapters[] = "chapitre Chapitre tome Tome volume Volume livre Livre acte Acte partie Partie titre Titre article Article section Section type "
-                               "Type phase Phase classe Classe figure Figure tableau Tableau niveau Niveau scène Scène saison Saison épisode groupe Groupe "
-                               "annexe Annexe Apollo Vatican mondiale guerre Guerre";
+static const char chapters[] =
+	"chapitre Chapitre tome Tome volume Volume livre Livre acte Acte partie Partie titre Titre article Article section Section "
+	"type Type phase Phase classe Classe figure Figure tableau Tableau niveau Niveau scène Scène saison Saison épisode groupe "
+	"Groupe annexe Annexe Apollo Vatican mondiale guerre Guerre";
 
 static const char phones[] = "tél téléphone Tél Téléphone fax Fax mobile Mobile portable appelez Appelez composez numéro";
 
@@ -63,8 +81,9 @@ static const char tlds[] = "com org net info gov biz app dev online";
 /* ---- ordinals ---- */
 
 static const struct { const char *ending; norm_form form; int first; } endings[] = {
-	{ "er", NORM_ORDINAL, 1 }, { "ers", NORM_ORDINAL_PLURAL, 1 }, { "re", NORM_ORDINAL_FEMININE, 1 }, { "ère", NORM_ORDINAL_FEMININE, 1 },
-	{ "ème", NORM_ORDINAL, 0 }, { "eme", NORM_ORDINAL, 0 }, { "èmes", NORM_ORDINAL_PLURAL, 0 }, { "es", NORM_ORDINAL_PLURAL, 0 }, { "e", NORM_ORDINAL, 0 } };
+	{ "er", NORM_ORDINAL, 1 }, { "ers", NORM_ORDINAL_PLURAL, 1 }, { "re", NORM_ORDINAL_FEMININE, 1 },
+	{ "ère", NORM_ORDINAL_FEMININE, 1 }, { "ème", NORM_ORDINAL, 0 }, { "eme", NORM_ORDINAL, 0 }, { "èmes", NORM_ORDINAL_PLURAL, 0 },
+	{ "es", NORM_ORDINAL_PLURAL, 0 }, { "e", NORM_ORDINAL, 0 } };
 
 static size_t say_ordinal(norm_reader *r, int64_t value, size_t at) {
 	if (value == 2 && (norm_word(r, at, "nd") || norm_word(r, at, "nde"))) {
@@ -77,17 +96,17 @@ static size_t say_ordinal(norm_reader *r, int64_t value, size_t at) {
 	return 0;
 }
 
-static size_t ordinal(norm_reader *r, const norm_number *n) { return n->count <= NORM_MAX_DIGITS ? say_ordinal(r, n->value, n->end) : 0; }
-
-static void plain_ordinal(norm_reader *r, int64_t value, size_t at) { norm_spell_int(r, value, NORM_ORDINAL); }
+static size_t ordinal(norm_reader *r, const norm_number *n) { return n->count <= NORM_MAX_DIGITS ? say_ordinal(r, n->value, n->end)
+    : 0; }
 
 /* "XXe siècle", "François Ier" */
 static size_t word(norm_reader *r, size_t at) {
 	size_t end = at;
-	while (end < r->size && strchr("IVXLCDM", r->text[end]))
+	while (end < r->size && strchr("IVX", r->text[end]))
 		end++;
 	int value = end > at ? norm_roman(r->text + at, end - at) : 0;
-	return value && norm_is_letter(r, end) && !norm_is_upper(r, end) && (value > 1 || norm_word(r, end, "er") || norm_word(r, end, "re")) && value < 100
+	return value && norm_is_letter(r, end) && !norm_is_upper(r, end) &&
+	    (value > 1 || norm_word(r, end, "er") || norm_word(r, end, "re")) && value < 100
 	         ? say_ordinal(r, value, end) : 0;
 }
 
@@ -140,10 +159,11 @@ static void time_of_day(norm_reader *r, const norm_time *t) {
 	}
 }
 
-const norm_table norm_french = { .language = "fr", .minus = "moins", .point = "virgule", .dot = "point", .to = "à", .score = "à", .over = "sur",
-	.by = "par", .times = "fois", .at = "arobase", .slash = "slash", .dash = "tiret", .underscore = "tiret bas", .hash = "hashtag",
-	.number = "numéro", .version = "version", .of = "de", .decimals_together = 3, .pairs = 1, .signs = signs, .abbreviations = abbreviations,
-	.currencies = currencies, .scales = scales, .feminine_units = "hour minute second metric-ton calorie kilocalorie pound ounce",
-	.say_words = words, .say_letters = letters, .kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bip",
-	.ordinal = ordinal, .plain_ordinal = plain_ordinal, .date = date, .day_before_month = day_before_month, .time = time_of_day,
-	.fraction = fraction, .king = king, .word = word };
+const norm_table norm_french = {
+	.language = "fr", .minus = "moins", .point = "virgule", .dot = "point", .to = "à", .score = "à", .over = "sur", .by = "par",
+	.times = "fois", .at = "arobase", .or = "ou", .per = "par", .slash = "slash", .dash = "tiret", .underscore = "tiret bas",
+	.hash = "hashtag", .number = "numéro", .version = "version", .of = "de", .decimals_together = 3, .pairs = 1, .signs = signs,
+	.abbreviations = abbreviations, .currencies = currencies, .scales = scales, .units = units,
+	.feminine_units = "hour minute second tonne calorie kilocalorie " "pound ounce", .say_words = words, .say_letters = letters,
+	.kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bip", .ordinal = ordinal, .date = date,
+	.day_before_month = day_before_month, .time = time_of_day, .fraction = fraction, .king = king, .word = word };

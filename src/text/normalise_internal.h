@@ -16,6 +16,7 @@
 typedef enum norm_form {
 	NORM_NUMBER,                                     /* counting: eins, uno */
 	NORM_MASCULINE, NORM_FEMININE, NORM_NEUTER,      /* before a noun: ein, una */
+	NORM_DATIVE, NORM_DATIVE_FEMININE,               /* German: einem, einer */
 	NORM_YEAR,
 	NORM_ORDINAL, NORM_ORDINAL_FEMININE, NORM_ORDINAL_PLURAL,
 	NORM_ORDINAL_SHORT,                              /* before a masculine noun: primer */
@@ -73,16 +74,18 @@ typedef struct norm_date {
 
 typedef struct norm_table {
 	const char *language;
-	const char *minus, *point, *dot, *to, *score, *over, *by, *times, *at, *slash, *dash, *underscore, *hash, *number, *version;
+	const char *minus, *point, *dot, *to, *score, *over, *by, *times, *at, *slash, *dash, *underscore, *hash, *number, *version,
+	    *or, *per;
+	const char *born;             /* an asterisk before a date in brackets */
 	const char *of;               /* between millions and what is counted: "de", "di" ("d'" in French before a vowel) */
 	const char *range;            /* before a range: "da" cinque a sette */
 	int decimals_together;        /* up to so many decimals are read as one number: trois virgule quatorze */
 	int pairs;                    /* digits of telephone numbers are read in pairs */
-	int english_years;            /* 1100 to 1999 have a form of their own: nineteen eighty-four */
 	const norm_pair *signs;       /* "+" plus, "&" and ... */
 	const norm_abbreviation *abbreviations;
 	const norm_currency *currencies;
 	const norm_scale *scales;
+	const norm_pair *units;       /* names that are better than ICU's: "kilometer-per-hour", "one|many" */
 	const char *feminine_units;   /* ICU's names, spaces between: "hour minute" */
 	const char *say_words;        /* capitals that are read as words: acronyms (NASA) and short words (THE), spaces round each */
 	const char *say_letters;      /* capitals that look like a word but are spelled (AIDS is not, IEEE is) */
@@ -95,13 +98,14 @@ typedef struct norm_table {
 
 	/* Grammar. Each says the words; those that return a position return where the reading ends, 0: not theirs. */
 	size_t (*ordinal)(norm_reader *r, const norm_number *n);
-	void (*plain_ordinal)(norm_reader *r, int64_t value, size_t at); /* say-as: an ordinal without its sign */
 	void (*date)(norm_reader *r, const norm_date *d);
 	size_t (*day_before_month)(norm_reader *r, const norm_number *n);
 	void (*time)(norm_reader *r, const norm_time *t);
 	int (*fraction)(norm_reader *r, int64_t above, int64_t below);
 	void (*king)(norm_reader *r, int value, size_t at); /* at: the numeral, behind the name */
 	size_t (*word)(norm_reader *r, size_t at);                       /* what else a word may begin: March 5 */
+	int (*one)(norm_reader *r, const char *noun,
+	    char gender);       /* says "one" and the noun where the noun's beginning bends it: un'ora */
 	size_t (*number_suffix)(norm_reader *r, const norm_number *n); /* what else stands behind a number: 1990s, 80er, 10x, 5-jährig */
 } norm_table;
 
@@ -143,8 +147,10 @@ struct norm_reader {
 	const uint32_t *source;       /* [size + 1] where each of its bytes came from */
 	sn_buf *out;
 	size_t base, piece;           /* out's size when the text, the piece began */
+	size_t mapped;                /* how much of the unfolded text is in the map */
 	size_t number_end;            /* behind the last number that was read, or 0 */
 	sn_normal_map *map;           /* never NULL */
+	norm_form ending;             /* of the last ordinal: "am 3. und 4. Mai" have the same */
 	int shouting;                 /* the text is in capitals: they mean nothing */
 	int sums;                     /* there is an equals sign: a hyphen between numbers is a minus */
 };
@@ -159,8 +165,9 @@ struct norm_number {
 	int64_t value;
 };
 
-/* normalise_fold.c: quotes, widths, ligatures, invisible characters. *source is malloced, [folded->size + 1]. */
-int norm_fold(const char *text, size_t size, sn_buf *folded, uint32_t **source, char *err);
+/* normalise_fold.c: quotes, widths, ligatures, invisible characters, with `digits` digits of any script. *source is malloced,
+ * [folded->size + 1]. */
+int norm_fold(const char *text, size_t size, int digits, sn_buf *folded, uint32_t **source, char *err);
 
 /* normalise_spell.c */
 int norm_spell_open(sn_normaliser *n, char *err);
@@ -189,6 +196,8 @@ int norm_plain(const norm_reader *r, size_t at, int least, int most, int *value)
 /* The word before `at`, spaces between allowed; "" where something else stands there. Returns where it begins. */
 size_t norm_word_before(const norm_reader *r, size_t at, char *word, size_t room);
 int norm_listed(const char *list, const char *word, size_t size);        /* a list with spaces between its words, NULL: never */
+int norm_is_word(const char *list, const char *word);                     /* the same for a word with a NUL */
+int norm_speaks(const norm_reader *r, const char *languages);            /* the text's language is one of the list */
 int norm_at_end(const norm_reader *r, size_t at);                        /* only closing marks and spaces follow */
 
 /* Saying: one space between, and before the first where a letter or digit stands before. */
@@ -222,9 +231,14 @@ int norm_date_fits(const norm_date *d);
 size_t norm_read_money(norm_reader *r, size_t at);                       /* "€5": a currency before a number */
 size_t norm_read_measure(norm_reader *r, const norm_number *n);          /* "5 €", "5 km", "5 %", "5 Mio. €": what follows a number */
 
+/* "per kilogram": a unit at `at` by its name alone; where it ends, 0: none. */
+size_t norm_read_unit(norm_reader *r, size_t at);
+
 /* normalise_word.c */
 size_t norm_read_word(norm_reader *r, size_t at);
-void norm_say_letters(norm_reader *r, size_t at, size_t end);            /* one by one */
+/* One by one; in English with dots between, by which espeak-ng and its kin know them from words ("a"): A.P.I. `plural`: an "s" will
+ * stand behind. */
+void norm_say_letters(norm_reader *r, size_t at, size_t end, int plural);
 int norm_roman(const char *text, size_t size);                           /* its value, 0: none */
 
 /* normalise_address.c */
@@ -235,10 +249,13 @@ size_t norm_read_tag(norm_reader *r, size_t at);                         /* #tag
 size_t norm_read_sign(norm_reader *r, size_t at);
 
 /* normalise.c */
+const norm_table *norm_table_of(const char *language); /* "de", "de_AT"; NULL: the language has none */
 typedef int norm_task(norm_reader *r, const void *context, char *err);
 /* Folds the text and does the task under the lock; a failed task leaves nothing in out. */
-int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context, char *err);
+int norm_run(sn_normaliser *n, const char *text, size_t size, sn_buf *out, sn_normal_map *map, norm_task *task, const void *context,
+    char *err);
 int norm_read_text(norm_reader *r, char *err); /* all of r->text */
-void norm_add_piece(norm_reader *r, size_t from, size_t to, size_t begin, int read); /* text[from, to) became what out has from `begin` on */
+/* What the last piece left of the text up to `to` became what out has from `begin` on. */
+void norm_add_piece(norm_reader *r, size_t to, size_t begin, int read);
 
 #endif

@@ -25,22 +25,22 @@ static const norm_scale *scale_at(const norm_reader *r, size_t at, int money, si
 
 /* Figures of a scale: 1,5 is more than one in most languages, and plural in English. */
 static int is_one(const norm_reader *r, const norm_number *n) {
-	if (strcmp(r->n->language, "fr") == 0 || strcmp(r->n->language, "pt") == 0)
+	if (norm_speaks(r, "fr") || norm_speaks(r, "pt"))
 		return n->value < 2 && n->count <= NORM_MAX_DIGITS;
 	return n->value == 1 && !n->decimals;
 }
 
 static void say_scaled(norm_reader *r, const norm_number *n, const norm_scale *s) {
-	norm_say_counted(r, n, s->value == 3 ? 0 : strcmp(r->n->language, "de") == 0 ? 'f' : 'm');
+	norm_say_counted(r, n, s->value == 3 ? 0 : norm_speaks(r, "de") ? 'f' : 'm');
 	norm_say(r, is_one(r, n) ? s->one : s->many);
 }
 
 /* "millions d'euros": between what is a noun itself and what is counted. */
 static void say_of(norm_reader *r, const char *counted) {
-	int vowel = strchr("aeiouhAEIOUH", counted[0]) != NULL || strncmp(counted, "\xc3\xa9", 2) == 0;
+	int vowel = strchr("aeiouhAEIOUH", counted[0]) != NULL || strncmp(counted, "é", 2) == 0;
 	if (!r->l->of)
 		norm_say(r, counted);
-	else if (strcmp(r->n->language, "fr") == 0 && vowel) {
+	else if (norm_speaks(r, "fr") && vowel) {
 		norm_say(r, "d'");
 		norm_glue(r, counted);
 	} else {
@@ -63,31 +63,32 @@ static int currency_at(const norm_reader *r, size_t at, money *m, size_t *end) {
 	size_t best = 0;
 	*m = (money){ 0 };
 	for (const norm_currency *c = r->l->currencies; c && c->code; c++) {
-		char signs[64];
-		snprintf(signs, sizeof signs, "%s", c->signs);
-		for (char *rest, *sign = strtok_r(signs, " ", &rest); sign; sign = strtok_r(NULL, " ", &rest)) {
-			size_t length = strlen(sign), letters = norm_letters(r, at) - at;
-			int word = u_isalpha((unsigned char)sign[length - 1]);
-			if (length > best && norm_starts(r, at, sign) && (!word || letters == length || (letters == 0))) {
+		for (const char *sign = c->signs; *sign; sign += strspn(sign, " ")) {
+			size_t length = strcspn(sign, " ");
+			int here = r->size - at >= length && memcmp(r->text + at, sign, length) == 0;
+			int word = here && u_isalpha((unsigned char)sign[length - 1]);
+			if (here && length > best && (!word || norm_letters(r, at) == at + length)) {
 				best = length;
 				m->known = c;
 			}
+			sign += length;
 		}
-		if (!best && norm_word(r, at, c->code)) {
+		if (!best && norm_starts(r, at, c->code) && norm_letters(r, at) == at + 3) {
 			best = 3;
 			m->known = c;
 		}
 	}
-	if (!best && at + 3 <= r->size && norm_letters(r, at) == at + 3 && !norm_is_digit(r, at + 3) && r->n->spell) {
-		static const char codes[] = "USD EUR GBP JPY CNY CHF SEK NOK DKK PLN CZK HUF RUB UAH TRY INR KRW BRL MXN ARS CLP COP CAD AUD NZD SGD HKD "
-		                            "ILS ZAR THB IDR MYR PHP VND AED SAR EGP NGN KES RON BGN ISK TWD PEN UYU";
+	if (!best && at + 3 <= r->size && norm_letters(r, at) == at + 3 && r->n->spell) {
+		static const char codes[] =
+			"USD EUR GBP JPY CNY CHF SEK NOK DKK PLN CZK HUF RUB UAH TRY INR KRW BRL MXN ARS CLP COP CAD AUD NZD SGD HKD ILS ZAR "
+			"THB IDR MYR PHP VND AED SAR EGP NGN KES RON BGN ISK TWD PEN UYU";
 		if (norm_listed(codes, r->text + at, 3))
 			best = 3;
 	}
 	if (!best && !r->l->currencies) { /* a language without a table: the signs that mean one currency */
-		static const norm_pair signs[] = { { "\xe2\x82\xac", "EUR" }, { "$", "USD" }, { "\xc2\xa3", "GBP" }, { "\xe2\x82\xbd", "RUB" },
-			                               { "\xe2\x82\xb4", "UAH" }, { "\xe2\x82\xb9", "INR" }, { "\xe2\x82\xa9", "KRW" }, { "\xc2\xa5", "JPY" },
-			                               { "z\xc5\x82", "PLN" }, { "K\xc4\x8d", "CZK" }, { NULL, NULL } };
+		static const norm_pair signs[] = {
+			{ "€", "EUR" }, { "$", "USD" }, { "£", "GBP" }, { "₽", "RUB" }, { "₴", "UAH" }, { "₹", "INR" }, { "₩", "KRW" },
+			{ "¥", "JPY" }, { "zł", "PLN" }, { "Kč", "CZK" }, { NULL, NULL } };
 		for (const norm_pair *sign = signs; sign->written && !best; sign++)
 			if (norm_starts(r, at, sign->written) && !norm_is_letter(r, at + strlen(sign->written))) {
 				best = strlen(sign->written);
@@ -130,7 +131,7 @@ static void say_amount(norm_reader *r, const norm_number *n, const money *m) {
 	norm_number part = { .count = 2, .value = cents };
 	snprintf(part.digits, sizeof part.digits, "%d", cents);
 	part.count = cents < 10 ? 1 : 2;
-	if (whole.value && norm_listed("en fr es it pt", r->n->language, 2)) {
+	if (whole.value && norm_speaks(r, "en fr es it pt")) {
 		static const char *const ands[][2] = { { "en", "and" }, { "fr", NULL }, { "es", "con" }, { "it", "e" }, { "pt", "e" } };
 		for (size_t i = 0; i < 5; i++)
 			if (strcmp(ands[i][0], r->n->language) == 0)
@@ -142,13 +143,14 @@ static void say_amount(norm_reader *r, const norm_number *n, const money *m) {
 
 /* "a $1.5bn deal" is one of dollars, said in the singular. */
 static int is_adjective(const norm_reader *r, size_t at, size_t end) {
-	static const char no_nouns[] = "in to of for at and or is was were are from by on per each more less a an the over under as with than that which who if but "
-	                               "when after before will would has had have can could since until between this last next now";
+	static const char no_nouns[] =
+		"in to of for at and or is was were are from by on per each more less a an the over under as with than that which who if "
+		"but when after before will would has had have can could since until between this last next now";
 	char before[16];
 	size_t next = norm_spaces(r, end), stop = norm_letters(r, next);
 	norm_word_before(r, at, before, sizeof before);
-	return strcmp(r->n->language, "en") == 0 && stop > next && next > end && !norm_is_upper(r, next) &&
-	       norm_listed("a A an An the The this This its his her their our my your", before, strlen(before)) &&
+	return norm_speaks(r, "en") && stop > next && next > end && !norm_is_upper(r, next) &&
+	       norm_is_word("a A an An the The this This its his her their our my your", before) &&
 	       !norm_listed(no_nouns, r->text + next, stop - next);
 }
 
@@ -177,7 +179,7 @@ static void say_money(norm_reader *r, const norm_number *n, const norm_scale *s,
 
 /* "€5-7": the first of two numbers that share a currency. */
 static size_t shared_range(norm_reader *r, const norm_number *first, norm_number *second) {
-	size_t dash = norm_starts(r, first->end, "-") ? 1 : norm_starts(r, first->end, "\xe2\x80\x93") ? 3 : 0;
+	size_t dash = norm_starts(r, first->end, "-") ? 1 : norm_starts(r, first->end, "–") ? 3 : 0;
 	return dash && r->l->to && norm_scan(r, first->end + dash, second) ? second->end : 0;
 }
 
@@ -189,7 +191,7 @@ size_t norm_read_money(norm_reader *r, size_t at) {
 		return 0;
 	number = norm_spaces(r, end);
 	size_t minus = norm_starts(r, number, "-") && norm_is_digit(r, number + 1) ? 1 : 0;
-	if (!norm_scan(r, number + minus, &n) || (!m.known && end - at == 3 && number == end))
+	if (!norm_scan(r, number + minus, &n))
 		return 0;
 	/* Between two numbers it belongs to the first; "5 € 20" is rare, "5 EUR 1,000" a list. */
 	if (minus)
@@ -217,34 +219,35 @@ static const struct unit {
 	const char *written, *name;
 	int touching;
 } units[] = {
-	{ "km/h", "kilometer-per-hour", 0 }, { "kmh", "kilometer-per-hour", 0 }, { "kph", "kilometer-per-hour", 0 }, { "mph", "mile-per-hour", 0 },
-	{ "m/s", "meter-per-second", 0 },
-	{ "km", "kilometer", 0 }, { "hm", "hectometer", 0 }, { "dm", "decimeter", 0 }, { "cm", "centimeter", 0 }, { "mm", "millimeter", 0 },
-	{ "\xc2\xb5m", "micrometer", 0 }, { "nm", "nanometer", 0 }, { "m", "meter", 0 },
-	{ "mi", "mile", 0 }, { "ft", "foot", 0 }, { "yd", "yard", 0 },
-	{ "ha", "hectare", 0 }, { "ac", "acre", 0 },
-	{ "kg", "kilogram", 0 }, { "mg", "milligram", 0 }, { "\xc2\xb5g", "microgram", 0 }, { "g", "gram", 0 }, { "t", "metric-ton", 0 },
-	{ "lbs", "pound", 0 }, { "lb", "pound", 0 }, { "oz", "ounce", 0 },
-	{ "ml", "milliliter", 0 }, { "mL", "milliliter", 0 }, { "cl", "centiliter", 0 }, { "dl", "deciliter", 0 }, { "hl", "hectoliter", 0 },
-	{ "l", "liter", 0 }, { "L", "liter", 0 }, { "gal", "gallon", 0 },
-	{ "ms", "millisecond", 0 }, { "\xc2\xb5s", "microsecond", 0 }, { "ns", "nanosecond", 0 },
-	{ "s", "second", 0 }, { "sec", "second", 0 }, { "secs", "second", 0 }, { "min", "minute", 0 }, { "mins", "minute", 0 },
-	{ "h", "hour", 0 }, { "hr", "hour", 0 }, { "hrs", "hour", 0 },
-	{ "\xc2\xb0""C", "celsius", 0 }, { "\xc2\xb0 C", "celsius", 0 }, { "\xc2\xb0""F", "fahrenheit", 0 }, { "\xc2\xb0 F", "fahrenheit", 0 },
-	{ "\xc2\xb0", "degree", 0 }, { "K", "kelvin", 2 },
-	{ "TB", "terabyte", 0 }, { "GB", "gigabyte", 0 }, { "MB", "megabyte", 0 }, { "kB", "kilobyte", 0 }, { "KB", "kilobyte", 0 },
-	{ "PB", "petabyte", 0 }, { "Tbit", "terabit", 0 }, { "Gbit", "gigabit", 0 }, { "Mbit", "megabit", 0 }, { "kbit", "kilobit", 0 },
-	{ "Gb", "gigabit", 0 }, { "Mb", "megabit", 0 }, { "Mbps", "megabit-per-second", 0 }, { "Gbps", "gigabit-per-second", 0 },
-	{ "kbps", "kilobit-per-second", 0 }, { "GHz", "gigahertz", 0 }, { "MHz", "megahertz", 0 }, { "kHz", "kilohertz", 0 }, { "Hz", "hertz", 0 },
-	{ "GW", "gigawatt", 0 }, { "MW", "megawatt", 0 }, { "kW", "kilowatt", 0 }, { "mW", "milliwatt", 0 }, { "W", "watt", 0 },
-	{ "kWh", "kilowatt-hour", 0 }, { "GWh", "gigawatt-hour", 0 }, { "MWh", "megawatt-hour", 0 }, { "TWh", "terawatt-hour", 0 },
-	{ "Wh", "watt-hour", 0 }, { "hp", "horsepower", 0 }, { "kV", "kilovolt", 0 }, { "V", "volt", 0 }, { "mV", "millivolt", 0 },
-	{ "mA", "milliampere", 0 }, { "A", "ampere", 1 }, { "\xce\xa9", "ohm", 0 }, { "N", "newton", 1 }, { "Nm", "newton-meter", 0 },
-	{ "kJ", "kilojoule", 0 }, { "J", "joule", 1 }, { "kcal", "kilocalorie", 0 }, { "cal", "calorie", 0 }, { "kN", "kilonewton", 0 },
-	{ "hPa", "hectopascal", 0 }, { "kPa", "kilopascal", 0 }, { "MPa", "megapascal", 0 }, { "Pa", "pascal", 0 }, { "mbar", "millibar", 0 },
-	{ "bar", "bar", 0 }, { "psi", "pound-force-per-square-inch", 0 }, { "dB", "decibel", 0 }, { "lx", "lux", 0 }, { "lm", "lumen", 0 },
+	{ "km/h", "kilometer-per-hour", 0 }, { "kmh", "kilometer-per-hour", 0 }, { "kph", "kilometer-per-hour", 0 },
+	{ "mph", "mile-per-hour", 0 }, { "m/s", "meter-per-second", 0 }, { "km", "kilometer", 0 }, { "hm", "hectometer", 0 },
+	{ "dm", "decimeter", 0 }, { "cm", "centimeter", 0 }, { "mm", "millimeter", 0 }, { "µm", "micrometer", 0 },
+	{ "nm", "nanometer", 0 }, { "m", "meter", 0 }, { "mi", "mile", 0 }, { "ft", "foot", 0 }, { "yd", "yard", 0 },
+	{ "ha", "hectare", 0 }, { "ac", "acre", 0 }, { "kg", "kilogram", 0 }, { "mg", "milligram", 0 }, { "µg", "microgram", 0 },
+	{ "g", "gram", 0 }, { "t", "tonne", 0 }, { "lbs", "pound", 0 }, { "lb", "pound", 0 }, { "oz", "ounce", 0 },
+	{ "ml", "milliliter", 0 }, { "mL", "milliliter", 0 }, { "cl", "centiliter", 0 }, { "dl", "deciliter", 0 },
+	{ "hl", "hectoliter", 0 }, { "l", "liter", 0 }, { "L", "liter", 0 }, { "gal", "gallon", 0 }, { "ms", "millisecond", 0 },
+	{ "µs", "microsecond", 0 }, { "ns", "nanosecond", 0 }, { "s", "second", 0 }, { "sec", "second", 0 }, { "secs", "second", 0 },
+	{ "min", "minute", 0 }, { "mins", "minute", 0 }, { "h", "hour", 0 }, { "yr", "year", 0 }, { "atm", "atmosphere", 0 },
+	{ "mmHg", "millimeter-ofhg", 0 }, { "hr", "hour", 0 }, { "hrs", "hour", 0 }, { "°C", "celsius", 0 }, { "° C", "celsius", 0 },
+	{ "°F", "fahrenheit", 0 }, { "° F", "fahrenheit", 0 }, { "°", "degree", 0 }, { "K", "kelvin", 2 }, { "TB", "terabyte", 0 },
+	{ "GB", "gigabyte", 0 }, { "MB", "megabyte", 0 }, { "kB", "kilobyte", 0 }, { "KB", "kilobyte", 0 }, { "PB", "petabyte", 0 },
+	{ "Tbit", "terabit", 0 }, { "Gbit", "gigabit", 0 }, { "Mbit", "megabit", 0 }, { "kbit", "kilobit", 0 }, { "Gb", "gigabit", 0 },
+	{ "Mb", "megabit", 0 }, { "Mbps", "megabit-per-second", 0 }, { "Gbps", "gigabit-per-second", 0 },
+	{ "kbps", "kilobit-per-second", 0 }, { "GHz", "gigahertz", 0 }, { "MHz", "megahertz", 0 }, { "kHz", "kilohertz", 0 },
+	{ "Hz", "hertz", 0 }, { "GW", "gigawatt", 0 }, { "MW", "megawatt", 0 }, { "kW", "kilowatt", 0 }, { "mW", "milliwatt", 0 },
+	{ "W", "watt", 0 }, { "kWh", "kilowatt-hour", 0 }, { "GWh", "gigawatt-hour", 0 }, { "MWh", "megawatt-hour", 0 },
+	{ "TWh", "terawatt-hour", 0 }, { "Wh", "watt-hour", 0 }, { "hp", "horsepower", 0 }, { "kV", "kilovolt", 0 }, { "V", "volt", 0 },
+	{ "mV", "millivolt", 0 }, { "mA", "milliampere", 0 }, { "A", "ampere", 1 }, { "Ω", "ohm", 0 }, { "N", "newton", 1 },
+	{ "Nm", "newton-meter", 0 }, { "kJ", "kilojoule", 0 }, { "J", "joule", 1 }, { "kcal", "kilocalorie", 0 },
+	{ "cal", "calorie", 0 }, { "kN", "kilonewton", 0 }, { "hPa", "hectopascal", 0 }, { "kPa", "kilopascal", 0 },
+	{ "MPa", "megapascal", 0 }, { "Pa", "pascal", 0 }, { "mbar", "millibar", 0 }, { "bar", "bar", 0 },
+	{ "psi", "pound-force-per-square-inch", 0 }, { "dB", "decibel", 0 }, { "lx", "lux", 0 }, { "lm", "lumen", 0 },
 	{ "px", "pixel", 0 }, { "dpi", "dot-per-inch", 0 }, { "MP", "megapixel", 0 }, { "ppm", "permillion", 0 },
-	{ "%", "percent", 0 }, { "\xe2\x80\xb0", "permille", 0 } };
+	{ "км/ч", "kilometer-per-hour", 0 }, { "км/год", "kilometer-per-hour", 0 }, { "км", "kilometer", 0 }, { "м", "meter", 0 },
+	{ "см", "centimeter", 0 }, { "мм", "millimeter", 0 }, { "кг", "kilogram", 0 }, { "г", "gram", 0 }, { "т", "tonne", 0 },
+	{ "л", "liter", 0 }, { "мл", "milliliter", 0 }, { "ч", "hour", 0 }, { "мин", "minute", 0 }, { "с", "second", 0 },
+	{ "ГБ", "gigabyte", 0 }, { "%", "percent", 0 }, { "‰", "permille", 0 } };
 
 static const char *const squared[] = { "kilometer", "meter", "centimeter", "millimeter", "mile", "foot", NULL };
 static const char *const cubed[] = { "kilometer", "meter", "centimeter", "millimeter", "foot", NULL };
@@ -283,7 +286,8 @@ static size_t unit_at(const norm_reader *r, size_t at, int touches, char *name, 
 static size_t unit_chain(const norm_reader *r, size_t at, int touches, char *name, size_t room) {
 	char below[40];
 	size_t end = unit_at(r, at, touches, name, room), behind;
-	if (end && norm_starts(r, end, "/") && !strstr(name, "-per-") && (behind = unit_at(r, end + 1, 1, below, sizeof below)) && !strstr(below, "-per-")) {
+	if (end && norm_starts(r, end, "/") && !strstr(name, "-per-") && (behind = unit_at(r, end + 1, 1, below, sizeof below)) &&
+	    !strstr(below, "-per-")) {
 		size_t used = strlen(name);
 		snprintf(name + used, room - used, "-per-%s", below);
 		return behind;
@@ -291,28 +295,92 @@ static size_t unit_chain(const norm_reader *r, size_t at, int touches, char *nam
 	return end;
 }
 
-static int is_feminine(const norm_reader *r, const char *name) {
-	const char *per = strstr(name, "-per-");
+/* m or f; 0: as one counts, which is right in most languages without a table. */
+static char gender_of(const norm_reader *r, const char *name) {
+	static const norm_pair feminine[] = {
+		{ "ru", "minute second tonne mile" }, { "uk", "hour minute second tonne mile" }, { "pl", "hour minute second tonne mile" },
+		{ "cs", "hour minute second tonne mile" }, { "sk", "hour minute second tonne mile" }, { NULL, NULL } };
+	const char *per = strstr(name, "-per-"), *list = r->l->feminine_units;
 	size_t length = per ? (size_t)(per - name) : strlen(name);
-	return norm_listed(r->l->feminine_units, name, length);
+	for (const norm_pair *f = feminine; f->written && !r->l->language; f++)
+		list = strcmp(f->written, r->n->language) == 0 ? f->spoken : list;
+	if (norm_listed(list, name, length))
+		return 'f';
+	return r->l->language || norm_speaks(r, "sv da nb nn") ? 'm' : 0;
 }
 
-static int say_unit(norm_reader *r, const norm_number *n, const norm_scale *s, const char *name) {
+/* Per cent where ICU has the sign only: said before the number, or behind it. */
+static int percent_name(const norm_reader *r, char *before, char *after) {
+	static const struct { const char *language, *before, *after; } names[] = {
+		{ "zh", "百分之", "" }, { "yue", "百分之", "" }, { "ko", "", "퍼센트" }, { "vi", "", "phần trăm" }, { "ar", "", "بالمئة" },
+		{ "tr", "yüzde", "" } };
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(names[i].language, r->n->language) == 0) {
+			snprintf(before, 128, "%s", names[i].before);
+			snprintf(after, 128, "%s", names[i].after);
+			return 1;
+		}
+	return 0;
+}
+
+/* A language's own name of a unit instead of ICU's. */
+static void own_name(const norm_reader *r, const char *name, int one, char *after) {
+	for (const norm_pair *unit = r->l->units; unit && unit->written; unit++) {
+		const char *bar = strchr(unit->spoken, '|');
+		if (strcmp(unit->written, name) == 0 && one)
+			snprintf(after, 128, "%.*s", (int)(bar - unit->spoken), unit->spoken);
+		else if (strcmp(unit->written, name) == 0)
+			snprintf(after, 128, "%s", bar + 1);
+	}
+}
+
+/* German "von zehn Quadratmetern": the dative of what ends in -er. */
+static void bend(const norm_reader *r, const norm_number *n, char *name) {
+	char before[16];
+	size_t end = strcspn(name, " "), size = strlen(name);
+	norm_word_before(r, n->begin, before, sizeof before);
+	if (!norm_speaks(r, "de") || end < 5 || size > 100 || memcmp(name + end - 2, "er", 2) != 0 || (n->value == 1 && !n->decimals) ||
+	    !norm_is_word("von mit aus nach bei in seit zu vor ab Von Mit Aus Nach Bei In Seit Vor Ab", before))
+		return;
+	memmove(name + end + 1, name + end, size - end + 1);
+	name[end] = 'n';
+}
+
+static int say_unit(norm_reader *r, const norm_number *n, const norm_scale *s, const char *name, size_t end) {
 	char before[128], after[128], full[96];
 	snprintf(full, sizeof full, "unit/%s", name);
-	norm_number many = { .digits = "5", .count = 1, .value = 5 };
-	if (!norm_measure_name(r, full, s ? &many : n, before, after) || (!*before && !*after))
+	const norm_number many = { .digits = "5", .count = 1, .value = 5 }, single = { .digits = "1", .count = 1, .value = 1 };
+	int adjective = is_adjective(r, n->begin, end); /* "a 16 GB stick" */
+	if (!norm_measure_name(r, full, adjective ? &single : s ? &many : n, before, after) || (!*before && !*after))
 		return 0;
+	own_name(r, name, !s && is_one(r, n), after);
+	bend(r, n, after);
+	int percent = strcmp(name, "percent") == 0 && percent_name(r, before, after);
 	norm_say(r, before);
+	if (!s && n->value == 1 && !n->decimals && r->l->one && r->l->one(r, after, gender_of(r, name)))
+		return 1;
 	if (s)
 		say_scaled(r, n, s);
 	else
-		norm_say_counted(r, n, is_feminine(r, name) ? 'f' : 'm');
-	if (strcmp(name, "percent") && ((s && s->value >= 6) || round_million(n)) && strncmp(after, "d'", 2) && strncmp(after, "de ", 3) && strncmp(after, "di ", 3))
+		norm_say_counted(r, n, percent ? 0 : gender_of(r, name));
+	if (strcmp(name, "percent") && ((s && s->value >= 6) || round_million(n)) && strncmp(after, "d'", 2) &&
+	    strncmp(after, "de ", 3) && strncmp(after, "di ", 3))
 		say_of(r, after);
 	else
 		norm_say(r, after);
 	return 1;
+}
+
+size_t norm_read_unit(norm_reader *r, size_t at) {
+	const norm_number single = { .digits = "1", .count = 1, .value = 1 };
+	char name[64], full[96], before[128], after[128];
+	size_t end = unit_at(r, at, 1, name, sizeof name);
+	snprintf(full, sizeof full, "unit/%s", end ? name : "");
+	if (!end || strstr(name, "-per-") || strcmp(name, "percent") == 0 || !norm_measure_name(r, full, &single, before, after))
+		return 0;
+	own_name(r, name, 1, after);
+	norm_say(r, after);
+	return end;
 }
 
 size_t norm_read_measure(norm_reader *r, const norm_number *n) {
@@ -335,7 +403,7 @@ size_t norm_read_measure(norm_reader *r, const norm_number *n) {
 		return end;
 	}
 	end = unit_chain(r, at, at == n->end, name, sizeof name);
-	if (end && !(at > behind && end - at == 1 && norm_starts(r, end, "'")) && say_unit(r, n, s, name)) {
+	if (end && !(at > behind && end - at == 1 && norm_starts(r, end, "'")) && say_unit(r, n, s, name, end)) {
 		size_t next = norm_spaces(r, end + 1); /* "6 ft. tall" */
 		return norm_starts(r, end, ".") && next > end + 1 && norm_is_letter(r, next) && !norm_is_upper(r, next) ? end + 1 : end;
 	}

@@ -11,7 +11,8 @@
 /* Bytes of a mark between groups of three digits, 0: none. A plain space only where the language writes it. */
 static size_t group_mark(const norm_reader *r, size_t at) {
 	char c = at < r->size ? r->text[at] : 0;
-	size_t length = norm_starts(r, at, "\xc2\xa0") ? 2 : c == '\'' || c == (r->n->decimal == ',' ? '.' : ',') || (c == ' ' && r->n->decimal == ',');
+	size_t length = norm_starts(r, at, "\xc2\xa0") ? 2 : c == '\'' || c == (r->n->decimal == ',' ? '.' : ',') ||
+	    (c == ' ' && r->n->decimal == ',');
 	for (size_t i = 0; i < 3 && length; i++)
 		length = norm_is_digit(r, at + length + i) ? length : 0;
 	return length && !norm_is_digit(r, at + length + 3) ? length : 0;
@@ -89,7 +90,7 @@ static void say_decimals(norm_reader *r, const norm_number *n) {
 int norm_say_number(norm_reader *r, const norm_number *n) {
 	if (!n->decimals)
 		return say_integer(r, n, NORM_NUMBER);
-	const char *point = n->foreign || (r->n->decimal == '.' && r->l->dot && strcmp(r->n->language, "en") != 0) ? r->l->dot : r->l->point;
+	const char *point = n->foreign || (r->n->decimal == '.' && r->l->dot && !norm_speaks(r, "en")) ? r->l->dot : r->l->point;
 	if (point) {
 		if (!say_integer(r, n, NORM_NUMBER))
 			return 0;
@@ -106,28 +107,31 @@ int norm_say_number(norm_reader *r, const norm_number *n) {
 
 /* German and Italian bend only "one" itself, the others every number that ends in it. */
 int norm_say_counted(norm_reader *r, const norm_number *n, char gender) {
-	int only_one = norm_listed("de it nl", r->n->language, strlen(r->n->language));
+	int only_one = norm_speaks(r, "de it nl");
 	if (n->decimals || !gender || (only_one && n->value != 1))
 		return norm_say_number(r, n);
 	return say_integer(r, n, gender == 'f' ? NORM_FEMININE : gender == 'n' ? NORM_NEUTER : NORM_MASCULINE);
 }
 
-int norm_is_year(const norm_reader *r, const norm_number *n) {
-	return r->l->english_years && n->count == 4 && !n->grouped && !n->decimals && n->value >= 1100 && n->value < (r->l->english_years > 1 ? 2000 : 2100);
+/* Years that have a form of their own: nineteen eighty-four, neunzehnhundertvierundachtzig; in English also those from 2010 on. */
+static int has_year_form(const norm_reader *r, int64_t year) {
+	int english = norm_speaks(r, "en"), germanic = norm_speaks(r, "de nl sv da nb nn");
+	return year >= 1100 && ((english && year < 2100) || (germanic && year < 2000));
 }
 
-int norm_say_year(norm_reader *r, int year) {
-	int own = r->l->english_years && year >= 1100 && year < (r->l->english_years > 1 ? 2000 : 2100);
-	return norm_spell_int(r, year, own ? NORM_YEAR : NORM_NUMBER);
+int norm_is_year(const norm_reader *r, const norm_number *n) {
+	return n->count == 4 && !n->grouped && !n->decimals && has_year_form(r, n->value);
 }
+
+int norm_say_year(norm_reader *r, int year) { return norm_spell_int(r, year, has_year_form(r, year) ? NORM_YEAR : NORM_NUMBER); }
 
 /* ---- fractions, scores, versions ---- */
 
 int norm_vulgar(int32_t c, int *above, int *below) {
 	static const struct { int32_t c; int above, below; } known[] = {
 		{ 0xbc, 1, 4 }, { 0xbd, 1, 2 }, { 0xbe, 3, 4 }, { 0x2150, 1, 7 }, { 0x2151, 1, 9 }, { 0x2152, 1, 10 }, { 0x2153, 1, 3 },
-		{ 0x2154, 2, 3 }, { 0x2155, 1, 5 }, { 0x2156, 2, 5 }, { 0x2157, 3, 5 }, { 0x2158, 4, 5 }, { 0x2159, 1, 6 }, { 0x215a, 5, 6 },
-		{ 0x215b, 1, 8 }, { 0x215c, 3, 8 }, { 0x215d, 5, 8 }, { 0x215e, 7, 8 } };
+		{ 0x2154, 2, 3 }, { 0x2155, 1, 5 }, { 0x2156, 2, 5 }, { 0x2157, 3, 5 }, { 0x2158, 4, 5 }, { 0x2159, 1, 6 },
+		{ 0x215a, 5, 6 }, { 0x215b, 1, 8 }, { 0x215c, 3, 8 }, { 0x215d, 5, 8 }, { 0x215e, 7, 8 } };
 	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
 		if (known[i].c == c) {
 			*above = known[i].above;
@@ -150,8 +154,10 @@ static size_t read_mixed_fraction(norm_reader *r, const norm_number *n) {
 	if (norm_vulgar(norm_char(r, n->end), &above, &below)) {
 		end = norm_next(r, n->end);
 	} else if (at > n->end && n->count < 4) {
-		int first = norm_plain(r, at, 1, 1, &above), second = first && norm_starts(r, at + 1, "/") ? norm_plain(r, at + 2, 1, 2, &below) : 0;
-		end = second && above && below > above && below <= 16 && !norm_is_letter(r, at + 2 + (size_t)second) ? at + 2 + (size_t)second : 0;
+		int first = norm_plain(r, at, 1, 1, &above), second = first && norm_starts(r, at + 1, "/")
+		    ? norm_plain(r, at + 2, 1, 2, &below) : 0;
+		end = second && above && below > above && below <= 16 && !norm_is_letter(r, at + 2 + (size_t)second)
+		    ? at + 2 + (size_t)second : 0;
 	}
 	if (!end)
 		return 0;
@@ -164,10 +170,11 @@ static size_t read_mixed_fraction(norm_reader *r, const norm_number *n) {
 
 static size_t read_fraction(norm_reader *r, const norm_number *n) {
 	norm_number below;
-	if (!norm_starts(r, n->end, "/") || n->decimals || n->grouped || n->count > 4 || !norm_scan(r, n->end + 1, &below) || below.decimals ||
+	if (!norm_starts(r, n->end, "/") || n->decimals || n->grouped || n->count > 4 || !norm_scan(r, n->end + 1, &below) ||
+	    below.decimals ||
 	    below.count > 4 || norm_starts(r, below.end, "/") || norm_is_letter(r, below.end))
 		return 0;
-	if (norm_starts(r, n->begin, "24/7") || norm_starts(r, n->begin, "9/11")) {
+	if (norm_starts(r, n->begin, "24/7") || norm_starts(r, n->begin, "9/11") || norm_starts(r, n->begin, "50/50")) {
 		norm_say_number(r, n);
 		norm_say_number(r, &below);
 		return below.end;
@@ -177,7 +184,8 @@ static size_t read_fraction(norm_reader *r, const norm_number *n) {
 	    (below.value <= 20 || below.value == 100) && r->l->fraction(r, n->value, below.value))
 		return below.end;
 	norm_is_year(r, n) ? norm_say_year(r, (int)n->value) : norm_say_number(r, n);
-	norm_say(r, season ? NULL : r->l->over);
+	norm_say(r, season ? NULL : below.count == 4 && below.value > 1900 && below.value < 2100 ? r->l->slash
+	    : r->l->over); /* law 39/2015 */
 	norm_say_number(r, &below);
 	return below.end;
 }
@@ -185,7 +193,8 @@ static size_t read_fraction(norm_reader *r, const norm_number *n) {
 /* 3:2, where it is no time of day. */
 static size_t read_score(norm_reader *r, const norm_number *n) {
 	norm_number other;
-	if (!norm_starts(r, n->end, ":") || n->decimals || n->count > 3 || !r->l->score || !norm_scan(r, n->end + 1, &other) || other.count > 3)
+	if (!norm_starts(r, n->end, ":") || n->decimals || n->count > 3 || !r->l->score || !norm_scan(r, n->end + 1, &other) ||
+	    other.count > 3)
 		return 0;
 	norm_say_number(r, n);
 	norm_say(r, r->l->score);
@@ -203,11 +212,13 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 			end++;
 		grouped &= parts ? end - begin == 3 : end - begin <= 3;
 		long_part |= end - begin > 5;
-		parts++;
+		if (++parts > 8)
+			return 0;
 		if (!norm_starts(r, end, ".") || !norm_is_digit(r, end + 1))
 			break;
 		end++;
 	}
+	const char *dot = r->l->dot;
 	int address = parts == 4 && (r->n->decimal == '.' || r->text[at] != '0');
 	for (size_t i = at, value = 0; i < end && address; i++) {
 		value = r->text[i] == '.' ? 0 : 10 * value + (size_t)(r->text[i] - '0');
@@ -215,6 +226,8 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 	}
 	if (parts < 3 || long_part || (grouped && r->n->decimal == ',' && !address) || !r->l->dot)
 		return 0;
+	if (!address && norm_speaks(r, "en"))
+		dot = r->l->point;
 	for (size_t i = at; i < end;) {
 		norm_number part;
 		size_t stop = i;
@@ -228,7 +241,7 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 			norm_say_number(r, &part);
 		}
 		if (stop < end)
-			norm_say(r, r->l->dot);
+			norm_say(r, dot);
 		i = stop + 1;
 	}
 	return end;
@@ -240,9 +253,12 @@ static size_t read_dotted(norm_reader *r, size_t at) {
 static size_t read_among_letters(norm_reader *r, const norm_number *n) {
 	if (n->grouped || n->decimals)
 		return 0;
+	if (norm_speaks(r, "en") && r->out->size > r->base && r->out->data[r->out->size - 1] == 'A' &&
+	    norm_char_before(r, n->begin) == 'A')
+		norm_glue(r, "-"); /* "A4" is no article */
 	if (n->count > 4) {
 		norm_spell_digits(r, r->text + n->begin, (size_t)n->count);
-	} else if (n->count == 3 && n->digits[0] != '0' && n->value % 100 >= 10 && strcmp(r->n->language, "en") == 0) {
+	} else if (n->count == 3 && n->digits[0] != '0' && n->value % 100 >= 10 && norm_speaks(r, "en")) {
 		norm_spell(r, n->digits, 1, NORM_NUMBER);
 		norm_spell(r, n->digits + 1, 2, NORM_NUMBER);
 	} else if (norm_is_year(r, n)) {
@@ -256,7 +272,7 @@ static size_t read_among_letters(norm_reader *r, const norm_number *n) {
 /* 4x4, 1920 × 1080, 3x faster */
 static size_t read_by(norm_reader *r, const norm_number *n) {
 	size_t at = norm_spaces(r, n->end), behind = at;
-	int cross = norm_starts(r, at, "\xc3\x97"), x = norm_starts(r, at, "x") || norm_starts(r, at, "X");
+	int cross = norm_starts(r, at, "×"), x = norm_starts(r, at, "x") || norm_starts(r, at, "X");
 	if (!cross && !x)
 		return 0;
 	behind = norm_spaces(r, at + (cross ? 2 : 1));
@@ -269,31 +285,38 @@ static size_t read_by(norm_reader *r, const norm_number *n) {
 	}
 	if (!r->l->by || (x && (at != n->end) != (behind != at + 1)))
 		return 0;
+	const char *word = r->l->by;
+	int product = r->sums || (norm_starts(r, behind, "10") && norm_superscript(norm_char(r, behind + 2)) >= 0);
+	for (const norm_pair *sign = r->l->signs; product && sign && sign->written; sign++) /* 5 × 3 = 15 */
+		word = strcmp(sign->written, "×") == 0 ? sign->spoken : word;
 	norm_say_number(r, n);
-	norm_say(r, r->l->by);
+	norm_say(r, word);
 	return behind;
 }
 
 /* A range's word comes from the sign between ("5-7": see normalise_sign.c); this one stands before it: "da" 5 a 7. */
 static void say_range(norm_reader *r, const norm_number *n) {
 	char before[32];
-	int dash = norm_starts(r, n->end, "-") || norm_starts(r, n->end, "\xe2\x80\x93");
+	int dash = norm_starts(r, n->end, "-") || norm_starts(r, n->end, "–");
 	size_t behind = n->end + (norm_starts(r, n->end, "-") ? 1 : 3);
 	if (!r->l->range || !dash || !norm_is_digit(r, behind) || r->number_end == n->begin - 1 || r->number_end == n->begin - 3)
 		return;
+	norm_number second;
 	norm_word_before(r, n->begin, before, sizeof before);
+	if (!norm_scan(r, behind, &second) || second.value <= n->value) /* 3-2 is a score */
+		return;
 	if (strncmp(before, "da", 2) != 0 && strncmp(before, "Da", 2) != 0)
 		norm_say(r, r->l->range);
 }
 
 static size_t read_bare(norm_reader *r, const norm_number *n) {
-	size_t end = read_mixed_fraction(r, n);
+	size_t end = r->l->number_suffix ? r->l->number_suffix(r, n) : 0;
+	if (!end)
+		end = read_mixed_fraction(r, n);
 	if (!end)
 		end = read_fraction(r, n);
 	if (!end)
 		end = read_score(r, n);
-	if (!end && r->l->number_suffix)
-		end = r->l->number_suffix(r, n);
 	if (!end && r->l->day_before_month)
 		end = r->l->day_before_month(r, n);
 	if (!end && r->l->ordinal && !n->decimals)
@@ -306,6 +329,8 @@ static size_t read_bare(norm_reader *r, const norm_number *n) {
 		return end;
 	if (norm_is_year(r, n))
 		return norm_say_year(r, (int)n->value) ? n->end : 0;
+	if (n->count == 4 && norm_starts(r, n->end, "年") && norm_speaks(r, "zh"))
+		return norm_spell_int(r, n->value, NORM_YEAR) ? n->end : 0;
 	return norm_say_number(r, n) ? n->end : 0;
 }
 
@@ -336,8 +361,9 @@ size_t norm_read_number(norm_reader *r, size_t at) {
 /* "-5", "−5", "+5": a sign that belongs to the number behind it. */
 size_t norm_read_minus(norm_reader *r, size_t at) {
 	int32_t before = norm_char_before(r, at);
-	size_t length = norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "\xe2\x88\x92") ? 3 : 0;
-	int alone = !before || u_isUWhiteSpace(before) || before == '(' || before == '"' || before == '[' || before == '=' || before == 0xa0;
+	size_t length = norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "−") ? 3 : 0;
+	int alone = !before || u_isUWhiteSpace(before) || before == '(' || before == '"' || before == '[' || before == '=' ||
+	    before == 0xa0;
 	size_t behind = at + length;
 	if (!length || !alone || !(norm_is_digit(r, behind) || (length == 1 && norm_starts(r, behind, r->n->decimal == ',' ? "," : "."))))
 		return 0;
@@ -349,6 +375,7 @@ size_t norm_read_minus(norm_reader *r, size_t at) {
 	char text[2 * NORM_MAX_DIGITS + 4];
 	if (!r->n->spell || !norm_scan(r, behind, &n) || n.count > NORM_MAX_DIGITS || n.decimals >= NORM_MAX_DIGITS)
 		return 0;
-	int size = snprintf(text, sizeof text, "-%s%s%.*s", n.digits, n.decimals ? "." : "", n.decimals, n.decimals ? r->text + n.decimals_at : "");
+	int size = snprintf(text, sizeof text, "-%s%s%.*s", n.digits, n.decimals ? "." : "", n.decimals, n.decimals
+	    ? r->text + n.decimals_at : "");
 	return norm_spell(r, text, (size_t)size, NORM_NUMBER) ? n.end : 0;
 }

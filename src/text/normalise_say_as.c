@@ -35,7 +35,7 @@ static int read_cardinal(norm_reader *r, const say_as *s) {
 	int roman = norm_roman(r->text + at, end - at);
 	if (roman)
 		return norm_spell_int(r, roman, NORM_NUMBER);
-	if (norm_starts(r, at, "-") || norm_starts(r, at, "\xe2\x88\x92")) {
+	if (norm_starts(r, at, "-") || norm_starts(r, at, "−")) {
 		size_t behind = norm_read_minus(r, at);
 		if (!behind || behind == end)
 			return behind == end;
@@ -50,12 +50,7 @@ static int read_ordinal(norm_reader *r, const say_as *s) {
 	int roman = norm_roman(r->text + at, end - at);
 	if (!roman && !is_integer(r, at, &n))
 		return 0;
-	int64_t value = roman ? roman : n.value;
-	if (r->l->plain_ordinal) {
-		r->l->plain_ordinal(r, value, at);
-		return r->out->size > r->piece;
-	}
-	return norm_spell_int(r, value, NORM_ORDINAL);
+	return norm_spell_int(r, roman ? roman : n.value, NORM_ORDINAL);
 }
 
 static const char *sign_name(const norm_reader *r, size_t at, size_t *end) {
@@ -129,26 +124,25 @@ static int read_formatted_date(norm_reader *r, const char *format) {
 	norm_date d = { .at = SIZE_MAX };
 	size_t at = begin_of(r), end = end_of(r);
 	for (const char *f = format; *f; f++) {
-		int value, length;
+		size_t run = 0;
+		int value = 0;
 		while (at < end && !norm_is_digit(r, at) && strchr("-/. ,", r->text[at]))
 			at++;
-		if (!(length = norm_plain(r, at, 1, 4, &value)))
-			length = strlen(format) > 1 ? norm_plain(r, at, 1, 8, &value) : 0; /* "20240305" */
-		if (length > 4) {
-			length = *f == 'y' ? 4 : 2;
-			value = 0;
-			for (int i = 0; i < length; i++)
-				value = 10 * value + r->text[at + (size_t)i] - '0';
-		}
+		while (norm_is_digit(r, at + run))
+			run++;
+		size_t length = *f == 'y' && run >= 4 ? 4 : run < 2 ? run : 2; /* "20240305" */
+		for (size_t i = 0; i < length; i++)
+			value = 10 * value + r->text[at + i] - '0';
 		if (!length)
 			return 0;
 		int *field = *f == 'y' ? &d.year : *f == 'm' ? &d.month : *f == 'd' ? &d.day : NULL;
 		if (!field)
 			return 0;
 		*field = *f == 'y' && length == 2 ? value + (value < 50 ? 2000 : 1900) : value;
-		at += (size_t)length;
+		at += length;
 	}
-	if (at != end || (strchr(format, 'm') && (d.month < 1 || d.month > 12)) || (strchr(format, 'd') && (d.day < 1 || d.day > 31)))
+	at += strspn(r->text + at, ". "); /* "5.3." */
+	if (at < end || (strchr(format, 'm') && (d.month < 1 || d.month > 12)) || (strchr(format, 'd') && (d.day < 1 || d.day > 31)))
 		return 0;
 	if (!r->l->date && !(d.year && d.month && d.day))
 		return 0;
@@ -230,7 +224,8 @@ static int read_fraction(norm_reader *r, const say_as *s) {
 		if (!norm_scan(r, next, &above))
 			return 0;
 	}
-	if (!norm_starts(r, above.end, "/") || !norm_scan(r, above.end + 1, &below) || below.end != end_of(r) || above.decimals || below.decimals)
+	if (!norm_starts(r, above.end, "/") || !norm_scan(r, above.end + 1, &below) || below.end != end_of(r) || above.decimals ||
+	    below.decimals)
 		return 0;
 	if (whole.count) {
 		norm_say_number(r, &whole);
@@ -252,11 +247,12 @@ static int read_expletive(norm_reader *r, const say_as *s) {
 static const struct kind {
 	const char *name;
 	kind_reader *read; /* NULL: as any text */
-} kinds[] = { { "cardinal", read_cardinal }, { "number", read_cardinal }, { "ordinal", read_ordinal }, { "characters", read_characters },
-	          { "spell-out", read_characters }, { "letters", read_characters }, { "verbatim", read_characters }, { "digits", read_digits },
-	          { "date", read_date }, { "time", read_time }, { "duration", read_duration }, { "telephone", read_telephone }, { "phone", read_telephone },
-	          { "fraction", read_fraction }, { "expletive", read_expletive }, { "bleep", read_expletive }, { "currency", NULL }, { "money", NULL },
-	          { "unit", NULL }, { "measure", NULL }, { "address", NULL }, { "name", NULL } };
+} kinds[] = {
+	{ "cardinal", read_cardinal }, { "number", read_cardinal }, { "ordinal", read_ordinal }, { "characters", read_characters },
+	{ "spell-out", read_characters }, { "letters", read_characters }, { "verbatim", read_characters }, { "digits", read_digits },
+	{ "date", read_date }, { "time", read_time }, { "duration", read_duration }, { "telephone", read_telephone },
+	{ "phone", read_telephone }, { "fraction", read_fraction }, { "expletive", read_expletive }, { "bleep", read_expletive },
+	{ "currency", NULL }, { "money", NULL }, { "unit", NULL }, { "measure", NULL }, { "address", NULL }, { "name", NULL } };
 
 static int read_kind(norm_reader *r, const void *context, char *err) {
 	const say_as *s = context;
@@ -265,7 +261,7 @@ static int read_kind(norm_reader *r, const void *context, char *err) {
 		if (strcasecmp(kinds[i].name, s->kind) == 0)
 			kind = &kinds[i];
 	if (kind && kind->read && kind->read(r, s) && !r->out->failed) {
-		norm_add_piece(r, 0, r->size, r->piece, 1);
+		norm_add_piece(r, r->size, r->piece, 1);
 		return SN_OK;
 	}
 	if (!r->out->failed && r->out->data)
@@ -278,7 +274,8 @@ static int read_kind(norm_reader *r, const void *context, char *err) {
 	            : sn_fail(err, SN_AGAIN, "say-as \"%s\" is not known; the text is read as plain text", s->kind);
 }
 
-int sn_say_as(sn_normaliser *n, const char *interpret_as, const char *format, const char *detail, const char *text, size_t size, sn_buf *out,
+int sn_say_as(sn_normaliser *n, const char *interpret_as, const char *format, const char *detail, const char *text, size_t size,
+    sn_buf *out,
               sn_normal_map *map, char *err) {
 	say_as s = { interpret_as ? interpret_as : "", format, detail };
 	return norm_run(n, text, size, out, map, read_kind, &s, err);

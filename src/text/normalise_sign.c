@@ -9,7 +9,18 @@ static int letter_before(const norm_reader *r, size_t at) { return u_isalpha(nor
 static int digit_before(const norm_reader *r, size_t at) { return at && norm_is_digit(r, at - 1); }
 
 static size_t dash_length(const norm_reader *r, size_t at) {
-	return norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "\xe2\x80\x93") || norm_starts(r, at, "\xe2\x88\x92") ? 3 : 0;
+	return norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "–") || norm_starts(r, at, "−") ? 3 : 0;
+}
+
+/* Spanish "entre 5-7" joins by another word. */
+static int after_between(const norm_reader *r, size_t at) {
+	char word[16];
+	if (!norm_speaks(r, "es"))
+		return 0;
+	while (at && (norm_is_digit(r, at - 1) || r->text[at - 1] == ',' || r->text[at - 1] == '.'))
+		at--;
+	norm_word_before(r, at, word, sizeof word);
+	return norm_is_word("entre Entre", word);
 }
 
 /* "5-7", "10:00 - 12:00", "5 €-7 €": a dash between two numbers. */
@@ -17,15 +28,15 @@ static size_t read_range(norm_reader *r, size_t at, size_t length) {
 	size_t before = at, behind = norm_spaces(r, at + length);
 	while (before && r->text[before - 1] == ' ')
 		before--;
-	int spaced = before < at, figures = norm_is_digit(r, behind) || norm_starts(r, behind, "$") || norm_starts(r, behind, "\xe2\x82\xac") ||
-	                                    norm_starts(r, behind, "\xc2\xa3");
+	int figures = norm_is_digit(r, behind) || norm_starts(r, behind, "$") || norm_starts(r, behind, "€") || norm_starts(r, behind, "£");
+	int spaced = before < at;
 	if (!r->number_end || r->number_end != before || !figures || (spaced != (behind > at + length)))
 		return 0;
-	int minus = norm_starts(r, at, "\xe2\x88\x92") || (spaced && r->sums);
+	int minus = norm_starts(r, at, "−") || (spaced && r->sums);
 	const char *word = minus ? r->l->minus : r->l->to;
 	if (!word)
 		return 0;
-	norm_say(r, word);
+	norm_say(r, !minus && after_between(r, at) ? "y" : word);
 	norm_glue(r, " ");
 	return behind;
 }
@@ -37,14 +48,13 @@ static size_t read_dash(norm_reader *r, size_t at) {
 	if ((end = norm_read_minus(r, at)) || (end = read_range(r, at, length)))
 		return end;
 	size_t behind = at + length;
-	/* "COVID-19", "R2-D2", but "5-year-old" and "T-Shirt" keep theirs */
-	if (r->n->spell && length == 1 &&
-	    ((letter_before(r, at) && norm_is_digit(r, behind)) ||
-	     (digit_before(r, at) && norm_is_upper(r, behind) && (norm_is_digit(r, norm_next(r, behind)) || !norm_is_letter(r, norm_next(r, behind)))))) {
-		norm_glue(r, " ");
-		return behind;
-	}
-	return 0;
+	size_t next = norm_next(r, behind);
+	int to_figure = letter_before(r, at) && norm_is_digit(r, behind);
+	int to_letter = digit_before(r, at) && norm_is_upper(r, behind) && (norm_is_digit(r, next) || !norm_is_letter(r, next));
+	if (!r->n->spell || length != 1 || (!to_figure && !to_letter))
+		return 0; /* "5-year-old" and "T-Shirt" keep theirs */
+	norm_glue(r, " "); /* "COVID-19", "R2-D2" */
+	return behind;
 }
 
 /* x², 10⁵; behind a word it is the mark of a footnote. */
@@ -58,7 +68,7 @@ static size_t read_power(norm_reader *r, size_t at) {
 	for (; (digit = norm_superscript(norm_char(r, end))) >= 0; end = norm_next(r, end))
 		value = value < 1000 ? 10 * value + digit : value;
 	for (const norm_pair *sign = r->l->signs; sign && sign->written; sign++)
-		if (strcmp(sign->written, value == 2 ? "\xc2\xb2" : value == 3 ? "\xc2\xb3" : "^") == 0)
+		if (strcmp(sign->written, value == 2 ? "²" : value == 3 ? "³" : "^") == 0)
 			word = sign->spoken;
 	if (footnote || !word) {
 		norm_unspoken(r, norm_char(r, at));
@@ -70,17 +80,29 @@ static size_t read_power(norm_reader *r, size_t at) {
 	return end;
 }
 
+/* "€5/kg" is per kilogram, "he/she" he or she, "AC/DC" letters, "and/or" its words, "A / B" a pause. */
 static size_t read_slash(norm_reader *r, size_t at) {
 	char before[32];
 	size_t next = at + 1, end = norm_letters(r, next);
 	if (!norm_starts(r, at, "/") || !r->l->slash)
 		return 0;
+	if (r->number_end && r->number_end == at && end > next) {
+		norm_say(r, r->l->per);
+		size_t unit = norm_read_unit(r, next);
+		norm_glue(r, unit ? "" : " ");
+		return unit ? unit : next;
+	}
+	if (norm_char_before(r, at) == ' ' && norm_starts(r, next, " ")) {
+		norm_glue(r, ",");
+		return next;
+	}
 	norm_word_before(r, at, before, sizeof before);
 	int joined = *before && letter_before(r, at) && end > next;
-	int both = joined && norm_listed("and und et y e", before, strlen(before)) && norm_listed("or oder ou o", r->text + next, end - next);
+	int both = joined && norm_is_word("and und et y e", before) && norm_listed("or oder ou o", r->text + next, end - next);
 	int capitals = joined && norm_is_upper(r, next) && norm_is_upper(r, norm_next(r, next));
+	int words = joined && strlen(before) > 1 && end - next > 1;
 	if (!both && !capitals)
-		norm_say(r, r->l->slash);
+		norm_say(r, words ? r->l->or : r->l->slash);
 	norm_glue(r, " ");
 	return next;
 }
@@ -113,9 +135,13 @@ static size_t read_table(norm_reader *r, size_t at) {
 	int between = digit_before(r, at) && norm_is_digit(r, end);
 	if ((c == ':' || c == '?' || c == '_' || c == ',') && !best->written[1]) /* spoken in addresses only */
 		return 0;
+	if (c == '*' && r->l->born && norm_char_before(r, at) == '(' && norm_is_digit(r, norm_spaces(r, end))) {
+		norm_say(r, r->l->born);
+		return end;
+	}
 	if (c == '*' && !between && !(r->sums && norm_spaces(r, end) > end)) /* emphasis */
 		return 0;
-	if (c == '~' && !norm_is_digit(r, norm_spaces(r, end)))
+	if (c == '~' && !norm_is_digit(r, norm_spaces(r, end)) && !(U_GET_GC_MASK(norm_char(r, norm_spaces(r, end))) & U_GC_SC_MASK))
 		return 0;
 	if (c == '^' && !norm_is_digit(r, end))
 		return 0;
@@ -125,26 +151,27 @@ static size_t read_table(norm_reader *r, size_t at) {
 	return end;
 }
 
+static int is_unspoken(int32_t c) {
+	static const char marks[] = "*_|\\~^<>#=";
+	const uint32_t none = U_GC_S_MASK | U_GC_CN_MASK | U_GC_CO_MASK | U_GC_CC_MASK;
+	if (c < 0x80)
+		return strchr(marks, (int)c) != NULL;
+	return (U_GET_GC_MASK(c) & none) != 0 || c == 0xb7 || c == 0x2020 || c == 0x2021 || c == 0x203b; /* middle dot, daggers, reference mark */
+}
+
 /* What no voice can say: counted and left out. Brackets of any kind become round ones, which voices know. */
 static size_t read_other(norm_reader *r, size_t at) {
 	int32_t c = norm_char(r, at);
-	uint32_t mask = U_GET_GC_MASK(c);
-	if (c == '[' || c == '{')
-		norm_glue(r, "(");
-	else if (c == ']' || c == '}')
-		norm_glue(r, ")");
-	else if (c == '*' || c == '_' || c == '|' || c == '\\' || c == '~' || c == '^' || c == '<' || c == '>' || c == 0xb7 || c == '#' || c == '=' ||
-	         (c > 0x7f && (mask & (U_GC_S_MASK | U_GC_CN_MASK | U_GC_CO_MASK | U_GC_CC_MASK))) || c == 0x2020 || c == 0x2021 || c == 0x203b) {
-		int inside = c == 0xb7 && letter_before(r, at) && norm_is_letter(r, norm_next(r, at)); /* Catalan */
-		if (inside)
-			return 0;
-		if (letter_before(r, at) && norm_is_letter(r, norm_next(r, at)) && (c == '_' || c == '|' || c == '\\'))
-			norm_glue(r, " ");
-		norm_unspoken(r, c);
-		return pictograph_end(r, at);
-	} else
+	int inside = letter_before(r, at) && norm_is_letter(r, norm_next(r, at));
+	if (c == '[' || c == '{' || c == ']' || c == '}') {
+		norm_glue(r, c == '[' || c == '{' ? "(" : ")");
+		return norm_next(r, at);
+	}
+	if (!is_unspoken(c) || (c == 0xb7 && inside)) /* Catalan l·l */
 		return 0;
-	return norm_next(r, at);
+	norm_glue(r, inside && (c == '_' || c == '|' || c == '\\') ? " " : "");
+	norm_unspoken(r, c);
+	return pictograph_end(r, at);
 }
 
 /* ".5" */
@@ -175,6 +202,17 @@ size_t norm_read_sign(norm_reader *r, size_t at) {
 		return at + 1; /* '90s */
 	if (c == '.' && norm_is_digit(r, at + 1) && !digit_before(r, at) && !letter_before(r, at) && r->l->point && r->n->decimal == '.')
 		return read_leading_point(r, at);
+	if (c == ',' && digit_before(r, at) && norm_is_digit(r, at + 1) && r->n->spell) {
+		norm_glue(r, ", "); /* 1,5,7 */
+		return at + 1;
+	}
+	if (c == '(' && norm_is_digit(r, at + 1) && (end = norm_read_phone(r, at + 1)) && memchr(r->text + at, ')', end - at))
+		return end; /* (555) 123-4567 */
+	if (c == '%' && norm_speaks(r, "tr") && norm_is_digit(r, at + 1) && r->n->spell) { /* yüzde elli */
+		norm_say(r, "yüzde");
+		norm_glue(r, " ");
+		return at + 1;
+	}
 	if ((end = read_power(r, at)) || (end = read_slash(r, at)) || (end = read_table(r, at)))
 		return end;
 	return read_other(r, at);

@@ -18,6 +18,8 @@ static const char *const wanted[NORM_FORMS][5] = {
 	[NORM_MASCULINE] = { "%spellout-cardinal-masculine", "%spellout-cardinal-common", "%spellout-cardinal", "%spellout-numbering" },
 	[NORM_FEMININE] = { "%spellout-cardinal-feminine", "%spellout-cardinal-reale", "%spellout-cardinal", "%spellout-numbering" },
 	[NORM_NEUTER] = { "%spellout-cardinal-neuter", "%spellout-cardinal-masculine", "%spellout-cardinal", "%spellout-numbering" },
+	[NORM_DATIVE] = { "%spellout-cardinal-m", "%spellout-cardinal-masculine" },
+	[NORM_DATIVE_FEMININE] = { "%spellout-cardinal-r", "%spellout-cardinal-feminine" },
 	[NORM_YEAR] = { "%spellout-numbering-year", "%spellout-numbering" },
 	[NORM_ORDINAL] = { "%spellout-ordinal-masculine", "%spellout-ordinal", "%spellout-ordinal-reale", "%digits-ordinal" },
 	[NORM_ORDINAL_FEMININE] = { "%spellout-ordinal-feminine", "%spellout-ordinal" },
@@ -26,7 +28,8 @@ static const char *const wanted[NORM_FORMS][5] = {
 	[NORM_ORDINAL_N] = { "%spellout-ordinal-n", "%spellout-ordinal" },
 	[NORM_ORDINAL_R] = { "%spellout-ordinal-r", "%spellout-ordinal" },
 	[NORM_ORDINAL_S] = { "%spellout-ordinal-s", "%spellout-ordinal" },
-	[NORM_ORDINAL_GENITIVE] = { "%spellout-ordinal-neuter-genitive", "%spellout-ordinal-masculine-genitive", "%spellout-ordinal-masculine",
+	[NORM_ORDINAL_GENITIVE] = { "%spellout-ordinal-neuter-genitive", "%spellout-ordinal-masculine-genitive",
+	    "%spellout-ordinal-masculine",
 	                            "%spellout-ordinal" },
 };
 
@@ -51,6 +54,41 @@ static void choose_rules(sn_normaliser *n, const char *sets) {
 		}
 }
 
+/* ---- formatters of units and currencies ---- */
+
+static UNumberFormatter *open_measure(const sn_normaliser *n, const char *name) {
+	UErrorCode status = U_ZERO_ERROR;
+	char skeleton[192];
+	UChar wide[192];
+	snprintf(skeleton, sizeof skeleton, "%s unit-width-full-name .###### group-off latin", name);
+	u_uastrcpy(wide, skeleton);
+	UNumberFormatter *format = unumf_openForSkeletonAndLocale(wide, -1, n->locale, &status);
+	if (U_SUCCESS(status))
+		return format;
+	unumf_close(format);
+	return NULL;
+}
+
+/* The kept formatter of that name; *made: to be closed by the caller. */
+static UNumberFormatter *measure(sn_normaliser *n, const char *name, int *made) {
+	*made = 0;
+	for (int i = 0; i < n->measure_count; i++)
+		if (strcmp(n->measures[i].name, name) == 0)
+			return n->measures[i].format;
+	UNumberFormatter *format = open_measure(n, name);
+	if (!format)
+		return NULL;
+	*made = n->measure_count == NORM_MAX_MEASURES || strlen(name) >= sizeof n->measures[0].name;
+	if (!*made) {
+		norm_measure *kept = &n->measures[n->measure_count++];
+		snprintf(kept->name, sizeof kept->name, "%s", name);
+		kept->format = format;
+	}
+	return format;
+}
+
+/* ---- opening ---- */
+
 int norm_spell_open(sn_normaliser *n, char *err) {
 	UErrorCode status = U_ZERO_ERROR;
 	char found[16] = "", sets[MAX_RULES];
@@ -74,6 +112,8 @@ int norm_spell_open(sn_normaliser *n, char *err) {
 	}
 	strcat(sets, sets[0] && sets[strlen(sets) - 1] != ';' ? ";" : "");
 	choose_rules(n, sets);
+	int made; /* ICU reads its tables of units now rather than at the first unit of a text */
+	measure(n, "unit/kilometer", &made);
 	return SN_OK;
 }
 
@@ -93,7 +133,7 @@ static void say_wide(norm_reader *r, const UChar *words, int32_t count) {
 	int32_t size = 0, c;
 	for (int32_t i = 0; i < count && size < (int32_t)sizeof text - 8;) {
 		U16_NEXT(words, i, count, c);
-		if (c == 0xad) /* soft hyphens mark where words were joined */
+		if (u_hasBinaryProperty(c, UCHAR_DEFAULT_IGNORABLE_CODE_POINT) || c == 0x200b) /* soft hyphens mark where words were joined */
 			continue;
 		if (u_isUWhiteSpace(c))
 			c = ' ';
@@ -142,38 +182,7 @@ int norm_spell_digits(norm_reader *r, const char *digits, size_t count) {
 	return 1;
 }
 
-/* ---- units and currencies ---- */
-
-static UNumberFormatter *open_measure(const sn_normaliser *n, const char *name) {
-	UErrorCode status = U_ZERO_ERROR;
-	char skeleton[192];
-	UChar wide[192];
-	snprintf(skeleton, sizeof skeleton, "%s unit-width-full-name .###### group-off latin", name);
-	u_uastrcpy(wide, skeleton);
-	UNumberFormatter *format = unumf_openForSkeletonAndLocale(wide, -1, n->locale, &status);
-	if (U_SUCCESS(status))
-		return format;
-	unumf_close(format);
-	return NULL;
-}
-
-/* The kept formatter of that name; *made: to be closed by the caller. */
-static UNumberFormatter *measure(sn_normaliser *n, const char *name, int *made) {
-	*made = 0;
-	for (int i = 0; i < n->measure_count; i++)
-		if (strcmp(n->measures[i].name, name) == 0)
-			return n->measures[i].format;
-	UNumberFormatter *format = open_measure(n, name);
-	if (!format)
-		return NULL;
-	*made = n->measure_count == NORM_MAX_MEASURES || strlen(name) >= sizeof n->measures[0].name;
-	if (!*made) {
-		norm_measure *kept = &n->measures[n->measure_count++];
-		snprintf(kept->name, sizeof kept->name, "%s", name);
-		kept->format = format;
-	}
-	return format;
-}
+/* ---- names of units and currencies ---- */
 
 /* UTF-8 without white space at its ends and with plain spaces and apostrophes. */
 static void trimmed(char *out, const UChar *text, int32_t count) {
@@ -202,7 +211,8 @@ int norm_measure_name(norm_reader *r, const char *name, const norm_number *n, ch
 	if (!format)
 		return 0;
 	int decimals = n->decimals > 6 ? 6 : n->decimals;
-	int length = snprintf(figure, sizeof figure, "%s%s%.*s", n->digits, decimals ? "." : "", decimals, decimals ? r->text + n->decimals_at : "");
+	int length = snprintf(figure, sizeof figure, "%s%s%.*s", n->digits, decimals ? "." : "", decimals, decimals
+	    ? r->text + n->decimals_at : "");
 	unumf_formatDecimal(format, figure, length, r->n->result, &status);
 	int32_t count = unumf_resultToString(r->n->result, text, 256, &status), first = 0;
 	if (made)

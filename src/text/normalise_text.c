@@ -49,7 +49,8 @@ size_t norm_word(const norm_reader *r, size_t at, const char *word) {
 
 size_t norm_word_any(const norm_reader *r, size_t at, const char *word) {
 	size_t length = strlen(word);
-	return at <= r->size && r->size - at >= length && strncasecmp(r->text + at, word, length) == 0 && word_ends(r, at + length) ? length : 0;
+	return at <= r->size && r->size - at >= length && strncasecmp(r->text + at, word, length) == 0 && word_ends(r, at + length)
+	    ? length : 0;
 }
 
 size_t norm_spaces(const norm_reader *r, size_t at) {
@@ -108,6 +109,10 @@ int norm_listed(const char *list, const char *word, size_t size) {
 	return 0;
 }
 
+int norm_is_word(const char *list, const char *word) { return norm_listed(list, word, strlen(word)); }
+
+int norm_speaks(const norm_reader *r, const char *languages) { return norm_is_word(languages, r->n->language); }
+
 int norm_at_end(const norm_reader *r, size_t at) {
 	while (at < r->size) {
 		int32_t c = norm_char(r, at);
@@ -127,7 +132,7 @@ static int joins(const norm_reader *r) {
 		return 1;
 	U8_PREV((const uint8_t *)out->data, (int32_t)r->base, i, c);
 	if (out->size > r->piece)
-		return u_isUWhiteSpace(c);
+		return u_isUWhiteSpace(c) || c == '-';
 	return !u_isalnum(c) && !(U_GET_GC_MASK(c) & U_GC_M_MASK);
 }
 

@@ -20,7 +20,7 @@ static size_t abbreviation_end(const norm_reader *r, size_t at, const char *writ
 			return 0;
 		i++;
 	}
-	if (i > at && r->text[i - 1] != '.' && (norm_is_letter(r, i) || norm_is_digit(r, i) || norm_starts(r, i, "'")))
+	if (i > at && u_isalpha(norm_char_before(r, i)) && (norm_is_letter(r, i) || norm_is_digit(r, i) || norm_starts(r, i, "'")))
 		return 0;
 	return i;
 }
@@ -51,70 +51,104 @@ static int after_house_number(const norm_reader *r, size_t at) {
 
 static int applies(const norm_reader *r, const norm_abbreviation *a, size_t at, size_t end, int *second) {
 	char before[48];
-	size_t next = norm_spaces(r, end);
+	size_t next = norm_spaces(r, end), begin;
+	int numbered;
 	int32_t last = norm_char_before(r, at);
 	*second = 0;
 	switch (a->when) {
 	case NORM_BEFORE_NAME: return norm_is_upper(r, next);
-	case NORM_BEFORE_NUMBER: return norm_is_digit(r, next) || (norm_is_upper(r, next) && !norm_word(r, next, "I") && norm_roman(r->text + next, norm_letters(r, next) - next));
+	case NORM_BEFORE_NUMBER: return norm_is_digit(r, next) || (next > end && norm_is_upper(r, next) && !norm_word(r, next, "I") &&
+	    norm_roman(r->text + next, norm_letters(r, next) - next));
 	case NORM_AFTER_NUMBER:
 		while (last == ' ' || last == 0xa0)
 			last = norm_char_before(r, at -= last == ' ' ? 1 : 2);
 		return u_isdigit(last);
 	case NORM_STREET:
-		norm_word_before(r, at, before, sizeof before);
-		*second = capitalised(before) && (!norm_is_upper(r, next) || after_house_number(r, at));
+		begin = norm_word_before(r, at, before, sizeof before);
+		numbered = begin && norm_is_digit(r, begin - 1) && norm_is_word("st nd rd th", before); /* "5th St." */
+		*second = numbered || (capitalised(before) && (!norm_is_upper(r, next) || after_house_number(r, at)));
 		return *second || norm_is_upper(r, next);
 	default: return 1;
 	}
 }
 
+/* The longest that stands here: "Sig.ra" before "Sig." */
 static size_t read_abbreviation(norm_reader *r, size_t at) {
+	const norm_abbreviation *best = NULL;
+	size_t best_end = 0;
+	int best_second = 0, second;
 	for (const norm_abbreviation *a = r->l->abbreviations; a && a->written; a++) {
-		int second;
 		size_t end = (a->written[0] | 32) == (r->text[at] | 32) ? abbreviation_end(r, at, a->written) : 0;
-		if (!end || !applies(r, a, at, end, &second))
-			continue;
-		const char *bar = strchr(a->spoken, '|');
-		if (bar && second)
-			norm_say(r, bar + 1);
-		else
-			norm_say_part(r, a->spoken, bar ? (size_t)(bar - a->spoken) : strlen(a->spoken));
-		if (r->text[end - 1] == '.' && norm_at_end(r, end))
-			norm_glue(r, ".");
-		return end;
+		if (end > best_end && applies(r, a, at, end, &second)) {
+			best = a;
+			best_end = end;
+			best_second = second;
+		}
 	}
-	return 0;
+	if (!best)
+		return 0;
+	const char *bar = strchr(best->spoken, '|');
+	if (bar && best_second)
+		norm_say(r, bar + 1);
+	else
+		norm_say_part(r, best->spoken, bar ? (size_t)(bar - best->spoken) : strlen(best->spoken));
+	if (r->text[best_end - 1] == '.' && norm_at_end(r, best_end))
+		norm_glue(r, ".");
+	else if (bar && best_second && norm_is_upper(r, norm_spaces(r, best_end)))
+		norm_glue(r, ","); /* "221 Baker St. London": a town, or another sentence */
+	return best_end;
 }
 
 /* ---- letters ---- */
 
-void norm_say_letters(norm_reader *r, size_t at, size_t end) {
-	while (at < end) {
-		size_t next = norm_next(r, at);
-		norm_say_part(r, r->text + at, next - at);
-		at = next;
+void norm_say_letters(norm_reader *r, size_t at, size_t end, int plural) {
+	int english = norm_speaks(r, "en"), two = norm_next(r, at) < end && norm_next(r, norm_next(r, at)) >= end;
+	for (size_t i = at, next; i < end; i = next) {
+		next = norm_next(r, i);
+		if (i == at || !english) {
+			norm_say_part(r, r->text + i, next - i);
+			continue;
+		}
+		norm_glue(r, plural && two ? "-" : "."); /* P-C's: behind one dot 's is a word of its own */
+		norm_copy(r, i, next);
 	}
 }
 
-/* "U.S.A.", "J. R. R. Tolkien": letters with dots lose them. */
-static size_t read_initials(norm_reader *r, size_t at) {
-	size_t end = at, letters = 0, next;
-	if (!norm_is_upper(r, at) || !norm_starts(r, norm_next(r, at), ".") || !r->n->spaces)
-		return 0;
-	for (size_t i = at; norm_is_upper(r, i) && norm_starts(r, next = norm_next(r, i), "."); i = end) {
-		end = next + 1;
+/* The letters of "U.S.A." and "U.S.A" (a last one without a dot), of "J." in "J. R. R. Tolkien": how many; 0: something else. */
+static int initials(const norm_reader *r, size_t at, size_t *end) {
+	size_t next;
+	int letters = 0;
+	for (*end = at; norm_is_upper(r, *end) && norm_starts(r, next = norm_next(r, *end), "."); letters++)
+		*end = next + 1;
+	if (letters && norm_is_upper(r, *end) && !norm_is_letter(r, next = norm_next(r, *end)) && !norm_is_digit(r, next)) {
+		*end = next;
 		letters++;
 	}
-	next = norm_spaces(r, end);
-	if (letters == 1 && (!norm_is_upper(r, next) || next == end || (norm_starts(r, at, "I.") && strcmp(r->n->language, "en") == 0)))
+	next = norm_spaces(r, *end);
+	if (letters > 1)
+		return letters;
+	return letters == 1 && norm_is_upper(r, next) && next > *end ? 1 : 0;
+}
+
+static size_t read_initials(norm_reader *r, size_t at) {
+	size_t end;
+	int english = norm_speaks(r, "en"), letters = r->n->spaces ? initials(r, at, &end) : 0;
+	if (!letters || (letters == 1 && english && norm_starts(r, at, "I.")))
 		return 0;
-	if (norm_is_letter(r, end) && next == end) /* "U.S.based", "A.Smith" */
-		return letters == 1 ? 0 : end;
-	for (size_t i = at; i < end; i = norm_next(r, i) + 1)
-		norm_say_letters(r, i, norm_next(r, i));
-	if (norm_at_end(r, end))
+	for (size_t i = at; i < end; i = norm_next(r, i) + 1) {
+		if (english && i > at)
+			norm_glue(r, ".");
+		if (english && i > at)
+			norm_copy(r, i, norm_next(r, i));
+		else
+			norm_say_part(r, r->text + i, norm_next(r, i) - i);
+	}
+	if (r->text[end - 1] == '.' && norm_at_end(r, end)) {
 		norm_glue(r, ".");
+	} else if (english && letters == 1 && norm_starts(r, at, "A")) {
+		norm_glue(r, "-"); /* "George A. Smith": else it is the article */
+		end = norm_spaces(r, end);
+	}
 	return end;
 }
 
@@ -154,7 +188,7 @@ static size_t read_acronym(norm_reader *r, size_t at) {
 	int cased = upper >= 2 && (plural || !norm_is_letter(r, end));
 	if (!cased || !r->l->language || norm_char(r, at) > 0x24f || !is_spelled(r, at, end))
 		return 0;
-	norm_say_letters(r, at, end);
+	norm_say_letters(r, at, end, plural || norm_starts(r, end, "'"));
 	if (plural)
 		norm_glue(r, "'s");
 	return end + plural;
@@ -174,9 +208,9 @@ static size_t read_version(norm_reader *r, size_t at) {
 /* ---- Roman numerals ---- */
 
 int norm_roman(const char *text, size_t size) {
-	static const struct { const char *sign; int value; } signs[] = { { "M", 1000 }, { "CM", 900 }, { "D", 500 }, { "CD", 400 }, { "C", 100 },
-		                                                             { "XC", 90 }, { "L", 50 }, { "XL", 40 }, { "X", 10 }, { "IX", 9 },
-		                                                             { "V", 5 }, { "IV", 4 }, { "I", 1 } };
+	static const struct { const char *sign; int value; } signs[] = {
+		{ "M", 1000 }, { "CM", 900 }, { "D", 500 }, { "CD", 400 }, { "C", 100 }, { "XC", 90 }, { "L", 50 }, { "XL", 40 },
+		{ "X", 10 }, { "IX", 9 }, { "V", 5 }, { "IV", 4 }, { "I", 1 } };
 	int value = 0;
 	size_t at = 0;
 	for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
@@ -207,7 +241,8 @@ static size_t read_roman(norm_reader *r, size_t at) {
 	norm_word_before(r, at, before, sizeof before);
 	size_t length = strlen(before);
 	if (norm_listed(r->l->centuries, r->text + next, norm_letters(r, next) - next)) {
-		norm_spell_int(r, value, NORM_ORDINAL);
+		int feminine = norm_starts(r, norm_letters(r, next) - 1, "a") || norm_starts(r, norm_letters(r, next) - 3, "one");
+		norm_spell_int(r, value, feminine ? NORM_ORDINAL_FEMININE : NORM_ORDINAL);
 		return end;
 	}
 	if (norm_listed(r->l->chapters, before, length)) {
@@ -216,7 +251,7 @@ static size_t read_roman(norm_reader *r, size_t at) {
 	}
 	if (r->l->king && norm_listed(r->l->kings, before, length) && value < 40) {
 		r->l->king(r, value, at);
-		return norm_starts(r, end, ".") && !norm_at_end(r, end + 1) && strcmp(r->n->language, "de") == 0 ? end + 1 : end;
+		return norm_starts(r, end, ".") && !norm_at_end(r, end + 1) && norm_speaks(r, "de") ? end + 1 : end;
 	}
 	if (size < 2 || !only_small(r->text + at, size) || !capitalised(before) || r->shouting || !length)
 		return 0;
@@ -227,8 +262,8 @@ static size_t read_roman(norm_reader *r, size_t at) {
 size_t norm_read_word(norm_reader *r, size_t at) {
 	int32_t before = norm_char_before(r, at);
 	size_t end;
-	if (before == '\'' && at > 1 && norm_is_letter(r, at - 2)) /* "don't", "l'eau" begins a word only in capitals */
-		return norm_is_upper(r, at) ? read_acronym(r, at) : 0;
+	if (before == '\'' && at > 1 && norm_is_letter(r, at - 2) && !norm_speaks(r, "fr it ca"))
+		return norm_is_upper(r, at) ? read_acronym(r, at) : 0; /* "don't", but "l'art. 5" */
 	if (u_isalnum(before) && !u_isdigit(before))
 		return 0;
 	if (!u_isdigit(before) && (end = norm_read_address(r, at)))

@@ -101,8 +101,8 @@ static int add_clause(builder *b, const sn_clause *clause, char *err) {
 }
 
 /* Adds what lies between two stretches of given phonemes, or around them. The punctuation behind one is that of its clause. */
-static int add_text(builder *b, sn_phonemizer *phonemizer, const char *voice, const char *text, size_t size, size_t at, int follows, int ends,
-                    char *err) {
+static int add_text(builder *b, sn_phonemizer *phonemizer, const char *voice, const char *text, size_t size, size_t at, int follows,
+                    int ends, char *err) {
 	size_t i = 0;
 	while (follows && i < size && strchr(",.;:?!", text[i]) && text[i])
 		i++;

@@ -1,6 +1,7 @@
 #include "text/sentences_internal.h"
 
 #include "text/inline.h"
+#include "text/normalise.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,7 @@ int sentence_dot_of_word(const source *s, int32_t begin, int32_t dot, int32_t ne
 		digits += u_isdigit(c);
 		start = at;
 	}
-	if (letters == 1 && !digits && s->text[start] != 'I')
+	if ((letters == 1 && !digits && s->text[start] != 'I') || sn_abbreviation_dot(s->locale, (const char *)s->text, (size_t)s->size, (size_t)dot))
 		return 1;
 	if (!letters && digits && digits <= 2 && s->ordinal_dots)
 		return 1;
@@ -246,7 +247,7 @@ int sn_sentences(const char *text, size_t size, const char *locale, size_t max_b
 	int result = check(text, size, max_bytes, err);
 	if (result != SN_OK || !size)
 		return result;
-	source s = { (const uint8_t *)text, (int32_t)size, sentence_has_ordinal_dots(locale ? locale : "") };
+	source s = { (const uint8_t *)text, (int32_t)size, sentence_has_ordinal_dots(locale ? locale : ""), locale };
 	list l = { 0 };
 	UErrorCode status = U_ZERO_ERROR;
 	UText input = UTEXT_INITIALIZER;

@@ -8,6 +8,7 @@ typedef struct sentence_source {
 	const uint8_t *text;
 	int32_t size;
 	int ordinal_dots; /* the language writes "3. October" */
+	const char *locale;
 } sentence_source;
 
 int32_t sentence_next(const sentence_source *s, int32_t *i);     /* the character at *i, and past it */

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MOST_FACTOR 100.0f
+
 typedef enum element {
 	E_SPEAK, E_P, E_S, E_BREAK, E_PROSODY, E_SAY_AS, E_PHONEME, E_SUB, E_LANG, E_VOICE, E_MARK, E_SILENT, E_OTHER
 } element;
@@ -192,7 +194,7 @@ static void start_prosody(sn_ssml *s, sn_ssml_style *style, const char **attribu
 		const char *const text = attribute(attributes, kinds[i].name);
 		float value = 1;
 		if (text && kinds[i].read(text, &value))
-			*values[i] *= value;
+			*values[i] = fminf(*values[i] * value, MOST_FACTOR); /* elements nest */
 		else if (text)
 			note(s, "ssml_value", "prosody %s=\"%.24s\" is not understood and was ignored; it may be %s", kinds[i].name, text,
 			     kinds[i].wanted);
@@ -208,7 +210,8 @@ static void start_break(sn_ssml *s, const char **attributes) {
 	float seconds = 0.5f;
 	double x;
 	if (strength && !find_level(strengths, strength, &seconds))
-		note(s, "ssml_value", "break strength=\"%.24s\" is not understood; it may be none, x-weak, weak, medium, strong or x-strong", strength);
+		note(s, "ssml_value", "break strength=\"%.24s\" is not understood; it may be none, x-weak, weak, medium, strong or x-strong",
+		     strength);
 	if (time && number(time, &x, &unit) && x >= 0 && (strcmp(unit, "s") == 0 || strcmp(unit, "ms") == 0)) {
 		x = unit[0] == 'm' ? x / 1000 : x;
 		if (x > SN_SSML_BREAK)

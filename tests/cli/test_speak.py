@@ -1,9 +1,11 @@
 """Text to speech with the program."""
 import json
 import os
+import subprocess
+import time
 import wave
 
-from cli import TINY, Case, distance, installed, run, words
+from cli import SONANT, TINY, Case, distance, installed, run, words
 
 TINY_MODEL = ["-m", TINY / "vits-sdp", "--no-cache", "--dtype", "f32"]
 SENTENCES = [
@@ -69,8 +71,93 @@ class Tiny(Case):
         self.fails(run("speak", "hello", "-o", self.folder / "no" / "x.wav", *TINY_MODEL), 3, "no/x.wav")
 
 
+    def facts(self, text, *args):
+        done = run("speak", text, "-o", self.folder / "a.wav", "--format", "json", "--check", "off", *TINY_MODEL, *args)
+        self.assertEqual(done.returncode, 0, done.errors)
+        return json.loads(done.stdout)
+
+    def test_ssml_with_marks(self):
+        facts = self.facts("<speak><mark name='a'/>Hello there.<break time='300ms'/><mark name='b'/>Bye <mark name='c'/></speak>")
+        self.assertEqual([m["name"] for m in facts["marks"]], ["a", "b", "c"])
+        times = [m["time"] for m in facts["marks"]]
+        self.assertEqual(times[0], 0)
+        self.assertTrue(0.3 < times[1] < times[2] <= facts["duration"] + 0.001, times)
+
+    def test_malformed_ssml_says_where(self):
+        self.fails(self.speak("<speak>\n<p>Hello</speak>"), 4, "line 2", "column")
+        self.fails(self.speak("<speak>&nbsp;</speak>"), 4, "entity")
+        self.fails(self.speak("Hello", "--ssml", "on"), 4, "SSML")
+        self.assertEqual(list(self.folder.iterdir()), [])
+        self.assertEqual(self.speak("<speak>\n<p>Hello</speak>", "--ssml", "off").returncode, 0)
+
+    def test_text_that_no_voice_speaks(self):
+        for text in ("!!!", "\U0001F600", "<speak>...</speak>", " "):
+            with self.subTest(text=text):
+                self.fails(self.speak(text), 2)
+        done = run("speak", "-", "-o", self.folder / "x.wav", *TINY_MODEL, data=b"hel\0lo there")
+        self.assertEqual(done.returncode, 0, done.errors)
+
+    def test_a_word_without_end(self):
+        done = run("speak", "-", "-o", self.folder / "x.wav", "--retries", "-1", *TINY_MODEL, data=b"ab" * 5000)
+        self.assertEqual(done.returncode, 0, done.errors)
+
+    def test_numbers_are_read_unless_told_otherwise(self):
+        self.assertGreater(self.facts("123456")["duration"], 0)
+        self.fails(self.speak("123456", "--no-normalise"), 2, "knows none of the 6 characters")
+
+    def test_stream_tells_what_happens(self):
+        data = b"<speak>Hello there. <mark name='m'/>How are you today?</speak>"
+        done = run("speak", "-", "--stream", "-o", self.folder / "s.wav", "--format", "json", *TINY_MODEL, data=data)
+        self.assertEqual(done.returncode, 0, done.errors)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([line.get("event") for line in lines], ["sentence", "mark", "sentence", None])
+        self.assertEqual((lines[1]["name"], lines[-1]["marks"][0]["time"]), ("m", lines[1]["time"]))
+        with wave.open(str(self.folder / "s.wav")) as clip:
+            self.assertAlmostEqual(clip.getnframes() / clip.getframerate(), lines[-1]["duration"], places=2)
+
+    def test_stream_is_heard_before_its_text_ends(self):
+        command = [SONANT, "speak", "-", "--stream", "-o", "-", "--audio", "pcm", *map(str, TINY_MODEL)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0) as speaking:
+            for byte in "Wörter kommen langsam, one by one, ".encode():
+                speaking.stdin.write(bytes([byte]))
+                time.sleep(0.002)
+            first = os.read(speaking.stdout.fileno(), 2)
+            self.assertTrue(first)
+            speaking.stdin.write(b"until the end.")
+            speaking.stdin.close()
+            rest = speaking.stdout.read()
+            self.assertEqual(speaking.wait(), 0, speaking.stderr.read())
+        self.assertGreater(len(rest), len(first))
+
+    def test_stream_that_ends_badly(self):
+        def stream(data, *args):
+            return run("speak", "-", "--stream", "-o", self.folder / "x.wav", *TINY_MODEL, *args, data=data)
+        self.fails(stream(b""), 2)
+        self.fails(stream(b"Hello there. \xff"), 4, "UTF-8")
+        self.fails(stream(b"Hello there. \xc3"), 4, "UTF-8")
+        self.fails(stream(b"<speak>Hello there. </p>"), 4, "line 1")
+        self.fails(run("speak", "Hello", "--stream", "-o", self.folder / "x.wav", *TINY_MODEL), 2, "standard input")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+
 @installed("joe")
 class Real(Case):
+    @installed("base")
+    def test_speech_is_read_back(self):
+        done = run("speak", "The train to London leaves at half past seven. Nobody knows what will happen tomorrow.", "-o",
+                   self.folder / "a.wav", "--verify", "--verify-model", "base", "--format", "json")
+        facts = json.loads(done.stdout)
+        self.assertLessEqual(facts["word_error_rate"], 0.3)
+        self.assertIn(facts["attempts"], (1, 2))
+
+    @installed("base")
+    def test_given_phonemes_are_heard(self):
+        for ipa, word in (("b\u02c8\u028ct\u0259", "butter"), ("w\u02c8\u0254\u02d0t\u0259", "water")):
+            text = f"<speak>She wanted some <phoneme ph='{ipa}'>xyz</phoneme> for the bread.</speak>"
+            self.assertEqual(run("speak", text, "-o", self.folder / "a.wav").returncode, 0)
+            done = run("transcribe", self.folder / "a.wav", "-m", "base", "-l", "en")
+            self.assertIn(word, done.stdout.decode().lower())
+
     def test_same_seed_same_bytes_for_any_threads(self):
         files = []
         for i, args in enumerate((["--threads", "1"], ["--threads", "2"], ["--threads", "4"], ["--seed", "5"])):

@@ -2,13 +2,16 @@
 #include "text/arpabet.h"
 #include "text/bpe.h"
 #include "text/chars.h"
+#include "text/clauses.h"
 #include "text/cleaners.h"
 #include "text/coqui.h"
 #include "text/ctc_vocab.h"
+#include "text/normalise.h"
 #include "text/numbers.h"
 #include "text/piper.h"
 #include "text/sentencepiece.h"
 #include "text/sentences.h"
+#include "text/ssml.h"
 #include "text/symbols.h"
 #include "text/validate.h"
 #include "text/wordpiece.h"
@@ -198,6 +201,42 @@ static void try_phones(const char *dir) {
 	sn_phones_close(&phones);
 }
 
+/* Text as it is spoken, by each language's rules and as each kind of say-as; normalisers are kept since they take longer to open
+ * than to use. Bounded, nothing left out of the map, digits only where the language is not known. */
+static void try_normalise(const char *text, size_t size) {
+	static const char *const languages[] = { "en", "de", "fr", "es", "it", "pt", "ru", "zh", "tr", "xx", "en-GB" };
+	static const char *const kinds[] = { "cardinal", "ordinal", "characters", "digits", "date", "time", "duration", "telephone", "fraction", "expletive",
+		                                 "currency" };
+	static const char *const formats[] = { "", "mdy", "dmy", "ymd", "my", "d", "hms12", "44" };
+	static sn_normaliser *kept[sizeof languages / sizeof languages[0]];
+	char err[SN_ERRLEN] = "";
+	size_t choice = (uint8_t)text[0] % 11, end = 0, out_end = 0;
+	sn_normal_map map = { 0 };
+	sn_buf out;
+	if (!kept[choice] && sn_normaliser_open(&kept[choice], languages[choice], err) != SN_OK)
+		abort();
+	sn_buf_init(&out, (size_t)64 << 20);
+	int result = sn_normalise(kept[choice], text, size, &out, &map, err);
+	if (result != SN_OK && !*err)
+		abort();
+	if (result == SN_OK && out.size > size * SN_NORMAL_GROWTH + 2 * SN_NORMAL_SLACK)
+		abort();
+	for (int i = 0; i < map.count && result == SN_OK; i++) {
+		const sn_normal_piece *p = &map.items[i];
+		if (p->from != end || p->to < p->from || p->begin != out_end || p->end < p->begin || p->to > size || p->end > out.size)
+			abort();
+		end = p->to;
+		out_end = p->end;
+		sn_normal_map_at(&map, p->from);
+	}
+	sn_normal_map_free(&map);
+	sn_buf_clear(&out);
+	if (size > 1 && sn_say_as(kept[choice], kinds[(uint8_t)text[1] % 11], formats[(uint8_t)text[size - 1] % 8], text[0] & 1 ? "3 3" : NULL, text + 1,
+	                          size - 1, &out, NULL, err) < 0 && !*err)
+		abort();
+	sn_buf_free(&out);
+}
+
 /* Text that is read, cleaned and taken for IPA. */
 static void try_reading(const char *text, size_t size) {
 	static const char *const names[] = { "english_cleaners", "french_cleaners", "basic_turkish_cleaners", "italian_cleaners", "tacotron2" };
@@ -209,6 +248,7 @@ static void try_reading(const char *text, size_t size) {
 	if (!size)
 		return;
 	int choice = (uint8_t)*text++ % 5;
+	try_normalise(text - 1, size);
 	sn_buf_init(&out, 1 << 20);
 	if (sn_text_numbers(&out, text, --size, languages[choice], err) != SN_OK && !*err)
 		abort();
@@ -221,6 +261,43 @@ static void try_reading(const char *text, size_t size) {
 	sn_buf_free(&out);
 	if (sn_symbols_encode(text, size, ids, MOST_IDS, &count, NULL, err) == SN_OK)
 		expect_inside(ids, count, SN_SYMBOLS);
+}
+
+static int check_event(void *payload, const sn_ssml_event *e, char *err) {
+	size_t *const seen = payload;
+	*seen += e->size;
+	const sn_ssml_style *const s = e->style;
+	if (!e->text || !e->value || !e->format || !e->detail || strlen(s->language) >= sizeof s->language || strlen(s->voice) > SN_SSML_NAME ||
+	    strlen(e->value) > SN_SSML_PHONEMES || !(e->seconds >= 0 && e->seconds <= SN_SSML_BREAK) || !(s->gain >= 0))
+		abort();
+	return SN_OK;
+}
+
+/* A document in pieces whose size the first byte says, and the same bytes as a text that is cut while it is written. */
+static void try_ssml(const char *text, size_t size) {
+	char err[SN_ERRLEN] = "", ipa[SN_SSML_PHONEMES];
+	sn_ssml *ssml;
+	size_t seen = 0, step = size ? (uint8_t)*text + (size_t)1 : 1;
+	if (!size || sn_ssml_open(&ssml, check_event, &seen, err) != SN_OK)
+		return;
+	text++;
+	size--;
+	int result = SN_OK;
+	for (size_t at = 0; result == SN_OK && at < size; at += step)
+		result = sn_ssml_push(ssml, text + at, size - at < step ? size - at : step, size - at <= step, err);
+	if ((result != SN_OK && !*err) || seen > size + SN_SSML_TAG) /* nothing grows */
+		abort();
+	sn_ssml_close(&ssml);
+	sn_ssml_begins(text, size);
+	int sentence_end = 0;
+	for (int early = 0; early < 2; early++)
+		for (size_t at = 0, end; (end = sn_clause_end(text + at, size - at, "en", early, &sentence_end)) > 0; at += end)
+			if (end > size - at)
+				abort();
+	char *const copy = strndup(text, size);
+	if (copy && sn_ipa_of_xsampa(copy, ipa, sizeof ipa) && strlen(ipa) >= sizeof ipa)
+		abort();
+	free(copy);
 }
 
 /* Kinds that a small letter stands for. */
@@ -255,6 +332,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	if (!size || (!made && !mkdtemp(dir)))
 		return 0;
 	made = 1;
+	if (data[0] == '<') {
+		try_ssml((const char *)data + 1, size - 1);
+		return 0;
+	}
 	if (data[0] >= 'a') {
 		try_kind((data[0] - 'a') % 8, dir, data + 1, size - 1);
 		return 0;

@@ -44,6 +44,7 @@ static const golden_adapter *const adapters[] = {
 	&golden_wav2vec2,
 	&golden_tacotron2,
 	&golden_dnsmos,
+	&golden_bert,
 };
 
 /* ---- what adapters ask for ---- */

@@ -28,6 +28,7 @@ extern const golden_adapter golden_wav2vec2;
 extern const golden_adapter golden_deepfilter;
 extern const golden_adapter golden_bark;
 extern const golden_adapter golden_tacotron2;
+extern const golden_adapter golden_bert;
 extern const golden_adapter golden_dnsmos;
 
 /* ---- what is being run ---- */

@@ -69,7 +69,7 @@ def main():
     with open(os.path.join(fixture, "expected.safetensors"), "rb") as file:
         expected = [name for name in json.loads(file.read(struct.unpack("<Q", file.read(8))[0])) if name != "__metadata__"]
     floats = [name for name in ("encoder_out", "text_encoder_out", "encoder_out_channels_first", "waveform", "novoice_waveform", "enhanced",
-                          "jfk_window0_p808_mel") if name in expected]
+                          "jfk_window0_p808_mel", "logits") if name in expected]
     scaled = floats[0] if floats else sys.exit(f"{fixture} has no tensor to scale")
     changes = [("expected.safetensors", lambda path: edit(path, scaled, lambda value: value * 1.01) or scaled)]
     if os.path.exists(os.path.join(fixture, "model.json")):
@@ -77,7 +77,7 @@ def main():
     elif os.path.exists(os.path.join(fixture, "model.safetensors")):
         with open(os.path.join(fixture, "model.safetensors"), "rb") as file:
             weights = json.loads(file.read(struct.unpack("<Q", file.read(8))[0]))
-        zeroed = next(name for name in sorted(weights) if name.endswith("fc1.weight") or name.endswith("k_proj.weight"))
+        zeroed = next(name for name in sorted(weights) if name.endswith(("fc1.weight", "k_proj.weight", "intermediate.dense.weight")))
         changes.append(("model.safetensors", lambda path: edit(path, zeroed, lambda value: 0.0) or zeroed))
     else:
         saved = next(name for name in sorted(os.listdir(fixture)) if name.endswith((".bin", ".pth")))

@@ -18,7 +18,7 @@
 #define SAMPLES ((size_t)SECONDS * SN_STT_RATE)
 
 static float *noise; /* [SAMPLES] */
-static const sn_stt_options plain = { .vad = SN_OFF, .beam = 1, .language = "en", .fallback = SN_OFF };
+static const sn_stt_options plain = { .vad = SN_OFF, .beam = 1, .language = "en", .fallback = SN_OFF, .guards = SN_OFF };
 
 static int setup(void **state) {
 	uint32_t x = 1;
@@ -188,7 +188,8 @@ static void wrong_use_is_refused(void **state) {
 		{ { .task = "sing" }, SN_E_ARGUMENT, "sing" },
 		{ { .beam = 99 }, SN_E_ARGUMENT, "99" },
 		{ { .temperature = 3 }, SN_E_ARGUMENT, "3" },
-		{ { .words = SN_ON }, SN_E_UNSUPPORTED, "words" },
+		{ { .min_confidence = 2 }, SN_E_ARGUMENT, "2" },
+		{ { .vad_settings.threshold = 7 }, SN_E_ARGUMENT, "7" },
 	};
 	char err[SN_ERRLEN];
 	float bad[3] = { 0, NAN, 0 };

@@ -143,7 +143,7 @@ static void cut_codecs_give_what_is_there(void **state) {
 		sn_encoder *encoder;
 		sn_buf buf;
 		sn_buf_init(&buf, 1 << 20);
-		assert_int_equal(sn_encoder_open_memory(&encoder, &buf, &(sn_encoder_options){ kinds[i].format, 16000, 1, 0 }, err), SN_OK);
+		assert_int_equal(sn_encoder_open_memory(&encoder, &buf, &(sn_encoder_options){ .format = kinds[i].format, .rate = 16000, .channels = 1 }, err), SN_OK);
 		assert_int_equal(sn_encoder_write(encoder, sine, 32000, err), SN_OK);
 		assert_int_equal(sn_encoder_finish(encoder, err), SN_OK);
 		sn_encoder_close(&encoder);

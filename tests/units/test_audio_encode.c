@@ -79,7 +79,7 @@ static void write_sine(sn_encoder *e, int rate, int channels, int frames) {
 
 static void every_format_is_read_again(void **state) {
 	for (size_t i = 0; i < KINDS; i++) {
-		sn_encoder_options options = { kinds[i].format, kinds[i].rate, kinds[i].channels, kinds[i].floats };
+		sn_encoder_options options = { .format = kinds[i].format, .rate = kinds[i].rate, .channels = kinds[i].channels, .floats = kinds[i].floats };
 		sn_encoder *encoder;
 		sn_buf buf;
 		sn_buf_init(&buf, 1 << 24);
@@ -96,7 +96,7 @@ static void every_format_is_read_again(void **state) {
 }
 
 static void a_file_has_its_name_when_it_is_complete(void **state) {
-	sn_encoder_options options = { SN_AUDIO_FLAC, 16000, 1, 0 };
+	sn_encoder_options options = { .format = SN_AUDIO_FLAC, .rate = 16000, .channels = 1 };
 	sn_encoder *encoder;
 	assert_int_equal(sn_encoder_open_path(&encoder, in_dir("a.flac"), &options, err), SN_OK);
 	assert_int_not_equal(access(in_dir("a.flac"), F_OK), 0);
@@ -116,7 +116,7 @@ static void a_file_has_its_name_when_it_is_complete(void **state) {
 }
 
 static void what_is_not_finished_leaves_nothing(void **state) {
-	sn_encoder_options options = { SN_AUDIO_WAV, 16000, 1, 0 };
+	sn_encoder_options options = { .format = SN_AUDIO_WAV, .rate = 16000, .channels = 1 };
 	sn_encoder *encoder;
 	int fd = open(in_dir("a.wav"), O_WRONLY | O_CREAT, 0600);
 	assert_int_equal(write(fd, "before", 6), 6);
@@ -136,7 +136,7 @@ static void what_is_not_finished_leaves_nothing(void **state) {
 }
 
 static void places_that_cannot_be_written(void **state) {
-	sn_encoder_options options = { SN_AUDIO_WAV, 16000, 1, 0 };
+	sn_encoder_options options = { .format = SN_AUDIO_WAV, .rate = 16000, .channels = 1 };
 	float x[16000] = { 0 };
 	assert_int_equal(sn_encode_path("/nonexistent/a.wav", &options, x, 16000, err), SN_E_NOT_FOUND);
 	assert_non_null(strstr(err, "'/nonexistent/a.wav': its folder does not exist"));
@@ -146,7 +146,7 @@ static void places_that_cannot_be_written(void **state) {
 	assert_non_null(strstr(err, "/dev/full"));
 	for (size_t i = 0; i < KINDS; i++) {
 		sn_encoder *encoder;
-		sn_encoder_options each = { kinds[i].format, kinds[i].rate, 1, kinds[i].floats };
+		sn_encoder_options each = { .format = kinds[i].format, .rate = kinds[i].rate, .channels = 1, .floats = kinds[i].floats };
 		int fd = open("/dev/full", O_WRONLY), result = sn_encoder_open_fd(&encoder, fd, "standard output", &each, err);
 		if (result == SN_OK)
 			result = sn_encoder_write(encoder, x, 16000, err);
@@ -160,7 +160,7 @@ static void places_that_cannot_be_written(void **state) {
 }
 
 static void a_maximum_of_memory_holds(void **state) {
-	sn_encoder_options options = { SN_AUDIO_WAV, 16000, 1, 0 };
+	sn_encoder_options options = { .format = SN_AUDIO_WAV, .rate = 16000, .channels = 1 };
 	sn_encoder *encoder;
 	sn_buf buf;
 	float x[16000] = { 0 };
@@ -175,7 +175,7 @@ static void a_maximum_of_memory_holds(void **state) {
 /* Each format to a pipe: nothing can be written again there. */
 static void a_pipe_gets_a_stream_that_is_read_again(void **state) {
 	for (size_t i = 0; i < KINDS; i++) {
-		sn_encoder_options options = { kinds[i].format, kinds[i].rate, kinds[i].channels, kinds[i].floats };
+		sn_encoder_options options = { .format = kinds[i].format, .rate = kinds[i].rate, .channels = kinds[i].channels, .floats = kinds[i].floats };
 		sn_encoder *encoder;
 		int fds[2], frames = kinds[i].rate / 20;
 		assert_int_equal(pipe(fds), 0);
@@ -198,7 +198,7 @@ static void a_pipe_gets_a_stream_that_is_read_again(void **state) {
 }
 
 static void a_descriptor_is_written_from_where_it_is(void **state) {
-	sn_encoder_options options = { SN_AUDIO_WAV, 16000, 1, 0 };
+	sn_encoder_options options = { .format = SN_AUDIO_WAV, .rate = 16000, .channels = 1 };
 	int fd = open(in_dir("a.bin"), O_RDWR | O_CREAT, 0600);
 	assert_int_equal(write(fd, "prefix", 6), 6);
 	sn_encoder *encoder;
@@ -215,7 +215,7 @@ static void a_descriptor_is_written_from_where_it_is(void **state) {
 }
 
 static void pcm_is_bare_and_clips(void **state) {
-	sn_encoder_options options = { SN_AUDIO_PCM, 16000, 1, 0 };
+	sn_encoder_options options = { .format = SN_AUDIO_PCM, .rate = 16000, .channels = 1 };
 	sn_encoder *encoder;
 	sn_buf buf;
 	sn_buf_init(&buf, 1000);
@@ -248,7 +248,9 @@ static void formats_have_names(void **state) {
 
 static void options_are_checked(void **state) {
 	static const sn_encoder_options wrong[] = {
-		{ SN_AUDIO_WAV, 0, 1, 0 }, { SN_AUDIO_WAV, 800000, 1, 0 }, { SN_AUDIO_WAV, 16000, 0, 0 }, { SN_AUDIO_MP3, 16000, 3, 0 }, { 17, 16000, 1, 0 },
+		{ .format = SN_AUDIO_WAV, .rate = 0, .channels = 1 },     { .format = SN_AUDIO_WAV, .rate = 800000, .channels = 1 },
+		{ .format = SN_AUDIO_WAV, .rate = 16000, .channels = 0 }, { .format = SN_AUDIO_MP3, .rate = 16000, .channels = 3 },
+		{ .format = 17, .rate = 16000, .channels = 1 },
 	};
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		sn_encoder *encoder;

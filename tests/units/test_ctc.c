@@ -198,10 +198,10 @@ static void decode_text(char *out, const float *rows, int frames, int beam, cons
 	int32_t ids[64];
 	int lengths[16], used = 0, count = 0;
 	sn_ctc_token tokens[64];
-	for (const char *at = words; *at; count++) {
+	for (const char *at = words; *at; count++) { /* '_' is the delimiter inside a phrase */
 		lengths[count] = (int)strcspn(at, " ");
 		for (int i = 0; i < lengths[count]; i++)
-			ids[used++] = A + at[i] - 'a';
+			ids[used++] = at[i] == '_' ? SPACE : A + at[i] - 'a';
 		at += lengths[count] + (at[lengths[count]] == ' ');
 	}
 	sn_ctc *c = open_ctc(&(sn_ctc_options){ .size = LETTERS, .blank = BLANK, .delimiter = SPACE, .beam = beam, .words = ids,
@@ -227,6 +227,22 @@ static void listed_words_are_favoured_when_they_are_whole(void **unused) {
 	assert_string_equal(text, "ab aab");
 	decode_text(text, rows, last, 8, "aac aab"); /* both: the likelier */
 	assert_string_equal(text, "ab aab");
+}
+
+static void phrases_are_favoured_when_they_are_whole(void **unused) {
+	float rows[64 * LETTERS];
+	char text[64];
+	const int last = spell(rows, "ab aab", 5);
+	decode_text(text, rows, last, 8, "ab_aac");
+	assert_string_equal(text, "ab aac");
+	decode_text(text, rows, last, 8, "ab_aac_a"); /* only begun */
+	assert_string_equal(text, "ab aab");
+	decode_text(text, rows, last, 8, "cc_aac"); /* only its end */
+	assert_string_equal(text, "ab aab");
+	decode_text(text, rows, last, 8, "ab_abc aac"); /* the phrase breaks, but its second word begins another listed one */
+	assert_string_equal(text, "ab aac");
+	decode_text(text, rows, last, 8, "ab ab_aab_b aac"); /* what is complete inside a phrase stays */
+	assert_string_equal(text, "ab aac");
 }
 
 static void wrong_options_are_refused(void **unused) {
@@ -337,6 +353,7 @@ int main(void) {
 		cmocka_unit_test(alignments_hold_what_was_found),
 		cmocka_unit_test(silence_and_nothing_have_no_letters),
 		cmocka_unit_test(listed_words_are_favoured_when_they_are_whole),
+		cmocka_unit_test(phrases_are_favoured_when_they_are_whole),
 		cmocka_unit_test(wrong_options_are_refused),
 		cmocka_unit_test(windows_read_what_one_would),
 		cmocka_unit_test(segments_end_at_pauses),

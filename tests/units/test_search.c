@@ -86,6 +86,13 @@ static sn_search_result run(const model *m, const sn_search_options *options) {
 	}
 	assert_int_equal(sn_search_rows(s, rows), 0);
 	sn_search_result result = *sn_search_get(s);
+	/* Where its table points, its own tokens lie, though other sequences ran on after it had finished. */
+	const int32_t *table = sn_search_table(s);
+	int sot, first = sn_search_prompt(s, &sot);
+	assert_int_equal(first, PROMPT);
+	assert_int_equal(sot, SOT);
+	for (int i = 0; i < first + result.count - result.reached_limit; i++)
+		assert_int_equal(cache[table[i]][i], i < first ? prompt[i] : result.tokens[i - first]);
 	sn_search_free(&s);
 	assert_null(s);
 	return result;

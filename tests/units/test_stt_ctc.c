@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <cmocka.h>
 
@@ -65,7 +66,7 @@ static void same_in_any_pieces(void **unused) {
 	for (size_t i = 0; i < 3; i++) {
 		transcribe(model, noise, lengths[i], 400000, NULL, whole, notes);
 		assert_true(strlen(whole) > 20);
-		assert_string_equal(notes, "");
+		assert_string_equal(notes, "punctuated");
 		transcribe(model, noise, lengths[i], 1777, NULL, text, notes);
 		assert_string_equal(text, whole);
 	}
@@ -126,6 +127,65 @@ static void words_lie_inside_their_segments(void **unused) {
 	sn_model_release(&model);
 }
 
+/* Off: the letters of the model. On: the same letters, capital where a sentence begins, with marks; times stay. */
+static void marks_are_written_unless_switched_off(void **unused) {
+	char err[SN_ERRLEN];
+	sn_model *model = load("wav2vec2-base");
+	sn_transcript *plain = NULL, *marked = NULL;
+	const sn_stt_options off = { .punctuate = SN_OFF };
+	assert_int_equal(sn_transcribe_pcm(&plain, model, noise, 40 * RATE, &off, err), SN_OK);
+	assert_int_equal(sn_transcribe_pcm(&marked, model, noise, 40 * RATE, NULL, err), SN_OK);
+	assert_int_equal(plain->segment_count, marked->segment_count);
+	assert_int_equal(plain->note_count, 0);
+	assert_string_equal(marked->notes[0].code, "punctuated");
+	assert_non_null(strstr(marked->notes[0].message, "rules"));
+	for (size_t i = 0; i < plain->segment_count; i++) {
+		const sn_segment *const a = &plain->segments[i], *const b = &marked->segments[i];
+		assert_true(a->start == b->start && a->end == b->end && a->token_count == b->token_count && a->word_count == b->word_count);
+		for (int k = 0; k < a->word_count; k++) {
+			const size_t size = strlen(a->words[k].text);
+			assert_true(a->words[k].start == b->words[k].start && a->words[k].end == b->words[k].end);
+			assert_int_equal(strncasecmp(a->words[k].text, b->words[k].text, size), 0);
+			assert_true(strspn(b->words[k].text + size, ".,?") == strlen(b->words[k].text + size));
+		}
+	}
+	assert_true(strpbrk(plain->text, "abcdefgh.") == NULL); /* but for </s> and the like it writes capitals only */
+	assert_true(marked->text[strlen(marked->text) - 1] == '.' && strchr(marked->text, 'a'));
+	sn_transcript_free(&plain);
+	sn_transcript_free(&marked);
+	sn_model_release(&model);
+}
+
+/* Sessions take turns at one classifier; what each gets is what it gets alone, in any pieces. */
+static void a_classifier_writes_the_marks(void **unused) {
+	static char rules[TEXT], alone[TEXT], text[3][TEXT], notes[256], path[4096];
+	char err[SN_ERRLEN];
+	sn_stt *stt[3] = { NULL };
+	sn_model *model = load("wav2vec2-mms");
+	snprintf(path, sizeof path, "%s/xlm-roberta-punctuation", fixtures);
+	const sn_stt_options o = { .language = "deu", .punctuation = path };
+	transcribe(model, noise, NOISE, RATE, &(sn_stt_options){ .language = "deu" }, rules, notes);
+	transcribe(model, noise, NOISE, RATE, &o, alone, notes);
+	assert_string_equal(notes, "punctuated");
+	assert_string_not_equal(rules, alone);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sn_stt_open(&stt[i], model, &o, err), SN_OK);
+		*text[i] = 0;
+	}
+	for (size_t at = 0; at < NOISE; at += RATE / 2)
+		for (int i = 0; i < 3; i++)
+			while (sn_stt_push(stt[i], noise + at, RATE / 2, err) == SN_AGAIN)
+				drain(stt[i], text[i], notes);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(sn_stt_finish(stt[i], err), SN_OK);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(drain(stt[i], text[i], notes), SN_END);
+		assert_string_equal(text[i], alone);
+		sn_stt_close(&stt[i]);
+	}
+	sn_model_release(&model);
+}
+
 static void short_audio_is_explained(void **unused) {
 	static char text[TEXT], notes[256];
 	sn_model *model = load("wav2vec2-base");
@@ -155,6 +215,8 @@ static void what_it_cannot_do_is_refused(void **unused) {
 	refused(model, (sn_stt_options){ 0 }, SN_E_UNSUPPORTED, "Whisper"); /* none is installed in this home */
 	refused(model, (sn_stt_options){ .language = "eng", .task = "translate" }, SN_E_UNSUPPORTED, "translate");
 	refused(model, (sn_stt_options){ .language = "eng", .temperature = 0.5f }, SN_E_UNSUPPORTED, "temperature");
+	refused(model, (sn_stt_options){ .language = "eng", .live = SN_ON }, SN_E_UNSUPPORTED, "live");
+	refused(model, (sn_stt_options){ .language = "eng", .punctuation = "nosuch" }, SN_E_NOT_FOUND, "nosuch");
 	refused(model, (sn_stt_options){ .language = "eng", .beam = SN_MAX_BEAM + 1 }, SN_E_ARGUMENT, "beam 17");
 	sn_model_release(&model);
 }
@@ -187,7 +249,10 @@ static void prompts_and_beams_are_taken(void **unused) {
 	assert_true(strlen(text) > 20);
 	transcribe(model, noise, 8 * RATE, RATE, &(sn_stt_options){ .prompt = "Kennedy, Zürich" }, text, notes);
 	assert_true(strlen(text) > 20);
-	assert_string_equal(notes, "prompt"); /* it has no letter for one of them */
+	assert_string_equal(notes, "promptpunctuated"); /* it has no letter for one of them */
+	transcribe(model, noise, 8 * RATE, RATE, &(sn_stt_options){ .hotwords = "John Kennedy, Berlin", .punctuate = SN_OFF }, text, notes);
+	assert_true(strlen(text) > 20);
+	assert_string_equal(notes, "");
 	sn_model_release(&model);
 }
 
@@ -196,6 +261,8 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(same_in_any_pieces),
 		cmocka_unit_test(same_alone_and_among_others),
 		cmocka_unit_test(words_lie_inside_their_segments),
+		cmocka_unit_test(marks_are_written_unless_switched_off),
+		cmocka_unit_test(a_classifier_writes_the_marks),
 		cmocka_unit_test(short_audio_is_explained),
 		cmocka_unit_test(what_it_cannot_do_is_refused),
 		cmocka_unit_test(sessions_end_when_cancelled_or_closed),

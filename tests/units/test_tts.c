@@ -198,6 +198,7 @@ static void a_refused_push_changes_nothing(void **state) {
 	say(&plain, "Hello there.", NULL);
 	assert_int_equal(s.count, plain.count);
 	assert_memory_equal(s.pcm, plain.pcm, plain.count * sizeof(float));
+	end(&s);
 	begin(&s, NULL);
 	assert_int_equal(push(&s, "<spe\xff"), SN_E_FORMAT); /* while it is not clear yet what it is */
 	assert_int_equal(push(&s, "Hello there."), SN_OK);

@@ -239,11 +239,11 @@ typedef struct session {
 	const sn_whisper_config *c;
 } session;
 
-static session start(nn_dtype dtype, int threads) {
+static session start_with(nn_dtype dtype, int threads, int debug) {
 	char err[SN_ERRLEN];
 	session s;
 	assert_int_equal(nn_pool_open(&s.pool, threads, err), SN_OK);
-	sn_load_options load = { .dir = fixture, .dtype = dtype, .pool = s.pool, .rows = 4, .windows = WINDOWS };
+	sn_load_options load = { .dir = fixture, .dtype = dtype, .pool = s.pool, .rows = 4, .windows = WINDOWS, .debug = debug };
 	if (sn_whisper_open(&s.w, &load, err) != SN_OK)
 		fail_msg("%s", err);
 	s.c = sn_whisper_get_config(s.w);
@@ -257,6 +257,8 @@ static session start(nn_dtype dtype, int threads) {
 	}
 	return s;
 }
+
+static session start(nn_dtype dtype, int threads) { return start_with(dtype, threads, 0); }
 
 static void stop(session *s) {
 	sn_whisper_close(&s->w);
@@ -318,12 +320,50 @@ static void same_bytes_for_any_threads(void **state) {
 	}
 }
 
+/* Kept queries give the attention that the rows had, also after other rows, and scaled to the steps that are asked for. */
+static void kept_queries_give_the_attention(void **state) {
+	char err[SN_ERRLEN], name[NN_NAME];
+	session plain = start(NN_DTYPE_F32, 2), debug = start_with(NN_DTYPE_F32, 2, 1);
+	const int positions = plain.c->source_positions, half = positions / 2;
+	const int32_t slots[STEPS] = { 0 }, at[STEPS] = { 0, 1, 2, 3, 4, 5 };
+	const size_t size = (size_t)(plain.c->alignment_count * STEPS * positions);
+	float *probs = malloc(size * sizeof *probs), *few = malloc(size * sizeof *few);
+	sn_whisper_keep_queries(plain.w, 1);
+	free(logits_of(&plain, 0, 1, 1));
+	free(logits_of(&debug, 0, STEPS, 0));
+	sn_whisper_attend(plain.w, 0, slots, at, STEPS, positions, probs);
+	sn_whisper_attend(plain.w, 0, slots, at, STEPS, half, few);
+	assert_true(plain.c->alignment_count > 0);
+	for (int h = 0; h < plain.c->alignment_count; h++) {
+		float *expected;
+		int rank;
+		int64_t dims[NN_MAX_RANK];
+		snprintf(name, sizeof name, "cross_attn_layer%d", plain.c->alignment[h].layer);
+		assert_int_equal(sn_whisper_tensor(debug.w, name, &expected, &rank, dims, err), SN_OK);
+		for (int r = 0; r < STEPS; r++) {
+			const float *row = expected + ((int64_t)plain.c->alignment[h].head * STEPS + r) * positions;
+			double sum = 0;
+			for (int t = 0; t < half; t++)
+				sum += (double)row[t];
+			for (int t = 0; t < positions; t++)
+				assert_float_equal(probs[(h * STEPS + r) * positions + t], row[t], 1e-5);
+			for (int t = 0; t < half; t++)
+				assert_float_equal(few[(h * STEPS + r) * half + t], (double)row[t] / sum, 1e-5);
+		}
+		free(expected);
+	}
+	free(probs);
+	free(few);
+	stop(&debug);
+	stop(&plain);
+}
+
 int main(int argc, char **argv) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(configuration_is_read), cmocka_unit_test(contradictions_are_named), cmocka_unit_test(unusable_values_are_named),
 		cmocka_unit_test(missing_tokens_are_named), cmocka_unit_test(missing_lists_have_defaults),
 		cmocka_unit_test(same_bytes_alone_and_beside_others),
-		cmocka_unit_test(same_bytes_for_any_threads),
+		cmocka_unit_test(same_bytes_for_any_threads), cmocka_unit_test(kept_queries_give_the_attention),
 	};
 	if (argc < 2 || !mkdtemp(folder))
 		return 2;

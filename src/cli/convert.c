@@ -1,0 +1,96 @@
+/* Converting audio. */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+	const char *out, *format;
+	sn_convert_options convert;
+	float start, end;
+	int json, kilobits;
+} args;
+
+static const cli_option options[] = {
+	{ "output", 'o', "OUT", "in place of the second operand", CLI_TEXT, &args.out },
+	{ "audio", 0, "FORMAT", "wav, flac, mp3, opus or pcm (default: by the ending of OUT)", CLI_TEXT, &args.convert.format },
+	{ "rate", 'r', "HZ", "sample rate (default: as it is)", CLI_INT, &args.convert.sample_rate },
+	{ "bits", 'b', "N", "16, 24 or 32 (float) in wav and pcm, 16 or 24 in flac (default: 16)", CLI_INT, &args.convert.bits },
+	{ "bitrate", 0, "KBIT", "kbit/s of mp3 and opus", CLI_INT, &args.kilobits },
+	{ "start", 0, "S", "seconds at which the part begins that is taken", CLI_FLOAT, &args.start },
+	{ "end", 0, "S", "and at which it ends (default: all)", CLI_FLOAT, &args.end },
+	{ "gain", 0, "DB", "raise the samples; beyond full scale they are clipped", CLI_FLOAT, &args.convert.gain },
+	{ "loudness", 0, "LUFS", "bring to this loudness by EBU R128, peaks below -1 dBTP", CLI_FLOAT, &args.convert.loudness },
+	{ "format", 'f', "FORMAT", "what was done, on standard output: text or json (default: none)", CLI_TEXT, &args.format },
+	{ "json", 0, NULL, "the same as --format json", CLI_FLAG, &args.json },
+};
+
+static const cli_command command = {
+	.name = "convert",
+	.usage = "convert IN OUT [OPTION...]",
+	.summary = "Converts audio, whatever is read (also FFmpeg's formats), to wav, flac, mp3, opus or bare samples.",
+	.options = options,
+	.option_count = COUNT(options),
+	.details = "\"-\" is standard input or output. Channels are averaged: OUT is mono. OUT may be IN. Nothing is left behind when it\n"
+	           "fails.",
+};
+
+static int print_facts(const sn_conversion *f, const char *in) {
+	if (strcmp(args.format, "json") == 0)
+		return cli_print(json_pack("{s:b, s:o, s:o, s:s, s:s, s:f, s:f, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:I, s:o}",
+			"success", 1, "input", cli_text(in), "output", cli_text(args.out), "input_format", f->input_format,
+			"format", f->format, "duration", cli_round(f->duration), "processing_time", cli_round(f->processing_time),
+			"input_rate", f->input_rate, "input_channels", f->input_channels, "sample_rate", f->sample_rate,
+			"channels", f->channels, "bits", f->bits, "gain", cli_round((double)f->gain), "peak", cli_round((double)f->peak),
+			"limited", cli_round((double)f->limited), "clipped_samples", (json_int_t)f->clipped, "note", cli_text(f->note)));
+	printf("%s: %.2f s, %s at %d Hz, gain %.1f dB, peak %.1f dBFS, in %.3f s\n", args.out, f->duration, f->format,
+	       f->sample_rate, (double)f->gain, (double)f->peak, f->processing_time);
+	return sn_result_exit(cli_write("", 0));
+}
+
+static int convert(const char *in) {
+	char err[SN_ERRLEN];
+	sn_conversion facts;
+	cli_progress progress;
+	cli_progress_start(&progress, in);
+	args.convert.progress = cli_progress_show;
+	args.convert.payload = &progress;
+	args.convert.start = (double)args.start;
+	args.convert.end = (double)args.end;
+	args.convert.bitrate = args.kilobits * 1000;
+	const int code = sn_convert_file(&facts, in, args.out, &args.convert, err);
+	cli_progress_done(&progress);
+	if (code != SN_OK)
+		return cli_fail(code, in, err);
+	if (*facts.note)
+		fprintf(stderr, "sonant: note: %s\n", facts.note);
+	if (facts.clipped)
+		fprintf(stderr, "sonant: note: %lld samples were beyond full scale and are clipped\n", (long long)facts.clipped);
+	return args.format ? print_facts(&facts, in) : 0;
+}
+
+int cli_convert(int argc, char **argv) {
+	const char **operands = calloc((size_t)argc, sizeof *operands);
+	const int count = operands ? cli_parse(&command, argc, argv, operands) : -1;
+	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	const char *const in = count > 0 ? operands[0] : NULL;
+	const int wanted = args.out ? 1 : 2;
+	if (count == 2 && !args.out)
+		args.out = operands[1];
+	free(operands);
+	if (count < 0)
+		return status;
+	if (count != wanted) {
+		fprintf(stderr, "sonant convert: one IN and one OUT are needed\n");
+		cli_help(&command, stderr);
+		return status;
+	}
+	if (args.kilobits < 0 || args.kilobits > 1000)
+		return cli_fail(SN_E_ARGUMENT, NULL, "--bitrate is in kbit/s, 6 to 512");
+	const int tells = args.format || args.json;
+	if (tells && !(args.format = cli_facts_format(args.format, args.json)))
+		return status;
+	if (args.format && strcmp(args.out, "-") == 0)
+		return cli_fail(SN_E_ARGUMENT, NULL, "audio and facts cannot both go to standard output");
+	return convert(in);
+}

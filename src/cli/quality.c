@@ -1,0 +1,86 @@
+/* Rating audio. */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct {
+	cli_engine engine;
+	const char *format;
+	sn_quality_options quality;
+	int json, personalised, no_scores, exact;
+} args;
+
+static const cli_option options[] = {
+	{ "model", 'm', "MODEL", "that scores (default: dnsmos, where it is installed)", CLI_TEXT, &args.quality.model },
+	{ "personalised", 0, NULL, "and the scores that count other voices as noise", CLI_FLAG, &args.personalised },
+	{ "no-scores", 0, NULL, "only measure", CLI_FLAG, &args.no_scores },
+	{ "windows", 0, "N", "most windows of 9 s that are scored (default: 52, all of a minute)", CLI_INT, &args.quality.windows },
+	{ "exact", 0, NULL, "score every window, one each second, however long the file is", CLI_FLAG, &args.exact },
+	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },
+	{ "json", 0, NULL, "the same as --format json", CLI_FLAG, &args.json },
+	CLI_ENGINE_OPTIONS(args.engine),
+};
+
+static const cli_command command = {
+	.name = "quality",
+	.usage = "quality FILE... [OPTION...]",
+	.summary = "Rates audio from 1 to 5, as listeners would (DNSMOS) and by what is measured; \"-\" is standard input.",
+	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
+	           "others are still rated, and the exit status is that of the first failure.",
+	.options = options,
+	.option_count = COUNT(options),
+};
+
+static int rate_one(sn_engine *engine, const char *file, int many) {
+	char err[SN_ERRLEN], *text = NULL;
+	size_t size;
+	sn_quality quality;
+	cli_progress progress;
+	cli_progress_start(&progress, file);
+	args.quality.progress = cli_progress_show;
+	args.quality.payload = &progress;
+	int code = sn_quality_file(&quality, engine, file, &args.quality, err);
+	cli_progress_done(&progress);
+	if (code == SN_OK)
+		code = sn_quality_format(&text, &size, &quality, args.format, many ? file : NULL, err);
+	if (code != SN_OK)
+		return cli_fail(code, file, err);
+	const int status = sn_result_exit(cli_write(text, size));
+	free(text);
+	return status;
+}
+
+static int rate_all(const char **files, int count) {
+	char err[SN_ERRLEN];
+	sn_engine *engine = NULL;
+	int code = cli_engine_open(&engine, &args.engine, err), first = 0;
+	if (code != SN_OK)
+		return cli_fail(code, NULL, err);
+	for (int i = 0; i < count; i++) {
+		const int status = rate_one(engine, files[i], count > 1);
+		first = first ? first : status;
+	}
+	sn_engine_close(&engine);
+	return first;
+}
+
+int cli_quality(int argc, char **argv) {
+	const char **files = calloc((size_t)argc, sizeof *files);
+	const int count = files ? cli_parse(&command, argc, argv, files) : -1;
+	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	if (count == 0) {
+		fprintf(stderr, "sonant quality: no FILE was given\n");
+		cli_help(&command, stderr);
+	}
+	if (count > 0) {
+		args.format = cli_facts_format(args.format, args.json);
+		args.quality.personalised = args.personalised ? SN_ON : SN_DEFAULT;
+		args.quality.scores = args.no_scores ? SN_OFF : SN_DEFAULT;
+		args.quality.windows = args.exact ? -1 : args.quality.windows;
+		if (args.format)
+			status = rate_all(files, count);
+	}
+	free(files);
+	return status;
+}

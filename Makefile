@@ -3,7 +3,7 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs
 # One with faster-whisper and piper-tts measures those too.
 PYTHON ?= python3
 
-.PHONY: build demo models check check-all bench bench-models bench-stream install help setup asan
+.PHONY: build demo models check check-all bench bench-models bench-stream install help setup asan testenv
 build: setup build/build.ninja
 	@ninja -C build
 
@@ -13,6 +13,9 @@ setup:
 build/build.ninja:
 	@meson setup build >build.log 2>&1 || { cat build.log; rm -rf build build.log; exit 1; }
 	@mv build.log build/setup.log
+
+testenv: setup
+	@scripts/testenv.sh
 
 asan: setup build-asan/build.ninja
 	@ninja -C build-asan
@@ -30,7 +33,7 @@ demo: build
 	@scripts/demo.sh
 
 # The suite in a normal build and in one that watches memory and undefined behaviour.
-check: build asan models
+check: build asan models testenv
 	@$(MESON_TEST) -C build --no-suite long; $(MESON_TEST) -C build-asan --no-suite long --timeout-multiplier 6; \
 		scripts/count.py build build-asan
 

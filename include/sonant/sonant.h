@@ -120,6 +120,20 @@ typedef struct sn_engine_info {
 } sn_engine_info;
 SN_API void sn_engine_describe(const sn_engine *engine, sn_engine_info *info);
 
+/* What the engine has done since it was opened, for monitoring. Stages: "encode" (windows of audio through an encoder), "decode" (steps of a
+ * decoder), "speak" (text to mel spectrograms or sound), "vocode", "other". rows / steps is the mean size of a batch. */
+#define SN_STAGES 5
+typedef struct sn_stage_stats { const char *name; int64_t steps, rows; double seconds; } sn_stage_stats;
+typedef struct sn_engine_stats {
+	sn_stage_stats stages[SN_STAGES];
+	int sessions[3];           /* open, by sn_priority */
+	int ready[3];              /* of those, that have something to compute */
+	double busy;               /* seconds in which something was computed */
+	double queued;             /* seconds that sessions which had something to compute waited, all together */
+	int64_t feature_hits, feature_misses; /* windows of audio whose encoding was there already */
+} sn_engine_stats;
+SN_API void sn_engine_measure(sn_engine *engine, sn_engine_stats *stats);
+
 /* ---- models ---- */
 
 /* What a model is for. VOCODE and EMBED serve models that speak: a vocoder makes sound of their mel spectrograms, a speaker encoder
@@ -304,7 +318,13 @@ typedef struct sn_stt_options {
 	 * says batch. */
 	sn_switch live;
 	int partial_interval;      /* live: ms of new audio between PARTIAL events, 0: 320; below 0: none */
-	int64_t reserved[8];
+	uint64_t share;            /* sessions of one share (a customer, an API key) take turns as if they were one; 0: each is its own */
+	/* Sessions only: called, from any thread and perhaps during a call on the session, when a push or pull that returned SN_AGAIN may go
+	 * on, and when the session ends. With it no call on the session ever waits: SN_AGAIN instead, after finish too. It must not call the
+	 * session and must not wait; a closed session calls it no more once sn_stt_close has returned. */
+	void (*ready)(void *payload);
+	void *ready_payload;
+	int64_t reserved[5];
 } sn_stt_options;
 
 #define SN_MAX_BEAM 16
@@ -447,6 +467,9 @@ typedef struct sn_tts_options {
 	sn_switch verify;
 	const char *verify_model;  /* NULL: the default model that transcribes */
 	int retries;               /* a bad sentence is spoken again, with another seed, at most so often; the best is kept. 0: 1; below 0: never */
+	uint64_t share;            /* as in sn_stt_options, as are the next two */
+	void (*ready)(void *payload);
+	void *ready_payload;
 	int64_t reserved[4];
 } sn_tts_options;
 

@@ -268,6 +268,7 @@ static void *begin_request(void *payload, const char *uri, struct MHD_Connection
 	}
 	c->request.server = h->server;
 	c->request.connection = c;
+	c->request.lock = &c->lock;
 	c->request.received = sn_now();
 	c->mhd = mhd;
 	c->http = h;

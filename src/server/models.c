@@ -19,6 +19,9 @@ struct sv_model_entry {
 	int task, loading, users, leaving;
 	double used, keep;           /* when last; seconds, 0 the configuration's, below 0 for ever */
 	uint64_t bytes;
+	char aliases[256];           /* of the catalogue, separated by spaces */
+	int is_auto;                 /* it is what "auto" stands for by itself */
+	uint8_t version[32];
 	char error[SN_ERRLEN];
 };
 
@@ -36,9 +39,19 @@ static const char *const task_names[] = { [0] = "", [SN_TASK_TRANSCRIBE] = "tran
 
 /* ---- entries; lock held ---- */
 
+static int answers_to(const sv_model_entry *e, const char *name) {
+	if (strcasecmp(e->name, name) == 0)
+		return 1;
+	const size_t size = strlen(name);
+	for (const char *at = e->aliases; size && *at; at += strcspn(at, " "), at += *at == ' ')
+		if (strcspn(at, " ") == size && strncasecmp(at, name, size) == 0)
+			return 1;
+	return 0;
+}
+
 static sv_model_entry *find(const sv_models *m, const char *name) {
 	for (int i = 0; i < m->count; i++)
-		if (strcasecmp(m->entries[i]->name, name) == 0)
+		if (answers_to(m->entries[i], name))
 			return m->entries[i];
 	return NULL;
 }
@@ -107,17 +120,39 @@ static int check_name(const char *name, char *err) {
 	return SN_OK;
 }
 
-/* Bytes of the files, as an estimate of the memory. */
-static uint64_t bytes_of(sv_models *m, const char *name) {
+/* What the catalogue knows of a name: bytes of the files, as an estimate of the memory, and other names. */
+static uint64_t look_up(sv_models *m, const char *name, char aliases[256]) {
 	sn_model_list *list;
 	uint64_t bytes = 0;
+	*aliases = 0;
 	if (sn_model_list_read(&list, m->server->engine, NULL) != SN_OK)
 		return 0;
-	for (size_t i = 0; i < list->count; i++)
-		if (strcasecmp(list->entries[i].name, name) == 0)
-			bytes = list->entries[i].bytes;
+	for (size_t i = 0; i < list->count; i++) {
+		sv_model_entry known = { 0 };
+		snprintf(known.name, sizeof known.name, "%s", list->entries[i].name);
+		snprintf(known.aliases, sizeof known.aliases, "%s", list->entries[i].aliases);
+		if (!answers_to(&known, name))
+			continue;
+		bytes = list->entries[i].bytes;
+		memcpy(aliases, known.aliases, 256);
+	}
 	sn_model_list_free(&list);
 	return bytes;
+}
+
+/* Identity of what a model computes. */
+static void identify(const sn_model_info *info, uint8_t version[32]) {
+	struct stat st = { 0 };
+	gnutls_hash_hd_t hash;
+	memset(version, 0, 32);
+	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0)
+		return;
+	stat(info->path, &st);
+	gnutls_hash(hash, info->path, strlen(info->path) + 1);
+	gnutls_hash(hash, info->precision, strlen(info->precision) + 1);
+	gnutls_hash(hash, &st.st_mtim, sizeof st.st_mtim);
+	gnutls_hash(hash, sn_version(), strlen(sn_version()));
+	gnutls_hash_deinit(hash, version);
 }
 
 /* Lock held: unloads what is unused longest until `wanted` bytes fit. */
@@ -145,7 +180,8 @@ static int load(sv_models *m, sv_model_use *use, const char *name, int task, sn_
 	int result = strcmp(name, "auto") == 0 ? SN_OK : check_name(name, err);
 	if (result != SN_OK)
 		return result;
-	const uint64_t bytes = bytes_of(m, name);
+	char aliases[256];
+	const uint64_t bytes = look_up(m, name, aliases);
 	pthread_mutex_lock(&m->lock);
 	make_room(m, bytes);
 	pthread_mutex_unlock(&m->lock);
@@ -168,8 +204,11 @@ static int load(sv_models *m, sv_model_use *use, const char *name, int task, sn_
 		e->model = model;
 		e->task = info.task;
 		e->bytes = bytes;
+		memcpy(e->aliases, aliases, sizeof aliases);
+		identify(&info, e->version);
 	}
 	if (e) {
+		e->is_auto |= strcmp(name, "auto") == 0;
 		e->users++;
 		e->used = sn_now();
 		*use = (sv_model_use){ e->model, e };
@@ -232,6 +271,30 @@ void sv_models_give(sv_models *m, sv_model_use *use) {
 	if (--e->users == 0 && e->leaving)
 		drop(m, e);
 	pthread_mutex_unlock(&m->lock);
+}
+
+int sv_models_peek(sv_models *m, const char *name, int task, const char *language, uint8_t version[32]) {
+	char list[NAMES];
+	int result = SN_AGAIN;
+	pthread_mutex_lock(&m->lock);
+	snprintf(list, sizeof list, "%s", strcmp(name, "auto") == 0 ? m->defaults[task] : name);
+	for (char *at = list, *one; result == SN_AGAIN && (one = strsep(&at, ","));) {
+		one += strspn(one, " ");
+		for (int i = 0; i < m->count && result == SN_AGAIN; i++) {
+			sv_model_entry *const e = m->entries[i];
+			if (!e->model || e->task != task || (strcmp(one, "auto") == 0 ? !e->is_auto : !answers_to(e, one)))
+				continue;
+			if (strcmp(name, "auto") == 0 && !knows_language(e->model, language))
+				break;
+			e->used = sn_now();
+			memcpy(version, e->version, 32);
+			result = SN_OK;
+		}
+		if (result == SN_AGAIN && strcmp(one, "auto") == 0)
+			break;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return result;
 }
 
 /* ---- management ---- */
@@ -410,18 +473,4 @@ json_t *sv_models_one(sv_models *m, const char *name) {
 	return found;
 }
 
-void sv_models_version(const sv_model_use *use, uint8_t version[32]) {
-	sn_model_info info;
-	struct stat st = { 0 };
-	gnutls_hash_hd_t hash;
-	memset(version, 0, 32);
-	sn_model_describe(use->model, &info);
-	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0)
-		return;
-	stat(info.path, &st);
-	gnutls_hash(hash, info.path, strlen(info.path));
-	gnutls_hash(hash, info.precision, strlen(info.precision));
-	gnutls_hash(hash, &st.st_mtim, sizeof st.st_mtim);
-	gnutls_hash(hash, sn_version(), strlen(sn_version()));
-	gnutls_hash_deinit(hash, version);
-}
+void sv_models_version(const sv_model_use *use, uint8_t version[32]) { memcpy(version, use->entry->version, 32); }

@@ -41,5 +41,8 @@ json_t *sv_models_one(sv_models *models, const char *name);
 
 /* Identity of what a model computes: path, precision and the times of its files. For cache keys. */
 void sv_models_version(const sv_model_use *use, uint8_t version[32]);
+/* The version that sv_models_get would give a use of now, when that model is loaded: SN_OK, else SN_AGAIN. Takes no time: for the io
+ * thread's look into the result cache. Counts as a use for the time to live. */
+int sv_models_peek(sv_models *models, const char *name, int task, const char *language, uint8_t version[32]);
 
 #endif

@@ -1,7 +1,9 @@
 /* What handlers ask of a request. */
 #include "server/connection.h"
 
+#include <gnutls/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const sv_upload *sv_request_file(const sv_request *r, const char *field) {
@@ -34,10 +36,31 @@ int sv_accepts(const sv_request *r, const char *type) {
 }
 
 void sv_request_watch(sv_request *r, void (*cancel)(void *payload), void *payload) {
-	pthread_mutex_lock(&r->connection->lock);
+	pthread_mutex_lock(r->lock);
 	r->cancel = cancel;
 	r->cancel_payload = payload;
 	if (cancel && atomic_load(&r->gone))
 		cancel(payload);
-	pthread_mutex_unlock(&r->connection->lock);
+	pthread_mutex_unlock(r->lock);
+}
+
+int sv_request_key(const sv_request *r, const uint8_t version[32], uint8_t key[32]) {
+	char *const params = json_dumps(r->params, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(9));
+	gnutls_hash_hd_t hash;
+	if (!params || gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0) {
+		free(params);
+		return SN_E_MEMORY;
+	}
+	/* every text ends with its NUL, so that no two requests write the same bytes */
+	int bad = gnutls_hash(hash, r->route->operation, strlen(r->route->operation) + 1);
+	bad |= gnutls_hash(hash, r->accept, strlen(r->accept) + 1);
+	bad |= gnutls_hash(hash, params, strlen(params) + 1);
+	bad |= gnutls_hash(hash, version, 32);
+	for (int i = 0; i < r->upload_count; i++) {
+		bad |= gnutls_hash(hash, r->uploads[i].field, strlen(r->uploads[i].field) + 1);
+		bad |= gnutls_hash(hash, r->uploads[i].hash, sizeof r->uploads[i].hash);
+	}
+	gnutls_hash_deinit(hash, key);
+	free(params);
+	return bad ? SN_E_INTERNAL : SN_OK;
 }

@@ -5,6 +5,7 @@
 #include "server/api.h"
 #include "server/auth.h"
 #include "server/connection.h"
+#include "server/models.h"
 #include "store/db.h"
 
 #include <errno.h>
@@ -16,13 +17,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const sv_operation *const tables[] = { sv_operations_health, NULL };
+static const sv_operation *const tables[] = { sv_operations_health, sv_operations_stt, sv_operations_models, NULL };
 
 static int open_store(sv_server *s, char *err) {
 	sn_engine_info info;
 	char dir[SN_PATH_MAX], path[SN_PATH_MAX];
 	sn_engine_describe(s->engine, &info);
-	mkdir(info.home, 0777);
+	if (mkdir(info.home, 0777) != 0 && errno != EEXIST)
+		return sn_fail_errno(err, "the home \"%.200s\" cannot be made", info.home);
 	if (!sn_path_join(dir, info.home, "server") || !sn_path_join(path, dir, "sonant.db"))
 		return sn_fail(err, SN_E_LIMIT, "the home \"%.200s\" is too long a path", info.home);
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
@@ -50,6 +52,10 @@ static int open_parts(sv_server *s, char *err) {
 	if (result == SN_OK)
 		result = sv_auth_open(&s->auth, s, err);
 	if (result == SN_OK)
+		result = sv_models_open(&s->models, s, err);
+	if (result == SN_OK)
+		result = sv_models_preload(s->models, err);
+	if (result == SN_OK)
 		result = sv_workers_open(&s->workers, s, (int)s->config->workers, err);
 	return result == SN_OK ? sv_http_open(&s->http, s, err) : result;
 }
@@ -57,6 +63,7 @@ static int open_parts(sv_server *s, char *err) {
 static void close_parts(sv_server *s) {
 	sv_workers_close(&s->workers);
 	sv_http_close(&s->http);
+	sv_models_close(&s->models);
 	sv_auth_close(&s->auth);
 	sn_db_close(&s->db);
 	sn_engine_close(&s->engine);

@@ -7,6 +7,7 @@
 #include <sonant/sonant.h>
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +41,19 @@ typedef struct sv_key {                  /* who asks; anonymous on the loopback:
 	int per_minute, sessions;            /* limits, 0: the server's */
 } sv_key;
 
+/* What a handler has found out about its request, for metrics, usage and the access log; never a text or audio itself. Zero: not known. */
+typedef struct sv_facts {
+	double audio;                        /* seconds of audio that came in */
+	int64_t characters;                  /* of text that came in */
+	double speech;                       /* seconds of speech that went out */
+	double first;                        /* seconds from the request's arrival to the first piece of its result */
+	double processing;                   /* seconds of the engine's session, from opening to end */
+	char model[SV_NAME], task[16];       /* "transcribe", "speak", ... */
+	float quality, confidence;           /* 1..5; 0..1; 0: none */
+	int retries, guards;                 /* other models asked; guards that fired */
+	enum { SV_UNCACHED, SV_RESULT_HIT, SV_AUDIO_HIT } cached;
+} sv_facts;
+
 struct sv_request {
 	sv_server *server;
 	const struct sv_route *route;
@@ -49,13 +63,15 @@ struct sv_request {
 	sv_upload *uploads;
 	int upload_count;
 	const char *accept;                  /* header, "" when absent */
-	uint8_t hash[32];                    /* of route, params and uploads: the result cache's key before the model's version is known */
 	double received, started;            /* monotonic seconds */
 	atomic_int gone;                     /* the client went or the time is over: give up, SN_E_CANCELLED */
-	/* what to call from the io thread when the client goes: see sv_request_watch */
+	/* what to call from the io thread when the client goes: see sv_request_watch; under the lock */
+	pthread_mutex_t *lock;
 	void (*cancel)(void *payload);
 	void *cancel_payload;
-	struct sv_connection *connection;
+	sn_priority priority;                /* for the engine's sessions; jobs: batch */
+	sv_facts facts;
+	struct sv_connection *connection;    /* NULL: an item of a job */
 };
 
 /* While a session runs: `cancel(payload)` is called (at most once, from another thread) as soon as the client goes or the time is over.
@@ -69,6 +85,8 @@ const char *sv_text(const sv_request *request, const char *name, const char *fal
 double sv_number(const sv_request *request, const char *name, double fallback);
 int64_t sv_integer(const sv_request *request, const char *name, int64_t fallback);
 int sv_flag(const sv_request *request, const char *name, int fallback);
+/* The key of a request's result: SHA-256 of its operation, params, uploads, what it accepts, and the model's version (sv_models_version). */
+int sv_request_key(const sv_request *request, const uint8_t version[32], uint8_t key[32]);
 /* Whether the client would rather have `type` ("audio/") than JSON. */
 int sv_accepts(const sv_request *request, const char *type);
 
@@ -87,9 +105,6 @@ void sv_reply_retry(sv_reply *reply, int code, int seconds, const char *message)
 int sv_reply_begin(sv_reply *reply, const char *type);
 int sv_reply_write(sv_reply *reply, const void *data, size_t size);
 void sv_reply_end(sv_reply *reply, int complete);                          /* 0: cut the connection, so that nobody takes it for whole */
-/* The final bytes of this reply may be kept by the result cache under that key (32 bytes). */
-void sv_reply_cache(sv_reply *reply, const uint8_t key[32]);
-
 
 /* ---- routes (api.c) ---- */
 
@@ -112,7 +127,16 @@ typedef struct sv_operation {
 	int (*peek)(sv_request *request, sv_reply *reply);
 } sv_operation;
 extern const sv_operation sv_operations_stt[], sv_operations_tts[], sv_operations_audio[], sv_operations_models[], sv_operations_voices[],
-	sv_operations_jobs[], sv_operations_openai[], sv_operations_health[], sv_operations_page[];
+	sv_operations_jobs[], sv_operations_openai_stt[], sv_operations_openai_tts[], sv_operations_health[], sv_operations_page[],
+	sv_operations_sockets[];
+
+/* ---- what jobs share with the routes ---- */
+
+/* One item of a batch, as /stt/transcribe and /tts/synthesize would compute it: params are what the API allows, in an upload "file" or in
+ * "text". *result is the reply's JSON without request_id. synthesize: *audio (free() it) and its media type beside it; the JSON then has no
+ * audio_data. r->priority and r->key decide about its turn. On failure err says why and nothing is given. */
+int sv_transcribe_item(sv_request *r, json_t **result, char *err);
+int sv_synthesize_item(sv_request *r, json_t **result, void **audio, size_t *size, const char **type, char *err);
 
 /* ---- the server's parts; each is opened by server.c and closed in the reverse order ---- */
 
@@ -124,12 +148,14 @@ struct sv_server {
 	struct sv_http *http;
 	struct sv_workers *workers;
 	struct sv_models *models;
-	struct sv_metrics *metrics;
-	struct sv_log *log;
-	struct sv_sockets *sockets;
-	struct sv_batch *batch;
+	struct sv_metrics *metrics;          /* metrics.h */
+	struct sv_log *log;                  /* log.h */
+	struct sv_sockets *sockets;          /* sockets.h */
+	struct sv_batch *batch;              /* batch.h */
 	struct sn_db *db;                    /* store/db.h */
+	struct sn_blobs *blobs;              /* store/blobs.h */
 	struct sn_cache *results, *audio;    /* store/cache.h */
+	struct sn_usage *usage;              /* store/usage.h */
 	atomic_int stopping;
 	double started;
 };

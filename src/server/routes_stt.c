@@ -1,4 +1,5 @@
 /* Speech to text by request: /stt/transcribe, and OpenAI's two routes. */
+#include "server/base64.h"
 #include "server/config.h"
 #include "server/models.h"
 
@@ -7,40 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- the audio ---- */
-
-/* Base64 with or without line ends; free() *out. SN_E_FORMAT: something else is in it. */
-static int decode_base64(const char *text, size_t size, void **out, size_t *count, char *err) {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint8_t value[256];
-	uint8_t *const bytes = malloc(size / 4 * 3 + 3);
-	uint32_t pending = 0;
-	int held = 0, ended = 0;
-	*out = bytes;
-	*count = 0;
-	if (!bytes)
-		return sn_fail(err, SN_E_MEMORY, "no memory for the audio");
-	memset(value, 255, sizeof value);
-	for (int i = 0; i < 64; i++)
-		value[(uint8_t)letters[i]] = (uint8_t)i;
-	value['-'] = 62; /* as in URLs */
-	value['_'] = 63;
-	for (size_t i = 0; i < size; i++) {
-		const uint8_t c = (uint8_t)text[i];
-		if (c == '\n' || c == '\r' || c == ' ')
-			continue;
-		ended |= c == '=';
-		if (c == '=')
-			continue;
-		if (ended || value[c] == 255)
-			return sn_fail(err, SN_E_FORMAT, "audio_data is no base64: byte %zu is %u", i, c);
-		pending = pending << 6 | value[c];
-		if ((held += 6) >= 8)
-			bytes[(*count)++] = (uint8_t)(pending >> (held -= 8));
-	}
-	return *count ? SN_OK : sn_fail(err, SN_E_FORMAT, "audio_data is empty");
-}
 
 /* ---- the options ---- */
 
@@ -88,7 +55,7 @@ static int transcribe(sv_request *r, sn_transcript **out, const char *name, cons
 	void *data = NULL;
 	size_t size = 0;
 	*out = NULL;
-	int result = text && !upload ? decode_base64(text, strlen(text), &data, &size, err) : SN_OK;
+	int result = text && !upload ? sv_base64_decode(&data, &size, text, strlen(text), "audio_data", err) : SN_OK;
 	if (result == SN_OK && !upload && !text)
 		result = sn_fail(err, SN_E_ARGUMENT, "\"file\" must be an upload with a file name");
 	if (result == SN_OK)

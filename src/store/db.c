@@ -1,5 +1,6 @@
 #include "store/db.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -7,10 +8,12 @@
 
 #define MAX_STATEMENTS 128
 #define BUSY_MS 10000
+#define CHECKED_PAGES 2048
 
 struct sn_db {
 	sqlite3 *connection;
 	pthread_mutex_t lock; /* recursive */
+	int unsynced;         /* a transaction that does not wait for the disk */
 	int count;
 	struct { const char *sql; sqlite3_stmt *statement; } kept[MAX_STATEMENTS];
 };
@@ -26,7 +29,7 @@ static const char *const migrations[] = {
 	" params TEXT NOT NULL, input BLOB, result TEXT, output BLOB, PRIMARY KEY(job, at)) WITHOUT ROWID;"
 	"CREATE INDEX items_by_state ON items(state, job, at);"
 	"CREATE TABLE blobs(hash BLOB PRIMARY KEY, size INTEGER NOT NULL, uses INTEGER NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE cache(kind INTEGER NOT NULL, key BLOB NOT NULL, blob BLOB NOT NULL, size INTEGER NOT NULL, facts TEXT NOT NULL,"
+	"CREATE TABLE cache(kind INTEGER NOT NULL, key BLOB NOT NULL, blob BLOB NOT NULL, size INTEGER NOT NULL,"
 	" used REAL NOT NULL, PRIMARY KEY(kind, key)) WITHOUT ROWID;"
 	"CREATE INDEX cache_by_use ON cache(kind, used);"
 	"CREATE TABLE usage(day TEXT NOT NULL, key INTEGER NOT NULL, requests INTEGER NOT NULL, failed INTEGER NOT NULL,"
@@ -36,7 +39,9 @@ static const char *const migrations[] = {
 #define VERSION ((int)(sizeof migrations / sizeof *migrations))
 
 static int failed(const sn_db *db, int code, const char *what, char *err) {
-	const int result = code == SQLITE_FULL ? SN_E_NO_SPACE : code == SQLITE_NOMEM ? SN_E_MEMORY
+	const int number = db->connection ? sqlite3_system_errno(db->connection) : 0;
+	const int full = code == SQLITE_FULL || (code == SQLITE_IOERR && (number == ENOSPC || number == EDQUOT || number == EFBIG));
+	const int result = full ? SN_E_NO_SPACE : code == SQLITE_NOMEM ? SN_E_MEMORY
 		: code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? SN_E_FORMAT : SN_E_IO;
 	return sn_fail(err, result, "the server's database: %s: %s", what, db->connection ? sqlite3_errmsg(db->connection) : sqlite3_errstr(code));
 }
@@ -76,6 +81,26 @@ static int migrate(sn_db *db, char *err) {
 	return result;
 }
 
+/* Damage is told at the start rather than by some later request. Large databases are not looked through: that would take seconds. */
+static int check(sn_db *db, char *err) {
+	sn_query q;
+	int64_t pages = 0;
+	int result = sn_db_begin(db, &q, "PRAGMA page_count", "", err);
+	if (result == SN_OK && (result = sn_db_row(&q, err)) == SN_OK)
+		pages = sqlite3_column_int64(q.statement, 0);
+	sn_db_end(&q);
+	if (result != SN_OK || pages > CHECKED_PAGES)
+		return result;
+	result = sn_db_begin(db, &q, "PRAGMA quick_check(1)", "", err);
+	if (result == SN_OK)
+		result = sn_db_row(&q, err);
+	const char *const said = result == SN_OK ? (const char *)sqlite3_column_text(q.statement, 0) : NULL;
+	if (said && strcmp(said, "ok") != 0)
+		result = sn_fail(err, SN_E_FORMAT, "the server's database is damaged: %s", said);
+	sn_db_end(&q);
+	return result;
+}
+
 int sn_db_open(sn_db **out, const char *path, char *err) {
 	pthread_mutexattr_t kind;
 	sn_db *db = *out = calloc(1, sizeof *db);
@@ -91,6 +116,8 @@ int sn_db_open(sn_db **out, const char *path, char *err) {
 		sqlite3_busy_timeout(db->connection, BUSY_MS);
 	if (result == SN_OK)
 		result = run(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err);
+	if (result == SN_OK)
+		result = check(db, err);
 	if (result == SN_OK)
 		result = migrate(db, err);
 	if (result != SN_OK)
@@ -205,17 +232,36 @@ int sn_db_transaction(sn_db *db, char *err) {
 	return result;
 }
 
-int sn_db_commit(sn_db *db, char *err) {
-	const int result = run(db, "COMMIT", err);
+int sn_db_transaction_unsynced(sn_db *db, char *err) {
+	pthread_mutex_lock(&db->lock);
+	int result = run(db, "PRAGMA synchronous = NORMAL", err);
+	if (result == SN_OK)
+		result = sn_db_transaction(db, err);
 	if (result != SN_OK)
-		sqlite3_exec(db->connection, "ROLLBACK", NULL, NULL, NULL);
+		run(db, "PRAGMA synchronous = FULL", NULL);
+	db->unsynced = result == SN_OK;
 	pthread_mutex_unlock(&db->lock);
 	return result;
 }
 
-void sn_db_rollback(sn_db *db) {
-	sqlite3_exec(db->connection, "ROLLBACK", NULL, NULL, NULL);
+static void leave(sn_db *db) {
+	if (db->unsynced)
+		run(db, "PRAGMA synchronous = FULL", NULL);
+	db->unsynced = 0;
 	pthread_mutex_unlock(&db->lock);
+}
+
+int sn_db_commit(sn_db *db, char *err) {
+	const int result = run(db, "COMMIT", err);
+	if (result != SN_OK)
+		run(db, "ROLLBACK", NULL);
+	leave(db);
+	return result;
+}
+
+void sn_db_rollback(sn_db *db) {
+	run(db, "ROLLBACK", NULL);
+	leave(db);
 }
 
 int64_t sn_db_version(sn_db *db) {

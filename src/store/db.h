@@ -29,6 +29,8 @@ int sn_db_do(sn_db *db, int64_t *changed, const char *sql, const char *types, ch
 /* Several statements that happen together or not at all; the lock is held from begin to commit or rollback, nested calls of this thread
  * are fine. */
 int sn_db_transaction(sn_db *db, char *err);
+/* The same without waiting for the disk: survives a crash of the program, not a loss of power. */
+int sn_db_transaction_unsynced(sn_db *db, char *err);
 int sn_db_commit(sn_db *db, char *err);
 void sn_db_rollback(sn_db *db);
 

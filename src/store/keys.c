@@ -123,3 +123,13 @@ int sn_keys_list(sn_db *db, sn_key **out, int *count, char *err) {
 	*out = NULL;
 	return result;
 }
+
+int sn_keys_name(sn_db *db, int64_t id, char name[SN_KEY_NAME], char *err) {
+	sn_query q;
+	*name = 0;
+	int result = sn_db_begin(db, &q, "SELECT name FROM keys WHERE id = ?1", "i", err, id);
+	if (result == SN_OK && (result = sn_db_row(&q, err)) == SN_OK)
+		take_text(name, SN_KEY_NAME, sqlite3_column_text(q.statement, 0));
+	sn_db_end(&q);
+	return result == SN_END ? SN_OK : result;
+}

@@ -25,6 +25,8 @@ int sn_keys_add(sn_db *db, sn_key *key, char text[SN_KEY_TEXT], char *err);
 int sn_keys_revoke(sn_db *db, const char *name, char *err);
 /* All of them; free() *out. */
 int sn_keys_list(sn_db *db, sn_key **out, int *count, char *err);
+/* The name of an id, for reports: "" for 0 and for one that is not there. */
+int sn_keys_name(sn_db *db, int64_t id, char name[SN_KEY_NAME], char *err);
 /* The hash that a text has as a key. */
 int sn_keys_hash(const char *text, uint8_t hash[32]);
 

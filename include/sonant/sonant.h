@@ -462,6 +462,8 @@ typedef struct sn_tts_options {
 	 * it again where it is bad, unless this is off. On: the whole is rated, too (sn_speech.quality; sessions: see sn_tts_check), and
 	 * noise is taken out of a file whose background is bad. */
 	sn_switch check;
+	/* Sessions look at each sentence, too, before it is given out: a pull then waits for whole sentences. Default: off. */
+	sn_switch inspect;
 	/* Each sentence is read back by verify_model before it is given out, and is bad where too many words differ; sn_speech.word_error_rate
 	 * is that of all. Default: off. Also in sessions, where a pull then waits for it. */
 	sn_switch verify;
@@ -560,8 +562,28 @@ typedef struct sn_writer sn_writer;
 SN_API int sn_writer_open(sn_writer **out, const char *path, const char *format, int sample_rate, char *err);
 SN_API int sn_writer_write(sn_writer *writer, const float *pcm, size_t count, char *err);
 SN_API int sn_writer_finish(sn_writer *writer, char *err);
+/* The rate of the audio that is written. */
+SN_API int sn_writer_rate(const sn_writer *writer);
 /* Unfinished: nothing is left behind. */
 SN_API void sn_writer_close(sn_writer **writer);
+
+typedef struct sn_writer_options {             /* 0: the default in brackets */
+	const char *format;        /* as sn_speak_file ("wav") */
+	int sample_rate;           /* of the samples that are written; needed */
+	int output_rate;           /* 1000..768000 (the same); mp3 and opus take the next higher that they know */
+	int bitrate;               /* mp3, opus: bit/s (the encoder's own choice) */
+	size_t most;               /* memory: bytes beyond which writing ends with SN_E_LIMIT (2 GiB) */
+	int64_t reserved[4];
+} sn_writer_options;
+
+/* A writer whose encoded bytes are handed to `write` as they come, inside sn_writer_write and sn_writer_finish; a wav header says "until
+ * the end". What `write` returns but SN_OK ends the writing with that error. Returns what sn_writer_open returns. */
+SN_API int sn_writer_open_callback(sn_writer **out, int (*write)(void *payload, const void *data, size_t size), void *payload,
+                                   const sn_writer_options *options, char *err);
+
+/* A writer to memory. What it has written is there after sn_writer_finish; *size bytes, free() them. */
+SN_API int sn_writer_open_memory(sn_writer **out, const sn_writer_options *options, char *err);
+SN_API void *sn_writer_take(sn_writer *writer, size_t *size);
 
 /* Speaks text to a file; path "-": standard output. format: "wav", "flac", "mp3", "opus", "pcm" (16-bit little endian), or
  * NULL: by the path's ending (none: wav). A file that already exists is replaced; on failure no half-written file is left.

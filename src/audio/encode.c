@@ -89,8 +89,9 @@ static const SF_VIRTUAL_IO vio = { vio_size, vio_seek, vio_read, vio_write, vio_
 
 static int choose_rate(const sn_encoder_options *options) {
 	const int *rates = formats[options->format].rates;
-	int chosen = rates[0] ? 0 : options->rate;
-	for (int i = 0; rates[i] && chosen < options->rate; i++)
+	const int wanted = options->out_rate ? options->out_rate : options->rate;
+	int chosen = rates[0] ? 0 : wanted;
+	for (int i = 0; rates[i] && chosen < wanted; i++)
 		chosen = rates[i];
 	return chosen;
 }
@@ -100,6 +101,9 @@ static int check_options(const sn_encoder_options *options, char *err) {
 		return sn_fail(err, SN_E_ARGUMENT, "unknown audio format %d; known are %s", (int)options->format, SN_AUDIO_FORMATS);
 	if (options->rate < SN_AUDIO_MIN_RATE || options->rate > SN_AUDIO_MAX_RATE)
 		return sn_fail(err, SN_E_ARGUMENT, "a sample rate of %d Hz is not possible; %d to %d Hz are", options->rate, SN_AUDIO_MIN_RATE,
+		               SN_AUDIO_MAX_RATE);
+	if (options->out_rate && (options->out_rate < SN_AUDIO_MIN_RATE || options->out_rate > SN_AUDIO_MAX_RATE))
+		return sn_fail(err, SN_E_ARGUMENT, "audio of %d Hz cannot be written; %d to %d Hz can", options->out_rate, SN_AUDIO_MIN_RATE,
 		               SN_AUDIO_MAX_RATE);
 	int most = formats[options->format].max_channels;
 	if (options->channels < 1 || options->channels > most)
@@ -154,9 +158,9 @@ static int open_file(sn_encoder *e, char *err) {
 	return sn_resampler_open(&e->resampler, o->rate, e->rate, o->channels, err);
 }
 
-/* The three ways to open differ in their sink only. */
-static int open_encoder(sn_encoder **out, const sn_encoder_options *options, const char *path, int fd, const char *name, sn_buf *buf,
-                        char *err) {
+/* The ways to open differ in their sink only, which is `given` where it is open already. */
+static int open_encoder(sn_encoder **out, const sn_encoder_options *options, const char *path, int fd, const char *name,
+                        const sn_sink *given, char *err) {
 	*out = NULL;
 	int result = check_options(options, err);
 	if (result != SN_OK)
@@ -167,8 +171,8 @@ static int open_encoder(sn_encoder **out, const sn_encoder_options *options, con
 	e->options = *options;
 	if (path)
 		result = sn_sink_open_path(&e->sink, path, err);
-	else if (buf)
-		sn_sink_open_memory(&e->sink, buf);
+	else if (given)
+		e->sink = *given;
 	else
 		result = sn_sink_open_fd(&e->sink, fd, name, err);
 	if (result == SN_OK)
@@ -188,7 +192,16 @@ int sn_encoder_open_fd(sn_encoder **out, int fd, const char *name, const sn_enco
 }
 
 int sn_encoder_open_memory(sn_encoder **out, sn_buf *buf, const sn_encoder_options *options, char *err) {
-	return open_encoder(out, options, NULL, -1, NULL, buf, err);
+	sn_sink sink;
+	sn_sink_open_memory(&sink, buf);
+	return open_encoder(out, options, NULL, -1, NULL, &sink, err);
+}
+
+int sn_encoder_open_function(sn_encoder **out, int (*take)(void *payload, const void *data, size_t size), void *payload,
+                             const sn_encoder_options *options, char *err) {
+	sn_sink sink;
+	sn_sink_open_function(&sink, take, payload);
+	return open_encoder(out, options, NULL, -1, NULL, &sink, err);
 }
 
 static int put(sn_encoder *e, const float *samples, size_t frames, char *err) {

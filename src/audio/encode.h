@@ -21,6 +21,7 @@ const char *sn_audio_format_mime(sn_audio_format format);
 typedef struct sn_encoder_options {
 	sn_audio_format format;
 	int rate, channels;  /* of the samples that are written to it; 1 to 8 channels, mp3 1 or 2 */
+	int out_rate;        /* of the file; 0: the same */
 	int floats;          /* wav and pcm in 32-bit float instead of 16-bit integers; others ignore it */
 	int deep;            /* wav, flac and pcm in 24-bit integers */
 	int bitrate;         /* mp3 and opus: bit/s, 0: their own choice */
@@ -36,6 +37,10 @@ int sn_encoder_open_fd(sn_encoder **out, int fd, const char *name, const sn_enco
 /* Appends to buf, which has its own maximum and must stay until the encoder is closed. */
 int sn_encoder_open_memory(sn_encoder **out, sn_buf *buf, const sn_encoder_options *options, char *err);
 
+/* Hands the bytes to a function as they come; wav gets the lengths that mean "until the end". What it returns but SN_OK is the error. */
+int sn_encoder_open_function(sn_encoder **out, int (*take)(void *payload, const void *data, size_t size), void *payload,
+                             const sn_encoder_options *options, char *err);
+
 /* frames of interleaved samples; beyond -1..1 they are clipped where the format is of integers. Errors: SN_E_ARGUMENT (a sample is not a number), SN_E_NO_SPACE,
  * SN_E_IO, SN_E_LIMIT (memory). An error is final. */
 int sn_encoder_write(sn_encoder *encoder, const float *samples, size_t frames, char *err);
@@ -44,7 +49,7 @@ int sn_encoder_write(sn_encoder *encoder, const float *samples, size_t frames, c
 int sn_encoder_finish(sn_encoder *encoder, char *err);
 void sn_encoder_close(sn_encoder **encoder);
 
-/* The rate in the file: options->rate unless the format does not know it. */
+/* The rate in the file: the one asked for unless the format does not know it. */
 int sn_encoder_rate(const sn_encoder *encoder);
 
 /* All at once. */

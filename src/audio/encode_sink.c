@@ -78,6 +78,15 @@ void sn_sink_open_memory(sn_sink *sink, sn_buf *buf) {
 	*sink = (sn_sink){ .fd = -1, .seekable = 1, .buf = buf, .base = (int64_t)buf->size, .name = "memory" };
 }
 
+void sn_sink_open_function(sn_sink *sink, int (*take)(void *payload, const void *data, size_t size), void *payload) {
+	*sink = (sn_sink){ .fd = -1, .take = take, .payload = payload, .name = "the stream" };
+}
+
+static int hand_over(sn_sink *sink, const void *data, int64_t size) {
+	sink->refused = sink->take(sink->payload, data, (size_t)size);
+	return sink->refused == SN_OK ? 0 : EPIPE;
+}
+
 static int write_memory(sn_sink *sink, const char *data, int64_t size) {
 	int64_t over = sink->end - sink->at < size ? sink->end - sink->at : size;
 	if (over > 0)
@@ -104,7 +113,7 @@ int64_t sn_sink_write(sn_sink *sink, const void *data, int64_t size) {
 	if (sink->failed || size <= 0 || sink->at > sink->end)
 		return 0;
 	if (sink->seekable || sink->at == sink->end)
-		sink->failed = sink->buf ? write_memory(sink, data, size) : write_file(sink, data, size);
+		sink->failed = sink->take ? hand_over(sink, data, size) : sink->buf ? write_memory(sink, data, size) : write_file(sink, data, size);
 	if (sink->failed)
 		return 0;
 	sink->at += size;
@@ -113,6 +122,8 @@ int64_t sn_sink_write(sn_sink *sink, const void *data, int64_t size) {
 }
 
 int sn_sink_error(const sn_sink *sink, char *err) {
+	if (sink->refused)
+		return sn_fail(err, sink->refused, "the encoded audio was not taken: %s", sn_result_text(sink->refused));
 	if (sink->buf && sink->failed == EFBIG)
 		return sn_fail(err, SN_E_LIMIT, "the encoded audio exceeds the %zu bytes it may have", sink->buf->max);
 	errno = sink->failed;

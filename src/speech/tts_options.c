@@ -114,7 +114,7 @@ static int check_ranges(const sn_tts_options *o, char *err) {
 		return sn_fail(err, SN_E_ARGUMENT, "a pause of %g s is outside 0 to 10", (double)o->pause);
 	if (o->dropout < SN_DEFAULT || o->dropout > SN_ON)
 		return sn_fail(err, SN_E_ARGUMENT, "dropout %d is none of sn_switch", (int)o->dropout);
-	const sn_switch switches[] = { o->normalise, o->ssml, o->stream, o->check, o->verify };
+	const sn_switch switches[] = { o->normalise, o->ssml, o->stream, o->check, o->inspect, o->verify };
 	for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
 		if (switches[i] < SN_DEFAULT || switches[i] > SN_ON)
 			return sn_fail(err, SN_E_ARGUMENT, "%d is none of sn_switch", (int)switches[i]);
@@ -169,6 +169,7 @@ static int set_vocoder(sn_tts *tts, const char *name, char *err) {
 /* What looks at the speech: models are loaded now, so that a missing one is told of before anything is spoken. */
 static int set_checks(sn_tts *tts, const sn_tts_options *o, char *err) {
 	tts->retries = o->retries < 0 ? 0 : o->retries ? o->retries : 1;
+	tts->take.holds = o->inspect == SN_ON;
 	int result = SN_OK;
 	if (o->verify == SN_ON) {
 		result = sn_model_load(&tts->verifier, tts->engine, o->verify_model, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, err);

@@ -77,7 +77,9 @@ static const sn_voice *find_voice(sn_tts *tts, const char *name) {
 		sn_tts_note(tts, "ssml_voice", "a document may name %d voices; the voice was not changed for more", TTS_VOICES);
 		return tts->options.voice;
 	}
-	if (strchr(name, '/') || sn_voice_find(&in->voices[in->voice_count].voice, tts->model, name, err) != SN_OK) {
+	const char *const ending = strrchr(name, '.');
+	const int is_file = strchr(name, '/') || (ending && (strcmp(ending, ".npy") == 0 || strcmp(ending, ".npz") == 0)); /* a text opens none */
+	if (is_file || sn_voice_find(&in->voices[in->voice_count].voice, tts->model, name, err) != SN_OK) {
 		sn_tts_note(tts, "ssml_voice", "the voice \"%s\" is not known here, so the session's voice spoke", name);
 		return tts->options.voice;
 	}

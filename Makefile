@@ -3,7 +3,7 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs
 # One with faster-whisper and piper-tts measures those too.
 PYTHON ?= python3
 
-.PHONY: build demo models check check-all bench bench-models bench-stream install help setup asan testenv
+.PHONY: build demo models check check-all bench bench-models bench-stream bench-server soak install help setup asan testenv
 build: setup build/build.ninja
 	@ninja -C build
 
@@ -52,6 +52,14 @@ bench-models: build
 bench-stream: build models
 	@$(PYTHON) bench/stream.py $(BENCH)
 
+# What clients of a loaded server see; BENCH="--peer NAME=URL" measures others that are running beside it.
+bench-server: build models testenv
+	@build/testenv/bin/python bench/server.py $(BENCH)
+
+# Mixed load for MINUTES; fails on growth, lost jobs, wrong replies.
+soak: build models testenv
+	@build/testenv/bin/python bench/soak.py --minutes $(or $(MINUTES),60) $(BENCH)
+
 install: build
 	@[ -z "$(PREFIX)" ] || meson configure build -Dprefix="$(PREFIX)"
 	@meson install -C build $(if $(DESTDIR),--destdir "$(DESTDIR)") --quiet
@@ -65,4 +73,6 @@ help:
 	@echo "make bench      speed beside other engines; PYTHON= one that has them, BENCH= options of bench/compare.py"
 	@echo "make bench-models  every model beside PyTorch; PYTHON= one that has torch and transformers"
 	@echo "make bench-stream  waiting times of live captions and streamed speech"
+	@echo "make bench-server  what clients of a loaded server see, beside other servers"
+	@echo "make soak       mixed load for MINUTES=60: growth, leaks, lost jobs"
 	@echo "make install    PREFIX=/usr/local DESTDIR="

@@ -83,6 +83,18 @@ int sv_auth_required(const sv_server *server) {
 	return strcmp(rule, "on") == 0 || (strcmp(rule, "auto") == 0 && !is_loopback(server->config->host));
 }
 
+int sv_auth_check(const sv_server *server, char *err) {
+	const sv_config *const config = server->config;
+	int usable = 0;
+	for (int i = 0; i < server->auth->count; i++)
+		usable += !server->auth->keys[i].revoked;
+	if (usable || !sv_auth_required(server))
+		return SN_OK;
+	return sn_fail(err, SN_E_ARGUMENT, "%s needs API keys and there is none: make one with \"sonant serve keys add NAME%s%s\", or set "
+	               "require_key = off where everyone who can connect may do everything",
+	               is_loopback(config->host) ? "require_key = on" : config->host, *config->home ? " --home " : "", config->home);
+}
+
 /* All hashes are compared, so that time tells nothing. */
 int sv_auth_find(sv_auth_table *t, const char *text, sv_key *key) {
 	uint8_t hash[32];

@@ -12,6 +12,8 @@ void sv_auth_close(sv_auth_table **table);
 void sv_auth_refresh(sv_auth_table *table);
 /* Whether a request without a key is refused: by require_key, or because others than this machine can connect. */
 int sv_auth_required(const sv_server *server);
+/* SN_E_ARGUMENT: keys are needed and there is none; says how one is made. */
+int sv_auth_check(const sv_server *server, char *err);
 /* The key of a text. SN_OK; SN_E_NOT_FOUND. */
 int sv_auth_find(sv_auth_table *table, const char *text, sv_key *key);
 /* Counts a request or session against the key's limits. 0, or the seconds after which it may try again. */

@@ -212,14 +212,15 @@ static int differs(const sv_config *a, const sv_config *b, const sv_option *o) {
 	return o->kind == SV_TEXT ? strcmp(field_of(a, o), field_of(b, o)) != 0 : memcmp(field_of(a, o), field_of(b, o), size_of(o)) != 0;
 }
 
-void sv_config_reload(sv_config *c, const sv_config *fresh, int *ignored) {
+void sv_config_reload(sv_config *c, const sv_config *fresh, char *ignored, size_t room) {
+	size_t used = 0;
 	*ignored = 0;
 	for (int i = 0; i < sv_option_count; i++) {
 		const sv_option *const o = &sv_options[i];
 		if (o->reload)
 			memcpy(field(c, o), field_of(fresh, o), size_of(o));
-		else
-			*ignored += differs(c, fresh, o);
+		else if (differs(c, fresh, o) && used + strlen(o->name) + 3 < room)
+			used += (size_t)snprintf(ignored + used, room - used, "%s%s", used ? ", " : "", o->name);
 	}
 }
 

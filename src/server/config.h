@@ -44,6 +44,7 @@
 	X(tls_key, TEXT, "", 0, 0, 0, "PEM file") \
 	X(result_cache, BYTES, "256M", 0, 1e15, 1, "of finished replies, on disk; 0: none") \
 	X(audio_cache, BYTES, "256M", 0, 1e15, 1, "of what inference gave, on disk; 0: none") \
+	X(cache_memory, BYTES, "64M", 0, 1e12, 0, "of each cache's entries that are kept in memory, too") \
 	X(job_retention, TIME, "7d", 0, 1e9, 1, "results of batch jobs are kept so long") \
 	X(usage_retention, TIME, "365d", 0, 1e10, 1, "counts of usage are kept so long") \
 	X(batch_sessions, INT, "4", 1, 64, 1, "items of batch jobs at once") \
@@ -87,8 +88,8 @@ int sv_config_file(sv_config *config, const char *path, void (*report)(void *pay
 int sv_config_environment(sv_config *config, char *err);
 /* What no single option can tell: TLS needs both files, ... */
 int sv_config_check(const sv_config *config, char *err);
-/* Takes over what a reload may change; *ignored counts other differences. */
-void sv_config_reload(sv_config *config, const sv_config *fresh, int *ignored);
+/* Takes over what a reload may change; ignored receives the names of other options that differ, separated by commas, as far as they fit. */
+void sv_config_reload(sv_config *config, const sv_config *fresh, char *ignored, size_t room);
 /* { name: value }; NULL when out of memory. */
 json_t *sv_config_json(const sv_config *config);
 

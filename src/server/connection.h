@@ -15,7 +15,7 @@
 #define SV_MAX_FIELDS 256        /* of a form */
 #define SV_DRAIN ((int64_t)1 << 20) /* bytes of a refused body that are read and forgotten, so that the client reads its answer */
 
-typedef enum sv_stage { SV_RECEIVING, SV_WORKING, SV_REPLYING } sv_stage;
+typedef enum sv_stage { SV_RECEIVING, SV_WORKING, SV_REPLYING, SV_UPGRADED } sv_stage; /* UPGRADED: a WebSocket now; no deadline */
 
 struct sv_reply {
 	struct sv_connection *connection;
@@ -28,6 +28,7 @@ struct sv_reply {
 	int streaming, ended, complete, waiting; /* waiting: the io thread has suspended the connection for want of bytes */
 	char *ring;                  /* [SV_STREAM_BUFFER] */
 	size_t first, fill;
+	int64_t sent;                /* bytes of the body that were given to the library */
 };
 
 typedef struct sv_connection {
@@ -42,7 +43,8 @@ typedef struct sv_connection {
 	int seen;                    /* the headers were looked at */
 	int references;              /* io thread, worker; under the lock */
 	int lost;                    /* mhd is not to be used any more; under the lock */
-	int timed_out;
+	int timed_out, stopped, went; /* why it was given up: too long, a stop, the client */
+	int delivered;               /* the whole reply was handed to the network */
 	int entered;                 /* counted by auth.c */
 	pthread_mutex_t lock;
 	pthread_cond_t room;         /* of the ring */
@@ -99,7 +101,7 @@ int sv_auth(sv_connection *connection);
 
 /* http.c: for the others */
 void sv_connection_retain(sv_connection *connection);
-void sv_connection_release(sv_connection *connection);
+void sv_connection_release(sv_connection *connection); /* any thread; the last one ends it on the io thread */
 void sv_connection_done(sv_connection *connection);  /* worker: the answer is there, or a stream has ended */
 void sv_connection_resume(sv_connection *connection); /* any thread */
 

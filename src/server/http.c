@@ -5,6 +5,8 @@
 #include "server/api.h"
 #include "server/auth.h"
 #include "server/config.h"
+#include "server/metrics.h"
+//S#include "server/sockets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,6 +24,7 @@
 #define REQUEST_MEMORY 32768 /* bytes of headers of one connection */
 #define MAX_CALLS 65536
 #define TICK 1000            /* milliseconds between looks at deadlines */
+#define LAST_TURNS 2.0       /* seconds in which those that were given up may still be told */
 
 typedef struct call {
 	struct call *next;
@@ -43,11 +46,27 @@ struct sv_http {
 	call *first, **last;
 	int calls;
 	sv_http_facts facts;
+	pthread_t thread;            /* the io thread */
+	uint8_t random[4096];        /* for ids: fetched many at once */
+	size_t random_left;
+	atomic_int hurried;          /* told to stop a second time */
 };
 
 /* ---- one request ---- */
 
-static void destroy(sv_connection *c) {
+/* What the client got; 499, as proxies log it, where it went away before. */
+static int final_status(const sv_connection *c) {
+	const sv_reply *const r = &c->reply;
+	if (c->delivered)
+		return r->status;
+	return c->timed_out ? 504 : c->stopped ? 503 : r->streaming && r->ended && !r->complete && !c->went ? 500 : 499;
+}
+
+/* io thread */
+static void destroy(void *payload) {
+	sv_connection *const c = payload;
+	if (c->seen)
+		sv_metrics_request(c->request.server->metrics, &c->request, final_status(c), c->body_bytes, c->reply.sent);
 	if (c->entered)
 		sv_auth_leave(c->request.server->auth, &c->request.key);
 	sv_reply_close(&c->reply);
@@ -69,7 +88,9 @@ void sv_connection_release(sv_connection *c) {
 	pthread_mutex_lock(&c->lock);
 	const int left = --c->references;
 	pthread_mutex_unlock(&c->lock);
-	if (!left)
+	if (left)
+		return;
+	if (pthread_equal(c->http->thread, pthread_self()) || sv_http_call(c->http, destroy, c) != SN_OK)
 		destroy(c);
 }
 
@@ -105,19 +126,28 @@ static void peer_gone(sv_watch *watch, uint32_t events) {
 
 /* ---- what a request is ---- */
 
+static const uint8_t *random_bits(sv_http *h) {
+	if (h->random_left < 16) {
+		if (getrandom(h->random, sizeof h->random, 0) != sizeof h->random)
+			return NULL;
+		h->random_left = sizeof h->random;
+	}
+	h->random_left -= 16;
+	return h->random + h->random_left;
+}
+
 /* The client's id where it is a plain token, else 128 random bits. */
 static void take_id(sv_connection *c) {
+	static const char digits[] = "0123456789abcdef";
 	const char *const given = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "X-Request-Id");
 	const size_t size = given ? strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") : 0;
-	uint8_t bits[16] = { 0 };
 	if (size && size < SV_ID && !given[size]) {
 		memcpy(c->request.id, given, size + 1);
 		return;
 	}
-	if (getrandom(bits, sizeof bits, 0) < 0)
-		memcpy(bits, &c, sizeof c);
-	for (int i = 0; i < 16; i++)
-		snprintf(c->request.id + 2 * i, 3, "%02x", bits[i]);
+	const uint8_t *const bits = random_bits(c->http);
+	for (int i = 0; bits && i < 32; i++)
+		c->request.id[i] = digits[bits[i / 2] >> (i % 2 ? 0 : 4) & 15];
 }
 
 static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; }
@@ -294,10 +324,12 @@ static void *begin_request(void *payload, const char *uri, struct MHD_Connection
 
 static void end_request(void *payload, struct MHD_Connection *mhd, void **held, enum MHD_RequestTerminationCode why) {
 	sv_connection *const c = *held;
-	(void)payload, (void)mhd, (void)why;
+	(void)payload, (void)mhd;
 	*held = NULL;
 	if (!c)
 		return;
+	c->went = atomic_load(&c->request.gone) && !c->timed_out;
+	c->delivered = c->reply.answered && why == MHD_REQUEST_TERMINATED_COMPLETED_OK;
 	if (c->peer.fd >= 0)
 		sv_http_watch(c->http, &c->peer, 0);
 	*c->link = c->next;
@@ -344,7 +376,7 @@ static void change_socket(void *payload, struct MHD_Connection *mhd, void **cont
 static void look_at_deadlines(sv_http *h) {
 	const sv_config *const config = h->server->config;
 	const double now = sn_now();
-	int stages[3] = { 0 };
+	int stages[SV_UPGRADED + 1] = { 0 };
 	for (sv_socket *s = h->sockets; s; s = s->next) {
 		const sv_connection *const c = s->request;
 		const double age = now - (c ? c->request.received : s->since);
@@ -355,7 +387,7 @@ static void look_at_deadlines(sv_http *h) {
 	}
 	for (sv_connection *c = h->connections; c; c = c->next) {
 		stages[c->stage]++;
-		if (c->stage == SV_RECEIVING || now - c->request.received < config->request_timeout)
+		if (c->stage == SV_RECEIVING || c->stage == SV_UPGRADED || now - c->request.received < config->request_timeout)
 			continue;
 		pthread_mutex_lock(&c->lock);
 		c->timed_out = 1;
@@ -368,7 +400,6 @@ static void look_at_deadlines(sv_http *h) {
 	h->facts.replying = stages[SV_REPLYING];
 	pthread_mutex_unlock(&h->lock);
 	h->ticked = now;
-	sv_auth_refresh(h->server->auth);
 }
 
 /* ---- the loop ---- */
@@ -385,12 +416,7 @@ static void daemon_ready(sv_watch *watch, uint32_t events) {
 	(void)watch, (void)events; /* MHD_run follows every turn */
 }
 
-static void event_ready(sv_watch *watch, uint32_t events) {
-	sv_http *const h = (sv_http *)(void *)((char *)watch - offsetof(sv_http, event_watch));
-	uint64_t count;
-	(void)events;
-	if (read(h->event, &count, sizeof count) < 0 && errno != EAGAIN)
-		return;
+static void take_calls(sv_http *h) {
 	pthread_mutex_lock(&h->lock);
 	call *at = h->first;
 	h->first = NULL;
@@ -403,6 +429,14 @@ static void event_ready(sv_watch *watch, uint32_t events) {
 		free(at);
 		at = next;
 	}
+}
+
+static void event_ready(sv_watch *watch, uint32_t events) {
+	sv_http *const h = (sv_http *)(void *)((char *)watch - offsetof(sv_http, event_watch));
+	uint64_t count;
+	(void)events;
+	if (read(h->event, &count, sizeof count) >= 0 || errno == EAGAIN)
+		take_calls(h);
 }
 
 static void poke(const sv_http *h) {
@@ -434,7 +468,8 @@ int sv_http_call(sv_http *h, void (*fn)(void *payload), void *payload) {
 }
 
 void sv_http_stop(sv_http *h) {
-	atomic_store(&h->stopping, 1);
+	if (atomic_exchange(&h->stopping, 1))
+		atomic_store(&h->hurried, 1);
 	poke(h);
 }
 
@@ -461,15 +496,17 @@ void sv_http_run(sv_http *h) {
 	if (listener != MHD_INVALID_SOCKET)
 		close(listener);
 	atomic_store(&h->server->stopping, 1);
+//S	sv_sockets_stop(h->server->sockets);
 	const double until = sn_now() + h->server->config->drain_timeout;
-	while (h->connections && sn_now() < until)
+	while (h->connections && sn_now() < until && !atomic_load(&h->hurried))
 		turn(h);
 	for (sv_connection *c = h->connections; c; c = c->next) {
 		pthread_mutex_lock(&c->lock);
+		c->stopped = 1;
 		give_up(c);
 		pthread_mutex_unlock(&c->lock);
 	}
-	for (const double last = sn_now() + 2; h->connections && sn_now() < last;)
+	for (const double last = sn_now() + LAST_TURNS; h->connections && sn_now() < last;)
 		turn(h);
 }
 
@@ -559,6 +596,7 @@ int sv_http_open(sv_http **out, sv_server *server, char *err) {
 	if (!h)
 		return sn_fail(err, SN_E_MEMORY, "no memory for the HTTP server");
 	h->server = server;
+	h->thread = pthread_self();
 	h->last = &h->first;
 	pthread_mutex_init(&h->lock, NULL);
 	h->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -583,13 +621,9 @@ void sv_http_close(sv_http **held) {
 		MHD_stop_daemon(h->daemon);
 	else if (h->listener >= 0)
 		close(h->listener);
+	take_calls(h);
 	close(h->epoll);
 	close(h->event);
-	while (h->first) {
-		call *const next = h->first->next;
-		free(h->first);
-		h->first = next;
-	}
 	pthread_mutex_destroy(&h->lock);
 	free(h->certificate);
 	free(h->key);

@@ -6,14 +6,14 @@
 
 typedef struct sv_http sv_http;
 
-/* Listens on the configuration's host and port. Errors: SN_E_ARGUMENT (address, TLS files), SN_E_IO (the port is taken: says so). */
+/* Listens on the configuration's host and port; the opening thread is the io thread. Errors: SN_E_ARGUMENT (address, TLS files), SN_E_IO (the port is taken: says so). */
 int sv_http_open(sv_http **out, sv_server *server, char *err);
 void sv_http_close(sv_http **http); /* after sv_http_run has returned */
 int sv_http_port(const sv_http *http);
 
 /* The io loop; returns after sv_http_stop once all replies are out or the drain time is over. */
 void sv_http_run(sv_http *http);
-/* From any thread and from a signal handler: takes no new connections and ends the loop. */
+/* From any thread and from a signal handler: takes no new connections and ends the loop; a second call gives up what is still worked on. */
 void sv_http_stop(sv_http *http);
 
 /* Other descriptors of the io thread: `ready(payload, events)` is called on it. Only from the io thread. */

@@ -1,41 +1,30 @@
-#include "server/models.h"
+#include "server/models_internal.h"
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "server/config.h"
+#include "server/log.h"
+#include "server/metrics.h"
+#include "store/db.h"
 
+#include <dirent.h>
 #include <gnutls/crypto.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define NAMES 512 /* bytes of a list of names */
+#define RETRY_FAILED 5.0 /* seconds in which a load that failed is not tried again */
 
-struct sv_model_entry {
-	char name[256];              /* as sn_model_info says it; of a failed load: as it was asked for */
-	sn_model *model;             /* NULL: failed or being loaded */
-	int task, loading, users, leaving;
-	double used, keep;           /* when last; seconds, 0 the configuration's, below 0 for ever */
-	uint64_t bytes;
-	char aliases[256];           /* of the catalogue, separated by spaces */
-	int is_auto;                 /* it is what "auto" stands for by itself */
-	uint8_t version[32];
-	char error[SN_ERRLEN];
-};
-
-struct sv_models {
-	sv_server *server;
-	pthread_mutex_t lock;
-	sv_model_entry *entries[SV_MAX_MODELS];
-	int count;
-	char defaults[SN_TASK_PUNCTUATE + 1][NAMES]; /* by task, from the configuration or /audio/models/default */
-};
-
-static const char *const task_names[] = { [0] = "", [SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad",
+const char *const sv_task_names[SV_TASKS] = { [0] = "", [SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad",
 	[SN_TASK_VOCODE] = "vocode", [SN_TASK_EMBED] = "embed", [SN_TASK_DENOISE] = "denoise", [SN_TASK_SCORE] = "score",
 	[SN_TASK_PUNCTUATE] = "punctuate" };
+
+static int task_of(const char *name) {
+	for (int i = 1; i < SV_TASKS; i++)
+		if (strcmp(name, sv_task_names[i]) == 0)
+			return i;
+	return 0;
+}
 
 /* ---- entries; lock held ---- */
 
@@ -49,16 +38,9 @@ static int answers_to(const sv_model_entry *e, const char *name) {
 	return 0;
 }
 
-static sv_model_entry *find(const sv_models *m, const char *name) {
-	for (int i = 0; i < m->count; i++)
-		if (answers_to(m->entries[i], name))
-			return m->entries[i];
-	return NULL;
-}
-
-static sv_model_entry *find_model(const sv_models *m, const sn_model *model) {
-	for (int i = 0; i < m->count; i++)
-		if (m->entries[i]->model == model)
+sv_model_entry *sv_models_find(const sv_models *m, const char *name) {
+	for (int i = m->count - 1; i >= 0; i--)
+		if (!m->entries[i]->leaving && answers_to(m->entries[i], name))
 			return m->entries[i];
 	return NULL;
 }
@@ -73,30 +55,589 @@ static sv_model_entry *add(sv_models *m, const char *name) {
 	return e;
 }
 
-static void drop(sv_models *m, sv_model_entry *e) {
-	for (int i = 0; i < m->count; i++)
-		if (m->entries[i] == e) {
-			m->entries[i] = m->entries[--m->count];
-			break;
+/* Takes it out; what is to be released without the lock goes to the list. */
+static void drop(sv_models *m, sv_model_entry *e, sv_model_entry **gone, int *count) {
+	int at = 0;
+	while (m->entries[at] != e)
+		at++;
+	memmove(m->entries + at, m->entries + at + 1, (size_t)(--m->count - at) * sizeof *m->entries);
+	gone[(*count)++] = e;
+}
+
+/* Lock not held: giving memory back takes time. */
+static void release(sv_model_entry **gone, int count) {
+	for (int i = 0; i < count; i++) {
+		sn_model_release(&gone[i]->model);
+		free(gone[i]);
+	}
+}
+
+/* ---- defaults ---- */
+
+/* The list of a task: what was set by request outlives a restart, else the configuration's. */
+static void read_defaults(sv_models *m) {
+	static const char *const settings[] = { [SN_TASK_TRANSCRIBE] = "default.transcribe", [SN_TASK_SPEAK] = "default.speak" };
+	const sv_config *const config = m->server->config;
+	for (int task = SN_TASK_TRANSCRIBE; task <= SN_TASK_SPEAK; task++) {
+		char list[SV_NAMES];
+		sn_query q;
+		snprintf(list, sizeof list, "%s", task == SN_TASK_TRANSCRIBE ? config->models_transcribe : config->models_speak);
+		int set = 0;
+		if (sn_db_begin(m->server->db, &q, "SELECT value FROM settings WHERE name = ?1", "t", NULL, settings[task]) == SN_OK &&
+		    sn_db_row(&q, NULL) == SN_OK)
+			set = snprintf(list, sizeof list, "%s", (const char *)sqlite3_column_text(q.statement, 0)) > 0;
+		sn_db_end(&q);
+		pthread_mutex_lock(&m->lock);
+		memcpy(m->defaults[task], list, sizeof list);
+		m->is_set[task] = set;
+		pthread_mutex_unlock(&m->lock);
+	}
+}
+
+void sv_models_reload(sv_models *m) { read_defaults(m); }
+
+int sv_models_candidate(const sv_models *m, int task, int at, char out[256]) {
+	const char *list = *m->defaults[task] ? m->defaults[task] : "auto", *name;
+	while (*list) {
+		list += strspn(list, " ,");
+		const size_t size = strcspn(list, " ,");
+		const int is_auto = size == 4 && strncmp(list, "auto", 4) == 0;
+		int known = 0;
+		while (is_auto && known <= at && (name = sn_store_default(m->store, sv_task_names[task], known)))
+			known++;
+		if (is_auto ? known > at : size && at == 0)
+			return snprintf(out, 256, "%.*s", is_auto ? 255 : (int)(size < 255 ? size : 255), is_auto ? name : list), 1;
+		at -= is_auto ? known : size > 0;
+		list += size;
+	}
+	return 0;
+}
+
+/* ---- what a name stands for ---- */
+
+typedef struct found {
+	char name[256], path[SN_STORE_PATH], aliases[256];
+	const sn_catalogue_entry *entry; /* NULL: not of the catalogue */
+	int installed;
+	uint64_t bytes;
+} found;
+
+static uint64_t bytes_of(const char *path) {
+	struct stat st;
+	struct dirent *one;
+	uint64_t sum = 0;
+	DIR *const dir = opendir(path);
+	if (!dir)
+		return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	while ((one = readdir(dir)))
+		if (fstatat(dirfd(dir), one->d_name, &st, 0) == 0 && S_ISREG(st.st_mode))
+			sum += (uint64_t)st.st_size;
+	closedir(dir);
+	return sum;
+}
+
+static int find_listed(const sv_models *m, const char *name, sn_model_place *out) {
+	sn_model_place *places;
+	int count, hit = 0;
+	if (sn_store_list(m->store, &places, &count, NULL) != SN_OK)
+		return 0;
+	for (int i = 0; i < count && !hit; i++)
+		if (strcasecmp(places[i].name, name) == 0) {
+			*out = places[i];
+			hit = 1;
 		}
-	sn_model_release(&e->model);
-	free(e);
+	free(places);
+	return hit;
+}
+
+/* A client names models of the catalogue, the home and the hub's cache; only the configuration names paths. */
+static int look_up(const sv_models *m, const char *name, int trusted, found *f, char *err) {
+	const sn_catalogue_entry *const e = sn_store_find(m->store, name);
+	sn_model_place place;
+	*f = (found){ .entry = e };
+	if (e) {
+		snprintf(f->name, sizeof f->name, "%s", e->name);
+		for (int i = 0; i < e->alias_count; i++) {
+			const size_t used = strlen(f->aliases);
+			snprintf(f->aliases + used, sizeof f->aliases - used, "%s%s", used ? " " : "", e->aliases[i]);
+		}
+		const int result = sn_store_resolve(m->store, e->name, &place, err);
+		if (result != SN_OK)
+			return result;
+	} else if (!find_listed(m, name, &place)) {
+		if (!trusted || !strchr(name, '/'))
+			return sn_fail(err, SN_E_NOT_FOUND, "there is no model \"%.80s\" here; GET /audio/models lists those that are", name);
+		snprintf(place.path, sizeof place.path, "%s", name);
+		snprintf(place.name, sizeof place.name, "%s", name);
+	}
+	if (!e)
+		snprintf(f->name, sizeof f->name, "%s", place.name);
+	memcpy(f->path, place.path, sizeof f->path);
+	f->installed = 1;
+	f->bytes = bytes_of(f->path);
+	return SN_OK;
+}
+
+/* ---- loading ---- */
+
+/* Identity of what a model computes: its files by name, time and size, in whatever order they lie. */
+static void identify(const sn_model_info *info, uint8_t version[32]) {
+	struct stat st;
+	struct dirent *one;
+	uint64_t files = 0;
+	gnutls_hash_hd_t hash;
+	memset(version, 0, 32);
+	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0)
+		return;
+	DIR *const dir = opendir(info->path);
+	while (dir && (one = readdir(dir))) {
+		uint64_t h = 14695981039346656037u;
+		if (fstatat(dirfd(dir), one->d_name, &st, 0) != 0 || !S_ISREG(st.st_mode))
+			continue;
+		for (const char *at = one->d_name; *at; at++)
+			h = (h ^ (uint8_t)*at) * 1099511628211u;
+		files += (h ^ (uint64_t)st.st_mtim.tv_sec ^ (uint64_t)st.st_mtim.tv_nsec << 20 ^ (uint64_t)st.st_size << 40) * 1099511628211u;
+	}
+	if (dir)
+		closedir(dir);
+	else if (stat(info->path, &st) == 0)
+		files = (uint64_t)st.st_mtim.tv_sec ^ (uint64_t)st.st_mtim.tv_nsec << 20 ^ (uint64_t)st.st_size << 40;
+	gnutls_hash(hash, info->path, strlen(info->path) + 1);
+	gnutls_hash(hash, info->precision, strlen(info->precision) + 1);
+	gnutls_hash(hash, &files, sizeof files);
+	gnutls_hash(hash, sn_version(), strlen(sn_version()));
+	gnutls_hash_deinit(hash, version);
+}
+
+/* Packed weights are mapped, and so become resident only when they are used; they count as a whole. */
+static uint64_t memory_of(const sn_model_info *info, int64_t grown) {
+	const uint64_t each = strcmp(info->precision, "f32") == 0 ? 4 : strcmp(info->precision, "bf16") == 0 ? 2 : 1;
+	const uint64_t weights = info->parameters > 0 ? (uint64_t)info->parameters * each : 0;
+	return grown > 0 && (uint64_t)grown > weights ? (uint64_t)grown : weights;
+}
+
+/* Lock held: whether `wanted` more bytes fit, if unused models go; with a list they do go. */
+static int make_room(sv_models *m, uint64_t wanted, sv_model_entry **gone, int *count) {
+	const uint64_t budget = (uint64_t)m->server->config->memory_budget;
+	uint64_t held = wanted, free_able = 0;
+	for (int i = 0; i < m->count; i++) {
+		held += m->entries[i]->memory;
+		free_able += m->entries[i]->state == SV_MODEL_READY && !m->entries[i]->users && m->entries[i]->keep >= 0 ? m->entries[i]->memory : 0;
+	}
+	if (!budget || held <= budget || held - free_able > budget)
+		return !budget || held <= budget;
+	while (gone && held > budget) {
+		sv_model_entry *oldest = NULL;
+		for (int i = 0; i < m->count; i++) {
+			sv_model_entry *const e = m->entries[i];
+			if (e->state == SV_MODEL_READY && !e->users && e->keep >= 0 && (!oldest || e->used < oldest->used))
+				oldest = e;
+		}
+		held -= oldest->memory;
+		drop(m, oldest, gone, count);
+	}
+	return 1;
+}
+
+static void note_load(sv_models *m, int result, double seconds) {
+	sv_metrics_add(m->server->metrics, result == SN_OK ? SV_COUNT_MODEL_LOADS : SV_COUNT_MODEL_FAILURES, 1);
+	if (result == SN_OK)
+		sv_metrics_observe(m->server->metrics, SV_TIME_MODEL_LOAD, seconds);
+}
+
+/* Loads what the entry, which is LOADING and used by this thread, stands for. */
+static int load_entry(sv_models *m, sv_model_entry *e, const found *f, char *err) {
+	const sn_model_options options = { .precision = e->asked };
+	sn_model *model = NULL;
+	sn_model_info info;
+	uint8_t version[32];
+	const int64_t before = 0;
+	const double start = sn_now();
+	const int result = sn_model_load(&model, m->server->engine, f->entry ? f->name : f->path, &options, err);
+	const int64_t grown = 0 - before;
+	note_load(m, result, sn_now() - start);
+	if (result == SN_OK) {
+		sn_model_describe(model, &info);
+		identify(&info, version);
+	}
+	pthread_mutex_lock(&m->lock);
+	e->code = result;
+	e->state = result == SN_OK ? SV_MODEL_READY : SV_MODEL_FAILED;
+	e->used = sn_now();
+	if (result == SN_OK) {
+		e->model = model;
+		e->task = info.task;
+		e->memory = memory_of(&info, grown);
+		memcpy(e->version, version, sizeof version);
+	} else {
+		e->memory = 0;
+		e->failed_at = sn_now();
+		snprintf(e->error, sizeof e->error, "%s", err);
+	}
+	pthread_cond_broadcast(&m->loaded);
+	pthread_mutex_unlock(&m->lock);
+	return result;
+}
+
+/* Lock held: a user leaves. */
+static void leave(sv_models *m, sv_model_entry *e, sv_model_entry **gone, int *count) {
+	e->used = sn_now();
+	if (--e->users == 0 && e->leaving)
+		drop(m, e, gone, count);
+}
+
+/* Lock held. A new entry for what is to be loaded, used once; NULL: it does not fit (err). */
+static sv_model_entry *begin_load(sv_models *m, const found *f, sn_precision precision, sv_model_entry **gone, int *count, char *err) {
+	sv_model_entry *const old = sv_models_find(m, f->name);
+	if (old && old->state == SV_MODEL_FAILED && !old->users)
+		drop(m, old, gone, count);
+	if (!make_room(m, f->bytes, gone, count)) {
+		sn_fail(err, SN_E_MEMORY, "the model \"%s\" of %llu MB does not fit into the memory budget of %lld MB beside those that are used", f->name,
+		        (unsigned long long)(f->bytes >> 20), (long long)(m->server->config->memory_budget >> 20));
+		return NULL;
+	}
+	sv_model_entry *const e = add(m, f->name);
+	if (!e) {
+		sn_fail(err, SN_E_LIMIT, "%d models are loaded already", SV_MAX_MODELS);
+		return NULL;
+	}
+	memcpy(e->aliases, f->aliases, sizeof e->aliases);
+	e->asked = precision;
+	e->memory = f->bytes;
+	e->users = 1;
+	return e;
+}
+
+/* Lock held: waits until the entry is no longer being loaded, and takes a use of it where it is ready. */
+static int await(sv_models *m, sv_model_entry *e, sv_model_use *use, sv_model_entry **gone, int *count, char *err) {
+	e->users++;
+	while (e->state == SV_MODEL_LOADING)
+		pthread_cond_wait(&m->loaded, &m->lock);
+	e->used = sn_now();
+	if (e->state == SV_MODEL_READY) {
+		*use = (sv_model_use){ e->model, e };
+		return SN_OK;
+	}
+	const int code = sn_fail(err, e->code, "%s", e->error);
+	leave(m, e, gone, count);
+	return code;
+}
+
+static int check_task(const sv_model_entry *e, int task, char *err) {
+	if (!task || e->task == task)
+		return SN_OK;
+	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is there to %s; it cannot %s", e->name, sv_task_names[e->task], sv_task_names[task]);
+}
+
+/* Whether what stands under a name will do: it is ready or being loaded in that precision, or failed a moment ago. */
+static int will_do(const sv_model_entry *e, sn_precision precision) {
+	return e && (precision == SN_AUTO || e->asked == precision) && (e->state != SV_MODEL_FAILED || sn_now() - e->failed_at < RETRY_FAILED);
+}
+
+/* The model of one name, loaded where it is not. */
+static int get_one(sv_models *m, sv_model_use *use, const char *name, int trusted, int task, sn_precision precision, char *err) {
+	sv_model_entry *gone[SV_MAX_MODELS];
+	int count = 0, result = SN_OK;
+	found f;
+	*use = (sv_model_use){ 0 };
+	pthread_mutex_lock(&m->lock);
+	sv_model_entry *e = sv_models_find(m, name);
+	if (!will_do(e, precision)) { /* the disk is looked at without the lock; another may have begun to load it meanwhile */
+		pthread_mutex_unlock(&m->lock);
+		result = look_up(m, name, trusted, &f, err);
+		if (result != SN_OK)
+			return result;
+		pthread_mutex_lock(&m->lock);
+		e = sv_models_find(m, f.name);
+	}
+	if (will_do(e, precision)) {
+		result = await(m, e, use, gone, &count, err);
+		pthread_mutex_unlock(&m->lock);
+	} else {
+		sv_model_entry *const old = e && e->state == SV_MODEL_READY ? e : NULL;
+		e = begin_load(m, &f, precision, gone, &count, err);
+		pthread_mutex_unlock(&m->lock);
+		release(gone, count);
+		count = 0;
+		result = e ? load_entry(m, e, &f, err) : SN_E_MEMORY;
+		pthread_mutex_lock(&m->lock);
+		if (result == SN_OK)
+			*use = (sv_model_use){ e->model, e };
+		else if (e)
+			leave(m, e, gone, &count);
+		if (result == SN_OK && old) { /* of another precision: it is gone once its users are */
+			int still = 0;
+			for (int i = 0; i < m->count; i++)
+				still |= m->entries[i] == old;
+			if (still && old->users)
+				old->leaving = 1;
+			else if (still)
+				drop(m, old, gone, &count);
+		}
+		pthread_mutex_unlock(&m->lock);
+	}
+	release(gone, count);
+	if (result == SN_OK && (result = check_task(use->entry, task, err)) != SN_OK)
+		sv_models_give(m, use);
+	return result;
+}
+
+/* ---- choosing ---- */
+
+static int same_language(const char *known, const char *asked) {
+	return strlen(asked) >= 2 && strncasecmp(known, asked, strcspn(known, "-_")) == 0;
+}
+
+/* A name in words ("German") is for the session to tell. */
+static int any_language(const char *language) {
+	return !language || !*language || strcmp(language, "auto") == 0 || (strlen(language) > 3 && !strpbrk(language, "-_"));
+}
+
+static int knows_language(const sn_model *model, const char *language) {
+	sn_model_info info;
+	sn_model_describe(model, &info);
+	int known = any_language(language) || !info.language_count;
+	for (int i = 0; i < info.language_count && !known; i++)
+		known = same_language(info.languages[i], language);
+	return known;
+}
+
+/* What the catalogue says of a model that is not loaded. */
+static int may_know_language(const sn_catalogue_entry *e, const char *language) {
+	int known = any_language(language) || !e || !e->language_count;
+	for (int i = 0; i < (e ? e->language_count : 0) && !known; i++)
+		known = strcmp(e->languages[i], "multilingual") == 0 || same_language(e->languages[i], language);
+	return known;
+}
+
+/* The first of the task's list that knows the language and is loaded or fits. */
+static int get_auto(sv_models *m, sv_model_use *use, int task, const char *language, char *err) {
+	char name[256], why[SN_ERRLEN];
+	int result = sn_fail(err, SN_E_NOT_FOUND, "no model is configured to %s", sv_task_names[task]);
+	for (int i = 0, more = 1, worst = 0;; i++) {
+		pthread_mutex_lock(&m->lock);
+		more = sv_models_candidate(m, task, i, name);
+		pthread_mutex_unlock(&m->lock);
+		if (!more)
+			return result;
+		int code = SN_OK;
+		if (!may_know_language(sn_store_find(m->store, name), language))
+			code = sn_fail(why, SN_E_UNSUPPORTED, "no configured model knows the language \"%.20s\"", language);
+		else
+			code = get_one(m, use, name, 1, task, SN_AUTO, why);
+		if (code == SN_OK && knows_language(use->model, language))
+			return SN_OK;
+		if (code == SN_OK) {
+			sv_models_give(m, use);
+			code = sn_fail(why, SN_E_UNSUPPORTED, "no configured model knows the language \"%.20s\"", language);
+		}
+		/* one that is not installed says less than one that cannot, and that less than one that failed */
+		const int weight = code == SN_E_NOT_FOUND ? 1 : code == SN_E_UNSUPPORTED ? 2 : 3;
+		if (weight > worst) {
+			worst = weight;
+			result = sn_fail(err, code, "%s", why);
+		}
+	}
+}
+
+int sv_models_get(sv_models *m, sv_model_use *use, const char *name, int task, const char *language, char *err) {
+	*use = (sv_model_use){ 0 };
+	if (strcmp(name, "auto") == 0)
+		return get_auto(m, use, task, language, err);
+	return get_one(m, use, name, 0, task, SN_AUTO, err);
+}
+
+void sv_models_give(sv_models *m, sv_model_use *use) {
+	sv_model_entry *gone[1];
+	int count = 0;
+	if (use->entry) {
+		pthread_mutex_lock(&m->lock);
+		leave(m, use->entry, gone, &count);
+		pthread_mutex_unlock(&m->lock);
+		release(gone, count);
+	}
+	*use = (sv_model_use){ 0 };
+}
+
+int sv_models_peek(sv_models *m, const char *name, int task, const char *language, uint8_t version[32]) {
+	char candidate[256];
+	const int is_auto = strcmp(name, "auto") == 0;
+	int result = SN_AGAIN, more = 1;
+	pthread_mutex_lock(&m->lock);
+	for (int i = 0; more && result == SN_AGAIN; i++) {
+		more = is_auto ? sv_models_candidate(m, task, i, candidate) : i == 0;
+		sv_model_entry *const e = more ? sv_models_find(m, is_auto ? candidate : name) : NULL;
+		if (e && e->state == SV_MODEL_LOADING)
+			break; /* it would be the one */
+		if (!e || e->state != SV_MODEL_READY || e->task != task || (is_auto && !knows_language(e->model, language)))
+			continue;
+		e->used = sn_now();
+		memcpy(version, e->version, 32);
+		result = SN_OK;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return result;
+}
+
+void sv_models_version(const sv_model_use *use, uint8_t version[32]) { memcpy(version, use->entry->version, 32); }
+
+/* ---- preloading ---- */
+
+static void preload_one(sv_models *m, sv_preload *p) {
+	sv_model_use use;
+	char err[SN_ERRLEN];
+	const int result = p->task ? get_auto(m, &use, p->task, NULL, err) : get_one(m, &use, p->name, 1, 0, SN_AUTO, err);
+	if (result != SN_OK) {
+		sv_log_say(m->server->log, SN_LOG_WARN, "%s is not preloaded: %s", p->name, err);
+		return;
+	}
+	pthread_mutex_lock(&m->lock);
+	use.entry->keep = -1;
+	p->done = 1;
+	pthread_mutex_unlock(&m->lock);
+	sv_models_give(m, &use);
+}
+
+static void *preload(void *payload) {
+	sv_models *const m = payload;
+	for (int i; (i = atomic_fetch_add(&m->next_preload, 1)) < m->preload_count && !atomic_load(&m->server->stopping);)
+		preload_one(m, &m->preload[i]);
+	return NULL;
+}
+
+int sv_models_preload(sv_models *m, char *err) {
+	for (int i = 0; i < SV_LOADERS && i < m->preload_count; i++) {
+		if (pthread_create(&m->loaders[i], NULL, preload, m) != 0)
+			return sn_fail(err, SN_E_MEMORY, "no thread to load models");
+		m->loader_count++;
+	}
+	return SN_OK;
+}
+
+/* Lock held: a model that failed at the start may have been loaded since. */
+static int is_ready(sv_models *m, sv_preload *p) {
+	for (int i = 0; i < m->count && !p->done; i++) {
+		const sv_model_entry *const e = m->entries[i];
+		p->done = e->state == SV_MODEL_READY && (p->task ? e->task == p->task : answers_to(e, p->name));
+	}
+	return p->done;
+}
+
+int sv_models_ready(sv_models *m, char *why) {
+	int ready = 1;
+	pthread_mutex_lock(&m->lock);
+	for (int i = 0; i < m->preload_count && ready; i++) {
+		const sv_model_entry *failed = NULL;
+		ready = is_ready(m, &m->preload[i]);
+		for (int k = 0; k < m->count && !ready; k++)
+			failed = m->entries[k]->state == SV_MODEL_FAILED ? m->entries[k] : failed;
+		if (!ready && failed)
+			sn_fail(why, SN_E_MODEL, "%s is not ready: %s: %.300s", m->preload[i].name, failed->name, failed->error);
+		else if (!ready)
+			sn_fail(why, SN_E_NOT_FOUND, "%s is not ready", m->preload[i].name);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return ready;
+}
+
+/* ---- management ---- */
+
+int sv_models_load(sv_models *m, const char *name, sn_precision precision, int64_t keep, char *err) {
+	sv_model_use use;
+	const int result = get_one(m, &use, name, 0, 0, precision, err);
+	if (result != SN_OK)
+		return result;
+	pthread_mutex_lock(&m->lock);
+	use.entry->keep = (double)keep;
+	pthread_mutex_unlock(&m->lock);
+	sv_models_give(m, &use);
+	return SN_OK;
+}
+
+int sv_models_unload(sv_models *m, const char *name, char *err) {
+	sv_model_entry *gone[1];
+	int count = 0, result = SN_OK;
+	pthread_mutex_lock(&m->lock);
+	sv_model_entry *const e = sv_models_find(m, name);
+	if (!e)
+		result = sn_fail(err, SN_E_NOT_FOUND, "the model \"%.80s\" is not loaded", name);
+	else if (e->state == SV_MODEL_LOADING)
+		result = sn_fail(err, SN_E_BUSY, "the model \"%s\" is being loaded", e->name);
+	else if (e->users)
+		result = sn_fail(err, SN_E_BUSY, "%d sessions use the model \"%s\"; it is unloaded after them", e->users, e->name);
+	if (e && e->users && e->state == SV_MODEL_READY)
+		e->leaving = 1;
+	else if (result == SN_OK)
+		drop(m, e, gone, &count);
+	pthread_mutex_unlock(&m->lock);
+	release(gone, count);
+	return result;
+}
+
+/* "auto" goes back to the configuration's list. */
+int sv_models_set_default(sv_models *m, int task, const char *name, char *err) {
+	const char *const setting = task == SN_TASK_SPEAK ? "default.speak" : "default.transcribe";
+	sv_model_use use;
+	int result;
+	if (strcmp(name, "auto") == 0) {
+		result = sn_db_do(m->server->db, NULL, "DELETE FROM settings WHERE name = ?1", "t", err, setting);
+	} else {
+		result = get_one(m, &use, name, 0, task, SN_AUTO, err);
+		if (result != SN_OK)
+			return result;
+		result = sn_db_do(m->server->db, NULL, "INSERT OR REPLACE INTO settings(name, value) VALUES(?1, ?2)", "tt", err, setting, use.entry->name);
+		sv_models_give(m, &use);
+	}
+	if (result == SN_OK)
+		read_defaults(m);
+	return result;
+}
+
+void sv_models_tick(sv_models *m) {
+	sv_model_entry *gone[SV_MAX_MODELS];
+	const double now = sn_now(), ttl = m->server->config->model_ttl;
+	int count = 0;
+	pthread_mutex_lock(&m->lock);
+	for (int i = m->count - 1; i >= 0; i--) {
+		sv_model_entry *const e = m->entries[i];
+		const double keep = e->keep > 0 ? e->keep : ttl;
+		if (e->state == SV_MODEL_READY && !e->users && e->keep >= 0 && keep > 0 && now - e->used > keep)
+			drop(m, e, gone, &count);
+	}
+	make_room(m, 0, gone, &count); /* a reload may have made the budget smaller */
+	pthread_mutex_unlock(&m->lock);
+	release(gone, count);
 }
 
 /* ---- opening ---- */
 
-static void read_defaults(sv_models *m) {
-	snprintf(m->defaults[SN_TASK_TRANSCRIBE], NAMES, "%s", m->server->config->models_transcribe);
-	snprintf(m->defaults[SN_TASK_SPEAK], NAMES, "%s", m->server->config->models_speak);
+static void read_preload(sv_models *m) {
+	char list[SV_CONFIG_TEXT];
+	snprintf(list, sizeof list, "%s", m->server->config->preload);
+	for (char *at = list, *name; (name = strsep(&at, ", "));)
+		if (*name && strcmp(name, "none") != 0 && m->preload_count < SV_MAX_PRELOAD) {
+			sv_preload *const p = &m->preload[m->preload_count++];
+			snprintf(p->name, sizeof p->name, "%.255s", name);
+			p->task = task_of(name);
+		}
 }
 
 int sv_models_open(sv_models **out, sv_server *server, char *err) {
+	sn_engine_info info;
 	sv_models *const m = *out = calloc(1, sizeof *m);
 	if (!m)
 		return sn_fail(err, SN_E_MEMORY, "no memory for the models");
 	m->server = server;
 	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->loaded, NULL);
+	sn_engine_describe(server->engine, &info);
+	const int result = sn_store_open(&m->store, info.home, err);
+	if (result != SN_OK) {
+		sv_models_close(out);
+		return result;
+	}
 	read_defaults(m);
+	read_preload(m);
 	return SN_OK;
 }
 
@@ -105,372 +646,11 @@ void sv_models_close(sv_models **held) {
 	*held = NULL;
 	if (!m)
 		return;
-	while (m->count)
-		drop(m, m->entries[0]);
+	for (int i = 0; i < m->loader_count; i++)
+		pthread_join(m->loaders[i], NULL);
+	release(m->entries, m->count);
+	sn_store_close(&m->store);
+	pthread_cond_destroy(&m->loaded);
 	pthread_mutex_destroy(&m->lock);
 	free(m);
 }
-
-/* ---- loading ---- */
-
-/* A name of the catalogue, of the home or the hub's cache: nothing that a path could be. */
-static int check_name(const char *name, char *err) {
-	if (!*name || strlen(name) > 200 || *name == '/' || *name == '.' || *name == '~' || strstr(name, ".."))
-		return sn_fail(err, SN_E_ARGUMENT, "\"%.80s\" is no name of a model; GET /audio/models lists them", name);
-	return SN_OK;
-}
-
-/* What the catalogue knows of a name: bytes of the files, as an estimate of the memory, and other names. */
-static uint64_t look_up(sv_models *m, const char *name, char aliases[256]) {
-	sn_model_list *list;
-	uint64_t bytes = 0;
-	*aliases = 0;
-	if (sn_model_list_read(&list, m->server->engine, NULL) != SN_OK)
-		return 0;
-	for (size_t i = 0; i < list->count; i++) {
-		sv_model_entry known = { 0 };
-		snprintf(known.name, sizeof known.name, "%s", list->entries[i].name);
-		snprintf(known.aliases, sizeof known.aliases, "%s", list->entries[i].aliases);
-		if (!answers_to(&known, name))
-			continue;
-		bytes = list->entries[i].bytes;
-		memcpy(aliases, known.aliases, 256);
-	}
-	sn_model_list_free(&list);
-	return bytes;
-}
-
-/* Identity of what a model computes. */
-static void identify(const sn_model_info *info, uint8_t version[32]) {
-	struct stat st = { 0 };
-	gnutls_hash_hd_t hash;
-	memset(version, 0, 32);
-	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0)
-		return;
-	stat(info->path, &st);
-	gnutls_hash(hash, info->path, strlen(info->path) + 1);
-	gnutls_hash(hash, info->precision, strlen(info->precision) + 1);
-	gnutls_hash(hash, &st.st_mtim, sizeof st.st_mtim);
-	gnutls_hash(hash, sn_version(), strlen(sn_version()));
-	gnutls_hash_deinit(hash, version);
-}
-
-/* Lock held: unloads what is unused longest until `wanted` bytes fit. */
-static void make_room(sv_models *m, uint64_t wanted) {
-	const int64_t budget = m->server->config->memory_budget;
-	for (;;) {
-		uint64_t sum = wanted;
-		sv_model_entry *oldest = NULL;
-		for (int i = 0; i < m->count; i++) {
-			sv_model_entry *const e = m->entries[i];
-			sum += e->model ? e->bytes : 0;
-			if (e->model && !e->users && e->keep >= 0 && (!oldest || e->used < oldest->used))
-				oldest = e;
-		}
-		if (!budget || sum <= (uint64_t)budget || !oldest)
-			return;
-		drop(m, oldest);
-	}
-}
-
-/* Loads by name and takes a use of it. */
-static int load(sv_models *m, sv_model_use *use, const char *name, int task, sn_precision precision, char *err) {
-	sn_model *model = NULL;
-	sn_model_info info;
-	int result = strcmp(name, "auto") == 0 ? SN_OK : check_name(name, err);
-	if (result != SN_OK)
-		return result;
-	char aliases[256];
-	const uint64_t bytes = look_up(m, name, aliases);
-	pthread_mutex_lock(&m->lock);
-	make_room(m, bytes);
-	pthread_mutex_unlock(&m->lock);
-	result = sn_model_load(&model, m->server->engine, name, &(sn_model_options){ .task = task, .precision = precision }, err);
-	pthread_mutex_lock(&m->lock);
-	if (result != SN_OK) {
-		sv_model_entry *e = find(m, name);
-		if (!e && (result != SN_E_NOT_FOUND && result != SN_E_UNSUPPORTED))
-			e = add(m, name);
-		if (e && !e->model)
-			snprintf(e->error, sizeof e->error, "%s", err);
-		pthread_mutex_unlock(&m->lock);
-		return result;
-	}
-	sn_model_describe(model, &info);
-	sv_model_entry *e = find_model(m, model);
-	if (e) {
-		sn_model_release(&model); /* loaded before, or by another request meanwhile */
-	} else if ((e = add(m, info.name)) != NULL) {
-		e->model = model;
-		e->task = info.task;
-		e->bytes = bytes;
-		memcpy(e->aliases, aliases, sizeof aliases);
-		identify(&info, e->version);
-	}
-	if (e) {
-		e->is_auto |= strcmp(name, "auto") == 0;
-		e->users++;
-		e->used = sn_now();
-		*use = (sv_model_use){ e->model, e };
-	}
-	pthread_mutex_unlock(&m->lock);
-	if (e)
-		return SN_OK;
-	sn_model_release(&model);
-	return sn_fail(err, SN_E_LIMIT, "%d models are loaded already", SV_MAX_MODELS);
-}
-
-/* ---- choosing ---- */
-
-static int knows_language(const sn_model *model, const char *language) {
-	sn_model_info info;
-	sn_model_describe(model, &info);
-	if (!language || !*language || strcmp(language, "auto") == 0 || !info.language_count)
-		return 1;
-	for (int i = 0; i < info.language_count; i++) {
-		const size_t size = strcspn(info.languages[i], "-_");
-		if (strlen(language) >= 2 && strncasecmp(info.languages[i], language, size) == 0)
-			return 1;
-	}
-	return strlen(language) > 3; /* a name in words: the session tells */
-}
-
-int sv_models_get(sv_models *m, sv_model_use *use, const char *name, int task, const char *language, char *err) {
-	char list[NAMES], why[SN_ERRLEN];
-	int result = SN_E_NOT_FOUND;
-	*use = (sv_model_use){ 0 };
-	if (strcmp(name, "auto") != 0)
-		return load(m, use, name, task, SN_AUTO, err);
-	pthread_mutex_lock(&m->lock);
-	memcpy(list, m->defaults[task], sizeof list);
-	pthread_mutex_unlock(&m->lock);
-	if (!*list)
-		strcpy(list, "auto");
-	sn_fail(err, SN_E_NOT_FOUND, "no model is configured to %s", task_names[task]);
-	for (char *at = list, *one; (one = strsep(&at, ","));) {
-		one += strspn(one, " ");
-		result = load(m, use, one, task, SN_AUTO, why);
-		if (result == SN_OK && knows_language(use->model, language))
-			return SN_OK;
-		if (result == SN_OK) {
-			sv_models_give(m, use);
-			result = sn_fail(why, SN_E_UNSUPPORTED, "no configured model knows the language \"%.20s\"", language);
-		}
-		sn_fail(err, result, "%s", why);
-	}
-	return result;
-}
-
-void sv_models_give(sv_models *m, sv_model_use *use) {
-	sv_model_entry *const e = use->entry;
-	*use = (sv_model_use){ 0 };
-	if (!e)
-		return;
-	pthread_mutex_lock(&m->lock);
-	e->used = sn_now();
-	if (--e->users == 0 && e->leaving)
-		drop(m, e);
-	pthread_mutex_unlock(&m->lock);
-}
-
-int sv_models_peek(sv_models *m, const char *name, int task, const char *language, uint8_t version[32]) {
-	char list[NAMES];
-	int result = SN_AGAIN;
-	pthread_mutex_lock(&m->lock);
-	snprintf(list, sizeof list, "%s", strcmp(name, "auto") == 0 ? m->defaults[task] : name);
-	for (char *at = list, *one; result == SN_AGAIN && (one = strsep(&at, ","));) {
-		one += strspn(one, " ");
-		for (int i = 0; i < m->count && result == SN_AGAIN; i++) {
-			sv_model_entry *const e = m->entries[i];
-			if (!e->model || e->task != task || (strcmp(one, "auto") == 0 ? !e->is_auto : !answers_to(e, one)))
-				continue;
-			if (strcmp(name, "auto") == 0 && !knows_language(e->model, language))
-				break;
-			e->used = sn_now();
-			memcpy(version, e->version, 32);
-			result = SN_OK;
-		}
-		if (result == SN_AGAIN && strcmp(one, "auto") == 0)
-			break;
-	}
-	pthread_mutex_unlock(&m->lock);
-	return result;
-}
-
-/* ---- management ---- */
-
-/* Names of preload: tasks stand for their defaults. */
-static int preload_one(sv_models *m, const char *name, char *err) {
-	sv_model_use use;
-	int task = 0;
-	for (int i = 1; i <= SN_TASK_PUNCTUATE; i++)
-		task = strcmp(name, task_names[i]) == 0 ? i : task;
-	int result = sv_models_get(m, &use, task ? "auto" : name, task, NULL, err);
-	if (result == SN_OK) {
-		use.entry->keep = -1;
-		sv_models_give(m, &use);
-	}
-	return result;
-}
-
-static int each_preload(sv_models *m, int (*one)(sv_models *m, const char *name, char *err), char *err) {
-	char list[SV_CONFIG_TEXT], why[SN_ERRLEN];
-	int result = SN_OK;
-	snprintf(list, sizeof list, "%s", m->server->config->preload);
-	for (char *at = list, *name; (name = strsep(&at, ","));) {
-		name += strspn(name, " ");
-		const int code = *name && strcmp(name, "none") != 0 ? one(m, name, why) : SN_OK;
-		if (code != SN_OK && result == SN_OK)
-			result = sn_fail(err, code, "%s", why);
-	}
-	return result;
-}
-
-int sv_models_preload(sv_models *m, char *err) { return each_preload(m, preload_one, err); }
-
-static int is_ready(sv_models *m, const char *name, char *err) {
-	int task = 0, ready = 0;
-	for (int i = 1; i <= SN_TASK_PUNCTUATE; i++)
-		task = strcmp(name, task_names[i]) == 0 ? i : task;
-	pthread_mutex_lock(&m->lock);
-	for (int i = 0; i < m->count; i++)
-		ready |= m->entries[i]->model && (task ? m->entries[i]->task == task : strcasecmp(m->entries[i]->name, name) == 0);
-	pthread_mutex_unlock(&m->lock);
-	return ready ? SN_OK : sn_fail(err, SN_E_NOT_FOUND, "%s is not ready", name);
-}
-
-int sv_models_ready(sv_models *m, char *why) { return each_preload(m, is_ready, why) == SN_OK; }
-
-int sv_models_load(sv_models *m, const char *name, sn_precision precision, int64_t keep, char *err) {
-	sv_model_use use;
-	const int result = load(m, &use, name, 0, precision, err);
-	if (result != SN_OK)
-		return result;
-	pthread_mutex_lock(&m->lock);
-	use.entry->keep = (double)keep;
-	use.entry->leaving = 0;
-	pthread_mutex_unlock(&m->lock);
-	sv_models_give(m, &use);
-	return SN_OK;
-}
-
-int sv_models_unload(sv_models *m, const char *name, char *err) {
-	pthread_mutex_lock(&m->lock);
-	sv_model_entry *const e = find(m, name);
-	int result = e ? SN_OK : sn_fail(err, SN_E_NOT_FOUND, "the model \"%.80s\" is not loaded", name);
-	if (e && e->users) {
-		e->leaving = 1;
-		result = sn_fail(err, SN_E_BUSY, "%d sessions use the model \"%s\"; it is unloaded after them", e->users, e->name);
-	} else if (e) {
-		drop(m, e);
-	}
-	pthread_mutex_unlock(&m->lock);
-	return result;
-}
-
-int sv_models_set_default(sv_models *m, int task, const char *name, char *err) {
-	sv_model_use use;
-	const int result = load(m, &use, name, task, SN_AUTO, err);
-	if (result != SN_OK)
-		return result;
-	pthread_mutex_lock(&m->lock);
-	snprintf(m->defaults[task], NAMES, "%s", use.entry->name);
-	pthread_mutex_unlock(&m->lock);
-	sv_models_give(m, &use);
-	return SN_OK;
-}
-
-void sv_models_tick(sv_models *m) {
-	const double now = sn_now(), ttl = m->server->config->model_ttl;
-	pthread_mutex_lock(&m->lock);
-	for (int i = m->count - 1; i >= 0; i--) {
-		sv_model_entry *const e = m->entries[i];
-		const double keep = e->keep > 0 ? e->keep : ttl;
-		if (e->model && !e->users && e->keep >= 0 && keep > 0 && now - e->used > keep)
-			drop(m, e);
-	}
-	pthread_mutex_unlock(&m->lock);
-}
-
-/* ---- telling ---- */
-
-static json_t *texts(const char *const *list, int count) {
-	json_t *const out = json_array();
-	for (int i = 0; list && i < count; i++)
-		json_array_append_new(out, json_string(list[i]));
-	return out;
-}
-
-static void add_loaded(const sv_models *m, json_t *o, const sv_model_entry *e) {
-	sn_model_info info;
-	sn_model_describe(e->model, &info);
-	json_object_set_new(o, "architecture", json_string(info.architecture));
-	json_object_set_new(o, "dtype", json_string(info.precision));
-	json_object_set_new(o, "parameters", json_integer(info.parameters));
-	json_object_set_new(o, "sample_rate", json_integer(info.sample_rate));
-	json_object_set_new(o, "languages", texts(info.languages, info.language_count));
-	json_object_set_new(o, "emotions", texts(info.emotions, info.emotion_count));
-	json_object_set_new(o, "voices", json_integer(info.speakers));
-	json_object_set_new(o, "load_time", json_real(info.load_time));
-	json_object_set_new(o, "idle", json_real(e->users ? 0 : sn_now() - e->used));
-	json_object_set_new(o, "sessions", json_integer(e->users));
-	json_object_set_new(o, "is_default", json_boolean(strcasecmp(m->defaults[info.task], e->name) == 0));
-	const struct { const char *name; int has; } can[] = { { "language_detection", info.detects_language }, { "translation", info.translates },
-		{ "streaming", info.streams }, { "words", info.has_words }, { "cloning", info.embeds }, { "presets", info.has_presets },
-		{ "speed", info.has_speed }, { "pitch", info.has_pitch }, { "energy", info.has_energy }, { "temperature", info.has_temperature } };
-	json_t *const list = json_array();
-	for (size_t i = 0; i < sizeof can / sizeof *can; i++)
-		if (can[i].has)
-			json_array_append_new(list, json_string(can[i].name));
-	json_object_set_new(o, "capabilities", list);
-}
-
-json_t *sv_models_json(sv_models *m, int task) {
-	sn_model_list *list;
-	json_t *const out = json_array();
-	if (sn_model_list_read(&list, m->server->engine, NULL) != SN_OK)
-		return out;
-	pthread_mutex_lock(&m->lock);
-	for (size_t i = 0; i < list->count; i++) {
-		const sn_model_entry *const known = &list->entries[i];
-		const sv_model_entry *const e = find(m, known->name);
-		if (task && known->task != task)
-			continue;
-		const char *const state = e && e->model ? "ready" : e ? "failed" : known->installed ? "installed" : "absent";
-		json_t *const o = json_pack("{s:s, s:s, s:s, s:b, s:s, s:I, s:s}", "name", known->name, "architecture", known->architecture, "task",
-		                            task_names[known->task], "installed", known->installed, "state", state, "bytes", (json_int_t)known->bytes,
-		                            "licence", known->licence);
-		json_t *const aliases = json_array();
-		char copy[NAMES];
-		snprintf(copy, sizeof copy, "%s", known->aliases);
-		for (char *at = copy, *one; (one = strsep(&at, " "));)
-			if (*one)
-				json_array_append_new(aliases, json_string(one));
-		json_object_set_new(o, "aliases", aliases);
-		if (e && e->model)
-			add_loaded(m, o, e);
-		else if (e)
-			json_object_set_new(o, "error", json_string(e->error));
-		json_array_append_new(out, o);
-	}
-	pthread_mutex_unlock(&m->lock);
-	sn_model_list_free(&list);
-	return out;
-}
-
-json_t *sv_models_one(sv_models *m, const char *name) {
-	json_t *const all = sv_models_json(m, 0);
-	json_t *one, *alias, *found = NULL;
-	size_t i, k;
-	json_array_foreach(all, i, one) {
-		int same = strcasecmp(json_string_value(json_object_get(one, "name")), name) == 0;
-		json_array_foreach(json_object_get(one, "aliases"), k, alias)
-			same |= strcasecmp(json_string_value(alias), name) == 0;
-		if (same && !found)
-			found = json_incref(one);
-	}
-	json_decref(all);
-	return found;
-}
-
-void sv_models_version(const sv_model_use *use, uint8_t version[32]) { memcpy(version, use->entry->version, 32); }

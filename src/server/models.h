@@ -17,9 +17,12 @@ typedef struct sv_model_use {
 int sv_models_open(sv_models **out, sv_server *server, char *err);
 void sv_models_close(sv_models **models);
 
-/* Loads what the configuration lists under preload; a failure is remembered and reported, others still load. */
+/* Begins to load what the configuration lists under preload, on threads of its own; a failure is remembered and reported, others still
+ * load. */
 int sv_models_preload(sv_models *models, char *err);
-/* Whether all of preload is ready; why (SN_ERRLEN bytes) says what is not. */
+/* Takes over a changed configuration. */
+void sv_models_reload(sv_models *models);
+/* Whether all of preload is ready; why (SN_ERRLEN bytes) says what is not. Takes no time. */
 int sv_models_ready(sv_models *models, char *why);
 
 /* The model of a name, or for "auto" the first of the task's list that takes the language ("auto": any). Loads where needed, and makes

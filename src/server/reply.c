@@ -38,6 +38,7 @@ void sv_reply_bytes(sv_reply *r, int status, const char *type, void *data, size_
 	                      : MHD_create_response_from_buffer(size, data, MHD_RESPMEM_PERSISTENT);
 	r->answered = r->response != NULL;
 	r->status = status;
+	r->sent = (int64_t)size;
 	if (!r->response && release)
 		release(data);
 	sv_reply_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -73,6 +74,14 @@ static json_t *problem(const sv_reply *r, int code, const char *field, const cha
 
 static void fail(sv_reply *r, int status, int code, const char *field, const char *message) {
 	static char nothing[] = "{\"status\":500}";
+	if (code == SN_E_CANCELLED && r->connection->timed_out) {
+		fail(r, 504, SN_E_TIMEOUT, NULL, "the request ran longer than request_timeout");
+		return;
+	}
+	if (code == SN_E_CANCELLED && r->connection->stopped) {
+		sv_reply_retry(r, 503, 5, "the server is stopping");
+		return;
+	}
 	const sv_route *const route = r->connection->request.route;
 	const int openai = route ? route->openai : r->connection->url && strncmp(r->connection->url, "/v1/", 4) == 0;
 	r->status = status;
@@ -119,6 +128,7 @@ static ssize_t read_stream(void *payload, uint64_t position, char *out, size_t m
 		memcpy(out, r->ring + r->first, size);
 		r->first = (r->first + size) % SV_STREAM_BUFFER;
 		r->fill -= size;
+		r->sent += result;
 		pthread_cond_signal(&c->room);
 	} else if (r->ended) {
 		result = r->complete ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;

@@ -4,7 +4,10 @@
 
 #include "server/config.h"
 
-/* Opens everything, calls ready(payload, url) when requests are taken, serves until SIGTERM or SIGINT; SIGHUP calls reload. */
+#include "base/path.h"
+
+/* Opens everything, calls ready(payload, url) when requests are taken, serves until SIGTERM or SIGINT (a second one gives up what is still
+ * worked on). SIGHUP calls reload on another thread; the log tells what came of it. */
 typedef struct sv_run {
 	const sv_config *config;
 	void (*ready)(void *payload, const char *url);
@@ -12,5 +15,8 @@ typedef struct sv_run {
 	void *payload;
 } sv_run;
 int sv_serve(const sv_run *run, char *err);
+
+/* HOME/server/NAME; makes the directories. */
+int sv_store_path(char path[SN_PATH_MAX], const char *home, const char *name, char *err);
 
 #endif

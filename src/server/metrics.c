@@ -39,6 +39,7 @@ void sv_metrics_close(sv_metrics **held) {
 	if (!m)
 		return;
 	pthread_mutex_destroy(&m->lock);
+	free(m->health);
 	free(m);
 }
 

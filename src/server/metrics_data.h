@@ -33,6 +33,11 @@ struct sv_metrics {
 	int route_count;
 	sv_route_counts routes[SV_MAX_ROUTES];
 	double started;              /* seconds since 1970 */
+	/* the io thread's: the answer of /audio/health as it was made last */
+	char *health;
+	size_t health_size;
+	double health_made;
+	int health_stopping;
 };
 
 /* The value below which a share of the observations lies, by straight lines inside buckets. */

@@ -1,0 +1,254 @@
+/* Everything that is counted, as Prometheus text or JSON: each family is told once, to either. */
+#include "server/metrics_data.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "server/config.h"
+#include "server/connection.h"
+#include "server/log.h"
+#include "server/models.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MAX_TEXT ((size_t)16 << 20)
+#define LABELS 3
+
+typedef struct label { const char *name, *value; } label;
+
+/* One of the two is written: text, or families (JSON). */
+typedef struct show {
+	sn_buf text;
+	json_t *families, *samples;  /* NULL: text */
+	const char *name;
+} show;
+
+/* ---- families and samples ---- */
+
+static void family(show *s, const char *name, const char *type, const char *help) {
+	s->name = name;
+	if (!s->families) {
+		sn_buf_printf(&s->text, "# HELP sonant_%s %s\n# TYPE sonant_%s %s\n", name, help, name, type);
+		return;
+	}
+	char whole[128];
+	snprintf(whole, sizeof whole, "sonant_%s", name);
+	s->samples = json_array();
+	json_object_set_new(s->families, whole, json_pack("{s:s, s:s, s:O}", "type", type, "help", help, "samples", s->samples));
+	json_decref(s->samples); /* the family holds it */
+}
+
+static void put_labels(show *s, const label *labels, const char *le) {
+	int count = 0;
+	for (int i = 0; i < LABELS && labels[i].name; i++) {
+		sn_buf_printf(&s->text, "%s%s=\"", count++ ? "," : "{", labels[i].name);
+		for (const char *c = labels[i].value; *c; c++) {
+			if (*c == '"' || *c == '\\')
+				sn_buf_text(&s->text, "\\");
+			sn_buf_add(&s->text, (unsigned char)*c < 0x20 ? " " : c, 1);
+		}
+		sn_buf_text(&s->text, "\"");
+	}
+	if (le)
+		sn_buf_printf(&s->text, "%sle=\"%s\"", count++ ? "," : "{", le);
+	if (count)
+		sn_buf_text(&s->text, "}");
+}
+
+static json_t *labels_json(const label *labels) {
+	json_t *const o = json_object();
+	for (int i = 0; i < LABELS && labels[i].name; i++)
+		json_object_set_new(o, labels[i].name, json_string(labels[i].value));
+	return o;
+}
+
+static void sample(show *s, const label *labels, double value) {
+	if (s->families) {
+		json_array_append_new(s->samples, json_pack("{s:o, s:f}", "labels", labels_json(labels), "value", value));
+		return;
+	}
+	sn_buf_printf(&s->text, "sonant_%s", s->name);
+	put_labels(s, labels, NULL);
+	sn_buf_printf(&s->text, " %.15g\n", value);
+}
+
+static void distribution_json(show *s, const label *labels, const sv_distribution *d, sv_scale scale) {
+	static const struct { const char *name; double share; } quantiles[] = { { "p50", 0.5 }, { "p95", 0.95 }, { "p99", 0.99 } };
+	json_t *const buckets = json_array();
+	int64_t sum = 0;
+	for (int i = 0; i < sv_scale_buckets[scale].count; i++)
+		json_array_append_new(buckets, json_pack("[f, I]", sv_scale_buckets[scale].most[i], (json_int_t)(sum += d->buckets[i])));
+	json_t *const o = json_pack("{s:o, s:I, s:f, s:o}", "labels", labels_json(labels), "count", (json_int_t)d->count, "sum", d->sum, "buckets",
+	                            buckets);
+	for (int i = 0; i < 3; i++)
+		json_object_set_new(o, quantiles[i].name, json_real(sv_distribution_quantile(d, scale, quantiles[i].share)));
+	json_array_append_new(s->samples, o);
+}
+
+static void distribution(show *s, const label *labels, const sv_distribution *d, sv_scale scale) {
+	int64_t sum = 0;
+	char le[32];
+	if (s->families) {
+		distribution_json(s, labels, d, scale);
+		return;
+	}
+	for (int i = 0; i <= sv_scale_buckets[scale].count; i++) {
+		sum += d->buckets[i];
+		if (i < sv_scale_buckets[scale].count)
+			snprintf(le, sizeof le, "%.10g", sv_scale_buckets[scale].most[i]);
+		sn_buf_printf(&s->text, "sonant_%s_bucket", s->name);
+		put_labels(s, labels, i < sv_scale_buckets[scale].count ? le : "+Inf");
+		sn_buf_printf(&s->text, " %lld\n", (long long)sum);
+	}
+	sn_buf_printf(&s->text, "sonant_%s_sum", s->name);
+	put_labels(s, labels, NULL);
+	sn_buf_printf(&s->text, " %.15g\nsonant_%s_count", d->sum, s->name);
+	put_labels(s, labels, NULL);
+	sn_buf_printf(&s->text, " %lld\n", (long long)d->count);
+}
+
+static const label none[LABELS];
+
+static void one(show *s, const char *name, const char *type, const char *help, double value) {
+	family(s, name, type, help);
+	sample(s, none, value);
+}
+
+/* ---- what is counted here ---- */
+
+static void set_route(label labels[LABELS], const sv_route *route) {
+	labels[0] = (label){ "method", route ? route->method : "other" };
+	labels[1] = (label){ "route", route ? route->path : "other" };
+}
+
+static void show_routes(show *s, const sv_metrics *m) {
+	char status[16];
+	family(s, "requests_total", "counter", "requests by route and status; 499: the client went away");
+	for (int i = 0; i < m->route_count; i++)
+		for (int k = 0; k < m->routes[i].status_count; k++) {
+			label labels[LABELS] = { 0 };
+			set_route(labels, m->routes[i].route);
+			snprintf(status, sizeof status, "%d", m->routes[i].statuses[k].status);
+			labels[2] = (label){ "status", status };
+			sample(s, labels, (double)m->routes[i].statuses[k].count);
+		}
+	family(s, "request_seconds", "histogram", "from a request's arrival to its end, by route");
+	for (int i = 0; i < m->route_count; i++)
+		if (m->routes[i].time.count) {
+			label labels[LABELS] = { 0 };
+			set_route(labels, m->routes[i].route);
+			distribution(s, labels, &m->routes[i].time, SV_SCALE_SECONDS);
+		}
+}
+
+#define SV_X(id, name, help) { name, help },
+static const struct { const char *name, *help; } counters[] = { SV_COUNTERS(SV_X) };
+#undef SV_X
+#define SV_X(id, scale, name, help) { name, help },
+static const struct { const char *name, *help; } histograms[] = { SV_HISTOGRAMS(SV_X) };
+#undef SV_X
+
+static void show_counts(show *s, const sv_metrics *m) {
+	for (int i = 0; i < SV_COUNTER_COUNT; i++)
+		one(s, counters[i].name, "counter", counters[i].help, m->counters[i]);
+	for (int i = 0; i < SV_HISTOGRAM_COUNT; i++) {
+		family(s, histograms[i].name, "histogram", histograms[i].help);
+		distribution(s, none, &m->histograms[i], sv_histogram_scale((sv_histogram)i));
+	}
+}
+
+/* ---- what other parts tell ---- */
+
+static void show_http(show *s, const sv_server *server) {
+	sv_http_facts f = { 0 };
+	if (server->http)
+		sv_http_describe(server->http, &f);
+	one(s, "connections", "gauge", "open connections, WebSockets among them", f.connections);
+	one(s, "connections_total", "counter", "connections that were accepted", (double)f.accepted);
+	const struct { const char *stage; int count; } stages[] = { { "receiving", f.receiving }, { "working", f.working }, { "replying", f.replying } };
+	family(s, "requests_open", "gauge", "requests in hand by stage");
+	for (int i = 0; i < 3; i++)
+		sample(s, (label[LABELS]){ { "stage", stages[i].stage } }, stages[i].count);
+	one(s, "queue_waiting", "gauge", "requests that wait for a worker", server->workers ? sv_workers_waiting(server->workers) : 0);
+	one(s, "queue_limit", "gauge", "requests that may wait", (double)server->config->max_queue);
+	one(s, "workers", "gauge", "requests that are worked on at once at most", (double)server->config->workers);
+	one(s, "log_dropped_total", "counter", "lines that the log had no room for", (double)sv_log_dropped(server->log));
+}
+
+int64_t sv_resident_bytes(void) {
+	FILE *const file = fopen("/proc/self/statm", "re");
+	long long total = 0, resident = 0;
+	const int count = file ? fscanf(file, "%lld %lld", &total, &resident) : 0;
+	if (file)
+		fclose(file);
+	return count == 2 ? resident * sysconf(_SC_PAGESIZE) : 0;
+}
+
+static int open_files(void) {
+	DIR *const dir = opendir("/proc/self/fd");
+	int count = -3; /* ".", "..", and its own */
+	while (dir && readdir(dir))
+		count++;
+	if (dir)
+		closedir(dir);
+	return count > 0 ? count : 0;
+}
+
+static double seconds_of(struct timeval t) { return (double)t.tv_sec + 1e-6 * (double)t.tv_usec; }
+
+static void show_process(show *s, const sv_metrics *m) {
+	struct rusage usage = { 0 };
+	const struct mallinfo2 heap = mallinfo2();
+	char why[SN_ERRLEN];
+	getrusage(RUSAGE_SELF, &usage);
+	family(s, "build_info", "gauge", "1, labelled with the version");
+	sample(s, (label[LABELS]){ { "version", sn_version() } }, 1);
+	one(s, "process_start_time_seconds", "gauge", "when the server was started, seconds since 1970", m->started);
+	one(s, "uptime_seconds", "gauge", "since the start", sn_now() - m->server->started);
+	one(s, "process_cpu_seconds_total", "counter", "time of CPUs", seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime));
+	one(s, "process_resident_bytes", "gauge", "memory in use", (double)sv_resident_bytes());
+	one(s, "heap_bytes", "gauge", "memory that is allocated", (double)heap.uordblks + (double)heap.hblkhd);
+	one(s, "heap_free_bytes", "gauge", "memory that was freed and is kept for later", (double)heap.fordblks);
+	one(s, "process_open_fds", "gauge", "open files and sockets", open_files());
+	one(s, "ready", "gauge", "1: the models that are to be ready are", m->server->models ? sv_models_ready(m->server->models, why) : 0);
+	one(s, "stopping", "gauge", "1: the server drains", atomic_load(&m->server->stopping));
+}
+
+static void show_all(show *s, sv_metrics *m) {
+	sv_metrics *const copy = malloc(sizeof *copy); /* so that nobody waits for the writing */
+	if (!copy)
+		return;
+	pthread_mutex_lock(&m->lock);
+	memcpy(copy, m, sizeof *copy);
+	pthread_mutex_unlock(&m->lock);
+	show_routes(s, copy);
+	show_counts(s, copy);
+	free(copy);
+	show_http(s, m->server);
+	show_process(s, m);
+}
+
+char *sv_metrics_text(sv_metrics *m, size_t *size) {
+	show s = { 0 };
+	*size = 0;
+	if (!m)
+		return NULL;
+	sn_buf_init(&s.text, MAX_TEXT);
+	show_all(&s, m);
+	char *const text = sn_buf_take(&s.text, size);
+	sn_buf_free(&s.text);
+	return text;
+}
+
+json_t *sv_metrics_json(sv_metrics *m) {
+	show s = { .families = json_object() };
+	if (!m || !s.families)
+		return NULL;
+	show_all(&s, m);
+	return json_pack("{s:f, s:f, s:o}", "started", m->started, "uptime", sn_now() - m->server->started, "metrics", s.families);
+}

@@ -1,7 +1,6 @@
-/* Speech to text by request: /stt/transcribe, and OpenAI's two routes. */
-#include "server/base64.h"
-#include "server/config.h"
+/* Speech to text by request: /stt/transcribe, and what items of jobs share with it. */
 #include "server/models.h"
+#include "server/stt_reply.h"
 
 #include "base/error.h"
 
@@ -9,103 +8,183 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the options ---- */
+/* ---- formats ---- */
 
-typedef struct stt_options {
-	sn_stt_options o;
-	const char *retry[SN_MAX_RETRIES];
-} stt_options;
+static const struct { const char *format, *type; } formats[] = { { "json", "application/json" }, { "verbose_json", "application/json" },
+	{ "text", "text/plain" }, { "srt", "application/x-subrip" }, { "vtt", "text/vtt" }, { "tsv", "text/tab-separated-values" } };
 
-static int still_there(void *payload, double seconds, double total) {
-	(void)seconds, (void)total;
-	return atomic_load(&((sv_request *)payload)->gone);
-}
-
-static void read_options(sv_request *r, stt_options *s) {
-	const json_t *const retry = json_object_get(r->params, "retry_models");
-	size_t i;
-	json_t *one;
-	*s = (stt_options){ .o = { .language = sv_text(r, "language", "auto"), .task = sv_text(r, "task", NULL), .prompt = sv_text(r, "prompt", NULL),
-		.beam = (int)sv_integer(r, "beam_size", 0), .temperature = (float)sv_number(r, "temperature", 0),
-		.words = sv_flag(r, "return_timestamps", 0) ? SN_ON : SN_OFF, .denoise = sv_flag(r, "noise_reduction", 0) ? SN_ON : SN_DEFAULT,
-		.hotwords = sv_text(r, "hotwords", NULL), .guards = sv_flag(r, "guards", 1) ? SN_DEFAULT : SN_OFF,
-		.punctuate = sv_flag(r, "punctuate", 1) ? SN_DEFAULT : SN_OFF, .min_confidence = (float)sv_number(r, "min_confidence", 0),
-		.progress = still_there, .payload = r } };
-	json_array_foreach((json_t *)retry, i, one)
-		if (i < SN_MAX_RETRIES)
-			s->retry[s->o.retry_model_count++] = json_string_value(one);
-	s->o.retry_models = s->retry;
-}
-
-/* ---- transcribing ---- */
-
-static int transcribe_upload(sn_transcript **out, sn_model *model, const sv_upload *upload, const sn_stt_options *o, char *err) {
-	char path[32];
-	if (upload->fd < 0)
-		return sn_transcribe_memory(out, model, upload->data ? upload->data : "", upload->size, o, err);
-	snprintf(path, sizeof path, "/proc/self/fd/%d", upload->fd); /* opened anew, so it is read from its beginning */
-	return sn_transcribe_file(out, model, path, o, err);
-}
-
-/* The transcript of the request's audio; the model's use is given back. */
-static int transcribe(sv_request *r, sn_transcript **out, const char *name, const sn_stt_options *o, char *err) {
-	const sv_upload *const upload = sv_request_file(r, "file");
-	const char *const text = sv_text(r, "audio_data", NULL);
-	sv_model_use use;
-	void *data = NULL;
-	size_t size = 0;
-	*out = NULL;
-	int result = text && !upload ? sv_base64_decode(&data, &size, text, strlen(text), "audio_data", err) : SN_OK;
-	if (result == SN_OK && !upload && !text)
-		result = sn_fail(err, SN_E_ARGUMENT, "\"file\" must be an upload with a file name");
-	if (result == SN_OK)
-		result = sv_models_get(r->server->models, &use, name, SN_TASK_TRANSCRIBE, o->language, err);
-	if (result == SN_OK) {
-		result = upload ? transcribe_upload(out, use.model, upload, o, err) : sn_transcribe_memory(out, use.model, data, size, o, err);
-		sv_models_give(r->server->models, &use);
-	}
-	free(data);
-	return result;
+/* As response_format says, else as Accept does. */
+static const char *format_of(const sv_request *r) {
+	const char *const given = sv_text(r, "response_format", NULL);
+	for (int i = 2; !given && r->accept && i < 6; i++)
+		if (sv_accepts(r, formats[i].type))
+			return formats[i].format;
+	return given ? given : "json";
 }
 
 static const char *type_of(const char *format) {
-	return strcmp(format, "srt") == 0 ? "application/x-subrip" : strcmp(format, "vtt") == 0 ? "text/vtt"
-		: strcmp(format, "tsv") == 0 ? "text/tab-separated-values" : "text/plain; charset=utf-8";
+	for (int i = 2; i < 6; i++)
+		if (strcmp(formats[i].format, format) == 0)
+			return strcmp(format, "srt") == 0 ? "application/x-subrip; charset=utf-8" : strcmp(format, "vtt") == 0 ? "text/vtt; charset=utf-8"
+				: strcmp(format, "tsv") == 0 ? "text/tab-separated-values; charset=utf-8" : "text/plain; charset=utf-8";
+	return "application/json";
 }
 
-static void reply_transcript(sv_request *r, sv_reply *reply, const sn_transcript *t, const char *format) {
-	char *text, err[SN_ERRLEN];
+static void drop_confidence(json_t *value) {
+	static const char *const lists[] = { "segments", "word_timestamps" };
+	size_t i;
+	json_t *one;
+	json_object_del(value, "avg_confidence");
+	for (int k = 0; k < 2; k++)
+		json_array_foreach(json_object_get(value, lists[k]), i, one)
+			json_object_del(one, "confidence");
+}
+
+static int write_json(const sv_stt_call *call, char *text, size_t size, sv_stt_body *body, char *err) {
+	json_t *const value = json_loadb(text, size, 0, NULL);
+	if (value) {
+		json_object_del(value, "processing_time");
+		if (!sv_flag(call->request, "return_confidence", 1))
+			drop_confidence(value);
+		body->data = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	}
+	json_decref(value);
+	body->size = body->data ? strlen(body->data) : 0;
+	body->open = 1;
+	return body->data ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the transcript's JSON");
+}
+
+static int write_native(const sv_stt_call *call, const sn_transcript *t, sv_stt_body *body, char *err) {
+	const char *const format = format_of(call->request);
+	char *text;
 	size_t size;
-	const int json = strcmp(format, "json") == 0 || strcmp(format, "verbose_json") == 0;
-	const int code = sn_transcript_format(&text, &size, t, format, NULL, err);
-	if (code != SN_OK) {
-		sv_reply_fail(reply, code, "response_format", err);
-	} else if (json) {
-		json_t *const value = json_loadb(text, size, 0, NULL);
-		if (value && !sv_flag(r, "return_confidence", 1))
-			json_object_del(value, "avg_confidence");
-		sv_reply_json(reply, 200, value);
+	int result = sn_transcript_format(&text, &size, t, format, NULL, err);
+	if (result != SN_OK)
+		return result;
+	body->type = type_of(format);
+	if (strcmp(body->type, "application/json") == 0) {
+		result = write_json(call, text, size, body, err);
 		free(text);
 	} else {
-		sv_reply_bytes(reply, 200, type_of(format), text, size, free);
+		body->data = text;
+		body->size = size;
 	}
+	return result;
 }
+
+static int prepare(sv_stt_call *call, sv_request *r, char *err) {
+	sv_stt_init(call, r);
+	snprintf(call->form, sizeof call->form, "native %s %d", format_of(r), sv_flag(r, "return_confidence", 1));
+	return sv_stt_options(call, err);
+}
+
+/* ---- in pieces ---- */
+
+typedef struct native_stream {
+	sv_events events;
+	sv_stt_call *call;
+} native_stream;
+
+/* A segment of its own is that of a transcript that has no other. */
+static json_t *segment_json(const sv_stt_call *call, const sn_segment *segment) {
+	const sn_transcript one = { .text = "", .language = "", .task = "", .model = "", .dtype = "", .segments = (sn_segment *)segment, .segment_count = 1 };
+	const char *const format = strcmp(format_of(call->request), "verbose_json") == 0 ? "verbose_json" : "json";
+	char *text;
+	size_t size;
+	if (sn_transcript_format(&text, &size, &one, format, NULL, NULL) != SN_OK)
+		return NULL;
+	json_t *const value = json_loadb(text, size, 0, NULL);
+	free(text);
+	if (value && !sv_flag(call->request, "return_confidence", 1))
+		drop_confidence(value);
+	json_t *const out = json_incref(json_array_get(json_object_get(value, "segments"), 0)), *const words = json_object_get(value, "word_timestamps");
+	if (out && words)
+		json_object_set(out, "word_timestamps", words);
+	json_decref(value);
+	return out;
+}
+
+static void stream_segment(void *payload, const sn_segment *segment) {
+	native_stream *const s = payload;
+	sv_events_send(&s->events, "segment", segment_json(s->call, segment));
+}
+
+static json_t *problem(const sv_request *r, int code, const char *message) {
+	return json_pack("{s:s, s:s, s:i, s:s, s:s, s:s}", "type", "about:blank", "title", sn_result_text(code), "status", sn_result_http(code),
+	                 "detail", message, "code", sn_result_name(code), "request_id", r->id);
+}
+
+static void stream(sv_stt_call *call, sv_reply *reply) {
+	char err[SN_ERRLEN];
+	native_stream s = { { reply, 0 }, call };
+	sv_transcript transcript = { 0 };
+	sv_stt_body body = { 0 };
+	call->segment = stream_segment;
+	call->payload = &s;
+	int result = sv_stt_open(call, err);
+	if (result == SN_OK)
+		result = sv_stt_transcribe(call, &transcript, err);
+	if (result == SN_OK)
+		result = write_native(call, transcript.t, &body, err);
+	if (result == SN_OK) {
+		json_t *const done = json_loadb(body.data, body.size, 0, NULL);
+		json_object_set_new(done, "processing_time", json_real(call->request->facts.processing));
+		json_object_set_new(done, "request_id", json_string(call->request->id));
+		sv_events_send(&s.events, "done", done);
+	} else if (s.events.begun) {
+		sv_events_send(&s.events, "error", problem(call->request, result, err));
+	} else {
+		sv_stt_fail(call, reply, result, err);
+	}
+	if (s.events.begun)
+		sv_reply_end(reply, 1);
+	free(body.data);
+	sv_transcript_release(&transcript);
+	sv_stt_close(call);
+}
+
+/* ---- handlers ---- */
 
 static void handle_transcribe(sv_request *r, sv_reply *reply) {
 	char err[SN_ERRLEN];
-	sn_transcript *t;
-	stt_options s;
-	read_options(r, &s);
-	const int result = transcribe(r, &t, sv_text(r, "model", "auto"), &s.o, err);
-	if (result == SN_OK)
-		reply_transcript(r, reply, t, sv_text(r, "response_format", "json"));
-	else
-		sv_reply_fail(reply, result, NULL, err);
-	sn_transcript_free(&t);
+	sv_stt_call call;
+	int result = prepare(&call, r, err);
+	const int in_pieces = sv_flag(r, "stream", 0);
+	if (result == SN_OK && in_pieces && strcmp(type_of(format_of(r)), "application/json") != 0) {
+		call.field = "response_format";
+		result = sn_fail(err, SN_E_ARGUMENT, "a stream is of json or verbose_json, not of %s", format_of(r));
+	}
+	if (result != SN_OK) {
+		sv_stt_fail(&call, reply, result, err);
+		sv_stt_close(&call);
+	} else if (in_pieces) {
+		stream(&call, reply);
+	} else {
+		sv_stt_answer(&call, reply, write_native);
+	}
+}
+
+static int peek_transcribe(sv_request *r, sv_reply *reply) {
+	sv_stt_call call;
+	/* names of models to retry are looked up on the disk */
+	if (sv_flag(r, "stream", 0) || json_object_get(r->params, "retry_models") || json_object_get(r->params, "punctuation"))
+		return 0;
+	return prepare(&call, r, NULL) == SN_OK ? sv_stt_answer_at_once(&call, reply) : (sv_stt_close(&call), 0);
 }
 
 static void handle_models(sv_request *r, sv_reply *reply) {
 	sv_reply_json(reply, 200, json_pack("{s:o}", "models", sv_models_json(r->server->models, SN_TASK_TRANSCRIBE)));
 }
 
-const sv_operation sv_operations_stt[] = { { "transcribe", handle_transcribe, 0, NULL }, { "sttModels", handle_models, 0, NULL }, { 0 } };
+int sv_transcribe_item(sv_request *r, json_t **result, char *err) {
+	sv_stt_call call;
+	*result = NULL;
+	const int prepared = prepare(&call, r, err);
+	if (prepared == SN_OK)
+		return sv_stt_result(&call, result, write_native, err);
+	sv_stt_close(&call);
+	return prepared;
+}
+
+const sv_operation sv_operations_stt[] = { { "transcribe", handle_transcribe, 0, peek_transcribe }, { "sttModels", handle_models, 0, NULL },
+	{ 0 } };

@@ -321,7 +321,8 @@ typedef struct sn_stt_options {
 	uint64_t share;            /* sessions of one share (a customer, an API key) take turns as if they were one; 0: each is its own */
 	/* Sessions only: called, from any thread and perhaps during a call on the session, when a push or pull that returned SN_AGAIN may go
 	 * on, and when the session ends. With it no call on the session ever waits: SN_AGAIN instead, after finish too. It must not call the
-	 * session and must not wait; a closed session calls it no more once sn_stt_close has returned. */
+	 * session and must not wait; a closed session calls it no more once sn_stt_close has returned. Text that is read back (verify) and speech
+	 * with `stream` also go on by themselves only when pulled. */
 	void (*ready)(void *payload);
 	void *ready_payload;
 	int64_t reserved[5];
@@ -552,7 +553,8 @@ SN_API void sn_tts_result(const sn_tts *tts, sn_speech *speech);
 
 /* The same after SN_END with the rating of what was pulled, where options->check is on. The network that rates runs behind every
  * session while speech is pulled; this waits for what it still has to do. Later calls return the same at once.
- * Returns SN_OK, SN_E_ARGUMENT (the speech has not ended), and what rating returns; *speech is filled in any case. */
+ * Returns SN_OK, SN_AGAIN (where options->ready is set, which tells when it may be asked again), SN_E_ARGUMENT (the speech has not ended),
+ * and what rating returns; *speech is filled in any case. */
 SN_API int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err);
 
 /* Writes samples to an audio file, for speech that is written while it is made. path "-": standard output; format as sn_speak_file.
@@ -584,6 +586,37 @@ SN_API int sn_writer_open_callback(sn_writer **out, int (*write)(void *payload, 
 /* A writer to memory. What it has written is there after sn_writer_finish; *size bytes, free() them. */
 SN_API int sn_writer_open_memory(sn_writer **out, const sn_writer_options *options, char *err);
 SN_API void *sn_writer_take(sn_writer *writer, size_t *size);
+
+/* ---- streams of audio ----
+ * Audio that comes piece by piece, to mono float32: for live sessions. No call waits. */
+
+typedef struct sn_reader sn_reader;
+
+typedef struct sn_reader_options {             /* 0: the default in brackets */
+	/* Bare samples, little endian, channels interleaved: "pcm16", "float32", "g711_ulaw", "g711_alaw". Containers, read by the sandboxed
+	 * sonant-decode: "webm", "opus" or "ogg", "mp3", "flac", "wav", "auto": what it turns out to be ("auto") */
+	const char *format;
+	int sample_rate;           /* of bare samples, 1000..768000 (16000) */
+	int channels;              /* of bare samples, 1..8 (1); they are averaged */
+	int output_rate;           /* 1000..768000 (16000) */
+	int64_t reserved[4];
+} sn_reader_options;
+
+/* options may be NULL. Returns SN_OK, SN_E_ARGUMENT, SN_E_DEPENDENCY (a container, and the helper is missing), SN_E_IO, SN_E_MEMORY. */
+SN_API int sn_reader_open(sn_reader **out, const sn_reader_options *options, char *err);
+
+/* Hands over bytes, cut anywhere; *taken says how many. Returns SN_OK, SN_AGAIN (none: pull, or wait for the descriptor), SN_E_CLOSED, or the
+ * error that ended the stream. */
+SN_API int sn_reader_push(sn_reader *reader, const void *data, size_t size, size_t *taken, char *err);
+SN_API int sn_reader_finish(sn_reader *reader, char *err);
+
+/* Up to `most` samples. Returns SN_OK (at least one), SN_AGAIN (push more, or wait for the descriptor), SN_END (finished, and all were
+ * pulled), SN_E_FORMAT (damaged, not audio, NaN or infinity), SN_E_LIMIT, SN_E_MEMORY, SN_E_IO. */
+SN_API int sn_reader_pull(sn_reader *reader, float *pcm, size_t most, size_t *count, char *err);
+
+/* To be polled: readable when a pull, writable when a push may go on. -1: bare samples, which need no waiting. */
+SN_API int sn_reader_descriptor(const sn_reader *reader);
+SN_API void sn_reader_close(sn_reader **reader);
 
 /* Speaks text to a file; path "-": standard output. format: "wav", "flac", "mp3", "opus", "pcm" (16-bit little endian), or
  * NULL: by the path's ending (none: wav). A file that already exists is replaced; on failure no half-written file is left.

@@ -181,7 +181,7 @@ static void choose_tokens(void *payload, int64_t task, int worker) {
 	}
 }
 
-void sn_lane_decode(sn_lane *lane, sn_job *self) {
+void sn_lane_decode(sn_lane *lane) {
 	int rows = 0, count = 0, first = lane->first;
 	double start = sn_now();
 	for (int i = 0; i < lane->windows; i++) {
@@ -199,7 +199,6 @@ void sn_lane_decode(sn_lane *lane, sn_job *self) {
 	sn_whisper_decode(lane->whisper, lane->batch, rows);
 	nn_pool_run(lane->pool, choose_tokens, lane, count);
 	double spent = sn_now() - start;
-	sn_sched_charge(lane->sched, self, -spent);
 	for (int i = 0; i < count; i++) {
 		sn_place *place = lane->members[i];
 		sn_sched_charge(lane->sched, place->job, spent / count);

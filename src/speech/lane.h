@@ -41,8 +41,7 @@ void sn_lane_close(sn_lane **lane);
 sn_whisper *sn_lane_whisper(const sn_lane *lane);
 int sn_lane_windows(const sn_lane *lane);
 
-/* A free place with `slots` cache slots for the job, and the encoder with it. NULL: not now, the job is woken when it may try
- * again. */
+/* A free place with `slots` cache slots for the job, and the encoder with it. NULL: not now; sn_sched_rest until it may be tried again. */
 sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots);
 /* Gives the place back whatever it is doing. */
 void sn_lane_give(sn_lane *lane, sn_place *place);
@@ -55,14 +54,14 @@ int sn_lane_encode(sn_lane *lane, sn_place *place);
 int sn_lane_detect(sn_lane *lane, sn_place *place, char *err);
 int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index,
                    const sn_search_options *options, char *err);
-/* One decoder step for the rows of all searches; the time is shared among their jobs. self: whose step this is. */
-void sn_lane_decode(sn_lane *lane, sn_job *self);
+/* One decoder step for the rows of all searches; the time is shared among their jobs. */
+void sn_lane_decode(sn_lane *lane);
 
 /* ---- live sessions ---- */
 
 /* Makes the ears, on a caller's thread, one at a time; does nothing when they are there. */
 int sn_lane_listen(sn_lane *lane, char *err);
-/* NULL: not now, the job is woken when it may try again. */
+/* NULL: not now, as sn_lane_take. */
 sn_ear *sn_lane_ear_take(sn_lane *lane, sn_ear_kind kind, sn_job *job);
 void sn_lane_ear_give(sn_lane *lane, sn_ear *ear);
 /* As sn_lane_features for `positions` of the encoder, and as sn_lane_encode. */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OFFER ((size_t)2048) /* samples heard at once */
+
 /* ---- opening ---- */
 
 /* The model of a task that is wanted, or wanted where it is installed. */
@@ -101,7 +103,8 @@ int sn_rater_open(sn_rater **out, sn_engine *engine, int rate, const sn_rater_op
 	sn_rater *r = calloc(1, sizeof *r);
 	if (!r)
 		return sn_fail(err, SN_E_MEMORY, "no memory to rate audio in");
-	r->job = (sn_job){ .step = sn_rater_step, .leave = sn_rater_leave, .priority = SN_PRIORITY_BATCH };
+	r->job = (sn_job){ .step = sn_rater_step, .leave = sn_rater_leave, .priority = SN_PRIORITY_BATCH,
+		.ready = o->outer && o->outer->ready ? sn_sched_pass_on : NULL, .ready_payload = o->outer };
 	r->engine = engine;
 	r->options = *o;
 	r->rate = rate;
@@ -112,6 +115,8 @@ int sn_rater_open(sn_rater **out, sn_engine *engine, int rate, const sn_rater_op
 	*out = r;
 	return result;
 }
+
+void sn_rater_be_patient(sn_rater *r, double seconds) { r->options.patience = seconds; }
 
 void sn_rater_close(sn_rater **rater) {
 	sn_rater *const r = *rater;
@@ -158,7 +163,7 @@ static int tape(sn_rater *r, const float *pcm, size_t count, char *err) {
 		if (r->options.impatient)
 			drop(r, r->count + (int64_t)count - RATER_TAPE);
 		else
-			sn_sched_wait(s, &r->job);
+			sn_sched_wait(s, &r->job, INFINITY);
 	}
 	const int result = r->done ? r->result : SN_OK;
 	if (!r->done) {
@@ -208,6 +213,41 @@ int sn_rater_push(sn_rater *r, const float *pcm, size_t count, char *err) {
 	return r->failed ? sn_fail(err, r->failed, "%s", r->failure) : SN_OK;
 }
 
+/* The caller waits, lock held, for something that the conductor does. 0: its patience has ended. */
+static int wait_for_conductor(sn_rater *r) {
+	const double patience = r->options.patience;
+	sn_sched_hunger(&r->job);
+	sn_sched_wake(r->engine->sched, &r->job);
+	return patience >= 0 && sn_sched_wait(r->engine->sched, &r->job, patience > 0 ? patience : INFINITY);
+}
+
+/* Is there room for what becomes of OFFER samples? */
+static int has_room(sn_rater *r) {
+	sn_sched *const s = r->engine->sched;
+	int waits = 1;
+	if (!r->joined || r->options.impatient)
+		return 1;
+	sn_sched_lock(s);
+	while (waits && !r->done && r->count + 2 * RATER_BLOCK > RATER_TAPE)
+		waits = wait_for_conductor(r);
+	sn_sched_unlock(s);
+	return waits;
+}
+
+int sn_rater_offer(sn_rater *r, const float *pcm, size_t count, size_t *used, char *err) {
+	*used = 0;
+	while (*used < count) {
+		const size_t part = count - *used < OFFER ? count - *used : OFFER;
+		if (!has_room(r))
+			return SN_AGAIN;
+		const int result = sn_rater_push(r, pcm + *used, part, err);
+		if (result != SN_OK)
+			return result;
+		*used += part;
+	}
+	return SN_OK;
+}
+
 /* ---- the end ---- */
 
 static void get_scores(const sn_rater *r, int variant, sn_scores *scores) {
@@ -241,15 +281,21 @@ static int64_t possible(int64_t samples) {
 /* Waits until the conductor has heard it all. */
 static int wait_done(sn_rater *r, char *err) {
 	sn_sched *const s = r->engine->sched;
+	int waits = 1;
 	sn_sched_lock(s);
 	r->at_end = 1;
-	while (!r->done) {
-		sn_sched_wake(s, &r->job);
-		sn_sched_wait(s, &r->job);
-	}
-	const int result = r->result;
+	while (!r->done && waits)
+		waits = wait_for_conductor(r);
+	const int result = !waits ? SN_AGAIN : r->result;
 	sn_sched_unlock(s);
-	return result == SN_OK ? SN_OK : sn_fail(err, result, "%s", r->message);
+	return result == SN_OK || result == SN_AGAIN ? result : sn_fail(err, result, "%s", r->message);
+}
+
+static int end_hearing(sn_rater *r, char *err) {
+	if (!has_room(r))
+		return SN_AGAIN;
+	r->finished = 1;
+	return r->resampler ? hear(r, NULL, 0, err) : SN_OK;
 }
 
 void sn_rater_levels(sn_rater *r, sn_level_facts *facts) { sn_levels_get(r->levels, facts); }
@@ -258,16 +304,16 @@ int sn_rater_finish(sn_rater *r, sn_quality *quality, char *err) {
 	sn_level_facts facts;
 	if (r->failed)
 		return sn_fail(err, r->failed, "%s", r->failure);
-	if (r->finished)
+	if (r->concluded)
 		return sn_fail(err, SN_E_CLOSED, "the rating is finished");
 	if (!r->pushed)
 		return sn_fail(err, SN_E_ARGUMENT, "there is nothing to rate: no samples");
-	r->finished = 1;
-	int result = r->resampler ? hear(r, NULL, 0, err) : SN_OK;
+	int result = r->finished ? SN_OK : end_hearing(r, err);
 	if (result == SN_OK && r->joined)
 		result = wait_done(r, err);
 	if (result != SN_OK)
 		return result;
+	r->concluded = 1;
 	const int64_t samples = sn_rater_end(r);
 	*quality = (sn_quality){ .duration = (double)r->pushed / r->rate, .sample_rate = r->rate, .channels = 1,
 		.windows_possible = (int)possible(sn_dnsmos_doubled(samples)),

@@ -15,7 +15,7 @@
 #ifndef SN_SPEECH_QUALITY_H
 #define SN_SPEECH_QUALITY_H
 
-#include <sonant/sonant.h>
+#include "speech/scheduler.h"
 
 typedef struct sn_rater sn_rater;
 
@@ -23,6 +23,8 @@ typedef struct sn_rater_options {
 	sn_quality_options quality; /* progress and payload are not used */
 	int64_t expected;          /* samples that will come as far as is known: spreads the windows; 0: unknown */
 	int impatient;             /* pushes never wait for the network */
+	double patience;           /* seconds that an offer or finish may wait; 0: without end, below 0: not at all */
+	sn_job *outer;             /* told when one that returned SN_AGAIN may go on; may be NULL */
 	/* For who wants to know what the rater hears; each may be NULL. heard: on the pushing thread, all samples at 16 kHz. voice and
 	 * speech: on the conductor, before finish returns: probabilities of chunks of 512 such samples from `first` on, and stretches of
 	 * speech. */
@@ -41,7 +43,13 @@ int sn_rater_open(sn_rater **out, sn_engine *engine, int rate, const sn_rater_op
  * error that ended the rating. */
 int sn_rater_push(sn_rater *rater, const float *pcm, size_t count, char *err);
 
-/* The rating of all that was pushed; `sample_rate` is the rate pushed, `channels` 1. Nothing pushed: SN_E_ARGUMENT. Once. */
+void sn_rater_be_patient(sn_rater *rater, double seconds); /* options.patience from here on */
+
+/* As push, for as much as there is room within the caller's patience: *used samples. SN_AGAIN: that was not all. */
+int sn_rater_offer(sn_rater *rater, const float *pcm, size_t count, size_t *used, char *err);
+
+/* The rating of all that was pushed; `sample_rate` is the rate pushed, `channels` 1. Nothing pushed: SN_E_ARGUMENT. Once, but for SN_AGAIN:
+ * patience has ended. */
 int sn_rater_finish(sn_rater *rater, sn_quality *quality, char *err);
 void sn_rater_close(sn_rater **rater);
 

@@ -37,7 +37,8 @@ struct sn_rater {
 	sn_resampler *resampler;  /* NULL: the rate is the networks' */
 	float block[RATER_BLOCK];
 	int64_t pushed;           /* samples at the caller's rate */
-	int finished, failed;     /* failed: the final error, with its message */
+	int finished, concluded;  /* concluded: the rating was given */
+	int failed;               /* the final error, with its message */
 	char failure[SN_ERRLEN];
 	/* both', under the scheduler's lock */
 	float *tape;              /* [RATER_TAPE]: samples [first, first + count) at 16 kHz */

@@ -167,6 +167,8 @@ static int begin(sn_rater *r) {
 
 /* A piece of a window. SN_AGAIN: none can be rated now. */
 static int rate(sn_rater *r) {
+	if (r->rating < 0 && r->score->dnsmos_owner)
+		sn_sched_rest(r->engine->sched, &r->job);
 	if (r->rating < 0)
 		return r->score->dnsmos_owner ? SN_AGAIN : begin(r);
 	if (sn_dnsmos_next(r->score->dnsmos, r->stream) == SN_AGAIN)

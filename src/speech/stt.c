@@ -3,10 +3,17 @@
 #include "audio/validate.h"
 #include "speech/retry.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- steps ---- */
+
+/* Nothing more will happen: the caller is told even where it was told before. Lock held. */
+static void signal_end(sn_stt *stt) {
+	sn_sched_hunger(&stt->job);
+	sn_sched_signal(stt->engine->sched, &stt->job);
+}
 
 static int step(sn_job *job) {
 	sn_stt *stt = (sn_stt *)job;
@@ -18,7 +25,7 @@ static int step(sn_job *job) {
 	if (result != SN_OK && result != SN_AGAIN) {
 		sn_sched_lock(sched);
 		stt->error = result;
-		sn_sched_signal(sched, &stt->job);
+		signal_end(stt);
 		sn_sched_unlock(sched);
 		over = 1;
 	}
@@ -85,8 +92,7 @@ int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	*stt->last = e;
 	stt->last = &e->next;
 	stt->events++;
-	if (!stt->job.left) /* else it is being opened */
-		sn_sched_signal(stt->engine->sched, &stt->job);
+	sn_sched_signal(stt->engine->sched, &stt->job);
 	sn_sched_unlock(stt->engine->sched);
 	return SN_OK;
 }
@@ -111,7 +117,7 @@ void sn_stt_conclude(sn_stt *stt) {
 	sn_sched_lock(stt->engine->sched);
 	stt->position = seconds;
 	stt->done = 1;
-	sn_sched_signal(stt->engine->sched, &stt->job);
+	signal_end(stt);
 	sn_sched_unlock(stt->engine->sched);
 }
 
@@ -150,7 +156,9 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 	stt->engine = model->engine;
 	stt->class = class;
 	stt->last = &stt->first;
-	stt->job = (sn_job){ .step = step, .leave = leave, .priority = o->priority, .left = 1 };
+	stt->patience = o->ready ? 0 : INFINITY;
+	stt->job = (sn_job){ .step = step, .leave = leave, .priority = o->priority, .share = o->share, .counts = 1, .ready = o->ready,
+		.ready_payload = o->ready_payload, .left = 1 };
 	if (o->live == SN_ON && o->priority == SN_PRIORITY_INTERACTIVE)
 		stt->job.priority = SN_PRIORITY_REALTIME;
 	int result = sn_retry_check(o, err);
@@ -166,6 +174,15 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 	return result;
 }
 
+/* ---- a session inside of another ---- */
+
+void sn_stt_inside(sn_stt_options *options, sn_job *outer) {
+	options->priority = outer->priority;
+	options->share = outer->share;
+	options->ready = outer->ready ? sn_sched_pass_on : NULL;
+	options->ready_payload = outer;
+}
+
 /* What ended the session, lock held; SN_OK when nothing did. */
 static int ended(const sn_stt *stt, char *err) {
 	if (stt->cancelled)
@@ -173,22 +190,26 @@ static int ended(const sn_stt *stt, char *err) {
 	return stt->error ? sn_fail(err, stt->error, "%s", stt->message) : SN_OK;
 }
 
-/* Lock held. The steps rest while there is a chore, so it may use what is theirs. */
-static void wait_or_serve(sn_stt *stt) {
+void sn_stt_be_patient(sn_stt *stt, double seconds) { stt->patience = seconds; }
+
+/* Lock held. The steps rest while there is a chore, so it may use what is theirs. 0: the caller's patience is at its end. */
+static int wait_or_serve(sn_stt *stt) {
 	sn_sched *sched = stt->engine->sched;
-	if (!stt->chore) {
-		sn_sched_wait(sched, &stt->job);
-		return;
-	}
+	if (!stt->chore)
+		return stt->patience > 0 && sn_sched_wait(sched, &stt->job, stt->patience);
 	char why[SN_ERRLEN];
+	sn_sched_hunger(&stt->job); /* before what is waited for may happen */
 	sn_sched_unlock(sched);
 	int result = stt->class->serve(stt, why);
 	sn_sched_lock(sched);
+	if (result == SN_AGAIN)
+		return 0;
 	stt->chore = 0;
 	stt->error = result;
 	if (result != SN_OK)
 		sn_fail(stt->message, result, "%s", why);
 	sn_sched_wake(sched, &stt->job);
+	return 1;
 }
 
 /* Makes room for `count` more samples, lock held. */
@@ -215,10 +236,12 @@ int sn_stt_push(sn_stt *stt, const float *pcm, size_t count, char *err) {
 		return sn_fail(err, SN_E_FORMAT, "sample %zu of the push is %g; samples must be numbers between -1 and 1", invalid,
 		               (double)pcm[invalid]);
 	sn_sched_lock(sched);
-	int result;
-	while ((result = ended(stt, err)) == SN_OK && !stt->finished &&
+	int result, waits = 1;
+	while ((result = ended(stt, err)) == SN_OK && !stt->finished && waits &&
 	       (stt->chore || (stt->queued >= SN_STT_MAX_QUEUE && stt->events < SN_STT_MAX_EVENTS)))
-		wait_or_serve(stt);
+		waits = wait_or_serve(stt);
+	if (result == SN_OK && !waits)
+		result = SN_AGAIN;
 	if (result == SN_OK && stt->finished)
 		result = sn_fail(err, SN_E_CLOSED, "samples were pushed after the session was finished");
 	if (result == SN_OK && stt->queued >= SN_STT_MAX_QUEUE)
@@ -230,6 +253,7 @@ int sn_stt_push(sn_stt *stt, const float *pcm, size_t count, char *err) {
 		stt->queued += count;
 		sn_sched_wake(sched, &stt->job);
 	}
+	sn_sched_hunger(&stt->job);
 	sn_sched_unlock(sched);
 	return result;
 }
@@ -243,6 +267,7 @@ int sn_stt_finish(sn_stt *stt, char *err) {
 	if (result == SN_OK) {
 		stt->finished = 1;
 		sn_sched_wake(sched, &stt->job);
+		sn_sched_hunger(&stt->job);
 	}
 	sn_sched_unlock(sched);
 	return result;
@@ -253,9 +278,10 @@ int sn_stt_pull(sn_stt *stt, sn_event *event, char *err) {
 	sn_sched_lock(sched);
 	free(stt->current);
 	stt->current = NULL;
-	int result;
-	while ((result = ended(stt, err)) == SN_OK && !stt->first && stt->finished && !stt->done)
-		wait_or_serve(stt);
+	int result, waits = 1;
+	while ((result = ended(stt, err)) == SN_OK && !stt->first && !stt->done && waits &&
+	       (stt->finished || (stt->chore && stt->job.ready)))
+		waits = wait_or_serve(stt);
 	if (result == SN_OK && stt->first) {
 		stt->current = stt->first;
 		stt->first = stt->current->next;
@@ -266,6 +292,7 @@ int sn_stt_pull(sn_stt *stt, sn_event *event, char *err) {
 		*event = stt->current->event;
 	} else if (result == SN_OK) {
 		result = stt->done ? SN_END : SN_AGAIN;
+		sn_sched_hunger(&stt->job);
 	}
 	sn_sched_unlock(sched);
 	return result;
@@ -274,7 +301,7 @@ int sn_stt_pull(sn_stt *stt, sn_event *event, char *err) {
 void sn_stt_cancel(sn_stt *stt) {
 	sn_sched_lock(stt->engine->sched);
 	stt->cancelled = 1;
-	sn_sched_signal(stt->engine->sched, &stt->job);
+	signal_end(stt);
 	sn_sched_wake(stt->engine->sched, &stt->job);
 	sn_sched_unlock(stt->engine->sched);
 }

@@ -23,7 +23,8 @@ typedef struct sn_stt_class {
 	 * no segments. */
 	int (*work)(sn_stt *stt, int full);
 	void (*leave)(sn_stt *stt);  /* conductor: gives back what is shared with other jobs; may come more than once */
-	/* What would hold the conductor up too long, on a caller's thread, after work has asked for it with sn_stt_ask. May be NULL. */
+	/* What would hold the conductor up too long, on a caller's thread, after work has asked for it with sn_stt_ask. SN_AGAIN: the caller's
+	 * patience is at its end, to be called again. May be NULL. */
 	int (*serve)(sn_stt *stt, char *err);
 	void (*close)(sn_stt *stt);  /* frees its own memory, not the struct */
 } sn_stt_class;
@@ -41,6 +42,7 @@ struct sn_stt {
 	sn_engine *engine;
 	sn_model *model;
 	const sn_stt_class *class;
+	double patience;             /* seconds that a call of the caller may wait: INFINITY, or 0 where it is told by `ready` */
 
 	/* between caller and conductor, under the scheduler's lock */
 	float *queue;
@@ -69,6 +71,11 @@ void sn_stt_moved(sn_stt *stt, int64_t samples);     /* so many are done */
 void sn_stt_conclude(sn_stt *stt);                   /* emits the notes and ends the session */
 
 void sn_stt_ask(sn_stt *stt);                        /* work rests until the caller's thread has called `serve` */
+
+/* Options of a session inside of another, whose caller is told of what happens in it. */
+void sn_stt_inside(sn_stt_options *options, sn_job *outer);
+/* The most seconds that a call of the session may wait; then it returns SN_AGAIN. */
+void sn_stt_be_patient(sn_stt *stt, double seconds);
 
 /* ---- stt_tape.c ---- */
 static inline int64_t sn_stt_tape_end(const sn_stt *stt) { return stt->tape_first + stt->tape_count; }

@@ -40,7 +40,10 @@ typedef struct stt_ctc {
 	char *hotwords;           /* phrases to favour; NULL: none */
 	sn_switch punctuate;
 	sn_model *classifier;     /* that punctuates; NULL: rules */
-	sn_model *asked;          /* a Whisper that will tell the language */
+	sn_model *asked;          /* a Whisper that will tell the language, */
+	sn_stt *asking;           /* in a session of its own */
+	char heard[16];           /* what it said; "": nothing was heard */
+	float heard_confidence;
 	/* known with the language */
 	sn_wav2vec2_head *head;
 	const sn_ctc_vocab *vocab;
@@ -258,43 +261,48 @@ static int find_whisper(stt_ctc *stt, char *err) {
 	               stt->config->language_count);
 }
 
-/* The language of the first window by a session of its own. code "": nothing was heard. */
-static int ask_whisper(stt_ctc *stt, char code[16], float *confidence, char *err) {
-	const sn_stt_options o = { .beam = 1, .fallback = SN_OFF, .vad = SN_OFF, .priority = stt->base.job.priority };
+/* Gives the first window to a session of its own. */
+static int begin_asking(stt_ctc *stt, char *err) {
+	sn_stt_options o = { .beam = 1, .fallback = SN_OFF, .vad = SN_OFF };
 	const int64_t window = stt->config->window;
-	sn_stt *inner = NULL;
-	*code = 0;
-	int result = sn_stt_open(&inner, stt->asked, &o, err);
+	sn_stt_inside(&o, &stt->base.job);
+	int result = sn_stt_open(&stt->asking, stt->asked, &o, err);
 	if (result == SN_OK)
-		result = sn_stt_push(inner, stt->base.tape, (size_t)(stt->base.tape_count < window ? stt->base.tape_count : window), err);
-	if (result == SN_OK)
-		result = sn_stt_finish(inner, err);
+		result = sn_stt_push(stt->asking, stt->base.tape, (size_t)(stt->base.tape_count < window ? stt->base.tape_count : window), err);
+	return result == SN_OK ? sn_stt_finish(stt->asking, err) : result;
+}
+
+/* The language of the first window, to `heard`. SN_AGAIN: not yet. */
+static int ask_whisper(stt_ctc *stt, char *err) {
 	sn_event event;
-	while (result == SN_OK && !*code && (result = sn_stt_pull(inner, &event, err)) == SN_OK)
+	int result = stt->asking ? SN_OK : begin_asking(stt, err);
+	if (result == SN_OK)
+		sn_stt_be_patient(stt->asking, stt->base.patience);
+	while (result == SN_OK && !*stt->heard && (result = sn_stt_pull(stt->asking, &event, err)) == SN_OK)
 		if (event.kind == SN_EVENT_LANGUAGE) {
-			snprintf(code, 16, "%s", event.language);
-			*confidence = event.language_confidence;
+			snprintf(stt->heard, sizeof stt->heard, "%s", event.language);
+			stt->heard_confidence = event.language_confidence;
 		}
-	sn_stt_close(&inner);
+	if (result != SN_AGAIN)
+		sn_stt_close(&stt->asking);
 	return result == SN_END ? SN_OK : result;
 }
 
 static int serve(sn_stt *base, char *err) {
 	stt_ctc *const stt = (stt_ctc *)base;
-	char code[16], why[SN_ERRLEN];
-	float confidence = 0;
-	int result = ask_whisper(stt, code, &confidence, err);
+	char why[SN_ERRLEN];
+	int result = ask_whisper(stt, err);
 	if (result != SN_OK)
 		return result;
-	if (!*code)
+	if (!*stt->heard)
 		return take_language(stt, NULL, 0, err);
-	if (confidence < SURE_LANGUAGE)
-		sn_notes_add(&base->notes, "language_uncertain", "the language was taken for \"%s\" with a probability of only %.2f", code,
-		             (double)confidence);
-	result = take_language(stt, code, confidence, why);
+	if (stt->heard_confidence < SURE_LANGUAGE)
+		sn_notes_add(&base->notes, "language_uncertain", "the language was taken for \"%s\" with a probability of only %.2f", stt->heard,
+		             (double)stt->heard_confidence);
+	result = take_language(stt, stt->heard, stt->heard_confidence, why);
 	if (result == SN_OK)
 		sn_model_release(&stt->asked);
-	return result == SN_OK ? SN_OK : sn_fail(err, result, "\"%s\" was heard by \"%s\": %.400s", code, stt->asked->name, why);
+	return result == SN_OK ? SN_OK : sn_fail(err, result, "\"%s\" was heard by \"%s\": %.400s", stt->heard, stt->asked->name, why);
 }
 
 /* ---- opening ---- */
@@ -363,6 +371,7 @@ static void close_session(sn_stt *base) {
 	pthread_mutex_lock(&base->engine->load_lock);
 	sn_wav2vec2_give(&stt->head);
 	pthread_mutex_unlock(&base->engine->load_lock);
+	sn_stt_close(&stt->asking);
 	sn_model_release(&stt->asked);
 	sn_ctc_close(&stt->search);
 	sn_ctc_track_close(&stt->track);
@@ -505,8 +514,10 @@ static int begin_window(stt_ctc *stt) {
 		stt->ended = 1;
 		return SN_OK;
 	}
-	if (sn_wav2vec2_start(stt->head, stt->base.tape + (stt->at - stt->base.tape_first), samples) != SN_OK)
+	if (sn_wav2vec2_start(stt->head, stt->base.tape + (stt->at - stt->base.tape_first), samples) != SN_OK) {
+		sn_sched_rest(stt->base.engine->sched, &stt->base.job);
 		return SN_AGAIN;
+	}
 	stt->running = 1;
 	stt->windows++;
 	stt->samples = samples;
@@ -541,6 +552,8 @@ static int punctuate(stt_ctc *stt) {
 	const int result = sn_punctuator_work(stt->punctuator, stt->base.message);
 	if (held && !sn_punctuator_holds(stt->punctuator))
 		sn_sched_wake_all(stt->base.engine->sched);
+	if (result == SN_AGAIN)
+		sn_sched_rest(stt->base.engine->sched, &stt->base.job);
 	return result;
 }
 

@@ -33,8 +33,10 @@ static int start(stt_live *live, stt_live_task *task, sn_ear_kind kind, int64_t 
 	sn_stt *const base = &live->whisper.base;
 	sn_lane *const lane = base->model->lane;
 	task->ear = sn_lane_ear_take(lane, kind, &base->job);
-	if (!task->ear)
+	if (!task->ear) {
+		sn_sched_rest(base->engine->sched, &base->job);
 		return SN_AGAIN;
+	}
 	const int whole = live->whisper.config->source_positions, first = stt_live_context(live, until);
 	const int hears_past = kind == SN_EAR_WHOLE && first < live->past_count;
 	task->from = hears_past ? live->past[first].start : live->start;

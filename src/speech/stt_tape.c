@@ -31,6 +31,16 @@ void sn_stt_trim(sn_stt *stt, int64_t sample) {
 	stt->tape_count -= drop;
 }
 
+/* Lock held. */
+static void drop(sn_stt *stt, size_t count) {
+	const int was_full = stt->queued >= SN_STT_MAX_QUEUE;
+	if (count)
+		memmove(stt->queue, stt->queue + count, (stt->queued - count) * sizeof *stt->queue);
+	stt->queued -= count;
+	if (was_full && stt->queued < SN_STT_MAX_QUEUE)
+		sn_sched_signal(stt->engine->sched, &stt->job);
+}
+
 /* By way of the noise reduction, some milliseconds of computing at a time. The caller only ever appends to the queue. */
 static int intake_clean(sn_stt *stt) {
 	sn_sched *sched = stt->engine->sched;
@@ -48,10 +58,7 @@ static int intake_clean(sn_stt *stt) {
 	if (result != SN_OK)
 		return result;
 	sn_sched_lock(sched);
-	if (used)
-		memmove(stt->queue, stt->queue + used, (stt->queued - used) * sizeof *stt->queue);
-	stt->queued -= used;
-	sn_sched_signal(sched, &stt->job);
+	drop(stt, used);
 	sn_sched_unlock(sched);
 	stt->tape_count += (int64_t)got;
 	stt->at_end = ends && !got;
@@ -67,9 +74,7 @@ int sn_stt_intake(sn_stt *stt) {
 	size_t count = stt->queued < SN_STT_BLOCK ? stt->queued : SN_STT_BLOCK;
 	if (count) {
 		memcpy(stt->tape + stt->tape_count, stt->queue, count * sizeof *stt->tape);
-		memmove(stt->queue, stt->queue + count, (stt->queued - count) * sizeof *stt->queue);
-		stt->queued -= count;
-		sn_sched_signal(sched, &stt->job);
+		drop(stt, count);
 	}
 	int end = stt->finished && !stt->queued && !stt->at_end;
 	sn_sched_unlock(sched);

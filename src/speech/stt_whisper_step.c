@@ -228,8 +228,10 @@ static int begin_window(stt_whisper *stt) {
 		return SN_AGAIN;
 	int slots = stt->fallback && stt->beam < SN_LANE_BEST_OF ? SN_LANE_BEST_OF : stt->beam;
 	sn_place *place = frames > 0 ? sn_lane_take(stt->base.model->lane, &stt->base.job, slots) : NULL;
-	if (frames > 0 && !place)
+	if (frames > 0 && !place) {
+		sn_sched_rest(stt->base.engine->sched, &stt->base.job);
 		return SN_AGAIN;
+	}
 	stt_window *w = window_at(stt, stt->window_count);
 	w->place = place;
 	w->index = stt->begun++;
@@ -440,7 +442,7 @@ int sn_stt_whisper_work(sn_stt *base, int full) {
 	if (result != SN_AGAIN)
 		return result;
 	if (searching) {
-		sn_lane_decode(stt->base.model->lane, &stt->base.job);
+		sn_lane_decode(stt->base.model->lane);
 		return SN_OK;
 	}
 	if (!full && at_rest(stt))

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,9 +32,9 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 	tts->model = model;
 	tts->engine = model->engine;
 	tts->last = &tts->first;
-	tts->job.step = sn_tts_step;
-	tts->job.leave = sn_tts_leave;
-	tts->job.left = 1;
+	tts->job = (sn_job){ .step = sn_tts_step, .leave = sn_tts_leave, .left = 1, .share = o->share, .counts = 1, .ready = o->ready,
+		.ready_payload = o->ready_payload };
+	tts->patience = o->ready ? 0 : INFINITY;
 	tts->most_attempts = 1;
 	int result = sn_tts_configure(tts, o, err);
 	sn_tts_text_open(tts, o);
@@ -48,6 +49,26 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 	*out = tts;
 	return result;
 }
+
+void sn_tts_be_patient(sn_tts *tts, double seconds) {
+	tts->patience = seconds;
+	if (tts->rater)
+		sn_rater_be_patient(tts->rater, seconds);
+}
+
+void sn_tts_hunger(sn_tts *tts) {
+	sn_sched_lock(tts->engine->sched);
+	sn_sched_hunger(&tts->job);
+	sn_sched_unlock(tts->engine->sched);
+}
+
+void sn_tts_signal_end(sn_tts *tts) {
+	sn_sched_hunger(&tts->job);
+	sn_sched_signal(tts->engine->sched, &tts->job);
+}
+
+/* Waits for a step of the session, lock held. 0: the caller's patience is at its end. */
+static int wait_for_step(sn_tts *tts) { return tts->patience > 0 && sn_sched_wait(tts->engine->sched, &tts->job, tts->patience); }
 
 /* What ended the session, lock held; SN_OK when nothing did. */
 static int ended(const sn_tts *tts, char *err) {
@@ -68,14 +89,15 @@ int sn_tts_push(sn_tts *tts, const char *text, size_t size, char *err) {
 	if (size > SN_TTS_MAX_TEXT)
 		return sn_fail(err, SN_E_LIMIT, "%zu bytes of text in one push; at most %zu are taken", size, SN_TTS_MAX_TEXT);
 	sn_sched *sched = tts->engine->sched;
-	int result;
+	int result, waits = 1;
 	sn_sched_lock(sched);
-	while ((result = ended(tts, err)) == SN_OK && !tts->finished && is_full(tts, size) && !is_stuck(tts))
-		sn_sched_wait(sched, &tts->job);
+	while ((result = ended(tts, err)) == SN_OK && !tts->finished && is_full(tts, size) && !is_stuck(tts) && waits)
+		waits = wait_for_step(tts);
 	if (result == SN_OK && tts->finished)
 		result = sn_fail(err, SN_E_CLOSED, "text was pushed after the session was finished");
 	if (result == SN_OK && is_full(tts, size))
 		result = SN_AGAIN;
+	sn_sched_hunger(&tts->job);
 	sn_sched_unlock(sched);
 	return result == SN_OK ? sn_tts_text_push(tts, text, size, err) : result;
 }
@@ -91,6 +113,7 @@ int sn_tts_finish(sn_tts *tts, char *err) {
 		result = sn_tts_text_finish(tts, err);
 	sn_sched_lock(sched);
 	tts->finished = 1;
+	sn_sched_hunger(&tts->job);
 	sn_sched_wake(sched, &tts->job);
 	sn_sched_unlock(sched);
 	return result;
@@ -105,14 +128,16 @@ int sn_tts_pull_made(sn_tts *tts, tts_chunk **chunk, char *err) {
 		tts->borrowed = 0;
 		sn_sched_wake(sched, &tts->job);
 	}
-	while (!tts->cancelled && !tts->error && !tts->chunk_count && tts->finished && !tts->done && !tts->awaits)
-		sn_sched_wait(sched, &tts->job);
+	int waits = 1;
+	while (!tts->cancelled && !tts->error && !tts->chunk_count && tts->finished && !tts->done && !tts->awaits && waits)
+		waits = wait_for_step(tts);
 	int result = tts->chunk_count && !tts->cancelled ? SN_OK : ended(tts, err); /* an error stands behind what was made before it */
 	if (result == SN_OK && tts->chunk_count) {
 		*chunk = &tts->chunks[tts->chunk_first];
 		tts->borrowed = 1;
 	} else if (result == SN_OK) {
 		result = tts->done ? SN_END : tts->awaits ? SN_E_BUSY : SN_AGAIN;
+		sn_sched_hunger(&tts->job);
 	}
 	sn_sched_unlock(sched);
 	return result;
@@ -129,12 +154,29 @@ static int pull(sn_tts *tts, sn_audio *audio, char *err) {
 	return result;
 }
 
+/* Lets the rater hear what was given out last. */
+static int rate_given(sn_tts *tts, char *err) {
+	size_t used;
+	if (!tts->unrated_count)
+		return SN_OK;
+	sn_tts_hunger(tts); /* before what is waited for may happen */
+	const int result = sn_rater_offer(tts->rater, tts->unrated, tts->unrated_count, &used, err);
+	tts->unrated += used;
+	tts->unrated_count -= result == SN_OK || result == SN_AGAIN ? used : tts->unrated_count;
+	return result;
+}
+
 int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err) {
-	int result = pull(tts, audio, err);
+	int result = rate_given(tts, err);
+	if (result != SN_OK)
+		return result;
+	result = pull(tts, audio, err);
 	if (result == SN_AGAIN)
 		sn_tts_text_hurry(tts);
-	if (result == SN_OK && tts->rater && audio->count)
-		return sn_rater_push(tts->rater, audio->pcm, audio->count, err);
+	if (result == SN_OK && tts->rater) {
+		tts->unrated = audio->pcm;
+		tts->unrated_count = audio->count;
+	}
 	return result;
 }
 
@@ -184,8 +226,11 @@ int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err) {
 	sn_sched_unlock(tts->engine->sched);
 	int result = over ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "the speech has not ended: pull until SN_END, then check");
 	if (over && tts->rater && !tts->rated) {
-		tts->rated = 1;
-		result = tts->samples ? sn_rater_finish(tts->rater, &quality, err) : SN_OK;
+		sn_tts_hunger(tts);
+		result = rate_given(tts, err);
+		if (result == SN_OK && tts->samples)
+			result = sn_rater_finish(tts->rater, &quality, err);
+		tts->rated = result != SN_AGAIN;
 		if (result == SN_OK && tts->samples && quality.scores.windows) {
 			tts->quality = quality.scores.overall;
 			tts->background = quality.scores.background;
@@ -200,7 +245,7 @@ int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err) {
 void sn_tts_cancel(sn_tts *tts) {
 	sn_sched_lock(tts->engine->sched);
 	tts->cancelled = 1;
-	sn_sched_signal(tts->engine->sched, &tts->job);
+	sn_tts_signal_end(tts);
 	sn_sched_unlock(tts->engine->sched);
 }
 

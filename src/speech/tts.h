@@ -9,6 +9,7 @@
 #include "speech/check.h"
 #include "speech/notes.h"
 #include "speech/quality.h"
+#include "speech/stt.h"
 #include "text/normalise.h"
 #include "text/ssml.h"
 
@@ -105,6 +106,12 @@ typedef struct tts_hold {
 	size_t given;              /* so much of it was */
 	int marks_given, sentence;
 	double made, expected;     /* seconds of good sentences, and what was expected of them */
+	int judging;               /* the sentence that is over is being looked at, */
+	sn_stt *reading;           /* and read back: `heard` samples, of which so many were pushed, */
+	float *heard;
+	size_t heard_count, heard_pushed;
+	int heard_ended;
+	sn_buf text;               /* and what was understood */
 } tts_hold;
 
 struct sn_tts {
@@ -116,7 +123,7 @@ struct sn_tts {
 	uint64_t seed;
 	int rate;
 	int64_t pause;             /* samples between sentences */
-	double opened;
+	double opened, patience;   /* patience: as sn_stt's */
 
 	/* the caller's */
 	tts_text in;
@@ -125,6 +132,8 @@ struct sn_tts {
 	sn_model *verifier;
 	int64_t verified_words, word_errors;
 	sn_rater *rater;
+	const float *unrated;      /* of what was given out last */
+	size_t unrated_count;
 	int rated;                 /* the rating is done: its result */
 	float quality, background; /* scores */
 
@@ -159,6 +168,11 @@ struct sn_tts {
 int sn_tts_configure(sn_tts *tts, const sn_tts_options *options, char *err);
 /* Makes the sentences of a session be looked at before they are given out. Before the first push. */
 void sn_tts_hold(sn_tts *tts);
+/* The most seconds that a call of the session may wait; then it returns SN_AGAIN. */
+void sn_tts_be_patient(sn_tts *tts, double seconds);
+/* The caller is to be told of what happens from here on. */
+void sn_tts_hunger(sn_tts *tts);
+void sn_tts_signal_end(sn_tts *tts); /* nothing more will happen; lock held */
 /* The model's name of a language, or NULL where it has none that fits. */
 const char *sn_tts_language(const sn_tts *tts, const char *language);
 

@@ -175,7 +175,8 @@ static int set_checks(sn_tts *tts, const sn_tts_options *o, char *err) {
 		result = sn_model_load(&tts->verifier, tts->engine, o->verify_model, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, err);
 		tts->take.holds = 1;
 	}
-	return result == SN_OK && o->check == SN_ON ? sn_rater_open(&tts->rater, tts->engine, tts->rate, NULL, err) : result;
+	const sn_rater_options rating = { .patience = o->ready ? -1 : 0, .outer = &tts->job };
+	return result == SN_OK && o->check == SN_ON ? sn_rater_open(&tts->rater, tts->engine, tts->rate, &rating, err) : result;
 }
 
 int sn_tts_configure(sn_tts *tts, const sn_tts_options *o, char *err) {

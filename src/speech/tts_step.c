@@ -156,6 +156,7 @@ static tts_item *next_item(sn_tts *tts) {
 		if (!tts->first)
 			tts->last = &tts->first;
 		tts->waiting -= item->bytes;
+		sn_sched_signal(tts->engine->sched, &tts->job); /* there is room for more text */
 	}
 	return item;
 }
@@ -219,7 +220,7 @@ int sn_tts_step(sn_job *job) {
 			if (!item && tts->finished) {
 				tts->done = 1;
 				tts->ended = sn_now();
-				sn_sched_signal(sched, &tts->job);
+				sn_tts_signal_end(tts);
 			}
 			rests = !item;
 		}
@@ -232,7 +233,7 @@ int sn_tts_step(sn_job *job) {
 		return SN_OK;
 	sn_sched_lock(sched);
 	tts->error = result;
-	sn_sched_signal(sched, &tts->job);
+	sn_tts_signal_end(tts);
 	sn_sched_unlock(sched);
 	return SN_AGAIN;
 }

@@ -11,11 +11,24 @@
 
 #define MOST_SECONDS 180 /* of one sentence; what a model makes beyond that is dropped: it ran away */
 #define PIECE 16384      /* samples given out at once */
+#define HEARD_PIECE ((size_t)160000) /* samples handed over at once to be read back */
+#define MOST_HEARD ((size_t)1 << 20) /* bytes of what was understood */
 #define PACED 3.0        /* seconds that were expected before the model's own pace counts */
+
+/* Of the reading back of a sentence. */
+static void end_reading(tts_hold *h) {
+	sn_stt_close(&h->reading);
+	sn_buf_free(&h->text);
+	free(h->heard);
+	h->heard = NULL;
+	h->heard_count = h->heard_pushed = 0;
+	h->heard_ended = 0;
+}
 
 void sn_tts_hold(sn_tts *tts) { tts->take.holds = 1; }
 
 void sn_tts_take_close(sn_tts *tts) {
+	end_reading(&tts->take);
 	free(tts->take.now.pcm);
 	free(tts->take.best.pcm);
 }
@@ -49,32 +62,73 @@ static int collect(sn_tts *tts, const tts_chunk *chunk, char *err) {
 
 /* ---- judging ---- */
 
-/* What the model that transcribes understands. A clip it cannot read at all counts as all wrong; a language it lacks as not read. */
-static int read_back(sn_tts *tts, tts_take *take, const tts_item *item, char *err) {
-	char language[8] = "", reason[SN_ERRLEN] = "";
-	float *pcm = NULL;
-	size_t count = 0;
-	int words = 0, errors = 0;
-	sn_transcript *heard = NULL;
+static int begin_reading(sn_tts *tts, const tts_take *take, const tts_item *item, char *err) {
+	tts_hold *const h = &tts->take;
+	char language[8] = "";
 	if (!sn_language_code(item->style.reading, language, sizeof language))
 		*language = 0;
+	sn_stt_options options = { .language = *language ? language : NULL, .vad = SN_OFF, .beam = 1, .words = SN_OFF };
+	sn_stt_inside(&options, &tts->job);
+	sn_buf_init(&h->text, MOST_HEARD);
+	int result = sn_resample(take->pcm, take->count, tts->rate, SN_STT_RATE, &h->heard, &h->heard_count, err);
+	return result == SN_OK ? sn_stt_open(&h->reading, tts->verifier, &options, err) : result;
+}
+
+/* Takes what was understood so far. As sn_stt_pull. */
+static int take_text(tts_hold *h, char *err) {
+	sn_event event;
+	int result;
+	while ((result = sn_stt_pull(h->reading, &event, err)) == SN_OK)
+		if (event.kind == SN_EVENT_SEGMENT && sn_buf_text(&h->text, event.segment.text) != SN_OK)
+			return sn_fail(err, SN_E_MEMORY, "no memory for what was understood");
+	return result;
+}
+
+static int push_heard(tts_hold *h, char *err) {
+	const float *const pcm = h->heard + h->heard_pushed;
+	const size_t left = h->heard_count - h->heard_pushed, part = left < HEARD_PIECE ? left : HEARD_PIECE;
+	int result = sn_stt_push(h->reading, pcm, part, err);
+	if (result == SN_AGAIN && (result = take_text(h, err)) == SN_AGAIN)
+		result = sn_stt_push(h->reading, pcm, part, err);
+	h->heard_pushed += result == SN_OK ? part : 0;
+	return result;
+}
+
+/* Up to SN_END: all was read. SN_AGAIN: the caller's patience has ended. */
+static int go_on_reading(tts_hold *h, char *err) {
+	int result = SN_OK;
+	while (result == SN_OK && h->heard_pushed < h->heard_count)
+		result = push_heard(h, err);
+	if (result == SN_OK && !h->heard_ended) {
+		h->heard_ended = 1;
+		result = sn_stt_finish(h->reading, err);
+	}
+	return result == SN_OK ? take_text(h, err) : result;
+}
+
+/* What the model that transcribes understands. A clip it cannot read at all counts as all wrong; a language it lacks as not read. */
+static int read_back(sn_tts *tts, tts_take *take, const tts_item *item, char *err) {
+	tts_hold *const h = &tts->take;
+	char reason[SN_ERRLEN] = "";
+	int words = 0, errors = 0;
 	sn_normaliser *const reader = sn_tts_reader(tts, item->style.reading, err);
 	if (!reader)
 		return SN_E_DEPENDENCY;
-	int result = sn_resample(take->pcm, take->count, tts->rate, SN_STT_RATE, &pcm, &count, err);
-	const sn_stt_options options = { .language = *language ? language : NULL, .vad = SN_OFF, .beam = 1, .words = SN_OFF,
-		.priority = tts->job.priority };
-	if (result == SN_OK)
-		result = sn_transcribe_pcm(&heard, tts->verifier, pcm, count, &options, reason);
-	free(pcm);
+	sn_tts_hunger(tts); /* before what is waited for may happen */
+	int result = h->reading ? SN_OK : begin_reading(tts, take, item, reason);
+	if (result == SN_OK) {
+		sn_stt_be_patient(h->reading, tts->patience);
+		result = go_on_reading(h, reason);
+	}
+	if (result == SN_AGAIN)
+		return result;
 	if (result == SN_E_UNSUPPORTED || result == SN_E_FORMAT) {
 		sn_tts_note(tts, "not_verified", "sentence %d was not read back: %s", item->index + 1, reason);
 		return SN_OK;
 	}
-	if (result != SN_OK)
+	if (result != SN_END)
 		return sn_fail(err, result, "reading the speech back: %s", reason);
-	result = sn_word_errors(reader, item->words, strlen(item->words), heard->text, strlen(heard->text), &words, &errors, err);
-	sn_transcript_free(&heard);
+	result = sn_word_errors(reader, item->words, strlen(item->words), h->text.size ? h->text.data : "", h->text.size, &words, &errors, err);
 	if (result == SN_OK)
 		sn_check_words(&take->check, words, errors);
 	return result;
@@ -141,11 +195,17 @@ static int judge(sn_tts *tts, char *err) {
 	tts_hold *const h = &tts->take;
 	tts_take *const take = &h->now;
 	const tts_item *const item = tts->now;
-	take->clipped = h->clipped; /* the conductor rests */
-	sn_check_speech(&take->check, take->pcm, take->count, tts->rate, take->clipped, item->strange ? 0 : expected_of(tts, item));
-	if (item->style.gain <= 0) /* it was to be silent */
-		take->check.faults = 0;
+	if (!h->judging) {
+		take->clipped = h->clipped; /* the conductor rests */
+		sn_check_speech(&take->check, take->pcm, take->count, tts->rate, take->clipped, item->strange ? 0 : expected_of(tts, item));
+		if (item->style.gain <= 0) /* it was to be silent */
+			take->check.faults = 0;
+	}
 	int result = tts->verifier && item->style.gain > 0 ? read_back(tts, take, item, err) : SN_OK;
+	h->judging = result == SN_AGAIN;
+	if (h->judging)
+		return result;
+	end_reading(h);
 	if (result != SN_OK)
 		return result;
 	if (!h->attempts++ || sn_check_better(&take->check, &h->best.check)) {

@@ -1,0 +1,327 @@
+/* Sessions whose calls never wait: driven by `ready` alone they give what waiting ones give. And turns by shares. */
+#include "speech/scheduler.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define TINY TEST_SOURCE "/tests/fixtures/tiny/"
+#define SECONDS 65
+#define SAMPLES ((size_t)SECONDS * SN_STT_RATE)
+#define TEXT "hello there. how are you today? fine, thank you. it is a good day for a walk, is it not? yes."
+
+static float *noise; /* [SAMPLES] */
+static sn_engine *engine;
+static char err[SN_ERRLEN];
+
+static int setup(void **state) {
+	uint32_t x = 1;
+	noise = malloc(SAMPLES * sizeof *noise);
+	for (size_t i = 0; i < SAMPLES; i++) {
+		x = x * 1664525 + 1013904223;
+		noise[i] = 0.2f * sinf((float)i * (0.01f + 1e-7f * (float)(i % 50000))) + ((float)(x >> 8) / 16777216.0f - 0.5f) * 0.1f;
+	}
+	return sn_engine_open(&engine, &(sn_engine_options){ .threads = 2, .precision = SN_PRECISION_F32, .no_cache = 1 }, err);
+}
+
+static int teardown(void **state) {
+	sn_engine_close(&engine);
+	free(noise);
+	return 0;
+}
+
+static sn_model *load(const char *path) {
+	sn_model *model;
+	if (sn_model_load(&model, engine, path, NULL, err) != SN_OK)
+		fail_msg("%s", err);
+	return model;
+}
+
+static void post(void *payload) { sem_post(payload); }
+
+/* Fails where nobody calls: a session that sleeps for ever. */
+static void await(sem_t *told) {
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 60;
+	while (sem_timedwait(told, &until) != 0)
+		if (errno != EINTR)
+			fail_msg("a session that returned SN_AGAIN is not told that it may go on");
+}
+
+/* ---- speech to text ---- */
+
+/* All events as text; SN_AGAIN or SN_END. */
+static int take_events(sn_stt *stt, char *all) {
+	sn_event event;
+	int code;
+	while ((code = sn_stt_pull(stt, &event, err)) == SN_OK) {
+		strcat(all, event.kind == SN_EVENT_SEGMENT ? event.segment.text : event.kind == SN_EVENT_NOTE ? event.note.code : event.language);
+		strcat(all, "\n");
+	}
+	return code;
+}
+
+static char *heard(sn_model *model, size_t chunk, int is_ready) {
+	char *all = calloc(1, 1 << 16);
+	sem_t told;
+	sn_stt *stt;
+	int code;
+	sn_stt_options options = { .vad = SN_OFF, .beam = 1, .fallback = SN_OFF, .guards = SN_OFF, .ready = is_ready ? post : NULL,
+		.ready_payload = &told };
+	sem_init(&told, 0, 0);
+	assert_int_equal(sn_stt_open(&stt, model, &options, err), SN_OK);
+	for (size_t at = 0; at < SAMPLES;) {
+		const size_t count = SAMPLES - at < chunk ? SAMPLES - at : chunk;
+		code = sn_stt_push(stt, noise + at, count, err);
+		at += code == SN_OK ? count : 0;
+		assert_true(code == SN_OK || code == SN_AGAIN);
+		if (code == SN_AGAIN && is_ready)
+			await(&told);
+		assert_int_equal(take_events(stt, all), SN_AGAIN);
+	}
+	assert_int_equal(sn_stt_finish(stt, err), SN_OK);
+	while ((code = take_events(stt, all)) == SN_AGAIN) {
+		assert_true(is_ready);
+		await(&told);
+	}
+	assert_int_equal(code, SN_END);
+	sn_stt_close(&stt);
+	sem_destroy(&told);
+	return all;
+}
+
+static void transcripts_are_those_of_waiting_sessions(void **state) {
+	static const char *const paths[] = { TINY "whisper", TINY "wav2vec2-base" };
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+		sn_model *model = load(paths[i]);
+		char *const waiting = heard(model, 100000, 0), *const told = heard(model, 100000, 1), *const small = heard(model, 1600, 1);
+		assert_true(strlen(waiting) > 10);
+		assert_string_equal(told, waiting);
+		assert_string_equal(small, waiting);
+		free(waiting);
+		free(told);
+		free(small);
+		sn_model_release(&model);
+	}
+}
+
+/* A second of audio pushed takes no time; a pull behind the end has nothing yet. */
+static void no_call_waits(void **state) {
+	sem_t told;
+	sn_stt *stt;
+	sn_event event;
+	sn_model *model = load(TINY "whisper");
+	sem_init(&told, 0, 0);
+	const sn_stt_options options = { .vad = SN_OFF, .language = "en", .ready = post, .ready_payload = &told };
+	assert_int_equal(sn_stt_open(&stt, model, &options, err), SN_OK);
+	assert_int_equal(sn_stt_pull(stt, &event, err), SN_OK); /* the language that was given */
+	assert_int_equal(sn_stt_push(stt, noise, SN_STT_MAX_QUEUE, err), SN_OK);
+	assert_int_equal(sn_stt_push(stt, noise, 100, err), SN_AGAIN);
+	await(&told);
+	assert_int_equal(sn_stt_push(stt, noise, 100, err), SN_OK);
+	assert_int_equal(sn_stt_finish(stt, err), SN_OK);
+	assert_int_equal(sn_stt_pull(stt, &event, err), SN_AGAIN);
+	sn_stt_cancel(stt);
+	await(&told);
+	assert_int_equal(sn_stt_pull(stt, &event, err), SN_E_CANCELLED);
+	sn_stt_close(&stt);
+	sem_destroy(&told);
+	sn_model_release(&model);
+}
+
+/* ---- text to speech ---- */
+
+static float *spoken(sn_model *model, sn_tts_options options, int is_ready, size_t *count) {
+	float *all = NULL;
+	sem_t told;
+	sn_tts *tts;
+	sn_audio audio;
+	sn_speech facts;
+	int code;
+	sem_init(&told, 0, 0);
+	options.ready = is_ready ? post : NULL;
+	options.ready_payload = &told;
+	*count = 0;
+	assert_int_equal(sn_tts_open(&tts, model, &options, err), SN_OK);
+	assert_int_equal(sn_tts_push(tts, TEXT, sizeof TEXT - 1, err), SN_OK);
+	assert_int_equal(sn_tts_finish(tts, err), SN_OK);
+	while ((code = sn_tts_pull(tts, &audio, err)) == SN_OK || (code == SN_AGAIN && is_ready)) {
+		if (code == SN_AGAIN) {
+			await(&told);
+			continue;
+		}
+		all = realloc(all, (*count + audio.count) * sizeof *all);
+		memcpy(all + *count, audio.pcm, audio.count * sizeof *all);
+		*count += audio.count;
+	}
+	if (code != SN_END)
+		fail_msg("%s", err);
+	while ((code = sn_tts_check(tts, &facts, err)) == SN_AGAIN && is_ready)
+		await(&told);
+	assert_int_equal(code, SN_OK);
+	assert_int_equal(facts.samples, *count);
+	sn_tts_close(&tts);
+	sem_destroy(&told);
+	return all;
+}
+
+static void speech_is_that_of_waiting_sessions(void **state) {
+	static const struct {
+		const char *model;
+		sn_tts_options options;
+	} cases[] = {
+		{ TINY "vits-sdp", { .pause = 0.2f } },
+		{ TINY "vits-sdp", { .verify = SN_ON, .verify_model = TINY "whisper" } }, /* each sentence is read back */
+		{ TINY "vits-sdp", { .check = SN_ON } },
+		{ TINY "tacotron2-coqui", { .vocoder = "griffin-lim" } },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		size_t count, told_count;
+		sn_model *model = load(cases[i].model);
+		float *const waiting = spoken(model, cases[i].options, 0, &count), *const told = spoken(model, cases[i].options, 1, &told_count);
+		assert_true(count > 0);
+		assert_int_equal(told_count, count);
+		assert_memory_equal(told, waiting, count * sizeof *told);
+		free(waiting);
+		free(told);
+		sn_model_release(&model);
+	}
+}
+
+/* ---- closing ---- */
+
+typedef struct watched {
+	atomic_int closed, calls, late;
+	sn_model *model, *voice;
+	unsigned seed;
+} watched;
+
+static void count_call(void *payload) {
+	watched *const w = payload;
+	w->calls++;
+	w->late += w->closed;
+}
+
+static void open_and_close(watched *w, int round) {
+	char why[SN_ERRLEN];
+	sn_event event;
+	sn_stt *stt;
+	sn_tts *tts;
+	const sn_stt_options hears = { .vad = SN_OFF, .beam = 1, .ready = count_call, .ready_payload = w };
+	const sn_tts_options speaks = { .ready = count_call, .ready_payload = w, .verify = round % 2 ? SN_ON : SN_OFF,
+		.verify_model = TINY "whisper" };
+	w->closed = 0;
+	sn_stt_open(&stt, w->model, &hears, why);
+	sn_tts_open(&tts, w->voice, &speaks, why);
+	sn_stt_push(stt, noise, (size_t)(1 + rand_r(&w->seed) % 300000), why);
+	sn_tts_push(tts, TEXT, sizeof TEXT - 1, why);
+	sn_tts_finish(tts, why);
+	const double end = sn_now() + (double)(rand_r(&w->seed) % 20) / 1000;
+	while (sn_now() < end) {
+		sn_audio audio;
+		sn_stt_pull(stt, &event, why);
+		sn_tts_pull(tts, &audio, why);
+		sn_stt_push(stt, noise, 1600, why);
+	}
+	if (round % 3 == 0)
+		sn_stt_cancel(stt);
+	sn_stt_close(&stt);
+	sn_tts_close(&tts);
+	w->closed = 1;
+}
+
+static void *storm(void *payload) {
+	for (int round = 0; round < 25; round++)
+		open_and_close(payload, round);
+	return NULL;
+}
+
+static void a_closed_session_is_told_nothing(void **state) {
+	enum { CALLERS = 4 };
+	static watched callers[CALLERS];
+	pthread_t threads[CALLERS];
+	sn_model *model = load(TINY "whisper"), *voice = load(TINY "vits-sdp");
+	for (int i = 0; i < CALLERS; i++) {
+		callers[i].model = model;
+		callers[i].voice = voice;
+		callers[i].seed = (unsigned)i;
+		assert_int_equal(pthread_create(&threads[i], NULL, storm, &callers[i]), 0);
+	}
+	for (int i = 0; i < CALLERS; i++) {
+		pthread_join(threads[i], NULL);
+		assert_true(callers[i].calls > 0);
+		assert_int_equal(callers[i].late, 0);
+	}
+	sn_model_release(&model);
+	sn_model_release(&voice);
+}
+
+/* ---- shares ---- */
+
+typedef struct spinner {
+	sn_job job;
+	atomic_long steps;
+} spinner;
+
+static int spin(sn_job *job) {
+	const double end = sn_now() + 0.0005;
+	while (sn_now() < end)
+		;
+	((spinner *)job)->steps++;
+	return SN_OK;
+}
+
+static void stay(sn_job *job) { (void)job; }
+
+static void shares_take_turns(void **state) {
+	enum { MANY = 6 };
+	static spinner jobs[MANY + 1];
+	nn_pool *pool;
+	sn_sched *sched;
+	assert_int_equal(nn_pool_open(&pool, 1, err), SN_OK);
+	assert_int_equal(sn_sched_open(&sched, pool, err), SN_OK);
+	for (int i = 0; i <= MANY; i++) {
+		jobs[i].job = (sn_job){ .step = spin, .leave = stay, .left = 1, .share = i < MANY ? 7 : 8 };
+		assert_int_equal(sn_sched_add(sched, &jobs[i].job, err), SN_OK);
+		sn_sched_lock(sched);
+		sn_sched_wake(sched, &jobs[i].job);
+		sn_sched_unlock(sched);
+	}
+	usleep(500000);
+	double many = 0;
+	const double one = (double)jobs[MANY].steps;
+	for (int i = 0; i < MANY; i++) {
+		const double steps = (double)jobs[i].steps;
+		many += steps;
+		if (steps < one / MANY / 2 || steps > one / MANY * 2) /* steps take longer when others use the CPU */
+			fail_msg("session %d had %g steps, the other share %g", i, steps, one);
+	}
+	if (many < one / 1.6 || many > one * 1.6)
+		fail_msg("one share had %g steps, the other %g", many, one);
+	for (int i = 0; i <= MANY; i++)
+		sn_sched_remove(sched, &jobs[i].job);
+	sn_sched_close(&sched);
+	nn_pool_close(&pool);
+}
+
+int main(void) {
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(transcripts_are_those_of_waiting_sessions), cmocka_unit_test(no_call_waits),
+		cmocka_unit_test(speech_is_that_of_waiting_sessions), cmocka_unit_test(a_closed_session_is_told_nothing),
+		cmocka_unit_test(shares_take_turns),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "server/log.h"
+#include "store/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -117,12 +118,14 @@ static void count_facts(sv_metrics *m, const sv_facts *f, double total, int fail
 }
 
 void sv_metrics_work(sv_metrics *m, const sv_key *key, const sv_facts *facts, double total, int failed) {
-	(void)key;
 	if (!m)
 		return;
 	pthread_mutex_lock(&m->lock);
 	count_facts(m, facts, total, failed);
 	pthread_mutex_unlock(&m->lock);
+	if (m->server->usage)
+		sn_usage_add(m->server->usage, &(sn_usage_row){ .key = key->id, .requests = 1, .failed = failed, .characters = facts->characters,
+			.audio = facts->audio, .speech = facts->speech });
 }
 
 void sv_metrics_request(sv_metrics *m, const sv_request *r, int status, int64_t bytes_in, int64_t bytes_out) {

@@ -7,6 +7,7 @@
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/models.h"
+#include "store/cache.h"
 
 #include <dirent.h>
 #include <malloc.h>
@@ -164,6 +165,11 @@ static void show_counts(show *s, const sv_metrics *m) {
 
 /* ---- what other parts tell ---- */
 
+static const char *text_of(const json_t *object, const char *key) {
+	const char *const text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
 static void show_http(show *s, const sv_server *server) {
 	sv_http_facts f = { 0 };
 	if (server->http)
@@ -178,6 +184,52 @@ static void show_http(show *s, const sv_server *server) {
 	one(s, "queue_limit", "gauge", "requests that may wait", (double)server->config->max_queue);
 	one(s, "workers", "gauge", "requests that are worked on at once at most", (double)server->config->workers);
 	one(s, "log_dropped_total", "counter", "lines that the log had no room for", (double)sv_log_dropped(server->log));
+}
+
+static void show_models(show *s, const sv_server *server) {
+	static const char *const states[] = { "loading", "ready", "failed" };
+	json_t *const models = server->models ? sv_models_states(server->models) : NULL;
+	const struct { const char *name, *help, *field; } facts[] = {
+		{ "model_memory_bytes", "memory of a loaded model", "memory" },
+		{ "model_idle_seconds", "since a loaded model was used last", "idle" },
+		{ "model_sessions", "requests and sessions that use a model now", "sessions" },
+	};
+	size_t i;
+	json_t *one;
+	family(s, "model_state", "gauge", "1 for the state that a model is in");
+	json_array_foreach(models, i, one)
+		for (int k = 0; k < 3; k++)
+			sample(s, (label[LABELS]){ { "model", text_of(one, "name") }, { "task", text_of(one, "task") }, { "state", states[k] } },
+			       strcmp(text_of(one, "state"), states[k]) == 0);
+	for (size_t k = 0; k < sizeof facts / sizeof *facts; k++) {
+		family(s, facts[k].name, "gauge", facts[k].help);
+		json_array_foreach(models, i, one)
+			if (json_object_get(one, facts[k].field))
+				sample(s, (label[LABELS]){ { "model", text_of(one, "name") } }, json_number_value(json_object_get(one, facts[k].field)));
+	}
+	json_decref(models);
+}
+
+static void show_caches(show *s, const sv_server *server) {
+	struct { const char *name; sn_cache *cache; sn_cache_facts facts; } caches[] = { { "result", server->results, { 0 } }, { "audio", server->audio, { 0 } } };
+	const struct { const char *name, *type, *help; size_t at; } told[] = {
+		{ "cache_hits_total", "counter", "look-ups that found an entry", offsetof(sn_cache_facts, hits) },
+		{ "cache_misses_total", "counter", "look-ups that found none", offsetof(sn_cache_facts, misses) },
+		{ "cache_evicted_total", "counter", "entries that made room for others", offsetof(sn_cache_facts, evicted) },
+		{ "cache_failures_total", "counter", "entries that could not be written or read", offsetof(sn_cache_facts, failed) },
+		{ "cache_entries", "gauge", "entries", offsetof(sn_cache_facts, entries) },
+		{ "cache_bytes", "gauge", "bytes on disk", offsetof(sn_cache_facts, bytes) },
+		{ "cache_memory_bytes", "gauge", "of those, bytes in memory, too", offsetof(sn_cache_facts, memory) },
+	};
+	for (int i = 0; i < 2; i++)
+		if (caches[i].cache)
+			sn_cache_describe(caches[i].cache, &caches[i].facts);
+	for (size_t k = 0; k < sizeof told / sizeof *told; k++) {
+		family(s, told[k].name, told[k].type, told[k].help);
+		for (int i = 0; i < 2; i++)
+			sample(s, (label[LABELS]){ { "cache", caches[i].name } },
+			       (double)*(const int64_t *)(const void *)((const char *)&caches[i].facts + told[k].at));
+	}
 }
 
 int64_t sv_resident_bytes(void) {
@@ -230,6 +282,8 @@ static void show_all(show *s, sv_metrics *m) {
 	show_counts(s, copy);
 	free(copy);
 	show_http(s, m->server);
+	show_models(s, m->server);
+	show_caches(s, m->server);
 	show_process(s, m);
 }
 

@@ -40,6 +40,8 @@ void sv_models_tick(sv_models *models);
 
 /* What is known, installed and loaded: a list of Model objects of the API, of one task or (0) all. NULL: no memory. */
 json_t *sv_models_json(sv_models *models, int task);
+/* Those that are loaded, being loaded or failed, from memory: for health and metrics, on the io thread. */
+json_t *sv_models_states(sv_models *models);
 json_t *sv_models_one(sv_models *models, const char *name);
 
 /* Identity of what a model computes: path, precision and the times of its files. For cache keys. */

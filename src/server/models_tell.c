@@ -73,7 +73,7 @@ static json_t *tell(const sv_models *m, const sn_model_list *list, const sn_mode
 	return o;
 }
 
-/* What is loaded and has no entry in the list: from a path of the configuration. */
+/* What is loaded, without a look at the disk. */
 static json_t *tell_other(const sv_model_entry *e) {
 	json_t *const o = json_pack("{s:s, s:s, s:s, s:b, s:s}", "name", e->name, "architecture", "", "task", sv_task_names[e->task], "installed", 1,
 	                            "state", e->state == SV_MODEL_READY ? "ready" : e->state == SV_MODEL_LOADING ? "loading" : "failed");
@@ -102,6 +102,15 @@ json_t *sv_models_json(sv_models *m, int task) {
 	}
 	pthread_mutex_unlock(&m->lock);
 	sn_model_list_free(&list);
+	return out;
+}
+
+json_t *sv_models_states(sv_models *m) {
+	json_t *const out = json_array();
+	pthread_mutex_lock(&m->lock);
+	for (int i = 0; i < m->count; i++)
+		json_array_append_new(out, tell_other(m->entries[i]));
+	pthread_mutex_unlock(&m->lock);
 	return out;
 }
 

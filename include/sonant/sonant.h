@@ -204,6 +204,13 @@ typedef struct sn_model_info {
 } sn_model_info;
 SN_API void sn_model_describe(const sn_model *model, sn_model_info *info);
 
+/* The bytes that a token of sn_segment.tokens writes, which may be a part of a UTF-8 character: to `text`, cut at size - 1, with a NUL.
+ * Returns how many there are; 0 for special and timestamp tokens, ids out of range, and models without tokens. */
+SN_API size_t sn_model_token(const sn_model *model, int32_t token, char *text, size_t size);
+
+/* "en" gives "english"; NULL: an unknown code. Static. */
+SN_API const char *sn_language_name(const char *code);
+
 /* An entry of the catalogue, or of a model directory found in home. */
 typedef struct sn_model_entry {
 	const char *name, *architecture, *licence, *source;

@@ -1,5 +1,7 @@
 #include "speech/chain.h"
 
+#include "base/clock.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +81,9 @@ static void grow_chunk(sn_chain *c) { c->chunk = 2 * c->chunk < c->most ? 2 * c-
 static int next_sound(sn_chain *c, float *pcm, size_t *count, char *err) {
 	int frames = 0, extra = 0;
 	const int most = c->limit && c->limit < c->chunk ? c->limit : c->chunk;
+	const double start = sn_now();
 	int result = c->model->class->next(c->stream, most, pcm, &frames, &extra, err);
+	sn_sched_count(c->model->engine->sched, SN_STAGE_SPEAK, frames > 0, start);
 	c->limit = 0;
 	*count = (size_t)frames * (size_t)c->model->facts->width + (size_t)extra;
 	if (*count)
@@ -99,7 +103,9 @@ static int push_mel(sn_chain *c, char *err) {
 }
 
 static int give_sound(sn_chain *c, float *pcm, size_t *count, char *err) {
+	const double start = sn_now();
 	int64_t samples = sn_vocoder_next(c->sound, c->chunk, pcm, err);
+	sn_sched_count(c->model->engine->sched, SN_STAGE_VOCODE, samples > 0, start);
 	if (samples < 0)
 		return (int)samples;
 	*count = (size_t)samples;
@@ -127,7 +133,9 @@ static int next_of_both(sn_chain *c, float *pcm, size_t *count, char *err) {
 			return result;
 	}
 	int extra = 0;
+	const double start = sn_now();
 	int result = c->model->class->next(c->stream, SN_SYNTH_MAX_NEXT, c->mel, &c->made, &extra, err);
+	sn_sched_count(c->model->engine->sched, SN_STAGE_SPEAK, c->made > 0, start);
 	c->mel_ended = result == SN_END;
 	return result == SN_END ? SN_OK : result;
 }

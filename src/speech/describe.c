@@ -51,6 +51,17 @@ static void describe_synth(const sn_model *m, sn_model_info *info) {
 	}
 }
 
+size_t sn_model_token(const sn_model *model, int32_t token, char *text, size_t size) {
+	size_t count = 0;
+	const char *const bytes = model->whisper ? sn_bpe_bytes(sn_whisper_bpe(model->whisper), token, &count) : NULL;
+	const size_t kept = !bytes || !size ? 0 : count < size ? count : size - 1;
+	if (kept)
+		memcpy(text, bytes, kept);
+	if (size)
+		text[kept] = 0;
+	return bytes ? count : 0;
+}
+
 void sn_model_describe(const sn_model *m, sn_model_info *info) {
 	*info = (sn_model_info){ .name = m->name, .path = m->path, .architecture = m->label, .precision = sn_dtype_label(m->dtype),
 		.task = sn_model_task(m->label), .sample_rate = SN_STT_RATE, .languages = m->languages, .windows = m->windows,

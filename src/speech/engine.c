@@ -73,6 +73,8 @@ void sn_engine_close(sn_engine **held) {
 		destroy(engine);
 }
 
+void sn_engine_measure(sn_engine *engine, sn_engine_stats *stats) { sn_sched_measure(engine->sched, stats); }
+
 void sn_engine_describe(const sn_engine *engine, sn_engine_info *info) {
 	*info = (sn_engine_info){ .threads = engine->threads, .home = sn_store_home(engine->store), .cpu = engine->cpu };
 }

@@ -145,6 +145,7 @@ int sn_lane_encode(sn_lane *lane, sn_place *place) {
 		sn_whisper_encode_begin(lane->whisper, place->entry);
 	lane->begun = 1;
 	int result = sn_whisper_encode_next(lane->whisper, lane->budget);
+	sn_sched_count(lane->sched, SN_STAGE_ENCODE, result != SN_AGAIN, start);
 	if (result == SN_AGAIN) {
 		lane->budget = next_budget(lane->budget, sn_now() - start, PIECE);
 		return result;
@@ -199,6 +200,7 @@ void sn_lane_decode(sn_lane *lane) {
 	sn_whisper_decode(lane->whisper, lane->batch, rows);
 	nn_pool_run(lane->pool, choose_tokens, lane, count);
 	double spent = sn_now() - start;
+	sn_sched_count(lane->sched, SN_STAGE_DECODE, rows, start);
 	for (int i = 0; i < count; i++) {
 		sn_place *place = lane->members[i];
 		sn_sched_charge(lane->sched, place->job, spent / count);
@@ -253,6 +255,7 @@ int sn_lane_ear_encode(sn_lane *lane, sn_ear *ear) {
 		sn_whisper_encoder_begin(ear->encoder, ear->entry, ear->positions);
 	ear->begun = 1;
 	const int result = sn_whisper_encoder_next(ear->encoder, ear->budget);
+	sn_sched_count(lane->sched, SN_STAGE_ENCODE, result != SN_AGAIN, start);
 	if (result == SN_AGAIN)
 		ear->budget = next_budget(ear->budget, sn_now() - start, EAR_PIECE);
 	return result;

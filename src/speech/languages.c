@@ -1,5 +1,7 @@
 #include "speech/languages.h"
 
+#include <sonant/sonant.h>
+
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -27,6 +29,13 @@ static const struct {
 	{ "tl", "tagalog" }, { "tr", "turkish" }, { "tt", "tatar" }, { "uk", "ukrainian" }, { "ur", "urdu" }, { "uz", "uzbek" },
 	{ "vi", "vietnamese" }, { "yi", "yiddish" }, { "yo", "yoruba" }, { "yue", "cantonese" }, { "zh", "chinese" },
 };
+
+const char *sn_language_name(const char *code) {
+	for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++)
+		if (strcasecmp(code, languages[i].code) == 0)
+			return languages[i].name;
+	return NULL;
+}
 
 int sn_language_code(const char *text, char *code, size_t size) {
 	for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++)

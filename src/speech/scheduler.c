@@ -27,6 +27,7 @@ struct sn_sched {
 	request *requests;
 	double clock[3]; /* per class: `served` of the turn that ran last; who joins or wakes starts there */
 	double charged;  /* of the present step, to jobs by name */
+	sn_engine_stats stats;
 };
 
 /* ---- lists ---- */
@@ -160,11 +161,13 @@ static void run_step(sn_sched *s, sn_job *job) {
 	s->clock[job->priority] = job->turn->served;
 	job->turn->clock = job->served;
 	s->charged = 0;
-	pthread_mutex_unlock(&s->lock);
 	double start = sn_now();
+	s->stats.queued += start - job->since;
+	pthread_mutex_unlock(&s->lock);
 	int result = job->step(job);
 	double spent = sn_now() - start;
 	pthread_mutex_lock(&s->lock);
+	s->stats.busy += spent;
 	job->served += spent - s->charged;
 	job->turn->served += spent - s->charged;
 	if (result == SN_OK && !job->runnable)
@@ -181,8 +184,10 @@ static void conduct(void *payload) {
 		if (r) {
 			s->requests = r->next;
 			pthread_mutex_unlock(&s->lock);
+			const double start = sn_now();
 			r->fn(r->payload);
 			pthread_mutex_lock(&s->lock);
+			s->stats.busy += sn_now() - start;
 			r->done = 1;
 			pthread_cond_broadcast(&s->event);
 			continue;
@@ -348,6 +353,40 @@ void sn_sched_charge(sn_sched *s, sn_job *job, double seconds) {
 	job->turn->served += seconds;
 	s->charged += seconds;
 	pthread_mutex_unlock(&s->lock);
+}
+
+void sn_sched_count(sn_sched *s, sn_stage stage, int rows, double start) {
+	sn_stage_stats *const counts = &s->stats.stages[stage];
+	pthread_mutex_lock(&s->lock);
+	counts->steps += rows > 0;
+	counts->rows += rows;
+	counts->seconds += sn_now() - start;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void sn_sched_count_feature(sn_sched *s, int hit) {
+	pthread_mutex_lock(&s->lock);
+	*(hit ? &s->stats.feature_hits : &s->stats.feature_misses) += 1;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void sn_sched_measure(sn_sched *s, sn_engine_stats *stats) {
+	static const char *const names[SN_STAGES] = { "encode", "decode", "speak", "vocode", "other" };
+	pthread_mutex_lock(&s->lock);
+	*stats = s->stats;
+	for (const sn_link *l = s->jobs; l; l = l->next)
+		stats->sessions[l->job->priority] += l->job->counts;
+	for (const sn_link *l = s->runnable; l; l = l->next)
+		stats->ready[l->job->priority] += l->job->counts;
+	pthread_mutex_unlock(&s->lock);
+	stats->stages[SN_STAGE_OTHER].seconds = stats->busy;
+	for (int i = 0; i < SN_STAGES; i++) {
+		stats->stages[i].name = names[i];
+		if (i != SN_STAGE_OTHER)
+			stats->stages[SN_STAGE_OTHER].seconds -= stats->stages[i].seconds;
+	}
+	if (stats->stages[SN_STAGE_OTHER].seconds < 0) /* a step that is being counted */
+		stats->stages[SN_STAGE_OTHER].seconds = 0;
 }
 
 void sn_sched_call(sn_sched *s, void (*fn)(void *payload), void *payload) {

@@ -76,6 +76,15 @@ void sn_sched_wake_all(sn_sched *sched);
 /* From a step: so much of it was computing for this job, which need not be the one whose step it is. */
 void sn_sched_charge(sn_sched *sched, sn_job *job, double seconds);
 
+/* ---- statistics ---- */
+
+/* Stages of computing, in the order of sn_engine_stats. What no stage counts is "other". */
+typedef enum sn_stage { SN_STAGE_ENCODE, SN_STAGE_DECODE, SN_STAGE_SPEAK, SN_STAGE_VOCODE, SN_STAGE_OTHER } sn_stage;
+/* From a step: so much was computed since `start` (sn_now). A stage that works in pieces counts rows with its last one. */
+void sn_sched_count(sn_sched *sched, sn_stage stage, int rows, double start);
+void sn_sched_count_feature(sn_sched *sched, int hit);
+void sn_sched_measure(sn_sched *sched, sn_engine_stats *stats);
+
 /* Runs fn on the conductor between two steps and waits. */
 void sn_sched_call(sn_sched *sched, void (*fn)(void *payload), void *payload);
 

@@ -482,7 +482,9 @@ static int deliver(stt_ctc *stt, const sn_ctc_cut *cut) {
 /* A piece of the window in work; its frames go onto the track at the end. */
 static int read_window(stt_ctc *stt) {
 	const double start = sn_now();
-	if (sn_wav2vec2_next(stt->head, stt->budget) == SN_AGAIN) {
+	const int more = sn_wav2vec2_next(stt->head, stt->budget) == SN_AGAIN;
+	sn_sched_count(stt->base.engine->sched, SN_STAGE_ENCODE, !more, start);
+	if (more) {
 		const double wanted = stt->budget * PIECE / (sn_now() - start + 1e-6);
 		stt->budget = wanted < 1 ? 1 : wanted > 100 ? 100 : (int)wanted;
 		return SN_OK;

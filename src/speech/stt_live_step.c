@@ -1,6 +1,8 @@
 /* The steps of a live session, each some milliseconds long. What ends an utterance goes first, then a partial that is due, then a pass. */
 #include "speech/stt_live.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 #define MARGIN 64                /* positions of silence behind the sound of a shortened context */
@@ -124,9 +126,11 @@ static void decode(stt_live *live, stt_live_task *task) {
 	sn_stt *const base = &live->whisper.base;
 	choosing c;
 	c.task = task;
+	const double start = sn_now();
 	const int count = stt_decode_rows(&task->decode, c.rows, sn_lane_ear_logits(base->model->lane));
 	sn_whisper_decode(base->model->whisper, c.rows, count);
 	nn_pool_run(base->engine->pool, choose, &c, count);
+	sn_sched_count(base->engine->sched, SN_STAGE_DECODE, count, start);
 	if (!stt_decode_advance(&task->decode, c.rows, c.choices))
 		return;
 	if (task == &live->pass) {

@@ -331,6 +331,30 @@ static void unspeakable_text_is_refused(void **state) {
 	sn_engine_close(&engine);
 }
 
+/* What the tokens of the segments write is their text. */
+static void tokens_write_the_text(void **state) {
+	char err[SN_ERRLEN], bytes[64], all[4096] = "";
+	sn_transcript *t;
+	sn_engine *engine = open_engine(1);
+	sn_model *model = load(engine, WHISPER);
+	assert_int_equal(sn_transcribe_pcm(&t, model, noise, 5 * SN_STT_RATE, &plain, err), SN_OK);
+	assert_true(t->segment_count > 0);
+	const sn_segment *const s = &t->segments[0];
+	for (int i = 0; i < s->token_count; i++) {
+		const size_t count = sn_model_token(model, s->tokens[i], bytes, sizeof bytes);
+		assert_int_equal(strlen(bytes), count);
+		strcat(all, bytes);
+	}
+	assert_true(strlen(s->text) > 0 && (strchr(s->text, '\xef') || strcmp(all, s->text) == 0)); /* U+FFFD: bytes of no character */
+	assert_int_equal(sn_model_token(model, -1, bytes, sizeof bytes), 0);
+	assert_int_equal(sn_model_token(model, 1 << 30, bytes, 0), 0);
+	assert_string_equal(sn_language_name("de"), "german");
+	assert_null(sn_language_name("xx"));
+	sn_transcript_free(&t);
+	sn_model_release(&model);
+	sn_engine_close(&engine);
+}
+
 static void models_are_shared_and_described(void **state) {
 	sn_engine *engine = open_engine(1);
 	sn_model *a = load(engine, WHISPER), *b = load(engine, WHISPER);
@@ -353,7 +377,7 @@ int main(void) {
 			cmocka_unit_test(same_in_any_pieces),
 		cmocka_unit_test(short_and_silent_audio_is_explained), cmocka_unit_test(wrong_use_is_refused),
 		cmocka_unit_test(sessions_end_when_cancelled_or_closed), cmocka_unit_test(speech_is_the_same_for_the_same_seed),
-		cmocka_unit_test(unspeakable_text_is_refused), cmocka_unit_test(models_are_shared_and_described),
+		cmocka_unit_test(unspeakable_text_is_refused), cmocka_unit_test(models_are_shared_and_described), cmocka_unit_test(tokens_write_the_text),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

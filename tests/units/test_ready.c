@@ -201,6 +201,36 @@ static void speech_is_that_of_waiting_sessions(void **state) {
 	}
 }
 
+/* ---- statistics ---- */
+
+static void what_was_computed_is_counted(void **state) {
+	sn_engine_stats before, during, after;
+	sn_stt *stt;
+	size_t count;
+	sn_model *model = load(TINY "whisper"), *voice = load(TINY "vits-sdp");
+	sn_engine_measure(engine, &before);
+	assert_int_equal(sn_stt_open(&stt, model, &(sn_stt_options){ .vad = SN_OFF, .priority = SN_PRIORITY_BATCH }, err), SN_OK);
+	sn_engine_measure(engine, &during);
+	assert_int_equal(during.sessions[SN_PRIORITY_BATCH], 1);
+	assert_int_equal(during.sessions[SN_PRIORITY_INTERACTIVE] + during.ready[SN_PRIORITY_BATCH], 0);
+	sn_stt_close(&stt);
+	free(heard(model, 100000, 1));
+	free(spoken(voice, (sn_tts_options){ .seed = 1 }, 1, &count));
+	sn_engine_measure(engine, &after);
+	assert_int_equal(after.sessions[SN_PRIORITY_BATCH], 0);
+	assert_string_equal(after.stages[0].name, "encode");
+	assert_true(after.stages[0].rows - before.stages[0].rows >= 3); /* windows of 30 s */
+	assert_string_equal(after.stages[1].name, "decode");
+	assert_true(after.stages[1].rows > before.stages[1].rows && after.stages[1].rows >= after.stages[1].steps);
+	assert_string_equal(after.stages[2].name, "speak");
+	assert_true(after.stages[2].steps > before.stages[2].steps && after.stages[2].seconds > before.stages[2].seconds);
+	assert_string_equal(after.stages[3].name, "vocode");
+	assert_string_equal(after.stages[4].name, "other");
+	assert_true(after.busy > before.busy && after.queued > before.queued);
+	sn_model_release(&model);
+	sn_model_release(&voice);
+}
+
 /* ---- closing ---- */
 
 typedef struct watched {
@@ -321,7 +351,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transcripts_are_those_of_waiting_sessions), cmocka_unit_test(no_call_waits),
 		cmocka_unit_test(speech_is_that_of_waiting_sessions), cmocka_unit_test(a_closed_session_is_told_nothing),
-		cmocka_unit_test(shares_take_turns),
+		cmocka_unit_test(shares_take_turns), cmocka_unit_test(what_was_computed_is_counted),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

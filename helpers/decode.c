@@ -3,6 +3,8 @@
  * memory, processor time and file sizes are limited, and the kernel lets it do little but read descriptor 0 and write descriptor 1.
  * It is a program of its own because FFmpeg is large and Debian builds it under the GPL.
  *
+ * sonant-decode --stream FORMAT|auto reads a stream instead: a pipe or socket, from front to back, and writes samples as they come.
+ *
  * sonant-decode --try open|socket|exec|write attempts what the sandbox forbids and exits with status 3 when it was possible; --try linger
  * stays until nobody reads its output. */
 #include "audio/decode_protocol.h"
@@ -25,6 +27,7 @@
 #define MAX_ALLOCATION (256 << 20)
 #define INPUT_BUFFER (64 << 10)
 #define MAX_BLOCK_FRAMES 4096
+#define STREAM_PROBE 65536 /* bytes of a stream that are looked at to know what it is */
 
 typedef struct decoder {
 	AVFormatContext *container;
@@ -102,16 +105,22 @@ static int refuse_open(AVFormatContext *container, AVIOContext **out, const char
 	return AVERROR(EACCES);
 }
 
-static void open_container(decoder *d) {
+/* streamed: the name of the container that comes piece by piece, "auto": to be found out; NULL: standard input is a file. */
+static void open_container(decoder *d, const char *streamed) {
 	unsigned char *buffer = av_malloc(INPUT_BUFFER);
-	AVIOContext *io = buffer ? avio_alloc_context(buffer, INPUT_BUFFER, 0, NULL, input_read, NULL, input_seek) : NULL;
+	AVIOContext *io = buffer ? avio_alloc_context(buffer, INPUT_BUFFER, 0, NULL, input_read, NULL, streamed ? NULL : input_seek) : NULL;
 	d->container = avformat_alloc_context();
 	if (!io || !d->container)
 		fail(SN_E_MEMORY, "no memory");
 	d->container->pb = io;
+	if (streamed) { /* the first samples are wanted as soon as they are there */
+		io->seekable = 0;
+		d->container->probesize = STREAM_PROBE;
+		d->container->max_analyze_duration = AV_TIME_BASE / 10;
+	}
 	d->container->flags |= AVFMT_FLAG_CUSTOM_IO;
 	d->container->io_open = refuse_open;
-	int error = avformat_open_input(&d->container, "", NULL, NULL);
+	int error = avformat_open_input(&d->container, "", streamed ? av_find_input_format(streamed) : NULL, NULL);
 	if (error < 0)
 		fail_av("its format is not recognised", error);
 	error = avformat_find_stream_info(d->container, NULL);
@@ -268,7 +277,8 @@ static void report_end(decoder *d, int error) {
 
 int main(int argc, char **argv) {
 	static decoder d;
-	if (argc != 1 && !(argc == 3 && !strcmp(argv[1], "--try"))) {
+	const char *const streamed = argc == 3 && !strcmp(argv[1], "--stream") ? argv[2] : NULL;
+	if (argc != 1 && !streamed && !(argc == 3 && !strcmp(argv[1], "--try"))) {
 		fputs("sonant-decode is run by sonant: it reads audio from standard input and writes PCM records to standard output.\n", stderr);
 		return 2;
 	}
@@ -276,12 +286,12 @@ int main(int argc, char **argv) {
 	av_max_alloc(MAX_ALLOCATION);
 	if (!sandbox_enter())
 		fail(SN_E_IO, "the sandbox of sonant-decode cannot be set up on this system");
-	if (argc == 3)
+	if (argc == 3 && !streamed)
 		return sandbox_try(argv[2]);
 	struct stat st;
-	if (fstat(0, &st) != 0 || !S_ISREG(st.st_mode))
+	if (!streamed && (fstat(0, &st) != 0 || !S_ISREG(st.st_mode)))
 		fail(SN_E_IO, "standard input is not a regular file");
-	open_container(&d);
+	open_container(&d, streamed);
 	open_codec(&d);
 	report_end(&d, decode_packets(&d));
 	return 0;

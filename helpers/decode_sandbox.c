@@ -75,7 +75,7 @@ static int add_rules(scmp_filter_ctx filter) {
 static void end_without_reader(int number) {
 	const int kept = errno;
 	struct pollfd out = { .fd = 1 };
-	if (poll(&out, 1, 0) == 1 && (out.revents & POLLERR))
+	if (poll(&out, 1, 0) == 1 && (out.revents & (POLLERR | POLLHUP)))
 		_exit(1);
 	errno = kept;
 }

@@ -42,7 +42,7 @@ static void pass_environment(char *to[MAX_ENVIRONMENT]) {
 	to[count] = NULL;
 }
 
-static int start(state *s, const char *path, int in, int out, char *err) {
+int sn_decode_start(pid_t *pid, const char *path, const char *const *arguments, int in, int out, const char *name, char *err) {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, all;
@@ -57,10 +57,10 @@ static int start(state *s, const char *path, int in, int out, char *err) {
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setpgroup(&attributes, 0); /* its own: a Ctrl-C is for the program, which may still be finishing */
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	char *environment[MAX_ENVIRONMENT], *arguments[] = { "sonant-decode", NULL };
+	char *environment[MAX_ENVIRONMENT];
 	pass_environment(environment);
-	errno = posix_spawn(&s->pid, path, &actions, &attributes, arguments, environment);
-	int result = errno ? sn_fail_errno(err, "cannot start '%s' to decode '%s'", path, s->input->name) : SN_OK;
+	errno = posix_spawn(pid, path, &actions, &attributes, (char *const *)(uintptr_t)arguments, environment);
+	int result = errno ? sn_fail_errno(err, "cannot start '%s' to decode '%s'", path, name) : SN_OK;
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	return result;
@@ -98,7 +98,8 @@ static int spawn(state *s, char *err) {
 	if (make_pipe(fds) != 0) {
 		result = sn_fail_errno(err, "cannot make a pipe to sonant-decode for '%s'", s->input->name);
 	} else {
-		result = start(s, path, in, fds[1], err);
+		static const char *const arguments[] = { "sonant-decode", NULL };
+		result = sn_decode_start(&s->pid, path, arguments, in, fds[1], s->input->name, err);
 		close(fds[1]);
 		s->fd = fds[0];
 	}

@@ -36,6 +36,8 @@ typedef struct sn_source {
 
 /* SN_AGAIN: not for libsndfile; err says what it said about the input, and *known whether it knows this kind of file. */
 int sn_source_open_sndfile(sn_source *source, sn_input *input, sn_audio_info *info, int *known, char *err);
+/* Runs sonant-decode (path) with in and out, both above 2, as its standard input and output. name: of what it decodes, for messages. */
+int sn_decode_start(pid_t *pid, const char *path, const char *const *arguments, int in, int out, const char *name, char *err);
 int sn_source_open_helper(sn_source *source, sn_input *input, sn_audio_info *info, char *err);
 
 #endif

@@ -49,6 +49,7 @@
 	X(usage_retention, TIME, "365d", 0, 1e10, 1, "counts of usage are kept so long") \
 	X(batch_sessions, INT, "4", 1, 64, 1, "items of batch jobs at once") \
 	X(max_job_items, INT, "10000", 1, 1000000, 1, "items of one job") \
+	X(max_jobs, INT, "1000", 1, 1000000, 1, "batch jobs that wait or are in work; more get 503") \
 	X(access_log, TEXT, "-", 0, 0, 1, "file of the access log; -: standard error; none") \
 	X(log_level, TEXT, "info", 0, 0, 1, "error, warn, info or debug") \
 	X(page, FLAG, "on", 0, 0, 0, "the page at /") \

@@ -4,6 +4,7 @@
 #include "base/path.h"
 #include "server/api.h"
 #include "server/auth.h"
+#include "server/batch.h"
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/metrics.h"
@@ -11,6 +12,7 @@
 #include "store/blobs.h"
 #include "store/cache.h"
 #include "store/db.h"
+#include "store/models.h"
 #include "store/usage.h"
 
 #include <errno.h>
@@ -27,7 +29,7 @@
 #define MAX_RELOADS 1000 /* that change something; each keeps its configuration until the end */
 #define IGNORED 512      /* bytes of a list of options */
 
-static const sv_operation *const tables[] = { sv_operations_health, sv_operations_tts, sv_operations_voices, sv_operations_openai_tts, sv_operations_stt, sv_operations_models, sv_operations_page, NULL };
+static const sv_operation *const tables[] = { sv_operations_health, sv_operations_jobs, sv_operations_tts, sv_operations_voices, sv_operations_openai_tts, sv_operations_stt, sv_operations_models, sv_operations_page, NULL };
 
 /* ---- the parts, in the order in which they are opened ---- */
 
@@ -68,6 +70,7 @@ static int open_metrics(sv_server *s, char *err) { return sv_metrics_open(&s->me
 static int open_api(sv_server *s, char *err) { return sv_api_open(&s->api, sv_openapi_text, sv_openapi_size, tables, err); }
 static int open_auth(sv_server *s, char *err) { return sv_auth_open(&s->auth, s, err); }
 static int open_models(sv_server *s, char *err) { return sv_models_open(&s->models, s, err); }
+static int open_batch(sv_server *s, char *err) { return sv_batch_open(&s->batch, s, err); }
 static int open_workers(sv_server *s, char *err) { return sv_workers_open(&s->workers, s, (int)s->config->workers, err); }
 static int open_http(sv_server *s, char *err) { return sv_http_open(&s->http, s, err); }
 
@@ -84,6 +87,7 @@ static void close_caches(sv_server *s) {
 static void close_api(sv_server *s) { sv_api_close(&s->api); }
 static void close_auth(sv_server *s) { sv_auth_close(&s->auth); }
 static void close_models(sv_server *s) { sv_models_close(&s->models); }
+static void close_batch(sv_server *s) { sv_batch_close(&s->batch); }
 static void close_workers(sv_server *s) { sv_workers_close(&s->workers); }
 static void close_http(sv_server *s) { sv_http_close(&s->http); }
 
@@ -99,6 +103,7 @@ static const struct { int (*open)(sv_server *s, char *err); void (*close)(sv_ser
 	{ open_usage, close_usage },
 	{ open_auth, close_auth },
 	{ open_models, close_models },
+	{ open_batch, close_batch },
 	{ open_http, close_http },
 	{ open_workers, close_workers }, /* ends before the loop that its replies need is taken down */
 };
@@ -113,6 +118,18 @@ int sv_store_path(char path[SN_PATH_MAX], const char *home, const char *name, ch
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
 		return sn_fail_errno(err, "the server's store \"%.200s\" cannot be made", dir);
 	return SN_OK;
+}
+
+int sv_store_open(sn_db **out, const sv_config *config, char *err) {
+	char path[SN_PATH_MAX];
+	sn_store *store;
+	*out = NULL;
+	int result = sn_store_open(&store, *config->home ? config->home : NULL, err);
+	if (result != SN_OK)
+		return result;
+	result = sv_store_path(path, sn_store_home(store), "sonant.db", err);
+	sn_store_close(&store);
+	return result == SN_OK ? sn_db_open(out, path, err) : result;
 }
 
 /* ---- what goes on beside the loop: things that may wait ---- */
@@ -187,6 +204,7 @@ static void *keep(void *payload) {
 		if (!stop) {
 			sv_auth_refresh(k->server->auth);
 			sv_models_tick(k->server->models);
+			sv_batch_tick(k->server->batch);
 		}
 		pthread_mutex_lock(&k->lock);
 	}

@@ -71,6 +71,7 @@ int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
 int cli_transcribe(int argc, char **argv);
 int cli_listen(int argc, char **argv);
 int cli_serve(int argc, char **argv);
+int cli_config(int argc, char **argv);
 int cli_speak(int argc, char **argv);
 int cli_enhance(int argc, char **argv);
 int cli_quality(int argc, char **argv);

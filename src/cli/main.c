@@ -16,6 +16,7 @@ static const struct {
 	{ "analyze", "show what is in audio, also as a picture", cli_analyze },
 	{ "convert", "convert audio: format, rate, loudness, a part of it", cli_convert },
 	{ "serve", "HTTP and WebSocket server", cli_serve },
+	{ "config", "check, show and list the server's options", cli_config },
 	{ "models", "list models, or show what one can do", cli_models },
 	{ "voices", "keep voices: add, list, show, remove, export", cli_voices },
 	{ "info", "show what the engine runs on", cli_info },

@@ -1,4 +1,5 @@
-#include "cli/cli.h"
+#include "cli/config.h"
+#include "cli/keys.h"
 #include "server/serve.h"
 
 #include <stdlib.h>
@@ -8,10 +9,11 @@ static const char *config_path;
 
 static const cli_command command_text = {
 	.name = "serve",
-	.usage = "serve [--config FILE] [OPTION...]",
+	.usage = "serve [--config FILE] [OPTION...] | serve keys ...",
 	.summary = "Serves speech to text and text to speech over HTTP and WebSockets.",
 	.details = "Options come, in rising precedence, from `name = value` lines of FILE, from SONANT_NAME in the environment, and from here.\n"
-	           "SIGHUP reads FILE again, SIGTERM finishes what is being worked on and ends.",
+	           "SIGHUP reads FILE again, SIGTERM finishes what is being worked on and ends; a second one ends at once.\n"
+	           "\"sonant serve keys --help\" tells how API keys are made, \"sonant config list\" more about the options.",
 };
 
 /* The options of the one table as the command line spells them; *texts receives what is given. NULL: no memory. */
@@ -35,20 +37,8 @@ static cli_option *make_options(const char ***texts) {
 	return options;
 }
 
-static void print_mistake(void *payload, const char *message) {
-	(void)payload;
-	fprintf(stderr, "sonant serve: %s\n", message);
-}
-
 static int read_sources(sv_config *config, const char *const *texts, char *err) {
-	sv_config_defaults(config);
-	int result = config_path ? sv_config_file(config, config_path, print_mistake, NULL, err) : SN_OK;
-	if (result == SN_OK)
-		result = sv_config_environment(config, err);
-	for (int i = 0; i < sv_option_count && result == SN_OK; i++)
-		if (texts[i])
-			result = sv_config_set(config, sv_options[i].name, texts[i], "command line", err);
-	return result == SN_OK ? sv_config_check(config, err) : result;
+	return cli_config_read(config, config_path, texts, "serve", err);
 }
 
 static void ready(void *payload, const char *url) {
@@ -60,6 +50,8 @@ static void ready(void *payload, const char *url) {
 static int reload(void *payload, sv_config *fresh, char *err) { return read_sources(fresh, payload, err); }
 
 int cli_serve(int argc, char **argv) {
+	if (argc > 1 && strcmp(argv[1], "keys") == 0)
+		return cli_keys(argc - 1, argv + 1);
 	const char **operands = calloc((size_t)argc, sizeof *operands), **texts;
 	static sv_config config;
 	char err[SN_ERRLEN];

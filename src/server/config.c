@@ -119,7 +119,7 @@ static char *trimmed(char *text) {
 }
 
 /* `name = value`, quoted where spaces count; empty lines and those that begin with # say nothing. */
-static int read_line(sv_config *c, char *line, const char *where, char *err) {
+static int read_line(sv_config *c, char *line, char *seen, const char *where, char *err) {
 	char *name = trimmed(line), *value = strchr(name, '=');
 	if (!*name || *name == '#')
 		return SN_OK;
@@ -133,6 +133,9 @@ static int read_line(sv_config *c, char *line, const char *where, char *err) {
 		value[size - 1] = 0;
 		value++;
 	}
+	const sv_option *const o = find(name);
+	if (o && seen[o - sv_options]++)
+		return sn_fail(err, SN_E_ARGUMENT, "%s: %s was set above already", where, name);
 	return sv_config_set(c, name, value, where, err);
 }
 
@@ -140,7 +143,7 @@ int sv_config_file(sv_config *c, const char *path, void (*report)(void *payload,
 	FILE *const file = fopen(path, "r");
 	if (!file)
 		return sn_fail_errno(err, "the configuration \"%.200s\" cannot be read", path);
-	char *line = NULL, where[SN_ERRLEN], message[SN_ERRLEN];
+	char *line = NULL, where[SN_ERRLEN], message[SN_ERRLEN], seen[sizeof sv_options / sizeof *sv_options] = { 0 };
 	size_t room = 0, total = 0;
 	ssize_t size;
 	int result = SN_OK;
@@ -149,7 +152,7 @@ int sv_config_file(sv_config *c, const char *path, void (*report)(void *payload,
 		total += (size_t)size;
 		int code = total > SV_CONFIG_MAX_FILE ? sn_fail(message, SN_E_LIMIT, "%s: the file has more than %zu bytes", where, SV_CONFIG_MAX_FILE)
 			: strlen(line) != (size_t)size ? sn_fail(message, SN_E_FORMAT, "%s: there is a NUL in the line", where)
-			                               : read_line(c, line, where, message);
+			                               : read_line(c, line, seen, where, message);
 		if (code == SN_OK)
 			continue;
 		if (report)

@@ -62,6 +62,7 @@ typedef struct sv_connection {
 	int refused;                 /* an sn_result */
 	char refusal[SN_ERRLEN], refused_field[SV_NAME];
 	int fd;
+	char address[46];            /* the client's; "": not known */
 	struct sv_socket *socket;
 } sv_connection;
 
@@ -104,5 +105,6 @@ void sv_connection_retain(sv_connection *connection);
 void sv_connection_release(sv_connection *connection); /* any thread; the last one ends it on the io thread */
 void sv_connection_done(sv_connection *connection);  /* worker: the answer is there, or a stream has ended */
 void sv_connection_resume(sv_connection *connection); /* any thread */
+void sv_connection_resume_locked(sv_connection *connection);
 
 #endif

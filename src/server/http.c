@@ -52,6 +52,15 @@ struct sv_http {
 	atomic_int hurried;          /* told to stop a second time */
 };
 
+/* The loop's epoll returns. */
+void sv_http_wake(const sv_http *h) {
+	const uint64_t one = 1;
+	ssize_t wrote;
+	do
+		wrote = write(h->event, &one, sizeof one);
+	while (wrote < 0 && errno == EINTR);
+}
+
 /* ---- one request ---- */
 
 /* What the client got; 499, as proxies log it, where it went away before. */
@@ -94,10 +103,17 @@ void sv_connection_release(sv_connection *c) {
 		destroy(c);
 }
 
+/* The library finds out in its next turn, for which the loop has to wake. */
+void sv_connection_resume_locked(sv_connection *c) {
+	if (c->lost)
+		return;
+	MHD_resume_connection(c->mhd);
+	poke(c->http);
+}
+
 void sv_connection_resume(sv_connection *c) {
 	pthread_mutex_lock(&c->lock);
-	if (!c->lost)
-		MHD_resume_connection(c->mhd);
+	sv_connection_resume_locked(c);
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -281,6 +297,15 @@ static enum MHD_Result handle(void *payload, struct MHD_Connection *mhd, const c
 
 /* ---- the life of requests and sockets; io thread ---- */
 
+static void take_address(sv_connection *c) {
+	const union MHD_ConnectionInfo *const info = MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *const a = info ? info->client_addr : NULL;
+	if (a && a->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, c->address, sizeof c->address);
+	else if (a && a->sa_family == AF_INET6)
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, c->address, sizeof c->address);
+}
+
 static void *begin_request(void *payload, const char *uri, struct MHD_Connection *mhd) {
 	sv_http *const h = payload;
 	sv_connection *const c = calloc(1, sizeof *c);
@@ -306,6 +331,7 @@ static void *begin_request(void *payload, const char *uri, struct MHD_Connection
 	c->fd = fd ? fd->connect_fd : -1;
 	c->peer.fd = -1;
 	c->socket = socket ? socket->socket_context : NULL;
+	take_address(c);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->room, NULL);
 	sv_reply_open(&c->reply, c);
@@ -439,14 +465,6 @@ static void event_ready(sv_watch *watch, uint32_t events) {
 		take_calls(h);
 }
 
-static void poke(const sv_http *h) {
-	const uint64_t one = 1;
-	ssize_t wrote;
-	do
-		wrote = write(h->event, &one, sizeof one);
-	while (wrote < 0 && errno == EINTR);
-}
-
 int sv_http_call(sv_http *h, void (*fn)(void *payload), void *payload) {
 	call *const c = malloc(sizeof *c);
 	if (!c)
@@ -463,14 +481,14 @@ int sv_http_call(sv_http *h, void (*fn)(void *payload), void *payload) {
 	if (full)
 		free(c);
 	else
-		poke(h);
+		sv_http_wake(h);
 	return full ? SN_E_MEMORY : SN_OK;
 }
 
 void sv_http_stop(sv_http *h) {
 	if (atomic_exchange(&h->stopping, 1))
 		atomic_store(&h->hurried, 1);
-	poke(h);
+	sv_http_wake(h);
 }
 
 static void turn(sv_http *h) {

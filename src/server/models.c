@@ -251,10 +251,10 @@ static int load_entry(sv_models *m, sv_model_entry *e, const found *f, char *err
 	sn_model *model = NULL;
 	sn_model_info info;
 	uint8_t version[32];
-	const int64_t before = 0;
+	const int64_t before = sv_resident_bytes();
 	const double start = sn_now();
 	const int result = sn_model_load(&model, m->server->engine, f->entry ? f->name : f->path, &options, err);
-	const int64_t grown = 0 - before;
+	const int64_t grown = sv_resident_bytes() - before;
 	note_load(m, result, sn_now() - start);
 	if (result == SN_OK) {
 		sn_model_describe(model, &info);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void sv_reply_open(sv_reply *r, sv_connection *c) { *r = (sv_reply){ .connection = c, .status = 200 }; }
 
@@ -41,6 +42,48 @@ void sv_reply_bytes(sv_reply *r, int status, const char *type, void *data, size_
 	r->sent = (int64_t)size;
 	if (!r->response && release)
 		release(data);
+	sv_reply_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+}
+
+typedef struct shared { void (*release)(void *payload); void *payload; char tail[]; } shared;
+
+static void end_shared(void *payload) {
+	shared *const s = payload;
+	s->release(s->payload);
+	free(s);
+}
+
+void sv_reply_shared(sv_reply *r, int status, const char *type, const void *data, size_t size, const char *tail, void (*release)(void *payload),
+                     void *payload) {
+	const size_t more = strlen(tail);
+	shared *const s = r->answered ? NULL : malloc(sizeof *s + more + 1);
+	if (!s) {
+		release(payload);
+		return;
+	}
+	*s = (shared){ release, payload };
+	memcpy(s->tail, tail, more + 1);
+	const struct MHD_IoVec parts[2] = { { data, size }, { s->tail, more } };
+	r->response = MHD_create_response_from_iovec(parts, more ? 2 : 1, end_shared, s);
+	if (!r->response) {
+		end_shared(s);
+		return;
+	}
+	r->answered = 1;
+	r->status = status;
+	r->sent = (int64_t)(size + more);
+	sv_reply_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+}
+
+void sv_reply_file(sv_reply *r, int status, const char *type, int fd, int64_t size) {
+	r->response = r->answered ? NULL : MHD_create_response_from_fd64((uint64_t)size, fd);
+	if (!r->response) {
+		close(fd);
+		return;
+	}
+	r->answered = 1;
+	r->status = status;
+	r->sent = size;
 	sv_reply_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 }
 
@@ -160,7 +203,7 @@ static void wake(sv_connection *c) {
 	if (!c->reply.waiting)
 		return;
 	c->reply.waiting = 0;
-	MHD_resume_connection(c->mhd);
+	sv_connection_resume_locked(c);
 }
 
 int sv_reply_write(sv_reply *r, const void *data, size_t size) {

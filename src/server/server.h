@@ -96,6 +96,11 @@ int sv_accepts(const sv_request *request, const char *type);
 void sv_reply_header(sv_reply *reply, const char *name, const char *value);
 void sv_reply_json(sv_reply *reply, int status, json_t *value);           /* takes the reference; adds request_id to objects */
 void sv_reply_bytes(sv_reply *reply, int status, const char *type, void *data, size_t size, void (*release)(void *));
+/* Bytes that someone else keeps, and a text behind them (copied, may be ""): release(payload) once they are sent or not wanted. */
+void sv_reply_shared(sv_reply *reply, int status, const char *type, const void *data, size_t size, const char *tail,
+                     void (*release)(void *payload), void *payload);
+/* Takes the descriptor, and sends so many bytes from its beginning. */
+void sv_reply_file(sv_reply *reply, int status, const char *type, int fd, int64_t size);
 /* A problem, in the shape of the route. code: an sn_result; field: the parameter to blame, or NULL. */
 void sv_reply_fail(sv_reply *reply, int code, const char *field, const char *message);
 /* The same with a status of its own (401, 405, 415, ...). */

@@ -10,7 +10,7 @@ libsndfile1-dev libsoxr-dev libkissfft-dev libebur128-dev libpng-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
 libespeak-ng-dev espeak-ng-data portaudio19-dev libseccomp-dev
 libmicrohttpd-dev libwslay-dev libsqlite3-dev libgnutls28-dev
-libcmocka-dev python3-pytest python3-venv
+libcmocka-dev python3-pytest python3-venv python3-websockets python3-jsonschema
 "
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

@@ -5,6 +5,10 @@ cd "$(dirname "$0")/.."
 packages="openai==3.54.0"
 mark=build/testenv/installed
 [ -f "$mark" ] && [ "$(cat "$mark")" = "$packages" ] && exit 0
-python3 -m venv --system-site-packages build/testenv
+# Debian's own Python sees Debian's packages (pytest, selenium, websockets, jsonschema); another one need not
+python=/usr/bin/python3
+[ -x "$python" ] || python=python3
+rm -rf build/testenv
+"$python" -m venv --system-site-packages build/testenv
 build/testenv/bin/pip install --quiet --disable-pip-version-check $packages
 printf '%s\n' "$packages" >"$mark"

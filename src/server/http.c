@@ -108,7 +108,7 @@ void sv_connection_resume_locked(sv_connection *c) {
 	if (c->lost)
 		return;
 	MHD_resume_connection(c->mhd);
-	poke(c->http);
+	sv_http_wake(c->http);
 }
 
 void sv_connection_resume(sv_connection *c) {

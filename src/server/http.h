@@ -22,6 +22,8 @@ typedef struct sv_watch {
 	int fd;
 } sv_watch;
 int sv_http_watch(sv_http *http, sv_watch *watch, uint32_t events); /* EPOLLIN ...; 0 takes it out. -1: errno */
+/* From any thread: the io thread looks at the library's connections at once, as it must after MHD_resume_connection. */
+void sv_http_wake(const sv_http *http);
 /* Runs fn(payload) on the io thread soon; from any thread. SN_E_MEMORY. */
 int sv_http_call(sv_http *http, void (*fn)(void *payload), void *payload);
 

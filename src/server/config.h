@@ -51,6 +51,7 @@
 	X(max_job_items, INT, "10000", 1, 1000000, 1, "items of one job") \
 	X(max_jobs, INT, "1000", 1, 1000000, 1, "batch jobs that wait or are in work; more get 503") \
 	X(access_log, TEXT, "-", 0, 0, 1, "file of the access log; -: standard error; none") \
+	X(log_address, FLAG, "on", 0, 0, 1, "the access log names the clients' addresses") \
 	X(log_level, TEXT, "info", 0, 0, 1, "error, warn, info or debug") \
 	X(page, FLAG, "on", 0, 0, 0, "the page at /") \
 	X(drain_timeout, TIME, "30", 0, 3600, 1, "a stop waits so long for what is being worked on")

@@ -275,6 +275,8 @@ void sv_log_request(sv_log *log, const sv_request *r, int status, int64_t bytes_
 	put_time(&l);
 	put(&l, ",\"id\":\"%s\",\"method\":\"%s\",\"route\":\"%s\",\"status\":%d", r->id, r->route ? r->route->method : "", r->route ? r->route->path : "",
 	    status);
+	if (r->connection && *r->connection->address && log->server->config->log_address)
+		put(&l, ",\"address\":\"%s\"", r->connection->address);
 	if (*r->key.name) {
 		put(&l, ",\"key\":");
 		put_string(&l, r->key.name);

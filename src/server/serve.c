@@ -29,7 +29,7 @@
 #define MAX_RELOADS 1000 /* that change something; each keeps its configuration until the end */
 #define IGNORED 512      /* bytes of a list of options */
 
-static const sv_operation *const tables[] = { sv_operations_health, sv_operations_jobs, sv_operations_tts, sv_operations_voices, sv_operations_openai_tts, sv_operations_openai_stt, sv_operations_stt, sv_operations_models, sv_operations_page, NULL };
+static const sv_operation *const tables[] = { sv_operations_health, sv_operations_audio, sv_operations_jobs, sv_operations_tts, sv_operations_voices, sv_operations_openai_tts, sv_operations_openai_stt, sv_operations_stt, sv_operations_models, sv_operations_page, NULL };
 
 /* ---- the parts, in the order in which they are opened ---- */
 

@@ -7,6 +7,7 @@
 
 #define PIECE 0.03            /* seconds that a piece of the encoder should take */
 #define EAR_PIECE 0.01        /* of an ear's encoder: a partial may wait behind it */
+#define GATHERING 1.0         /* seconds that a search may wait for others at most */
 #define MEL_BLOCK (12 * SN_MEL_GROUP)
 #define MEL_BLOCKS 64         /* a window has at most 3000 / MEL_BLOCK + 1 */
 
@@ -74,8 +75,21 @@ void sn_lane_close(sn_lane **held) {
 sn_whisper *sn_lane_whisper(const sn_lane *lane) { return lane->whisper; }
 int sn_lane_windows(const sn_lane *lane) { return lane->windows; }
 
+static int places_of(const sn_lane *lane, const sn_job *job) {
+	int count = 0;
+	for (int i = 0; i < lane->windows; i++)
+		count += lane->places[i].job == job;
+	return count;
+}
+
+/* Would a place for the job leave none to others? */
+static int is_greedy(const sn_lane *lane, const sn_job *job, int slots) {
+	const int is_last = places_of(lane, NULL) < 2 || lane->free_count - slots < SN_LANE_BEST_OF;
+	return is_last && places_of(lane, job) > 0;
+}
+
 sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots) {
-	if (lane->encoding || lane->free_count < slots)
+	if (lane->encoding || lane->free_count < slots || is_greedy(lane, job, slots))
 		return NULL;
 	sn_place *place = lane->places;
 	while (place < lane->places + lane->windows && place->job)
@@ -160,6 +174,7 @@ int sn_lane_detect(sn_lane *lane, sn_place *place, char *err) {
 	int result = sn_search_start(place->search, place->entry, place->slots, place->slot_count, &lane->config->sot, 1, 0, &options,
 	                             err);
 	place->searching = place->detecting = result == SN_OK;
+	place->since = sn_now();
 	return result;
 }
 
@@ -168,7 +183,20 @@ int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int co
 	int result = sn_search_start(place->search, place->entry, place->slots, place->slot_count, prompt, count, sot_index, options,
 	                             err);
 	place->searching = result == SN_OK;
+	place->since = sn_now();
 	return result;
+}
+
+int sn_lane_gathers(const sn_lane *lane, const sn_job *job) {
+	const sn_job *const other = lane->encoding ? lane->encoding->job : NULL;
+	if (!other || other == job || job->priority == SN_PRIORITY_REALTIME || places_of(lane, other) > 1 ||
+	    (other->priority == SN_PRIORITY_BATCH && job->priority != SN_PRIORITY_BATCH))
+		return 0;
+	const double now = sn_now();
+	for (int i = 0; i < lane->windows; i++)
+		if (lane->places[i].job == job && lane->places[i].searching && now - lane->places[i].since > GATHERING)
+			return 0;
+	return 1;
 }
 
 static void choose_tokens(void *payload, int64_t task, int worker) {

@@ -20,6 +20,7 @@ typedef struct sn_place {
 	int32_t slots[SN_SEARCH_MAX_BEAM];
 	sn_search *search;
 	int searching, detecting; /* rows are wanted; those of a language detection */
+	double since;             /* when the search was started */
 	int language;             /* index in the configuration, found by a detection */
 	float language_probability;
 } sn_place;
@@ -41,7 +42,8 @@ void sn_lane_close(sn_lane **lane);
 sn_whisper *sn_lane_whisper(const sn_lane *lane);
 int sn_lane_windows(const sn_lane *lane);
 
-/* A free place with `slots` cache slots for the job, and the encoder with it. NULL: not now; sn_sched_rest until it may be tried again. */
+/* A free place with `slots` cache slots for the job, and the encoder with it. NULL: not now; sn_sched_rest until it may be tried again.
+ * Who has places leaves the last one to who has none. */
 sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots);
 /* Gives the place back whatever it is doing. */
 void sn_lane_give(sn_lane *lane, sn_place *place);
@@ -54,6 +56,9 @@ int sn_lane_encode(sn_lane *lane, sn_place *place);
 int sn_lane_detect(sn_lane *lane, sn_place *place, char *err);
 int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index,
                    const sn_search_options *options, char *err);
+/* Is it better for the searches of this job to wait? Another session's first window is being encoded: then both are decoded at once. Never
+ * for long, nor for a session of a lower class. sn_sched_rest until it may be asked again. */
+int sn_lane_gathers(const sn_lane *lane, const sn_job *job);
 /* One decoder step for the rows of all searches; the time is shared among their jobs. */
 void sn_lane_decode(sn_lane *lane);
 

@@ -441,6 +441,10 @@ int sn_stt_whisper_work(sn_stt *base, int full) {
 		result = prepare(stt);
 	if (result != SN_AGAIN)
 		return result;
+	if (searching && sn_lane_gathers(stt->base.model->lane, &stt->base.job)) {
+		sn_sched_rest(stt->base.engine->sched, &stt->base.job);
+		return SN_AGAIN;
+	}
 	if (searching) {
 		sn_lane_decode(stt->base.model->lane);
 		return SN_OK;

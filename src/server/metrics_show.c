@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "server/batch.h"
 #include "server/config.h"
 #include "server/connection.h"
 #include "server/log.h"
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define MAX_TEXT ((size_t)16 << 20)
@@ -210,7 +212,56 @@ static void show_models(show *s, const sv_server *server) {
 	json_decref(models);
 }
 
-static void show_caches(show *s, const sv_server *server) {
+static void show_engine(show *s, const sn_engine_stats *e) {
+	static const char *const classes[] = { [SN_PRIORITY_INTERACTIVE] = "interactive", [SN_PRIORITY_REALTIME] = "realtime", [SN_PRIORITY_BATCH] = "batch" };
+	for (int part = 0; part < 4; part++) {
+		static const struct { const char *name, *type, *help; } told[] = {
+			{ "engine_steps_total", "counter", "steps of inference by stage; each computes a batch" },
+			{ "engine_rows_total", "counter", "rows of all those batches" },
+			{ "engine_seconds_total", "counter", "time that they took" },
+			{ "engine_rows_per_step", "gauge", "mean size of a batch since the start" },
+		};
+		family(s, told[part].name, told[part].type, told[part].help);
+		for (int i = 0; i < SN_STAGES; i++) {
+			const sn_stage_stats *const g = &e->stages[i];
+			const double mean = g->steps ? (double)g->rows / (double)g->steps : 0;
+			if (g->name)
+				sample(s, (label[LABELS]){ { "stage", g->name } }, part == 0 ? (double)g->steps : part == 1 ? (double)g->rows : part == 2 ? g->seconds : mean);
+		}
+	}
+	family(s, "engine_sessions", "gauge", "open sessions by class");
+	for (int i = 0; i < 3; i++)
+		sample(s, (label[LABELS]){ { "class", classes[i] } }, e->sessions[i]);
+	family(s, "engine_ready", "gauge", "of those, that have something to compute");
+	for (int i = 0; i < 3; i++)
+		sample(s, (label[LABELS]){ { "class", classes[i] } }, e->ready[i]);
+	one(s, "engine_busy_seconds_total", "counter", "time in which something was computed", e->busy);
+	one(s, "engine_queued_seconds_total", "counter", "time that sessions with something to compute waited, all together", e->queued);
+}
+
+static void show_jobs(show *s, const sv_server *server) {
+	sv_batch_facts f = { 0 };
+	if (server->batch)
+		sv_batch_describe(server->batch, &f);
+	family(s, "job_items", "gauge", "items of batch jobs that are not done");
+	sample(s, (label[LABELS]){ { "state", "queued" } }, (double)f.queued);
+	sample(s, (label[LABELS]){ { "state", "running" } }, (double)f.running);
+	family(s, "job_items_total", "counter", "items of batch jobs that ended, since the start");
+	sample(s, (label[LABELS]){ { "result", "done" } }, (double)f.done);
+	sample(s, (label[LABELS]){ { "result", "failed" } }, (double)f.failed);
+	one(s, "job_disk_full", "gauge", "1: results of jobs wait for room on the disk", f.full);
+}
+
+static void show_disk(show *s, const sv_server *server) {
+	sn_engine_info info;
+	struct statvfs disk = { 0 };
+	sn_engine_describe(server->engine, &info);
+	const int known = statvfs(info.home, &disk) == 0;
+	one(s, "disk_free_bytes", "gauge", "room where models and the store lie", known ? (double)disk.f_bavail * (double)disk.f_frsize : 0);
+	one(s, "disk_size_bytes", "gauge", "of that file system", known ? (double)disk.f_blocks * (double)disk.f_frsize : 0);
+}
+
+static void show_caches(show *s, const sv_server *server, const sn_engine_stats *e) {
 	struct { const char *name; sn_cache *cache; sn_cache_facts facts; } caches[] = { { "result", server->results, { 0 } }, { "audio", server->audio, { 0 } } };
 	const struct { const char *name, *type, *help; size_t at; } told[] = {
 		{ "cache_hits_total", "counter", "look-ups that found an entry", offsetof(sn_cache_facts, hits) },
@@ -229,6 +280,8 @@ static void show_caches(show *s, const sv_server *server) {
 		for (int i = 0; i < 2; i++)
 			sample(s, (label[LABELS]){ { "cache", caches[i].name } },
 			       (double)*(const int64_t *)(const void *)((const char *)&caches[i].facts + told[k].at));
+		if (k < 2) /* of encoded windows, inside the engine */
+			sample(s, (label[LABELS]){ { "cache", "feature" } }, (double)(k ? e->feature_misses : e->feature_hits));
 	}
 }
 
@@ -282,8 +335,15 @@ static void show_all(show *s, sv_metrics *m) {
 	show_counts(s, copy);
 	free(copy);
 	show_http(s, m->server);
-	show_models(s, m->server);
-	show_caches(s, m->server);
+	if (m->server->engine) {
+		sn_engine_stats stats;
+		sn_engine_measure(m->server->engine, &stats);
+		show_engine(s, &stats);
+		show_models(s, m->server);
+		show_caches(s, m->server, &stats);
+		show_jobs(s, m->server);
+		show_disk(s, m->server);
+	}
 	show_process(s, m);
 }
 

@@ -1,5 +1,6 @@
 /* Whether the server lives, is ready, and what it is doing. */
 #include "server/api.h"
+#include "server/batch.h"
 #include "server/config.h"
 #include "server/connection.h"
 #include "server/metrics_data.h"
@@ -66,12 +67,25 @@ static char *health_text(sv_server *s) {
 	sv_http_describe(s->http, &http);
 	look_at_store(s, store);
 	const int stopping = atomic_load(&s->stopping), usable = is_ready(s, why), stored = strcmp(store, "ok") == 0;
-	const char *const status = stopping ? "stopping" : usable && stored && !any_failed(models) ? "ok" : "degraded";
-	json_t *const o = json_pack("{s:s, s:s, s:f, s:b, s:o, s:{s:i, s:i, s:i, s:i}, s:{s:i, s:I}, s:{s:I, s:I}, s:s}", "status", status, "version",
-		sn_version(), "uptime", sn_now() - s->started, "ready", usable, "models", models,
-		"requests", "connections", http.connections, "receiving", http.receiving, "working", http.working, "replying", http.replying,
-		"queue", "waiting", s->workers ? sv_workers_waiting(s->workers) : 0, "most", (json_int_t)s->config->max_queue,
-		"memory", "resident", (json_int_t)sv_resident_bytes(), "budget", (json_int_t)s->config->memory_budget, "store", store);
+	sn_engine_stats engine;
+	sv_batch_facts jobs = { 0 };
+	sn_engine_measure(s->engine, &engine);
+	if (s->batch)
+		sv_batch_describe(s->batch, &jobs);
+	if (stored && jobs.full)
+		snprintf(store, sizeof store, "results of jobs wait for room on the disk");
+	const char *const status = stopping ? "stopping" : usable && stored && !jobs.full && !any_failed(models) ? "ok" : "degraded";
+	json_t *const o = json_pack("{s:s, s:s, s:f, s:b, s:o, s:s}", "status", status, "version", sn_version(), "uptime", sn_now() - s->started, "ready",
+	                            usable, "models", models, "store", store);
+	json_object_set_new(o, "sessions", json_pack("{s:i, s:i, s:i}", "interactive", engine.sessions[SN_PRIORITY_INTERACTIVE], "realtime",
+	                    engine.sessions[SN_PRIORITY_REALTIME], "batch", engine.sessions[SN_PRIORITY_BATCH]));
+	json_object_set_new(o, "jobs", json_pack("{s:I, s:I}", "queued", (json_int_t)jobs.queued, "running", (json_int_t)jobs.running));
+	json_object_set_new(o, "requests", json_pack("{s:i, s:i, s:i, s:i}", "connections", http.connections, "receiving", http.receiving, "working",
+	                    http.working, "replying", http.replying));
+	json_object_set_new(o, "queue", json_pack("{s:i, s:I}", "waiting", s->workers ? sv_workers_waiting(s->workers) : 0, "most",
+	                    (json_int_t)s->config->max_queue));
+	json_object_set_new(o, "memory", json_pack("{s:I, s:I}", "resident", (json_int_t)sv_resident_bytes(), "budget",
+	                    (json_int_t)s->config->memory_budget));
 	if (o && !usable)
 		json_object_set_new(o, "reason", json_string(why));
 	char *const text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;

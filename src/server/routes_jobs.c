@@ -179,13 +179,12 @@ static void handle_results(sv_request *r, sv_reply *reply) {
 
 static void reply_audio(sv_request *r, sv_reply *reply, const uint8_t hash[32], const char *type) {
 	char err[SN_ERRLEN];
-	void *data;
-	size_t size;
-	const int result = sn_blobs_read(r->server->blobs, hash, &data, &size, err);
-	if (result == SN_OK)
-		sv_reply_bytes(reply, 200, type, data, size, free);
+	int64_t size;
+	const int fd = sn_blobs_open_blob(r->server->blobs, hash, &size, err);
+	if (fd >= 0)
+		sv_reply_file(reply, 200, type, fd, size);
 	else
-		sv_reply_fail(reply, result == SN_E_FORMAT ? SN_E_IO : result, NULL, err);
+		sv_reply_fail(reply, SN_E_IO, NULL, err);
 }
 
 static void handle_result(sv_request *r, sv_reply *reply) {

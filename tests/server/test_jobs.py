@@ -357,6 +357,47 @@ def test_a_job_waits_while_the_disk_is_full(serve, tmp_path):
     assert len(blob_files(server)) == 1
 
 
+def fill(directory):
+    """Takes all the room; the file that does."""
+    ballast = directory / "ballast"
+    with open(ballast, "wb", buffering=0) as f:
+        for size in (65536, 4096, 1):
+            try:
+                while f.write(b"x" * size):
+                    pass
+            except OSError:
+                pass
+    return ballast
+
+
+def test_a_full_file_system_is_507_and_recovers(serve, tmp_path):
+    home = tiny_home(tmp_path)
+    (home / "server").mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(home / "server")], capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        server = serve(home, **OPTIONS, batch_sessions=1)
+        before = speak(server, [{"text": f"Accepted while there was room, number {i}. " * 8} for i in range(30)])["id"]
+        ballast = fill(home / "server")
+        until = time.monotonic() + 30
+        while "waiting" not in (state := get(server, "/jobs/" + before)) and time.monotonic() < until:
+            time.sleep(0.05)
+        assert "space" in state["waiting"] and state["done"] < 30
+        for _ in range(3):
+            assert post(server, "/stt/batch", 507, form={"file": [("a.wav", clip(5, 3))]})["code"] == "SN_E_NO_SPACE"
+        assert server.post("/tts/synthesize", json_body={"text": "Spoken all the same.", **SPEAK}).status == 200
+        assert server.get("/audio/health").status == 200 and len(get(server, "/jobs")["jobs"]) == 1
+        ballast.unlink()
+        after = post(server, "/stt/batch", form={"file": [("a.wav", clip(5, 3))]})["id"]
+        assert wait_for(server, before)["done"] == 30 and wait_for(server, after)["done"] == 1
+        assert server.stop() == 0
+        with sqlite3.connect(home / "server/sonant.db") as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        db.close()
+    finally:
+        subprocess.run(["umount", "-l", str(home / "server")], check=True)
+
+
 def test_a_damaged_database_is_told_at_the_start(serve, tmp_path):
     home = tiny_home(tmp_path)
     serve(home, **OPTIONS).stop()

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "server/config.h"
 #include "server/connection.h"
+#include "server/upgrade.h"
 #include "store/keys.h"
 
 #include <gnutls/gnutls.h>
@@ -168,16 +169,20 @@ static int refuse(sv_connection *c, int status, int code, const char *message) {
 int sv_auth(sv_connection *c) {
 	sv_server *const server = c->request.server;
 	const char *const header = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+	char text[SV_MAX_KEY_TEXT];
+	const char *key = header && strlen(header) > 7 ? header + 7 + strspn(header + 7, " ") : NULL;
 	const sv_route *const route = c->request.route;
 	if (header && (strncasecmp(header, "Bearer ", 7) != 0 || strlen(header) > MAX_HEADER))
 		return refuse(c, 401, SN_E_ARGUMENT, "the Authorization header is no \"Bearer KEY\"");
 	if (!sv_auth_required(server)) /* keys are not needed here: a client's placeholder is no mistake, a real key gives its name */
 		c->request.key = (sv_key){ .use = 1, .manage = 1 };
-	if (header && sv_auth_find(server->auth, header + 7 + strspn(header + 7, " "), &c->request.key) != SN_OK && sv_auth_required(server))
+	if (!header)
+		key = sv_upgrade_key(c, text);
+	if (key && sv_auth_find(server->auth, key, &c->request.key) != SN_OK && sv_auth_required(server))
 		return refuse(c, 401, SN_E_ARGUMENT, "the API key is not known or was revoked");
 	if (route->scope == SV_SCOPE_NONE)
 		return SN_OK;
-	if (!header && sv_auth_required(server))
+	if (!key && sv_auth_required(server))
 		return refuse(c, 401, SN_E_ARGUMENT, "an API key is needed: Authorization: Bearer KEY");
 	if (!(route->scope == SV_SCOPE_MANAGE ? c->request.key.manage : c->request.key.use))
 		return refuse(c, 403, SN_E_ARGUMENT, route->scope == SV_SCOPE_MANAGE ? "the key lacks the scope \"manage\"" : "the key lacks the scope \"use\"");

@@ -30,6 +30,8 @@
 	X(request_timeout, TIME, "1h", 0.001, 1e6, 1, "a request runs no longer than this") \
 	X(max_connections, INT, "2048", 1, 1000000, 0, "open connections, WebSockets among them") \
 	X(max_sockets, INT, "1024", 0, 1000000, 1, "WebSocket sessions") \
+	X(socket_timeout, TIME, "60", 1, 86400, 1, "a WebSocket client that answers no ping or reads nothing for so long is cut off") \
+	X(socket_idle, TIME, "15m", 1, 1e6, 1, "a WebSocket session in which nothing is said for so long is ended") \
 	X(max_body, BYTES, "256M", 1024, 1e12, 1, "of an upload") \
 	X(max_json, BYTES, "32M", 1024, 1e9, 1, "of a JSON body, and of a form field that is no file") \
 	X(max_duration, TIME, "12h", 1, 172800, 1, "of audio in one request") \

@@ -9,6 +9,7 @@
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/models.h"
+#include "server/sockets.h"
 #include "store/blobs.h"
 #include "store/cache.h"
 #include "store/db.h"
@@ -29,7 +30,7 @@
 #define MAX_RELOADS 1000 /* that change something; each keeps its configuration until the end */
 #define IGNORED 512      /* bytes of a list of options */
 
-static const sv_operation *const tables[] = { sv_operations_health, sv_operations_audio, sv_operations_jobs, sv_operations_tts, sv_operations_voices, sv_operations_openai_tts, sv_operations_openai_stt, sv_operations_stt, sv_operations_models, sv_operations_page, NULL };
+static const sv_operation *const tables[] = { sv_operations_health, sv_operations_audio, sv_operations_jobs, sv_operations_tts, sv_operations_voices, sv_operations_openai_tts, sv_operations_openai_stt, sv_operations_stt, sv_operations_models, sv_operations_page, sv_operations_sockets, NULL };
 
 /* ---- the parts, in the order in which they are opened ---- */
 
@@ -73,6 +74,7 @@ static int open_models(sv_server *s, char *err) { return sv_models_open(&s->mode
 static int open_batch(sv_server *s, char *err) { return sv_batch_open(&s->batch, s, err); }
 static int open_workers(sv_server *s, char *err) { return sv_workers_open(&s->workers, s, (int)s->config->workers, err); }
 static int open_http(sv_server *s, char *err) { return sv_http_open(&s->http, s, err); }
+static int open_sockets(sv_server *s, char *err) { return sv_sockets_open(&s->sockets, s, err); }
 
 static void close_log(sv_server *s) { sv_log_close(&s->log); }
 static void close_metrics(sv_server *s) { sv_metrics_close(&s->metrics); }
@@ -90,6 +92,7 @@ static void close_models(sv_server *s) { sv_models_close(&s->models); }
 static void close_batch(sv_server *s) { sv_batch_close(&s->batch); }
 static void close_workers(sv_server *s) { sv_workers_close(&s->workers); }
 static void close_http(sv_server *s) { sv_http_close(&s->http); }
+static void close_sockets(sv_server *s) { sv_sockets_close(&s->sockets); }
 
 /* Each may use those above it. Closing goes upwards; what was not opened is NULL. */
 static const struct { int (*open)(sv_server *s, char *err); void (*close)(sv_server *s); } parts[] = {
@@ -105,6 +108,7 @@ static const struct { int (*open)(sv_server *s, char *err); void (*close)(sv_ser
 	{ open_models, close_models },
 	{ open_batch, close_batch },
 	{ open_http, close_http },
+	{ open_sockets, close_sockets },
 	{ open_workers, close_workers }, /* ends before the loop that its replies need is taken down */
 };
 #define PARTS (int)(sizeof parts / sizeof *parts)

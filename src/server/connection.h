@@ -46,6 +46,7 @@ typedef struct sv_connection {
 	int timed_out, stopped, went; /* why it was given up: too long, a stop, the client */
 	int delivered;               /* the whole reply was handed to the network */
 	int entered;                 /* counted by auth.c */
+	int closing;                 /* nothing may follow on this connection */
 	pthread_mutex_t lock;
 	pthread_cond_t room;         /* of the ring */
 	char *url;                   /* raw target: path, '?', query */

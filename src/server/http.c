@@ -6,7 +6,7 @@
 #include "server/auth.h"
 #include "server/config.h"
 #include "server/metrics.h"
-//S#include "server/sockets.h"
+#include "server/sockets.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -213,6 +213,44 @@ static int preflight(sv_connection *c, const char *method) {
 	return 1;
 }
 
+/* ---- what may be wrong with headers beyond what the library sees to ---- */
+
+typedef struct framing { int lengths, codings, hosts, odd; } framing;
+
+static enum MHD_Result look_at_header(void *payload, enum MHD_ValueKind kind, const char *name, const char *value) {
+	framing *const f = payload;
+	const size_t size = strlen(name);
+	(void)kind;
+	f->lengths += strcasecmp(name, "Content-Length") == 0;
+	f->hosts += strcasecmp(name, "Host") == 0;
+	if (strcasecmp(name, "Transfer-Encoding") == 0) {
+		f->codings++;
+		f->odd |= !value || strcasecmp(value, "chunked") != 0;
+	}
+	f->odd |= !size || name[size - 1] == ' ' || name[size - 1] == '\t';
+	return MHD_YES;
+}
+
+/* Where servers may differ about a message's end, a proxy before this one could be led to take half of one request for another. */
+static int check_framing(sv_connection *c) {
+	framing f = { 0 };
+	MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, look_at_header, &f);
+	if (f.lengths + f.codings <= 1 && f.hosts <= 1 && !f.odd)
+		return SN_OK;
+	sv_reply_header(&c->reply, MHD_HTTP_HEADER_CONNECTION, "close");
+	sv_reply_status(&c->reply, 400, SN_E_FORMAT, NULL, "Content-Length, Transfer-Encoding: chunked and Host must each come once, without the other of the first two, and no other coding");
+	c->closing = 1;
+	return SN_E_FORMAT;
+}
+
+/* Whether the refused body is short enough to be read and forgotten, so that the connection can go on. The library takes an answer
+ * before the body or behind it, not amid it. */
+static int may_swallow(const sv_connection *c) {
+	const char *const length = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *const expect = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
+	return !c->closing && !expect && (!length || strtoll(length, NULL, 10) <= SV_DRAIN);
+}
+
 /* The headers are there. The reply is made where they are refused. */
 static void begin(sv_connection *c, const char *method) {
 	sv_server *const server = c->request.server;
@@ -223,7 +261,7 @@ static void begin(sv_connection *c, const char *method) {
 	take_id(c);
 	const char *const accept = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
 	c->request.accept = accept ? accept : "";
-	if (preflight(c, method))
+	if (check_framing(c) != SN_OK || preflight(c, method))
 		return;
 	c->request.route = sv_api_route(server->api, method, c->url, c->request.params, allowed);
 	if (!c->request.route) {
@@ -283,8 +321,15 @@ static enum MHD_Result handle(void *payload, struct MHD_Connection *mhd, const c
 		c->seen = 1;
 		c->mhd = mhd;
 		begin(c, method);
-		return c->reply.answered ? sv_reply_queue(c) : MHD_YES;
+		return c->reply.answered && !may_swallow(c) ? sv_reply_queue(c) : MHD_YES;
 	}
+	if (*size && c->reply.answered) {
+		c->body_bytes += (int64_t)*size;
+		*size = 0;
+		return c->body_bytes <= SV_DRAIN ? MHD_YES : MHD_NO;
+	}
+	if (c->reply.answered && c->stage == SV_RECEIVING)
+		return sv_reply_queue(c);
 	if (*size) {
 		const int go_on = sv_upload_take(c, data, *size);
 		*size = 0;
@@ -514,7 +559,7 @@ void sv_http_run(sv_http *h) {
 	if (listener != MHD_INVALID_SOCKET)
 		close(listener);
 	atomic_store(&h->server->stopping, 1);
-//S	sv_sockets_stop(h->server->sockets);
+	sv_sockets_stop(h->server->sockets);
 	const double until = sn_now() + h->server->config->drain_timeout;
 	while (h->connections && sn_now() < until && !atomic_load(&h->hurried))
 		turn(h);

@@ -99,12 +99,13 @@ void sv_reply_json(sv_reply *r, int status, json_t *value) {
 }
 
 /* OpenAI's clients look at type and message. */
-static json_t *openai_error(int code, const char *field, const char *message) {
-	const int http = sn_result_http(code);
+static json_t *openai_error(int http, int code, const char *field, const char *message) {
 	const char *const type = http == 401 || http == 403 ? "authentication_error" : http == 429 ? "rate_limit_error"
 		: http >= 500 ? "server_error" : "invalid_request_error";
+	const char *const name = http == 401 ? "invalid_api_key" : http == 429 ? "rate_limit_exceeded"
+		: code == SN_E_NOT_FOUND && field && strcmp(field, "model") == 0 ? "model_not_found" : sn_result_name(code);
 	json_t *const param = field && *field ? json_string(field) : json_null();
-	return json_pack("{s:{s:s, s:s, s:o, s:s}}", "error", "message", message, "type", type, "param", param, "code", sn_result_name(code));
+	return json_pack("{s:{s:s, s:s, s:o, s:s}}", "error", "message", message, "type", type, "param", param, "code", name);
 }
 
 static json_t *problem(const sv_reply *r, int code, const char *field, const char *message) {
@@ -128,7 +129,7 @@ static void fail(sv_reply *r, int status, int code, const char *field, const cha
 	const sv_route *const route = r->connection->request.route;
 	const int openai = route ? route->openai : r->connection->url && strncmp(r->connection->url, "/v1/", 4) == 0;
 	r->status = status;
-	json_t *const value = openai ? openai_error(code, field, message) : problem(r, code, field, message);
+	json_t *const value = openai ? openai_error(status, code, field, message) : problem(r, code, field, message);
 	if (value && !openai)
 		json_object_set_new(value, "request_id", json_string(r->connection->request.id));
 	char *const text = value ? json_dumps(value, JSON_COMPACT) : NULL;

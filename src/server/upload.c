@@ -160,7 +160,11 @@ static enum MHD_Result take_field(void *payload, enum MHD_ValueKind kind, const 
 		sv_refuse(c, SN_E_FORMAT, name, "\"%s\" is encoded as \"%.40s\"; send it as it is", name, encoding);
 		return MHD_NO;
 	}
-	if (offset == 0) {
+	/* the library calls twice with offset 0 where a piece of the body ends at the beginning of a value */
+	const sv_upload *const u = c->hash ? &c->request.uploads[c->request.upload_count - 1] : NULL;
+	const int again = file_name ? u && u->size == 0 && strcmp(u->field, name) == 0 && strcmp(u->file_name, file_name) == 0
+	                            : !u && *name && c->field.size == 0 && strcmp(c->field_name, name) == 0;
+	if (offset == 0 && !again) {
 		end_upload(c);
 		end_field(c);
 		if (file_name && begin_upload(c, name, file_name) != SN_OK)
@@ -189,8 +193,12 @@ static int take_type(sv_connection *c, char *err) {
 	const int takes = sv_api_takes(c->request.server->api, c->request.route, c->content_type, &none);
 	if (none || takes)
 		return none ? SN_OK : (c->body_kind = strncmp(c->content_type, "multipart/", 10) == 0 ? SV_BODY_FORM : SV_BODY_JSON, SN_OK);
-	return sn_fail(err, SN_E_UNSUPPORTED, "the content type is \"%.60s\"; openapi.json says which %s takes", c->content_type,
-	               c->request.route->path);
+	char kinds[160] = "";
+	const char *kind;
+	json_t *one;
+	json_object_foreach(json_object_get(json_object_get(c->request.route->operation_json, "requestBody"), "content"), kind, one)
+		snprintf(kinds + strlen(kinds), sizeof kinds - strlen(kinds), "%s%s", *kinds ? " or " : "", kind);
+	return sn_fail(err, SN_E_UNSUPPORTED, "the content type is \"%.60s\"; %s would be right", c->content_type, kinds);
 }
 
 int sv_upload_open(sv_connection *c, char *err) {

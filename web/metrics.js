@@ -2,7 +2,8 @@
 import { call, getJson } from "./api.js";
 import { $, bytes, clear, color, download, el, fail, fixed, percent, prepare, redraw, seconds } from "./ui.js";
 
-const EVERY = 2000, KEPT = 150; // milliseconds between looks; looks that are drawn: five minutes
+const EVERY = 2000, KEPT = 150; // milliseconds between looks; looks that are drawn at most: five minutes
+const LEAST = 30;               // looks that the width stands for at first
 const SPAN = 10;                // looks over which rates and quantiles are taken
 const looks = [];
 let timer = null, charts = [], own = 0;
@@ -23,10 +24,10 @@ const before = i => looks[Math.max(0, i - SPAN)];
 const rate = (i, f) => i ? Math.max(0, f(looks[i]) - f(before(i))) / (looks[i].uptime - before(i).uptime) : undefined;
 
 // A quantile of what came in between two looks, from the differences of cumulative buckets [[most, count], ...].
-function quantile(i, name, share, keep) {
+function quantile(i, name, share, keep, since = before(i)) {
 	const counts = new Map();
 	let count = 0;
-	for (const [look, sign] of [[looks[i], 1], [before(i), -1]])
+	for (const [look, sign] of [[looks[i], 1], [since, -1]])
 		for (const s of samplesOf(look, name).filter(x => !keep || keep(x.labels))) {
 			count += sign * s.count;
 			for (const [most, n] of s.buckets)
@@ -43,6 +44,8 @@ function quantile(i, name, share, keep) {
 	return low;
 }
 
+const quantiles = (name, keep) => [0.5, 0.95].map(share => [`p${share * 100}`, i => quantile(i, name, share, keep), i => quantile(i, name, share, keep, null)]);
+
 function hitRate(i) {
 	const hits = l => sum(l, "cache_hits_total"), misses = l => sum(l, "cache_misses_total");
 	if (!samplesOf(looks[i], "cache_hits_total").length)
@@ -53,10 +56,10 @@ function hitRate(i) {
 
 const sets = [
 	{ title: "Requests", unit: n => `${fixed(n, n < 10 ? 1 : 0)} /s`, lines: [["", i => rate(i, l => sum(l, "requests_total", isWork))]] },
-	{ title: "Latency", unit: seconds, lines: [["p50", i => quantile(i, "request_seconds", 0.5, isWork)], ["p95", i => quantile(i, "request_seconds", 0.95, isWork)]] },
-	{ title: "First text", unit: seconds, lines: [["p50", i => quantile(i, "first_text_seconds", 0.5)], ["p95", i => quantile(i, "first_text_seconds", 0.95)]] },
-	{ title: "First audio", unit: seconds, lines: [["p50", i => quantile(i, "first_audio_seconds", 0.5)], ["p95", i => quantile(i, "first_audio_seconds", 0.95)]] },
-	{ title: "In hand", unit: n => String(Math.round(n)), whole: true, lines: [["requests", i => Math.max(0, gauge(looks[i], "requests_open") - own)], ["sockets", i => gauge(looks[i], "sockets", "websocket_sessions")]] },
+	{ title: "Latency", unit: seconds, lines: quantiles("request_seconds", isWork) },
+	{ title: "First text", unit: seconds, lines: quantiles("first_text_seconds") },
+	{ title: "First audio", unit: seconds, lines: quantiles("first_audio_seconds") },
+	{ title: "In hand", unit: n => String(Math.round(n)), whole: true, lines: [["requests", i => Math.max(0, gauge(looks[i], "requests_open") - own)], ["live sessions", i => gauge(looks[i], "sockets", "engine_sessions")]] },
 	{ title: "Waiting", unit: n => String(Math.round(n)), whole: true, lines: [["", i => gauge(looks[i], "queue_waiting")]] },
 	{ title: "Memory", unit: bytes, lines: [["", i => gauge(looks[i], "process_resident_bytes")]] },
 	{ title: "Cache hits", unit: percent, most: 1, lines: [["", hitRate]] },
@@ -67,19 +70,35 @@ const sets = [
 function makeChart(set) {
 	const values = set.lines.map(([name], k) => el("span", { class: `value line-${k}` }, name ? el("small", {}, name) : null, el("b", {}, "–")));
 	const canvas = el("canvas", { class: "chart", role: "img" });
-	const card = el("div", { class: "card chart-card" }, el("h2", {}, set.title), el("div", { class: "values" }, ...values), canvas);
-	const chart = { set, card, values, canvas };
+	const since = el("i", { hidden: true, title: "Nothing in the last twenty seconds: of all the time since the start" }, "overall");
+	const card = el("div", { class: "card chart-card" }, el("h2", {}, set.title, since), el("div", { class: "values" }, ...values), canvas);
+	const chart = { set, card, values, since, canvas };
 	redraw(canvas, () => drawChart(chart));
 	return chart;
 }
 
-function drawChart({ set, values, canvas }) {
-	const series = set.lines.map(([, f]) => looks.map((_, i) => f(i)).slice(-KEPT));
-	series.forEach((line, k) => { values[k].lastElementChild.textContent = line.length && line.at(-1) !== undefined ? set.unit(line.at(-1)) : "–"; });
+// Where nothing happened lately, the number is that of all the time.
+function showValues({ set, values, since }, series) {
+	const last = looks.length - 1;
+	since.hidden = true;
+	set.lines.forEach(([, , whole], k) => {
+		let value = series[k].at(-1);
+		if (value === undefined && whole && last >= 0) {
+			value = whole(last);
+			since.hidden = value === undefined;
+		}
+		values[k].lastElementChild.textContent = value === undefined ? "–" : set.unit(value);
+	});
+}
+
+function drawChart(chart) {
+	const { set, values, canvas } = chart, series = set.lines.map(([, f]) => looks.map((_, i) => f(i)).slice(-KEPT));
+	showValues(chart, series);
 	canvas.setAttribute("aria-label", `${set.title}: ${set.lines.map(([name], k) => `${name} ${values[k].lastElementChild.textContent}`.trim()).join(", ")}`);
 	const { context: c, width, height } = prepare(canvas);
 	const known = series.flat().filter(v => v !== undefined), most = set.most || Math.max(...known, set.whole ? 1 : 0) * 1.15 || 1;
-	const x = i => width - 1 - (series[0].length - 1 - i) * (width - 2) / (KEPT - 1), y = v => height - 3 - v / most * (height - 8);
+	const shown = Math.max(LEAST, series[0].length);
+	const x = i => width - 1 - (series[0].length - 1 - i) * (width - 2) / (shown - 1), y = v => height - 3 - v / most * (height - 8);
 	c.fillStyle = color("line");
 	c.fillRect(0, height - 1, width, 1);
 	series.forEach((line, k) => drawLine(c, line, x, y, k, height));

@@ -40,23 +40,25 @@ async function act(path, body, text) {
 function actions(m) {
 	const short = shortName(m.name);
 	const button = (label, f, kind = "") => el("button", { type: "button", class: `ghost ${kind}`, aria: { label: `${label}: ${short}` }, onclick: f }, label);
-	const list = [];
+	const list = [], isServed = m.task === "transcribe" || m.task === "speak"; // others are tools, opened when they are needed
 	if (m.state === "absent")
 		list.push(button("Install", () => pull(m.name)));
-	else if (m.state === "installed" || m.state === "failed")
+	else if (isServed && (m.state === "installed" || m.state === "failed"))
 		list.push(button("Load", () => act("/audio/models/load", { model: m.name }, `Loading ${short}`)));
-	else if (m.state === "ready")
+	else if (isServed && m.state === "ready")
 		list.push(button("Unload", () => act("/audio/models/unload", { model: m.name }, `Unloading ${short}`)));
-	if (!m.is_default && m.state !== "absent" && (m.task === "transcribe" || m.task === "speak"))
+	if (isServed && !m.is_default && m.state !== "absent")
 		list.unshift(button("Make default", () => act("/audio/models/default", { task: m.task, model: m.name }, `Making ${short} the default`)));
 	return list;
 }
 
 function languagesOf(m) {
-	const all = m.languages || [];
+	const all = (m.languages || []).filter(code => code !== "multilingual");
+	if (!all.length)
+		return m.languages?.length && (m.task === "transcribe" || m.task === "speak") ? "many" : "–";
 	if (all.length < 4)
-		return all.map(languageName).join(", ") || "–";
-	return el("details", {}, el("summary", {}, `${all.length} languages`), el("p", {}, all.map(languageName).sort().join(", ")));
+		return all.map(languageName).join(", ");
+	return el("details", {}, el("summary", {}, `${all.length} languages`), el("p", {}, all.map(languageName).sort().join(", ")));
 }
 
 // Rows stay where they are while the list is polled: an open list of languages, the focus and a screen reader's place are in them.
@@ -69,11 +71,12 @@ function rowOf(m) {
 		return held.row;
 	const facts = [m.architecture, m.dtype, m.parameters ? `${Math.round(m.parameters / 1e6)} M parameters` : "", m.licence].filter(Boolean).join(" · ");
 	const row = el("tr", {},
-		el("th", { scope: "row" }, el("span", { class: "name" }, m.name, m.is_default ? el("span", { class: "tag" }, "default") : null), el("small", {}, facts)),
+		el("th", { scope: "row" }, el("span", { class: "name" }, m.name, m.is_default && (m.task === "transcribe" || m.task === "speak") ? el("span", { class: "tag" }, "default") : null), el("small", {}, facts)),
 		el("td", { data: { label: "Task" } }, m.task || "–"),
 		el("td", { data: { label: "State" } }, el("span", { class: "state", data: { state: m.state } }, states[m.state] || m.state), m.error ? el("small", { class: "bad-text" }, m.error) : null),
 		el("td", { data: { label: "Languages" } }, languagesOf(m)),
-		el("td", { class: "num", data: { label: "Memory" } }, m.memory ? bytes(m.memory) : m.bytes ? el("span", { class: "muted" }, `${bytes(m.bytes)} on disk`) : "–"),
+		el("td", { class: "num", data: { label: "Size" } }, el("span", {}, m.memory || m.bytes ? bytes(m.memory || m.bytes) : "–",
+			m.memory || m.bytes ? el("small", { class: "muted" }, m.memory ? " in memory" : " on disk") : null)),
 		el("td", { class: "row-actions" }, ...actions(m)));
 	rows.set(m.name, { told, row });
 	return row;
@@ -82,10 +85,20 @@ function rowOf(m) {
 function draw() {
 	const order = { ready: 0, loading: 1, failed: 2, installed: 3, absent: 4 };
 	const models = [...catalogue.models].sort((a, b) => order[a.state] - order[b.state] || a.task.localeCompare(b.task) || a.name.localeCompare(b.name));
-	const body = $("mod-table").tBodies[0], wanted = models.map(rowOf);
-	if (wanted.length !== body.rows.length || wanted.some((row, i) => row !== body.rows[i]))
-		body.replaceChildren(...(wanted.length ? wanted : [el("tr", {}, el("td", { colspan: 6, class: "muted" }, "No models are installed: sonant models pull base joe"))]));
+	const here = models.filter(m => m.state !== "absent"), more = models.filter(m => m.state === "absent");
+	put($("mod-table").tBodies[0], here, "No models are installed. On the server: sonant models pull base joe");
+	put($("more-table").tBodies[0], more, "Everything is installed");
+	const used = here.reduce((n, m) => n + (m.memory || 0), 0);
+	$("mod-memory").textContent = used ? `${bytes(used)} in memory` : "";
+	$("mod-more-count").textContent = more.length;
+	$("mod-more").hidden = !more.length;
 	drawVoices();
+}
+
+function put(body, models, otherwise) {
+	const wanted = models.map(rowOf);
+	if (wanted.length !== body.rows.length || wanted.some((row, i) => row !== body.rows[i]))
+		body.replaceChildren(...(wanted.length ? wanted : [el("tr", {}, el("td", { colspan: 6, class: "muted" }, otherwise))]));
 }
 
 function drawVoices() {

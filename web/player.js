@@ -132,7 +132,7 @@ export class Player {
 
 	drawWave(canvas, from, length, detailed) {
 		const { context: c, width, height } = prepare(canvas);
-		const lower = detailed && this.words.length ? 22 : 0, middle = (height - lower) / 2, x = t => (t - from) / length * width;
+		const lower = detailed && this.words.length ? 36 : 0, middle = (height - lower) / 2, x = t => (t - from) / length * width;
 		c.fillStyle = color("span");
 		for (const span of this.spans)
 			c.fillRect(x(span.start), 0, x(span.end) - x(span.start), height - lower);
@@ -164,22 +164,23 @@ export class Player {
 		return canvas.peaks;
 	}
 
+	// In two rows, so that short words beside each other both have room.
 	drawWords(c, x, width, height, current) {
 		c.font = `11px ${getComputedStyle(document.body).fontFamily}`;
 		c.textBaseline = "alphabetic";
-		let free = 0;
+		const free = [0, 0];
 		for (const word of this.words) {
 			const left = x(word.start), right = x(word.end);
 			if (right < 0 || left > width)
 				continue;
 			c.fillStyle = word === current ? color("accent") : color("line-strong");
-			c.fillRect(left, height - 18, Math.max(1, right - left - 1), 2);
-			const size = c.measureText(word.word).width;
-			if (left < free || left + size > width)
+			c.fillRect(left, height - 32, Math.max(1, right - left - 1), 2);
+			const size = c.measureText(word.word).width, row = free.findIndex(end => left >= end);
+			if (row < 0 || left + size > width)
 				continue;
 			c.fillStyle = word === current ? color("accent") : color("muted");
-			c.fillText(word.word, left, height - 4);
-			free = left + size + 6;
+			c.fillText(word.word, left, height - 18 + row * 14);
+			free[row] = left + size + 6;
 		}
 	}
 

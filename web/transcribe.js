@@ -74,12 +74,12 @@ async function transcribe() {
 	transcript = null;
 	$("stt-result").hidden = true;
 	busy($("stt-notice"), `Transcribing ${clip.name}`);
-	const file = clip, started = performance.now();
+	const file = clip;
 	try {
 		const response = await call("/stt/transcribe", { form: { file, ...options(), return_timestamps: true }, signal: mine.signal });
 		const result = await response.json();
 		clear($("stt-notice"));
-		showTranscript({ ...result, waited: (performance.now() - started) / 1000 });
+		showTranscript(result, /hit|audio/.test(response.headers.get("X-Cache")) ? "0 s, from the cache" : "");
 	} catch (error) {
 		if (mine === running)
 			fail($("stt-notice"), error);
@@ -108,7 +108,8 @@ function spaced(buttons, text) {
 	return nodes;
 }
 
-function showTranscript(t) {
+// how: in place of how long it took.
+function showTranscript(t, how) {
 	transcript = t;
 	const words = t.word_timestamps || [], text = $("stt-text");
 	text.lang = t.language || "";
@@ -119,12 +120,12 @@ function showTranscript(t) {
 	$("stt-empty").hidden = true;
 	player.setWords(words);
 	const sure = t.language_confidence ? ` (${percent(t.language_confidence)})` : "";
-	const speed = t.processing_time ? `${seconds(t.processing_time)}, ${Math.round(t.duration / t.processing_time)}× real time` : "";
+	const speed = how || (t.processing_time ? `${seconds(t.processing_time)}, ${Math.round(t.duration / t.processing_time)}× real time` : "");
 	facts($("stt-facts"), [
 		["Language", t.language ? languageName(t.language) + sure : ""],
 		["Confidence", t.avg_confidence === undefined ? "" : percent(t.avg_confidence)],
 		["Audio", t.duration ? seconds(t.duration) : ""],
-		["Computed in", speed],
+		[how?.includes("voice") ? "Captions" : "Computed in", speed],
 		["Model", t.model ? `${shortName(t.model)}${t.dtype ? ` (${t.dtype})` : ""}` : ""],
 	]);
 	notes($("stt-notes"), t.notes);
@@ -158,12 +159,11 @@ const stamp = (s, mark) => {
 function save(format) {
 	const segments = transcript.segments?.length ? transcript.segments : [{ start: 0, end: transcript.duration || 0, text: transcript.text }];
 	const cue = (s, mark) => `${stamp(s.start, mark)} --> ${stamp(s.end, mark)}\n${s.text.trim()}\n`;
-	const { waited, ...reply } = transcript;
 	const [text, type] = {
 		txt: () => [transcript.text.trim() + "\n", "text/plain"],
 		srt: () => [segments.map((s, i) => `${i + 1}\n${cue(s, ",")}`).join("\n"), "application/x-subrip"],
 		vtt: () => ["WEBVTT\n\n" + segments.map(s => cue(s, ".")).join("\n"), "text/vtt"],
-		json: () => [JSON.stringify(reply, null, 1) + "\n", "application/json"],
+		json: () => [JSON.stringify(transcript, null, 1) + "\n", "application/json"],
 	}[format]();
 	download(new Blob([text], { type: type + ";charset=utf-8" }), (clip?.name || "transcript").replace(/\.[^.]*$/, "") + "." + format);
 }
@@ -177,11 +177,13 @@ function startLive() {
 
 class Live {
 	constructor() {
-		this.committed = []; // words, or texts where the model tells no words
+		this.text = ""; // that will not change any more, and its words
+		this.words = [];
 		this.partial = "";
 		this.segments = [];
 		this.notes = [];
-		this.spoken = 0; // of the segments, to the screen reader
+		this.samples = 0;
+		this.delays = []; // seconds from a sound's arrival at the server to its text
 	}
 
 	async start() {
@@ -190,27 +192,32 @@ class Live {
 		player.audio.pause();
 		clear($("stt-notice"));
 		this.showState("starting");
+		await catalogue.load(); // a refused socket does not say why: here the user is asked for a key if there must be one
 		this.socket = await this.connect();
 		this.capture = await record((piece, peak) => this.take(piece, peak));
 		this.showState("recording");
 	}
 
 	connect() {
+		const { model, language, task, prompt, hotwords, noise_reduction: denoise } = options();
 		return new Promise((resolve, reject) => {
 			const socket = new WebSocket(socketAddress("/stt/stream"));
 			socket.binaryType = "arraybuffer";
 			socket.onopen = () => {
-				socket.send(JSON.stringify({ type: "start", format: "pcm16", sample_rate: RATE, return_timestamps: true, ...options() }));
+				socket.send(JSON.stringify({ type: "start", format: "pcm16", sample_rate: RATE, words: true, model, language, task, prompt, hotwords, denoise }));
 				resolve(socket);
 			};
 			socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
 			socket.onerror = () => reject(new Problem(0, { detail: "The server does not accept live audio." }));
-			socket.onclose = e => { if (live === this && !this.isDone) this.fail(new Problem(0, { detail: e.reason || "The connection was closed." })); };
+			socket.onclose = e => {
+				if (live === this && !this.isDone)
+					this.fail(new Problem(0, { detail: e.reason || "The connection was closed." }));
+			};
 		});
 	}
 
 	take(piece, peak) {
-		this.samples = (this.samples || 0) + piece.length;
+		this.samples += piece.length;
 		$("stt-level").value = Math.min(1, Math.sqrt(peak));
 		$("stt-clock").textContent = clock(this.samples / RATE);
 		if (this.socket.readyState === WebSocket.OPEN)
@@ -218,49 +225,46 @@ class Live {
 	}
 
 	hear(message) {
-		const f = { partial: this.onPartial, commit: this.onCommit, segment: this.onSegment, note: this.onNote, done: this.onDone, error: this.onError }[message.type];
-		f?.call(this, message);
+		if (message.latency >= 0)
+			this.delays.push(message.latency);
+		const f = { partial: this.onPartial, commit: this.onCommit, segment: this.onSegment, note: this.onNote, done: this.onDone, error: this.onError };
+		f[message.type]?.call(this, message);
 	}
 
 	onPartial({ text }) {
-		this.partial = text || "";
+		this.partial = text;
 		this.draw();
 	}
 
 	onCommit({ text, words }) {
-		this.committed.push(...(words?.length ? words : [text]));
+		this.text += text;
+		this.words.push(...(words || []));
 		this.partial = "";
 		this.draw();
 	}
 
 	// An utterance has ended: its text is that of its commits. Read out whole, since words one by one are hard to follow.
-	onSegment(message) {
-		const segment = message.segment || message;
-		this.segments.push(segment);
-		$("stt-live").append(el("p", {}, segment.text.trim()));
+	onSegment({ id, start, end, text, confidence }) {
+		this.segments.push({ id, start, end, text, confidence });
+		$("stt-live").append(el("p", {}, text.trim()));
 	}
 
-	onNote(message) { this.notes.push(message.note || message); }
+	onNote({ code, message }) { this.notes.push({ code, message }); }
 
-	onDone(message) {
-		const words = this.committed.filter(w => typeof w === "object");
-		const text = this.segments.map(s => s.text.trim()).join(" ");
+	onDone({ text, language, model, dtype, duration, confidence }) {
+		const delays = this.delays.sort((a, b) => a - b), median = delays[delays.length >> 1];
 		this.end();
-		showTranscript({ success: true, text, word_timestamps: words, segments: this.segments, duration: (this.samples || 0) / RATE, notes: this.notes,
-			...message, type: undefined });
+		showTranscript({ success: true, text, language, avg_confidence: confidence || undefined, duration, model, dtype, segments: this.segments,
+			word_timestamps: this.words, notes: this.notes }, median === undefined ? "" : `${seconds(median)} behind the voice`);
 	}
 
-	onError(message) {
-		const error = message.error || message;
-		this.fail(new Problem(0, error));
-	}
+	onError(message) { this.fail(new Problem(0, message.error || message)); }
 
 	draw() {
-		const nodes = this.committed.map((w, i) => typeof w === "string" ? w : el("span", { class: `w ${level(w.confidence)}` }, w.word));
-		const text = $("stt-text");
+		const words = this.words.map(w => el("span", { class: `w ${level(w.confidence)}` }, w.word)), text = $("stt-text");
 		text.classList.add("is-live");
-		text.replaceChildren(...nodes.flatMap(n => typeof n === "string" ? [n] : [n, " "]), el("span", { class: "partial" }, this.partial.trim()));
-		if (!nodes.length && !this.partial)
+		text.replaceChildren(...(words.length ? spaced(words, this.text) : [this.text]), el("span", { class: "partial" }, this.text ? this.partial : this.partial.trimStart()));
+		if (!this.text && !this.partial)
 			text.append(el("span", { class: "muted" }, "Listening …"));
 	}
 
@@ -283,8 +287,10 @@ class Live {
 		live = null;
 		this.showState("idle");
 		$("stt-again").disabled = !clip;
-		if (clip)
-			player.load(clip, samples = await decode(clip));
+		if (!clip)
+			return;
+		player.load(clip, samples = await decode(clip));
+		player.setWords(transcript?.word_timestamps);
 	}
 
 	async fail(error) {

@@ -35,8 +35,9 @@ struct sv_batch {
 	pthread_cond_t news;
 	atomic_int stopping;
 	int count;
-	int full;               /* slots whose results wait for room */
-	int64_t queued, done, failed;
+	/* for describe, which must not wait: the lock is held while the database is asked */
+	atomic_int full;        /* slots whose results wait for room */
+	atomic_llong queued, running, done, failed;
 	double looked;          /* when upkeep was done */
 	const sv_route *routes[2];
 	slot *slots[SV_BATCH_MOST];
@@ -140,9 +141,7 @@ static int store(sv_batch *b, slot *t, const outcome *o, int *kept) {
 
 static void count_end(sv_batch *b, slot *t, int failed) {
 	sv_metrics_work(b->server->metrics, &t->claim.key, &t->request.facts, 0, failed);
-	pthread_mutex_lock(&b->lock);
-	*(failed ? &b->failed : &b->done) += 1;
-	pthread_mutex_unlock(&b->lock);
+	atomic_fetch_add(failed ? &b->failed : &b->done, 1);
 }
 
 static void run_item(sv_batch *b, slot *t) {
@@ -176,7 +175,9 @@ static int claim(sv_batch *b, slot *t, char *err) {
 	if (result != SN_OK)
 		return result;
 	t->busy = 1;
-	b->queued -= b->queued > 0;
+	b->running++;
+	if (b->queued > 0)
+		b->queued--;
 	begin_request(b, t);
 	return SN_OK;
 }
@@ -193,7 +194,7 @@ static void *work(void *payload) {
 			clock_gettime(CLOCK_MONOTONIC, &until);
 			until.tv_sec += (time_t)PAUSE;
 			b->full += result == SN_E_NO_SPACE;
-			if (result == SN_END)
+			if (result == SN_END && b->queued == 0)
 				pthread_cond_wait(&b->news, &b->lock);
 			else
 				pthread_cond_timedwait(&b->news, &b->lock, &until);
@@ -204,10 +205,19 @@ static void *work(void *payload) {
 		run_item(b, t);
 		pthread_mutex_lock(&b->lock);
 		t->busy = 0;
+		b->running--;
 		sv_claim_free(&t->claim);
 	}
 	pthread_mutex_unlock(&b->lock);
 	return NULL;
+}
+
+static int count_waiting(sv_batch *b, char *err) {
+	int64_t count = 0;
+	const int result = sv_jobs_waiting(b->server, &count, err);
+	if (result == SN_OK)
+		b->queued = count;
+	return result;
 }
 
 /* Slots are made as the configuration asks for them, and kept. */
@@ -251,7 +261,7 @@ int sv_batch_open(sv_batch **out, sv_server *server, char *err) {
 		b->routes[i] = sv_api_route(server->api, "POST", paths[i], NULL, allowed);
 	int result = sv_jobs_recover(server, 0, err);
 	if (result == SN_OK)
-		result = sv_jobs_waiting(server, &b->queued, err);
+		result = count_waiting(b, err);
 	if (result == SN_OK)
 		result = add_slots(b, err);
 	if (result != SN_OK)
@@ -296,7 +306,7 @@ void sv_batch_close(sv_batch **held) {
 
 void sv_batch_wake(sv_batch *b) {
 	pthread_mutex_lock(&b->lock);
-	sv_jobs_waiting(b->server, &b->queued, NULL);
+	count_waiting(b, NULL);
 	pthread_cond_broadcast(&b->news);
 	pthread_mutex_unlock(&b->lock);
 }
@@ -326,9 +336,5 @@ void sv_batch_tick(sv_batch *b) {
 }
 
 void sv_batch_describe(sv_batch *b, sv_batch_facts *facts) {
-	pthread_mutex_lock(&b->lock);
-	*facts = (sv_batch_facts){ .queued = b->queued, .done = b->done, .failed = b->failed, .full = b->full > 0 };
-	for (int i = 0; i < b->count; i++)
-		facts->running += b->slots[i]->busy;
-	pthread_mutex_unlock(&b->lock);
+	*facts = (sv_batch_facts){ .queued = b->queued, .running = b->running, .done = b->done, .failed = b->failed, .full = b->full > 0 };
 }

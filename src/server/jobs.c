@@ -1,5 +1,6 @@
 #include "server/jobs.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "server/config.h"
 #include "store/blobs.h"
@@ -295,12 +296,20 @@ int sv_jobs_waiting(sv_server *s, int64_t *count, char *err) {
 	return result;
 }
 
+/* How often an item may have been begun in vain. One of which a crash was the end several times might be its cause: the others go first, and
+ * the server is to have lived for a while before it is tried again. */
+static int64_t most_attempts(const sv_server *s) {
+	const int64_t most = 3 + (int64_t)(sn_now() - s->started);
+	return most <= SV_JOB_ATTEMPTS ? most : SV_JOB_ATTEMPTS + 1;
+}
+
 /* The oldest job with waiting items of each key; of those the one whose key has the fewest items in work. */
 static int choose_job(sv_server *s, const int64_t *working, int count, sv_claim *c, char *err) {
 	sn_query q;
 	int least = -1;
 	int result = sn_db_begin(s->db, &q, "SELECT id, kind, key, min(created_at) FROM jobs WHERE state IN ('queued', 'running')"
-	                         " AND EXISTS (SELECT 1 FROM items WHERE items.state = 'queued' AND items.job = jobs.id) GROUP BY key ORDER BY 4", "", err);
+	                         " AND EXISTS (SELECT 1 FROM items WHERE items.state = 'queued' AND items.job = jobs.id AND attempts < ?1) GROUP BY key ORDER BY 4",
+	                         "i", err, most_attempts(s));
 	while (result == SN_OK && (result = sn_db_row(&q, err)) == SN_OK) {
 		int n = 0;
 		for (int i = 0; i < count; i++)
@@ -319,8 +328,8 @@ static int choose_job(sv_server *s, const int64_t *working, int count, sv_claim 
 static int take_item(sv_server *s, sv_claim *c, char *err) {
 	sn_query q;
 	int result = sn_db_begin(s->db, &q, "UPDATE items SET state = 'running', attempts = attempts + 1 WHERE job = ?1 AND at ="
-	                         " (SELECT at FROM items WHERE state = 'queued' AND job = ?1 ORDER BY at LIMIT 1)"
-	                         " RETURNING at, name, params, input, attempts", "t", err, c->job);
+	                         " (SELECT at FROM items WHERE state = 'queued' AND job = ?1 AND attempts < ?2 ORDER BY at LIMIT 1)"
+	                         " RETURNING at, name, params, input, attempts", "ti", err, c->job, most_attempts(s));
 	if (result == SN_OK && (result = sn_db_row(&q, err)) == SN_OK) {
 		const char *const name = (const char *)sqlite3_column_text(q.statement, 1), *const params = (const char *)sqlite3_column_text(q.statement, 2);
 		c->at = sqlite3_column_int64(q.statement, 0);

@@ -77,8 +77,9 @@ def check_results(server, accepted):
     jobs = {j["id"]: j for j in server.get("/jobs?limit=1000").json["jobs"]}
     for job, names in accepted.items():
         state = jobs.get(job) or server.get("/jobs/" + job).json
-        assert (state["state"], state["done"], state["failed"], state["items"]) == ("done", len(names), 0, len(names)), state
         results = server.get(f"/jobs/{job}/results").json["results"]
+        assert not (errors := [r["error"]["detail"] for r in results if "error" in r]), errors
+        assert (state["state"], state["done"], state["failed"], state["items"]) == ("done", len(names), 0, len(names)), state
         assert [(r["name"], r["state"]) for r in results] == [(n, "done") for n in names]
         for r in results[:1]:
             if "audio_type" in r:

@@ -69,13 +69,17 @@ int ws_ear_open(ws_ear **out, ws_session *session, const ws_ear_options *options
 
 double ws_ear_seconds(const ws_ear *e) { return (double)e->samples / SN_STT_RATE; }
 
+/* For the counts, which know each utterance, and the access log, which knows the connection. */
 static void tell_facts(const ws_ear *e) {
-	sv_facts *const f = &ws_request(e->session)->facts;
-	f->audio += ws_ear_seconds(e);
-	f->processing += sn_now() - e->began;
-	snprintf(f->task, sizeof f->task, "transcribe");
-	if (e->info.name)
-		snprintf(f->model, sizeof f->model, "%s", e->info.name);
+	sv_request *const r = ws_request(e->session);
+	const double now = sn_now();
+	sv_facts f = { .audio = ws_ear_seconds(e), .first = e->first, .processing = now - e->began, .confidence = e->confidence, .task = "transcribe" };
+	snprintf(f.model, sizeof f.model, "%s", e->info.name);
+	sv_metrics_work(ws_server(e->session)->metrics, &r->key, &f, e->first_came > 0 ? now - e->last_came : 0, e->failed);
+	f.audio += r->facts.audio;
+	f.processing += r->facts.processing;
+	f.first = r->facts.first > 0 ? r->facts.first : f.first;
+	r->facts = f;
 }
 
 void ws_ear_close(ws_ear **held) {
@@ -182,18 +186,18 @@ int ws_ear_pull(ws_ear *e, sn_event *event, double *latency, char *err) {
 		ws_watch_fd(e->session, fd, 0);
 	const int result = sn_stt_pull(e->stt, event, err);
 	*latency = -1;
+	e->failed |= result < 0;
 	if (result != SN_OK)
 		return result;
-	sv_facts *const f = &ws_request(e->session)->facts;
 	if (e->live && (event->kind == SN_EVENT_PARTIAL || event->kind == SN_EVENT_COMMIT)) {
 		const double now = sn_now(), came = came_at(e, event->position);
 		*latency = now > came ? now - came : 0;
 		if (event->kind == SN_EVENT_PARTIAL)
 			sv_metrics_observe(ws_server(e->session)->metrics, SV_TIME_PARTIAL, *latency);
-		if (f->first <= 0)
-			f->first = now - e->first_came;
 	}
-	if (event->kind == SN_EVENT_SEGMENT && f->confidence <= 0)
-		f->confidence = event->segment.confidence;
+	if (event->kind >= SN_EVENT_PARTIAL || event->kind == SN_EVENT_SEGMENT)
+		e->first = e->first > 0 ? e->first : sn_now() - e->first_came;
+	if (event->kind == SN_EVENT_SEGMENT && e->confidence <= 0)
+		e->confidence = event->segment.confidence;
 	return SN_OK;
 }

@@ -27,6 +27,9 @@ typedef struct ws_ear {
 	int finishing, finished;       /* no more bytes come; the engine knows it */
 	int64_t samples;               /* the engine has */
 	double began, first_came, last_came;
+	double first;                  /* seconds from the first audio to the first text */
+	float confidence;              /* of the first segment */
+	int failed;
 	struct { double until, came; } arrivals[WS_ARRIVALS]; /* a ring: audio up to `until` seconds came at `came` */
 	int arrival;
 } ws_ear;

@@ -13,9 +13,10 @@ struct ws_frames {
 	wslay_event_context_ptr context;
 	sn_buf message;      /* the one that comes in */
 	ws_kind kind;
+	int is_control;      /* the frame that comes in */
 	int gone;            /* receive or send said so */
 	int failed;          /* the code of a mistake that is ours to tell */
-	int code;            /* of the closing frame that was queued first */
+	int ended;           /* a closing frame of ours is queued or sent */
 	int raw_sent;        /* the closing frame went around wslay */
 };
 
@@ -53,7 +54,8 @@ static void frame_begins(wslay_event_context_ptr context, const struct wslay_eve
 	(void)context;
 	if (frame->opcode == WSLAY_CONNECTION_CLOSE && frame->payload_length == 1)
 		fail(f, WS_PROTOCOL, "a closing frame of one byte");
-	if (wslay_is_ctrl_frame(frame->opcode))
+	f->is_control = wslay_is_ctrl_frame(frame->opcode);
+	if (f->is_control)
 		return;
 	if (frame->opcode != WSLAY_CONTINUATION_FRAME) {
 		f->kind = frame->opcode == WSLAY_TEXT_FRAME ? WS_TEXT : WS_BINARY;
@@ -66,7 +68,7 @@ static void frame_begins(wslay_event_context_ptr context, const struct wslay_eve
 
 static void frame_goes_on(wslay_event_context_ptr context, const struct wslay_event_on_frame_recv_chunk_arg *chunk, void *payload) {
 	ws_frames *const f = payload;
-	if (f->failed || !chunk->data_length || !wslay_event_get_read_enabled(context))
+	if (f->failed || f->is_control || !chunk->data_length || !wslay_event_get_read_enabled(context))
 		return;
 	if (sn_buf_add(&f->message, chunk->data, chunk->data_length) != SN_OK)
 		fail(f, WS_TRY_LATER, "no memory for the message");
@@ -99,7 +101,7 @@ int ws_frames_open(ws_frames **out, const ws_port *port, void *payload, char *er
 	f->payload = payload;
 	sn_buf_init(&f->message, most);
 	wslay_event_config_set_no_buffering(f->context, 1);
-	wslay_event_config_set_max_recv_msg_length(f->context, most < 125 ? 125 : most);
+	wslay_event_config_set_max_recv_msg_length(f->context, INT64_MAX); /* frame_begins knows better */
 	return SN_OK;
 }
 
@@ -118,7 +120,6 @@ static void tell_protocol_error(ws_frames *f) {
 	static const uint8_t frame[4] = { 0x88, 2, WS_PROTOCOL >> 8, WS_PROTOCOL & 0xff };
 	if (wslay_event_get_queued_msg_count(f->context) != 1)
 		return;
-	f->code = WS_PROTOCOL;
 	f->raw_sent = f->port.send(f->payload, frame, sizeof frame) == sizeof frame;
 	if (f->raw_sent)
 		wslay_event_shutdown_write(f->context);
@@ -146,8 +147,7 @@ int ws_frames_queue(ws_frames *f, ws_kind kind, const void *data, size_t size) {
 
 void ws_frames_end(ws_frames *f, int code, const char *reason) {
 	const size_t size = reason ? strlen(reason) : 0;
-	if (!f->code)
-		f->code = code;
+	f->ended = 1;
 	wslay_event_queue_close(f->context, (uint16_t)code, (const uint8_t *)reason, size < MAX_REASON ? size : MAX_REASON);
 }
 
@@ -155,11 +155,6 @@ int ws_frames_pending(const ws_frames *f) { return wslay_event_want_write(f->con
 
 int ws_frames_reading(const ws_frames *f) { return !f->gone && !f->failed && !f->raw_sent && wslay_event_want_read(f->context); }
 
-int ws_frames_done(const ws_frames *f) {
-	return f->gone || f->raw_sent ||
-	       (wslay_event_get_close_sent(f->context) && (wslay_event_get_close_received(f->context) || !wslay_event_get_read_enabled(f->context)));
-}
+int ws_frames_answered(const ws_frames *f) { return wslay_event_get_close_received(f->context); }
 
-int ws_frames_ended(const ws_frames *f) { return f->raw_sent || !!f->code || wslay_event_get_close_received(f->context) || wslay_event_get_close_sent(f->context); }
-
-int ws_frames_code(const ws_frames *f) { return f->code; }
+int ws_frames_ended(const ws_frames *f) { return f->raw_sent || f->ended || wslay_event_get_close_received(f->context) || wslay_event_get_close_sent(f->context); }

@@ -39,8 +39,7 @@ void ws_frames_end(ws_frames *frames, int code, const char *reason);
 
 int ws_frames_pending(const ws_frames *frames); /* something is queued */
 int ws_frames_reading(const ws_frames *frames); /* no closing frame was received, nothing was malformed */
-int ws_frames_done(const ws_frames *frames);    /* a closing frame was sent, and no other is to be waited for */
+int ws_frames_answered(const ws_frames *frames); /* the peer has sent its closing frame */
 int ws_frames_ended(const ws_frames *frames);   /* a closing frame is queued or sent */
-int ws_frames_code(const ws_frames *frames);    /* of the closing frame that was queued first, 0: none */
 
 #endif

@@ -44,7 +44,7 @@ struct ws_session {
 	ws_out *out, **out_last;
 	size_t outbox;
 	int closing;             /* nothing more is taken or sent */
-	int stalled, posted, failed;
+	int stalled, posted;
 	atomic_int gone;         /* the connection is lost: the strand ends */
 	void (*cancel)(void *payload);
 	void *cancel_payload;

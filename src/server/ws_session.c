@@ -2,6 +2,7 @@
 #include "server/ws_inner.h"
 
 #include "base/clock.h"
+#include "server/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -164,7 +165,7 @@ static int has_ended(ws_session *s) {
 static void linger(ws_session *s) {
 	if (ws_frames_reading(s->frames) || s->phase >= WS_LINGERING)
 		return;
-	if (!ws_frames_code(s->frames)) {
+	if (ws_frames_answered(s->frames)) {
 		lose(s);
 		return;
 	}
@@ -396,6 +397,7 @@ void ws_session_open(sv_sockets *sockets, sv_request *request, const ws_protocol
 	sockets->sessions = s;
 	atomic_fetch_add(&sockets->count[protocol->kind], 1);
 	atomic_fetch_add(&sockets->opened, 1);
+	sv_metrics_add(sockets->server->metrics, SV_COUNT_SOCKETS_OPENED, 1);
 	ws_schedule(s);
 	ws_session_turn(s);
 }

@@ -1,7 +1,7 @@
 /* The strand's side of a session: messages in their order, replies, errors. */
 #include "server/ws_inner.h"
 
-#include "base/clock.h"
+#include "server/metrics.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,7 +170,7 @@ int ws_fail(ws_session *s, int code, const char *field, const char *message, int
 	ws_send(s, error);
 	if (!fatal && ++s->failures < MAX_FAILURES)
 		return code;
-	s->failed = 1;
+	sv_metrics_add(ws_server(s)->metrics, SV_COUNT_SOCKET_ERRORS, 1);
 	ws_close(s, 4000 + http, sn_result_text(code));
 	return code;
 }

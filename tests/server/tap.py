@@ -2,6 +2,7 @@
 
 
 def pytest_configure(config):
+    config.option.verbose = getattr(config.option, "verbose", 0)  # the terminal's option, which comparisons are shown by
     config.pluginmanager.register(Tap(), "sonant-tap")
 
 

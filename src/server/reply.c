@@ -233,8 +233,7 @@ void sv_reply_end(sv_reply *r, int complete) {
 	pthread_mutex_lock(&r->connection->lock);
 	r->ended = 1;
 	r->complete = complete;
-	if (!atomic_load(&r->connection->request.gone))
-		wake(r->connection);
+	wake(r->connection); /* also one whose client went: it is suspended and must come to its end */
 	pthread_mutex_unlock(&r->connection->lock);
 }
 

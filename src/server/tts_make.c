@@ -147,6 +147,8 @@ static int take_cached(making *m, char *err) {
 	if (result == SN_OK && m->wish->rates && m->speech.quality <= 0 &&
 	    sn_quality_pcm(&quality, m->request->server->engine, pcm, count, m->speech.sample_rate, NULL, NULL) == SN_OK)
 		m->speech.quality = quality.scores.overall;
+	if (!m->wish->rates) /* not told, though it may be known: the same request gets the same reply */
+		m->speech.quality = 0;
 	m->speech.processing_time = sn_now() - m->since;
 	m->keeps = 0;
 	sn_cached_release(&entry);
@@ -236,6 +238,15 @@ static void tell_facts(making *m) {
 	f->cached = m->cached ? SV_AUDIO_HIT : SV_UNCACHED;
 }
 
+/* What rates speech stays loaded between requests. It may be missing: then the speech goes without. */
+static void hold_raters(making *m, sv_model_use uses[2]) {
+	static const int tasks[] = { SN_TASK_SCORE, SN_TASK_VAD };
+	char reason[SN_ERRLEN];
+	for (int i = 0; i < 2; i++)
+		if (!m->wish->rates || sv_models_get(m->request->server->models, &uses[i], "auto", tasks[i], NULL, reason) != SN_OK)
+			uses[i] = (sv_model_use){ 0 };
+}
+
 static int make(making *m, const sv_model_use *use, tts_result *out, char *err) {
 	sv_server *const server = m->request->server;
 	uint8_t version[32];
@@ -248,9 +259,13 @@ static int make(making *m, const sv_model_use *use, tts_result *out, char *err) 
 	sv_models_version(use, version);
 	tts_bank_version(server, m->wish->options.voice, m->wish->text, version);
 	m->keeps = server->audio && make_key(m, version);
+	sv_model_use raters[2];
+	hold_raters(m, raters);
 	int result = take_cached(m, err);
 	if (result == SN_AGAIN)
 		result = speak(m, err);
+	for (int i = 0; i < 2; i++)
+		sv_models_give(server->models, &raters[i]);
 	if (result == SN_OK)
 		result = finish_audio(m, out, err);
 	if (result == SN_OK)

@@ -156,7 +156,7 @@ int tts_wish_read(const sv_request *r, tts_wish *w, char *err) {
 	const sn_switch verify = switch_of(r, "verify");
 	*w = (tts_wish){ .text = sv_text(r, "text", ""), .size = json_string_length(text), .model = sv_text(r, "model", "auto"),
 		.format = sv_text(r, "response_format", accepted ? accepted : "wav"), .rate = (int)sv_integer(r, "sample_rate", 0),
-		.bitrate = (int)sv_integer(r, "bitrate", 0), .rates = sv_flag(r, "quality", 1) };
+		.bitrate = (int)sv_integer(r, "bitrate", 0), .rates = sv_flag(r, "quality", !sv_accepts(r, "audio/")) };
 	w->options = (sn_tts_options){ .voice = sv_text(r, "voice", "default"), .language = sv_text(r, "language", "auto"),
 		.speed = (float)sv_number(r, "speed", 1), .seed = (uint64_t)sv_integer(r, "seed", 0), .noise = scale_of(r, "noise"),
 		.noise_duration = scale_of(r, "noise_duration"), .pause = (float)sv_number(r, "pause", 0), .priority = r->priority,

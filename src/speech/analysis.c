@@ -2,6 +2,7 @@
 #include "speech/analysis_internal.h"
 
 #include "base/clock.h"
+#include "speech/stt.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ static int measure(analysis *a, sn_engine *engine, sn_decoder *decoder, const sn
 	const sn_audio_info *const info = sn_decoder_get_info(decoder);
 	sn_rater_options options = { .quality = o->quality, .expected = info->frames > 0 ? info->frames : 0, .heard = sn_analysis_hear,
 		.voice = sn_analysis_voice, .speech = sn_analysis_speech, .payload = a };
+	sn_tick tick = { .progress = o->quality.progress, .payload = o->quality.payload };
 	sn_rater *rater = NULL;
 	sn_level_facts facts;
 	options.quality.scores = o->quality.scores == SN_ON ? SN_ON : SN_OFF;
@@ -43,9 +45,9 @@ static int measure(analysis *a, sn_engine *engine, sn_decoder *decoder, const sn
 	if (result == SN_OK && !rater->voice)
 		sn_notes_add(&a->notes, "no_vad", "no voice activity detector is installed, so speech was not looked for");
 	if (result == SN_OK)
-		result = sn_rater_feed(rater, decoder, &o->quality, err);
+		result = sn_rater_feed(rater, decoder, &tick, err);
 	if (result == SN_OK)
-		result = sn_rater_finish(rater, &a->a.quality, err);
+		result = sn_rater_finish_asking(rater, &a->a.quality, &tick, err);
 	if (result == SN_OK) {
 		sn_rater_levels(rater, &facts);
 		take_levels(a, &facts);
@@ -89,8 +91,8 @@ static int transcribe(analysis *a, sn_model *model, const char *path, const sn_q
 	return SN_OK;
 }
 
-/* Events until the language is known. SN_AGAIN: more has to be heard. */
-static int await_language(analysis *a, sn_stt *stt, char *err) {
+/* Events until the language is known; asks the tick. SN_AGAIN: more has to be heard. */
+static int await_language(analysis *a, sn_stt *stt, const sn_tick *tick, char *err) {
 	sn_event event;
 	int result;
 	while ((result = sn_stt_pull(stt, &event, err)) == SN_OK)
@@ -99,28 +101,30 @@ static int await_language(analysis *a, sn_stt *stt, char *err) {
 			a->a.language_confidence = event.language_confidence;
 			return SN_OK;
 		}
-	return result;
+	return result == SN_AGAIN && sn_tick_ask(tick, err) != SN_OK ? SN_E_CANCELLED : result;
 }
 
 /* Lets the model hear the beginning until it says which language it is. */
-static int detect(analysis *a, sn_model *model, char *err) {
+static int detect(analysis *a, sn_model *model, const sn_tick *tick, char *err) {
 	sn_model_info info;
 	sn_stt *stt = NULL;
 	sn_model_describe(model, &info);
 	if (!info.detects_language)
 		return SN_OK;
 	int result = sn_stt_open(&stt, model, &(sn_stt_options){ .beam = 1, .fallback = SN_OFF }, err), known = SN_AGAIN;
+	if (result == SN_OK && tick->progress)
+		sn_stt_be_patient(stt, SN_TICK);
 	for (size_t at = 0; result == SN_OK && known == SN_AGAIN && at < a->heard_count;) {
 		const size_t left = a->heard_count - at, part = left < SN_STT_RATE ? left : SN_STT_RATE;
 		result = sn_stt_push(stt, a->heard + at, part, err);
 		at += result == SN_OK ? part : 0;
 		result = result == SN_AGAIN ? SN_OK : result;
-		known = result == SN_OK ? await_language(a, stt, err) : result;
+		known = result == SN_OK ? await_language(a, stt, tick, err) : result;
 	}
 	if (result == SN_OK && known == SN_AGAIN)
 		result = sn_stt_finish(stt, err);
-	if (result == SN_OK && known == SN_AGAIN)
-		known = await_language(a, stt, err);
+	while (result == SN_OK && known == SN_AGAIN)
+		known = await_language(a, stt, tick, err);
 	sn_stt_close(&stt);
 	return known == SN_END || known == SN_AGAIN ? result : known;
 }
@@ -155,6 +159,7 @@ int sn_analyze_file(sn_analysis **out, sn_engine *engine, const char *path, cons
 	if (result == SN_OK)
 		result = is_input ? sn_decoder_open_fd(&decoder, STDIN_FILENO, "standard input", 0, err)
 			: sn_decoder_open_path(&decoder, path, 0, err);
+	const sn_tick tick = { .progress = o->quality.progress, .payload = o->quality.payload };
 	if (result == SN_OK)
 		result = load_model(&model, engine, o, err);
 	if (result == SN_OK && model && o->words != SN_ON && !(a->heard = malloc(ANALYSIS_LANGUAGE * sizeof *a->heard)))
@@ -165,7 +170,7 @@ int sn_analyze_file(sn_analysis **out, sn_engine *engine, const char *path, cons
 	if (result == SN_OK)
 		sn_analysis_settle(a);
 	if (result == SN_OK && model)
-		result = o->words == SN_ON ? transcribe(a, model, path, &o->quality, err) : detect(a, model, err);
+		result = o->words == SN_ON ? transcribe(a, model, path, &o->quality, err) : detect(a, model, &tick, err);
 	sn_model_release(&model);
 	if (result == SN_OK)
 		complete(a, started);

@@ -41,18 +41,24 @@ static int measure_open(sn_enhancer *e, int rate, char *err) {
 	return result;
 }
 
+static sn_tick tick_of(const sn_enhancer *e) {
+	return (sn_tick){ .progress = e->options.progress, .payload = e->options.payload, .total = e->facts.duration };
+}
+
 static int measure(sn_enhancer *e, const float *samples, size_t count, char *err) {
+	const sn_tick tick = tick_of(e);
 	int result = sn_levels_push(e->levels, samples, count, err);
 	if (result == SN_OK && e->rater && count)
-		result = sn_rater_push(e->rater, samples, count, err);
+		result = sn_rater_push_asking(e->rater, samples, count, &tick, err);
 	return result;
 }
 
 static int measure_close(sn_enhancer *e, sn_level_facts *f, sn_enhanced_levels *out, char *err) {
 	sn_quality quality = { 0 };
+	const sn_tick tick = tick_of(e);
 	sn_levels_get(e->levels, f);
 	sn_levels_close(&e->levels);
-	int result = e->rater ? sn_rater_finish(e->rater, &quality, err) : SN_OK;
+	int result = e->rater ? sn_rater_finish_asking(e->rater, &quality, &tick, err) : SN_OK;
 	sn_rater_close(&e->rater);
 	*out = (sn_enhanced_levels){ (float)f->loudness, (float)f->range, (float)f->true_peak, (float)f->rms, (float)f->floor, (float)f->snr,
 	                             quality.scores.overall };

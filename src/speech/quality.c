@@ -248,6 +248,22 @@ int sn_rater_offer(sn_rater *r, const float *pcm, size_t count, size_t *used, ch
 	return SN_OK;
 }
 
+int sn_rater_push_asking(sn_rater *r, const float *pcm, size_t count, const sn_tick *tick, char *err) {
+	size_t used = 0;
+	int result = SN_AGAIN;
+	if (!tick->progress)
+		return sn_rater_push(r, pcm, count, err);
+	r->options.patience = SN_TICK;
+	while (result == SN_AGAIN) {
+		result = sn_rater_offer(r, pcm, count, &used, err);
+		pcm += used;
+		count -= used;
+		if (result == SN_AGAIN && sn_tick_ask(tick, err) != SN_OK)
+			return SN_E_CANCELLED;
+	}
+	return result;
+}
+
 /* ---- the end ---- */
 
 static void get_scores(const sn_rater *r, int variant, sn_scores *scores) {
@@ -325,4 +341,14 @@ int sn_rater_finish(sn_rater *r, sn_quality *quality, char *err) {
 	weigh_speech(r, &facts);
 	sn_quality_judge(quality, &facts);
 	return SN_OK;
+}
+
+int sn_rater_finish_asking(sn_rater *r, sn_quality *quality, const sn_tick *tick, char *err) {
+	int result;
+	if (tick->progress)
+		r->options.patience = SN_TICK;
+	while ((result = sn_rater_finish(r, quality, err)) == SN_AGAIN)
+		if (sn_tick_ask(tick, err) != SN_OK)
+			return SN_E_CANCELLED;
+	return result;
 }

@@ -16,6 +16,7 @@
 #define SN_SPEECH_QUALITY_H
 
 #include "speech/scheduler.h"
+#include "speech/tick.h"
 
 typedef struct sn_rater sn_rater;
 
@@ -47,6 +48,10 @@ void sn_rater_be_patient(sn_rater *rater, double seconds); /* options.patience f
 
 /* As push, for as much as there is room within the caller's patience: *used samples. SN_AGAIN: that was not all. */
 int sn_rater_offer(sn_rater *rater, const float *pcm, size_t count, size_t *used, char *err);
+
+/* As push, but asks the tick, whose `seconds` are the caller's, while it waits. */
+int sn_rater_push_asking(sn_rater *rater, const float *pcm, size_t count, const sn_tick *tick, char *err);
+int sn_rater_finish_asking(sn_rater *rater, sn_quality *quality, const sn_tick *tick, char *err);
 
 /* The rating of all that was pushed; `sample_rate` is the rate pushed, `channels` 1. Nothing pushed: SN_E_ARGUMENT. Once, but for SN_AGAIN:
  * patience has ended. */

@@ -78,7 +78,7 @@ void sn_rater_levels(sn_rater *rater, sn_level_facts *facts);
 /* The rating: scores from the means, problems in words. facts: of the levels. */
 void sn_quality_judge(sn_quality *quality, const sn_level_facts *facts);
 
-/* quality_file.c: pushes all that the decoder reads; progress of the options (may be NULL) is called. SN_E_FORMAT: it holds no samples. */
-int sn_rater_feed(sn_rater *rater, sn_decoder *decoder, const sn_quality_options *options, char *err);
+/* quality_file.c: pushes all that the decoder reads, asking the tick. SN_E_FORMAT: it holds no samples. */
+int sn_rater_feed(sn_rater *rater, sn_decoder *decoder, sn_tick *tick, char *err);
 
 #endif

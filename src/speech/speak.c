@@ -1,5 +1,6 @@
 /* One call from text to an audio file. */
 #include "audio/encode.h"
+#include "speech/tick.h"
 #include "speech/tts.h"
 #include "text/validate.h"
 
@@ -8,24 +9,30 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PIECE ((size_t)4096) /* bytes of text pushed at once */
 #define NOISY 2.5f /* score of a background below which it is cleaned */
 #define MAX_AUDIO ((size_t)2 << 30) /* bytes of speech in memory */
 
+static int ask(sn_tts *tts, const sn_tts_options *o, char *err) {
+	sn_speech speech;
+	if (!o || !o->progress)
+		return SN_OK;
+	sn_tts_result(tts, &speech);
+	return sn_tick_ask(&(sn_tick){ .progress = o->progress, .payload = o->payload, .seconds = speech.duration }, err);
+}
+
+/* Asks the caller behind each chunk and at the end. As sn_tts_pull. */
 static int write_ready(sn_tts *tts, sn_encoder *encoder, const sn_tts_options *o, char *err) {
 	sn_audio audio;
-	sn_speech speech;
 	int result;
 	while ((result = sn_tts_pull(tts, &audio, err)) == SN_OK) {
 		result = audio.count ? sn_encoder_write(encoder, audio.pcm, audio.count, err) : SN_OK;
+		if (result == SN_OK)
+			result = ask(tts, o, err);
 		if (result != SN_OK)
 			return result;
-		if (!o || !o->progress)
-			continue;
-		sn_tts_result(tts, &speech);
-		if (o->progress(o->payload, speech.duration, 0) != 0)
-			return sn_fail(err, SN_E_CANCELLED, "cancelled by the caller");
 	}
-	return result;
+	return result == SN_AGAIN && ask(tts, o, err) != SN_OK ? SN_E_CANCELLED : result;
 }
 
 /* Length of the next piece to push: at most `most` bytes, whole characters. */
@@ -39,17 +46,21 @@ static size_t piece(const char *text, size_t size, size_t most) {
 
 static int speak(sn_tts *tts, sn_encoder *encoder, const char *text, size_t size, const sn_tts_options *o, char *err) {
 	int result = SN_OK;
+	if (o && o->progress)
+		sn_tts_be_patient(tts, SN_TICK);
 	while (size && result == SN_OK) {
-		size_t part = piece(text, size, SN_TTS_MAX_TEXT / 4);
+		size_t part = piece(text, size, PIECE);
 		while ((result = sn_tts_push(tts, text, part, err)) == SN_AGAIN)
 			if ((result = write_ready(tts, encoder, o, err)) != SN_AGAIN)
 				return result;
 		text += part;
 		size -= part;
+		if (result == SN_OK)
+			result = ask(tts, o, err);
 	}
 	if (result == SN_OK)
 		result = sn_tts_finish(tts, err);
-	if (result == SN_OK)
+	while (result == SN_OK || result == SN_AGAIN)
 		result = write_ready(tts, encoder, o, err);
 	return result == SN_END ? sn_encoder_finish(encoder, err) : result;
 }
@@ -81,12 +92,17 @@ static int check_text(const char *text, size_t size, const sn_tts_options *o, ch
 }
 
 /* The speech is there, whatever became of its rating. */
-static void report(sn_tts *tts, sn_speech *speech) {
+static int report(sn_tts *tts, const sn_tts_options *o, sn_speech *speech, char *err) {
 	char reason[SN_ERRLEN] = "";
-	if (sn_tts_check(tts, speech, reason) == SN_OK)
-		return;
+	int result;
+	while ((result = sn_tts_check(tts, speech, reason)) == SN_AGAIN)
+		if (ask(tts, o, err) != SN_OK)
+			return SN_E_CANCELLED;
+	if (result == SN_OK)
+		return SN_OK;
 	sn_tts_note(tts, "not_rated", "the speech was not rated: %s", reason);
 	sn_tts_result(tts, speech);
+	return SN_OK;
 }
 
 /* Speech that was rated to have a noisy background is cleaned in the file, where a model for that is installed. */
@@ -113,13 +129,15 @@ int sn_speak_file(sn_model *model, const char *text, size_t size, const char *pa
 	sn_encoder *encoder = NULL;
 	sn_encoder_options eo = { .format = SN_AUDIO_WAV, .channels = 1 };
 	const int is_stdout = strcmp(path, "-") == 0;
+	sn_tts_options o = options ? *options : (sn_tts_options){ 0 };
+	o.ready = NULL; /* for sessions */
 	int result = check_text(text, size, options, err);
 	if (result == SN_OK && format)
 		result = sn_audio_format_parse(format, &eo.format, err);
 	else if (result == SN_OK && !is_stdout && strchr(path, '.'))
 		result = sn_audio_format_of_path(path, &eo.format, err);
 	if (result == SN_OK)
-		result = sn_tts_open(&tts, model, options, err);
+		result = sn_tts_open(&tts, model, &o, err);
 	if (result == SN_OK) {
 		eo.rate = tts->rate;
 		result = is_stdout ? sn_encoder_open_fd(&encoder, STDOUT_FILENO, "standard output", &eo, err)
@@ -130,7 +148,7 @@ int sn_speak_file(sn_model *model, const char *text, size_t size, const char *pa
 	if (result == SN_OK)
 		result = speak(tts, encoder, text, size, options, err);
 	if (result == SN_OK && speech)
-		report(tts, speech);
+		result = report(tts, options, speech, err);
 	if (result == SN_OK && speech && !is_stdout)
 		enhance(tts, path, sn_audio_format_name(eo.format), speech);
 	sn_encoder_close(&encoder);
@@ -147,11 +165,13 @@ int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char 
 	*data = NULL;
 	*data_size = 0;
 	sn_buf_init(&out, MAX_AUDIO);
+	sn_tts_options o = options ? *options : (sn_tts_options){ 0 };
+	o.ready = NULL; /* for sessions */
 	int result = check_text(text, size, options, err);
 	if (result == SN_OK && format)
 		result = sn_audio_format_parse(format, &eo.format, err);
 	if (result == SN_OK)
-		result = sn_tts_open(&tts, model, options, err);
+		result = sn_tts_open(&tts, model, &o, err);
 	if (result == SN_OK) {
 		eo.rate = tts->rate;
 		result = sn_encoder_open_memory(&encoder, &out, &eo, err);
@@ -161,7 +181,7 @@ int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char 
 	if (result == SN_OK)
 		result = speak(tts, encoder, text, size, options, err);
 	if (result == SN_OK && speech)
-		report(tts, speech);
+		result = report(tts, options, speech, err);
 	sn_encoder_close(&encoder);
 	sn_tts_close(&tts);
 	if (result == SN_OK)

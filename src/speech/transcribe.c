@@ -6,6 +6,8 @@
 #include "speech/engine.h"
 #include "speech/notes.h"
 #include "speech/retry.h"
+#include "speech/stt.h"
+#include "speech/tick.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -28,6 +30,7 @@ typedef struct transcript {
 	char language[8], model[SN_STORE_NAME];
 	sn_attempt attempt[SN_MAX_RETRIES + 1];
 	char attempt_model[SN_MAX_RETRIES + 1][SN_STORE_NAME];
+	sn_tick tick;
 } transcript;
 
 static transcript *transcript_new(const sn_model *model, const sn_stt_options *o) {
@@ -39,6 +42,8 @@ static transcript *transcript_new(const sn_model *model, const sn_stt_options *o
 	r->t.model = r->model;
 	r->t.dtype = sn_dtype_label(model->dtype);
 	r->t.language = r->language;
+	if (o)
+		r->tick = (sn_tick){ .progress = o->progress, .payload = o->payload };
 	r->t.task = o && o->task && strcmp(o->task, "translate") == 0 ? "translate" : "transcribe";
 	return r;
 }
@@ -127,28 +132,28 @@ static int take_event(transcript *r, const sn_event *e, const sn_stt_options *o,
 	return SN_OK;
 }
 
-/* Takes what is ready. SN_AGAIN and SN_END as sn_stt_pull. */
-static int drain(transcript *r, sn_stt *stt, const sn_stt_options *o, double total, char *err) {
+/* Takes what is ready; asks the caller behind each event and at the end. SN_AGAIN and SN_END as sn_stt_pull. */
+static int drain(transcript *r, sn_stt *stt, const sn_stt_options *o, char *err) {
 	sn_event event;
 	int result;
 	while ((result = sn_stt_pull(stt, &event, err)) == SN_OK) {
 		result = take_event(r, &event, o, err);
+		r->tick.seconds = event.position;
+		if (result == SN_OK)
+			result = sn_tick_ask(&r->tick, err);
 		if (result != SN_OK)
 			return result;
-		if (o && o->progress && o->progress(o->payload, event.position, total) != 0)
-			return sn_fail(err, SN_E_CANCELLED, "cancelled by the caller");
 	}
-	return result;
+	return result == SN_AGAIN && sn_tick_ask(&r->tick, err) != SN_OK ? SN_E_CANCELLED : result;
 }
 
-static int push_all(transcript *r, sn_stt *stt, const float *pcm, size_t count, const sn_stt_options *o, double total,
-                    char *err) {
+static int push_all(transcript *r, sn_stt *stt, const float *pcm, size_t count, const sn_stt_options *o, char *err) {
 	int result;
 	while ((result = sn_stt_push(stt, pcm, count, err)) == SN_AGAIN)
-		if ((result = drain(r, stt, o, total, err)) != SN_AGAIN)
+		if ((result = drain(r, stt, o, err)) != SN_AGAIN)
 			return result;
 	if (result == SN_OK)
-		result = drain(r, stt, o, total, err);
+		result = drain(r, stt, o, err);
 	return result == SN_AGAIN ? SN_OK : result;
 }
 
@@ -202,7 +207,7 @@ static int read_block(source *from, size_t at, float *block, const float **pcm, 
 static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *o, char *err) {
 	float block[BLOCK];
 	const sn_audio_info *info = from->decoder ? sn_decoder_get_info(from->decoder) : NULL;
-	double total = !info ? (double)from->count / SN_STT_RATE : info->frames > 0 ? (double)info->frames / info->rate : 0;
+	r->tick.total = !info ? (double)from->count / SN_STT_RATE : info->frames > 0 ? (double)info->frames / info->rate : 0;
 	sn_audio_level level = SN_AUDIO_LEVEL_INIT;
 	size_t samples = 0, got = 0;
 	const float *pcm;
@@ -210,7 +215,7 @@ static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *
 	while ((result = read_block(from, samples, block, &pcm, &got, err)) == SN_OK) {
 		sn_audio_measure(&level, pcm, got);
 		samples += got;
-		result = push_all(r, stt, pcm, got, o, total, err);
+		result = push_all(r, stt, pcm, got, o, err);
 		if (result != SN_OK)
 			break;
 	}
@@ -228,13 +233,20 @@ static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *
 static int attempt(transcript **out, sn_model *model, source *from, const sn_stt_options *o, char *err) {
 	sn_stt *stt = NULL;
 	transcript *r = *out = transcript_new(model, o);
-	int result = r ? sn_stt_open(&stt, model, o, err) : sn_fail(err, SN_E_MEMORY, "no memory for a transcript");
+	sn_stt_options options = o ? *o : (sn_stt_options){ 0 };
+	options.ready = NULL; /* for sessions */
+	int result = r ? sn_stt_open(&stt, model, &options, err) : sn_fail(err, SN_E_MEMORY, "no memory for a transcript");
+	if (result == SN_OK && r->tick.progress)
+		sn_stt_be_patient(stt, SN_TICK);
 	if (result == SN_OK)
 		result = feed(r, stt, from, o, err);
 	if (result == SN_OK)
 		result = sn_stt_finish(stt, err);
-	if (result == SN_OK)
-		result = drain(r, stt, o, r->t.duration, err);
+	if (result == SN_OK) {
+		r->tick.total = r->t.duration;
+		while ((result = drain(r, stt, o, err)) == SN_AGAIN)
+			;
+	}
 	sn_stt_close(&stt);
 	if (result == SN_END) {
 		if (from->decoder && sn_decoder_get_info(from->decoder)->note[0])

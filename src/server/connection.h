@@ -96,6 +96,8 @@ int sv_workers_open(sv_workers **out, sv_server *server, int count, char *err);
 void sv_workers_close(sv_workers **workers); /* those that wait are answered 503 */
 /* SN_OK; SN_E_BUSY: the queue is full. */
 int sv_workers_add(sv_workers *workers, sv_connection *connection, char *err);
+/* Answers those that have waited too long, and lets go of those whose client has gone. */
+void sv_workers_expire(sv_workers *workers);
 int sv_workers_waiting(sv_workers *workers);
 
 /* auth.c: who asks, and whether the route allows it. SN_OK, or the reply is made. */

@@ -71,13 +71,19 @@ static int final_status(const sv_connection *c) {
 	return c->timed_out ? 504 : c->stopped ? 503 : r->streaming && r->ended && !r->complete && !c->went ? 500 : 499;
 }
 
+/* io thread: the key may have another session. */
+static void leave(sv_connection *c) {
+	if (c->entered)
+		sv_auth_leave(c->request.server->auth, &c->request.key);
+	c->entered = 0;
+}
+
 /* io thread */
 static void destroy(void *payload) {
 	sv_connection *const c = payload;
 	if (c->seen)
 		sv_metrics_request(c->request.server->metrics, &c->request, final_status(c), c->body_bytes, c->reply.sent);
-	if (c->entered)
-		sv_auth_leave(c->request.server->auth, &c->request.key);
+	leave(c);
 	sv_reply_close(&c->reply);
 	sv_upload_close(c);
 	json_decref(c->request.params);
@@ -401,6 +407,8 @@ static void end_request(void *payload, struct MHD_Connection *mhd, void **held, 
 		return;
 	c->went = atomic_load(&c->request.gone) && !c->timed_out;
 	c->delivered = c->reply.answered && why == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+	if (c->delivered)
+		leave(c);
 	if (c->peer.fd >= 0)
 		sv_http_watch(c->http, &c->peer, 0);
 	*c->link = c->next;
@@ -471,6 +479,7 @@ static void look_at_deadlines(sv_http *h) {
 	h->facts.replying = stages[SV_REPLYING];
 	pthread_mutex_unlock(&h->lock);
 	h->ticked = now;
+	sv_workers_expire(h->server->workers);
 }
 
 /* ---- the loop ---- */

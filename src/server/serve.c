@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -265,6 +266,18 @@ static int watch_signals(keeper *k, const sigset_t *set, char *err) {
 	return SN_OK;
 }
 
+/* As many files as connections need, uploads and helpers beside them. */
+static void raise_files(const sv_server *s) {
+	struct rlimit limit;
+	const rlim_t wanted = (rlim_t)(2 * s->config->max_connections + 4 * s->config->workers + 512);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+		sv_log_say(s->log, SN_LOG_WARN, "%llu files may be open; max_connections needs %llu", (unsigned long long)limit.rlim_cur,
+		           (unsigned long long)wanted);
+}
+
 static int serve(keeper *k, const sigset_t *set, char *err) {
 	sv_server *const s = k->server;
 	char url[SV_CONFIG_TEXT + 32];
@@ -281,6 +294,7 @@ static int serve(keeper *k, const sigset_t *set, char *err) {
 		result = sv_models_preload(s->models, err);
 	if (result != SN_OK)
 		return result;
+	raise_files(s);
 	const char *const host = s->config->host;
 	snprintf(url, sizeof url, strchr(host, ':') ? "http%s://[%s]:%d" : "http%s://%s:%d", *s->config->tls_certificate ? "s" : "", host,
 	         sv_http_port(s->http));

@@ -165,6 +165,36 @@ int sv_workers_add(sv_workers *w, sv_connection *c, char *err) {
 	return result;
 }
 
+void sv_workers_expire(sv_workers *w) {
+	const double latest = sn_now() - w->server->config->queue_timeout;
+	sv_connection *over = NULL;
+	pthread_mutex_lock(&w->lock);
+	for (sv_connection **at = &w->first; *at;) {
+		sv_connection *const c = *at;
+		if (c->request.received > latest && !atomic_load(&c->request.gone)) {
+			at = &c->queued;
+			continue;
+		}
+		*at = c->queued;
+		c->queued = over;
+		over = c;
+		w->waiting--;
+	}
+	w->last = &w->first;
+	while (*w->last)
+		w->last = &(*w->last)->queued;
+	pthread_mutex_unlock(&w->lock);
+	while (over) {
+		sv_connection *const next = over->queued;
+		if (atomic_load(&over->request.gone))
+			sv_reply_fail(&over->reply, SN_E_CANCELLED, NULL, "the client went away");
+		else
+			sv_reply_retry(&over->reply, 503, 5, "the request waited too long for its turn");
+		sv_connection_done(over);
+		over = next;
+	}
+}
+
 int sv_workers_waiting(sv_workers *w) {
 	pthread_mutex_lock(&w->lock);
 	const int waiting = w->waiting;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MP3_RATE 64000              /* bit/s where none is asked for */
 #define MAX_CHUNK ((size_t)8 << 20) /* bytes of encoded audio of one chunk of speech */
 
 /* One utterance: what is spoken from a start until its finish. A flush ends a session of the engine, and the next text opens another. */
@@ -156,7 +157,9 @@ static void send_bytes(ws_session *s, utterance *u) {
 }
 
 static int open_writer(utterance *u, char *err) {
-	const sn_writer_options options = { .format = u->wish.format, .sample_rate = u->rate, .output_rate = u->wish.rate, .bitrate = u->wish.bitrate };
+	/* a stream has no header that tells its length, which readers guess from the bit rate: it must be constant */
+	const int bitrate = !u->wish.bitrate && strcmp(u->wish.format, "mp3") == 0 ? MP3_RATE : u->wish.bitrate;
+	const sn_writer_options options = { .format = u->wish.format, .sample_rate = u->rate, .output_rate = u->wish.rate, .bitrate = bitrate };
 	return u->writer ? SN_OK : sn_writer_open_callback(&u->writer, take_bytes, u, &options, err);
 }
 

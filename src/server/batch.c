@@ -129,7 +129,8 @@ static int store(sv_batch *b, slot *t, const outcome *o, int *kept) {
 	char err[SN_ERRLEN];
 	const int done = o->code == SN_OK;
 	for (int said = 0;; said = 1) {
-		const int result = sv_jobs_finish(b->server, &t->claim, done ? "done" : "failed", o->text, o->audio, done ? o->size : 0, o->type, kept, err);
+		const int result = sv_jobs_finish(b->server, &t->claim, done ? "done" : "failed", o->text, o->audio, done ? o->size : 0, o->type,
+		                                  kept, err);
 		if (result == SN_OK)
 			return 1;
 		if (!said)

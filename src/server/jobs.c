@@ -60,8 +60,9 @@ static int count_active(sv_server *s, char *err) {
 }
 
 static int add_item(sv_server *s, const char *id, int at, const sv_job_item *item, char *err) {
-	int result = sn_db_do(s->db, NULL, "INSERT INTO items(job, at, name, state, params, input) VALUES(?1, ?2, ?3, 'queued', ?4, ?5)", "tittb", err,
-	                      id, (int64_t)at, item->name, item->params, item->has_input ? item->input : NULL, (size_t)(item->has_input ? 32 : 0));
+	const size_t hash = item->has_input ? sizeof item->input : 0;
+	int result = sn_db_do(s->db, NULL, "INSERT INTO items(job, at, name, state, params, input) VALUES(?1, ?2, ?3, 'queued', ?4, ?5)",
+	                      "tittb", err, id, (int64_t)at, item->name, item->params, hash ? item->input : NULL, hash);
 	return result == SN_OK && item->has_input ? sn_blobs_keep(s->blobs, item->input, item->input_size, err) : result;
 }
 
@@ -75,7 +76,8 @@ int sv_jobs_add(sv_server *s, sv_job_kind kind, int64_t key, const sv_job_item *
 		return result;
 	result = count_active(s, err);
 	if (result == SN_OK)
-		result = sn_db_do(s->db, NULL, "INSERT INTO jobs(id, kind, key, state, created, created_at, items) VALUES(?1, ?2, ?3, 'queued', ?4, ?5, ?6)",
+		result = sn_db_do(s->db, NULL, "INSERT INTO jobs(id, kind, key, state, created, created_at, items)"
+		                  " VALUES(?1, ?2, ?3, 'queued', ?4, ?5, ?6)",
 		                  "ttitri", err, id, kinds[kind], key, created, wall(), (int64_t)count);
 	for (int i = 0; i < count && result == SN_OK; i++)
 		result = add_item(s, id, i, &items[i], err);
@@ -248,7 +250,8 @@ int sv_jobs_remove(sv_server *s, const char *id, int64_t key, char *err) { retur
 
 static int next_expired(sv_server *s, double before, char id[SV_JOB_ID], char *err) {
 	sn_query q;
-	int result = sn_db_begin(s->db, &q, "SELECT id FROM jobs WHERE state IN ('done', 'cancelled') AND finished_at < ?1 LIMIT 1", "r", err, before);
+	int result = sn_db_begin(s->db, &q, "SELECT id FROM jobs WHERE state IN ('done', 'cancelled') AND finished_at < ?1 LIMIT 1",
+	                         "r", err, before);
 	if (result == SN_OK && (result = sn_db_row(&q, err)) == SN_OK)
 		snprintf(id, SV_JOB_ID, "%s", (const char *)sqlite3_column_text(q.statement, 0));
 	sn_db_end(&q);
@@ -273,11 +276,12 @@ int sv_jobs_recover(sv_server *s, int orderly, char *err) {
 	int result = sn_db_transaction(s->db, err);
 	if (result != SN_OK)
 		return result;
-	result = sn_db_do(s->db, NULL, "UPDATE items SET state = 'queued', attempts = CASE WHEN ?1 THEN 0 ELSE attempts END WHERE state = 'running'", "i",
-	                  err, (int64_t)orderly);
+	result = sn_db_do(s->db, NULL, "UPDATE items SET state = 'queued', attempts = CASE WHEN ?1 THEN 0 ELSE attempts END"
+	                  " WHERE state = 'running'", "i", err, (int64_t)orderly);
 	/* those whose job was cancelled while they ran */
 	if (result == SN_OK)
-		result = drop_blobs(s, "SELECT input FROM items WHERE state = ?1 AND input IS NOT NULL AND job IN (SELECT id FROM jobs WHERE state = 'cancelled')",
+		result = drop_blobs(s, "SELECT input FROM items WHERE state = ?1 AND input IS NOT NULL"
+		                    " AND job IN (SELECT id FROM jobs WHERE state = 'cancelled')",
 		                    "queued", err);
 	if (result == SN_OK)
 		result = sn_db_do(s->db, NULL, "UPDATE items SET state = 'cancelled', input = NULL WHERE state = 'queued'"
@@ -308,7 +312,8 @@ static int choose_job(sv_server *s, const int64_t *working, int count, sv_claim 
 	sn_query q;
 	int least = -1;
 	int result = sn_db_begin(s->db, &q, "SELECT id, kind, key, min(created_at) FROM jobs WHERE state IN ('queued', 'running')"
-	                         " AND EXISTS (SELECT 1 FROM items WHERE items.state = 'queued' AND items.job = jobs.id AND attempts < ?1) GROUP BY key ORDER BY 4",
+	                         " AND EXISTS (SELECT 1 FROM items WHERE items.state = 'queued' AND items.job = jobs.id AND attempts < ?1)"
+	                         " GROUP BY key ORDER BY 4",
 	                         "i", err, most_attempts(s));
 	while (result == SN_OK && (result = sn_db_row(&q, err)) == SN_OK) {
 		int n = 0;
@@ -331,7 +336,8 @@ static int take_item(sv_server *s, sv_claim *c, char *err) {
 	                         " (SELECT at FROM items WHERE state = 'queued' AND job = ?1 AND attempts < ?2 ORDER BY at LIMIT 1)"
 	                         " RETURNING at, name, params, input, attempts", "ti", err, c->job, most_attempts(s));
 	if (result == SN_OK && (result = sn_db_row(&q, err)) == SN_OK) {
-		const char *const name = (const char *)sqlite3_column_text(q.statement, 1), *const params = (const char *)sqlite3_column_text(q.statement, 2);
+		const char *const name = (const char *)sqlite3_column_text(q.statement, 1);
+		const char *const params = (const char *)sqlite3_column_text(q.statement, 2);
 		c->at = sqlite3_column_int64(q.statement, 0);
 		snprintf(c->name, sizeof c->name, "%s", name ? name : "");
 		c->params = params ? json_loads(params, 0, NULL) : NULL;
@@ -400,10 +406,11 @@ static int end_item(sv_server *s, const sv_claim *c, const char *state, const ch
 		result = sn_blobs_keep(s->blobs, audio, (int64_t)size, err);
 	const int64_t failed = strcmp(state, "failed") == 0;
 	if (result == SN_OK)
-		result = sn_db_do(s->db, NULL, "UPDATE jobs SET done = done + ?2, failed = failed + ?3 WHERE id = ?1", "tii", err, c->job, 1 - failed, failed);
+		result = sn_db_do(s->db, NULL, "UPDATE jobs SET done = done + ?2, failed = failed + ?3 WHERE id = ?1", "tii", err, c->job,
+		                  1 - failed, failed);
 	return result != SN_OK ? result
-		: sn_db_do(s->db, NULL, "UPDATE jobs SET state = 'done', finished = ?2, finished_at = ?3 WHERE id = ?1 AND done + failed = items", "ttr", err,
-		           c->job, finished, wall());
+		: sn_db_do(s->db, NULL, "UPDATE jobs SET state = 'done', finished = ?2, finished_at = ?3 WHERE id = ?1 AND done + failed = items",
+		           "ttr", err, c->job, finished, wall());
 }
 
 int sv_jobs_finish(sv_server *s, const sv_claim *c, const char *state, const char *result_text, const void *audio, size_t size,
@@ -420,9 +427,4 @@ int sv_jobs_finish(sv_server *s, const sv_claim *c, const char *state, const cha
 		sn_blobs_unstage(s->blobs, hash);
 	sn_blobs_tidy(s->blobs);
 	return result;
-}
-
-int sv_jobs_release(sv_server *s, const sv_claim *c, char *err) {
-	return sn_db_do(s->db, NULL, "UPDATE items SET state = 'queued', attempts = attempts - 1 WHERE job = ?1 AND at = ?2 AND state = 'running'", "ti", err,
-	                c->job, c->at);
 }

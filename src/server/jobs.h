@@ -65,7 +65,5 @@ void sv_claim_free(sv_claim *claim);
  * removed meanwhile, nothing of it is kept. *kept: whether it was. */
 int sv_jobs_finish(sv_server *server, const sv_claim *claim, const char *state, const char *result, const void *audio, size_t size,
                    const char *type, int *kept, char *err);
-/* Gives an item back unfinished. */
-int sv_jobs_release(sv_server *server, const sv_claim *claim, char *err);
 
 #endif

@@ -170,7 +170,8 @@ static void handle_job(sv_request *r, sv_reply *reply) { reply_job(r, reply, 200
 static void handle_results(sv_request *r, sv_reply *reply) {
 	char err[SN_ERRLEN];
 	json_t *page;
-	const int result = sv_jobs_results(r->server, sv_text(r, "job", ""), seen_by(r), sv_integer(r, "from", 0), (int)sv_integer(r, "limit", 100), &page, err);
+	const int result = sv_jobs_results(r->server, sv_text(r, "job", ""), seen_by(r), sv_integer(r, "from", 0), (int)sv_integer(r, "limit", 100),
+	                                   &page, err);
 	if (result == SN_OK)
 		sv_reply_json(reply, 200, page);
 	else
@@ -192,7 +193,8 @@ static void handle_result(sv_request *r, sv_reply *reply) {
 	uint8_t audio[32];
 	int has_audio;
 	json_t *item;
-	const int result = sv_jobs_result(r->server, sv_text(r, "job", ""), seen_by(r), sv_integer(r, "index", 0), &item, &has_audio, audio, type, err);
+	const int result = sv_jobs_result(r->server, sv_text(r, "job", ""), seen_by(r), sv_integer(r, "index", 0), &item, &has_audio, audio, type,
+	                                  err);
 	if (result != SN_OK) {
 		sv_reply_fail(reply, result, "index", err);
 	} else if (!sv_accepts(r, "audio/")) {

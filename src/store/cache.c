@@ -269,7 +269,8 @@ static int remove_row(sn_cache *c, const uint8_t key[32]) {
 	uint8_t blob[SN_BLOB_HASH];
 	int there = 0;
 	sn_query q;
-	int result = sn_db_begin(c->db, &q, "DELETE FROM cache WHERE kind = ?1 AND key = ?2 RETURNING blob", "ib", NULL, (int64_t)c->kind, key, (size_t)32);
+	int result = sn_db_begin(c->db, &q, "DELETE FROM cache WHERE kind = ?1 AND key = ?2 RETURNING blob", "ib", NULL, (int64_t)c->kind, key,
+	                         (size_t)32);
 	while (result == SN_OK && (result = sn_db_row(&q, NULL)) == SN_OK)
 		if (sqlite3_column_bytes(q.statement, 0) == sizeof blob) {
 			memcpy(blob, sqlite3_column_blob(q.statement, 0), sizeof blob);

@@ -77,7 +77,8 @@ static int write_rows(sn_usage *u, pending *const *bucket, char *err) {
 	for (int i = 0; i < BUCKETS; i++)
 		for (const pending *p = bucket[i]; p && result == SN_OK; p = p->next) {
 			const sn_usage_row *const r = &p->row;
-			result = sn_db_do(u->db, NULL, "INSERT INTO usage(day, key, requests, failed, audio, characters, speech) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
+			result = sn_db_do(u->db, NULL, "INSERT INTO usage(day, key, requests, failed, audio, characters, speech)"
+			                  " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)"
 			                  " ON CONFLICT(day, key) DO UPDATE SET requests = requests + ?3, failed = failed + ?4, audio = audio + ?5,"
 			                  " characters = characters + ?6, speech = speech + ?7", "tiiirir", err, r->day, r->key, r->requests, r->failed,
 			                  r->audio, r->characters, r->speech);

@@ -201,7 +201,8 @@ def test_a_wrong_batch_of_files(server, form, status, field):
     assert post(server, "/stt/batch", status, form=form)["field"] == field
 
 
-@pytest.mark.parametrize("method, path", [("GET", ""), ("GET", "/results"), ("GET", "/results/0"), ("DELETE", ""), ("DELETE", "?remove=true")])
+@pytest.mark.parametrize("method, path", [("GET", ""), ("GET", "/results"), ("GET", "/results/0"), ("DELETE", ""),
+                                          ("DELETE", "?remove=true")])
 @pytest.mark.parametrize("job", [UNKNOWN, "x", "'%20OR%201=1;--", "%F0%9F%8E%99", "a" * 64])
 def test_an_unknown_job(server, method, path, job):
     reply = server.request(method, f"/jobs/{job}{path}")

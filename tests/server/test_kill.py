@@ -51,7 +51,8 @@ def check_store(home):
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
         known = {hash.hex(): uses for hash, uses in db.execute("SELECT hash, uses FROM blobs")}
         used = {}
-        for query in ("SELECT input FROM items WHERE input IS NOT NULL", "SELECT output FROM items WHERE output IS NOT NULL", "SELECT blob FROM cache"):
+        for query in ("SELECT input FROM items WHERE input IS NOT NULL", "SELECT output FROM items WHERE output IS NOT NULL",
+                      "SELECT blob FROM cache"):
             for (hash,) in db.execute(query):
                 used[hash.hex()] = used.get(hash.hex(), 0) + 1
     db.close()
@@ -114,5 +115,5 @@ def test_a_kill_loses_and_repeats_nothing(serve, tmp_path):
         assert set(accepted) <= {j["id"] for j in every} and len(every) <= len(accepted) + unclear
     assert server.stop() == 0
     check_store(home)
-    print(f"\n{KILLS} kills, {len(accepted)} jobs of {sum(map(len, accepted.values()))} items accepted and finished, {unclear} without a reply, "
-          f"{caught} items interrupted")
+    print(f"\n{KILLS} kills, {len(accepted)} jobs of {sum(map(len, accepted.values()))} items accepted and finished, "
+          f"{unclear} without a reply, {caught} items interrupted")

@@ -69,7 +69,8 @@ static void another_process_may_write_meanwhile(void **state) {
 	pthread_t thread;
 	const int64_t before = sn_db_version(db);
 	assert_int_equal(sqlite3_open(path_of("sonant.db"), &other), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE; INSERT INTO settings(name, value) VALUES('theirs', '')", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE; INSERT INTO settings(name, value) VALUES('theirs', '')", NULL, NULL, NULL),
+	                 SQLITE_OK);
 	assert_int_equal(pthread_create(&thread, NULL, hold_lock, other), 0);
 	EXPECT_OK(sn_db_do(db, NULL, "INSERT INTO settings(name, value) VALUES('ours', '')", "", err));
 	pthread_join(thread, NULL);

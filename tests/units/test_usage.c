@@ -56,7 +56,8 @@ static void it_survives_a_restart(void **state) {
 }
 
 static void old_days_are_left_out_and_removed(void **state) {
-	EXPECT_OK(sn_db_do(db, NULL, "INSERT INTO usage VALUES(date('now', '-1 day'), 1, 1, 0, 0, 0, 0), (date('now', '-9 days'), 1, 1, 0, 0, 0, 0)", "", err));
+	EXPECT_OK(sn_db_do(db, NULL, "INSERT INTO usage VALUES(date('now', '-1 day'), 1, 1, 0, 0, 0, 0),"
+	                   " (date('now', '-9 days'), 1, 1, 0, 0, 0, 0)", "", err));
 	add(1, 0);
 	list(1, -1);
 	assert_int_equal(count, 1);

@@ -28,7 +28,7 @@ def clip(number, seconds=0.5, rate=16000):
     return out.getvalue()
 
 
-def wait_for(server, job, states=("done", "cancelled"), seconds=60):
+def wait_for(server, job, states=("done", "cancelled"), seconds=120):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         now = server.get("/jobs/" + job).json

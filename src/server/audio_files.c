@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#define LEAST_FREE 268435456.0 /* bytes of the disk of temporary files that are left to others; of a small one a tenth */
 
 static const char *temporary_directory(void) {
 	const char *const dir = getenv("TMPDIR");
@@ -102,11 +105,24 @@ void sv_audio_close(sv_audio_files *f) {
 	*f->dir = 0;
 }
 
+/* A short upload may stand for days of samples; others need the disk, too. */
+static int is_disk_full(void) {
+	struct statvfs disk;
+	if (statvfs(temporary_directory(), &disk) != 0 || !disk.f_blocks)
+		return 0;
+	const double size = (double)disk.f_blocks * (double)disk.f_frsize;
+	return (double)disk.f_bavail * (double)disk.f_frsize < (size / 10 < LEAST_FREE ? size / 10 : LEAST_FREE);
+}
+
 int sv_audio_progress(void *payload, double seconds, double total) {
 	sv_audio_files *const f = payload;
-	const double most = f->request->server->config->max_duration;
+	const double most = f->request->server->config->max_duration, now = sn_now();
 	f->too_long |= seconds > most || total > most;
-	return f->too_long || atomic_load(&f->request->gone);
+	if (now - f->looked > 0.1) {
+		f->disk_full = is_disk_full();
+		f->looked = now;
+	}
+	return f->too_long || f->disk_full || atomic_load(&f->request->gone);
 }
 
 /* Every `from` in the message becomes `to`. */
@@ -123,6 +139,8 @@ int sv_audio_failed(const sv_audio_files *f, int code, char *err) {
 	char quoted[SV_AUDIO_PATH + 16];
 	if (f->too_long)
 		return sn_fail(err, SN_E_LIMIT, "the audio is longer than the %g s that max_duration allows", f->request->server->config->max_duration);
+	if (f->disk_full && code == SN_E_CANCELLED)
+		return sn_fail(err, SN_E_NO_SPACE, "there is no room for the temporary files that this audio needs");
 	snprintf(quoted, sizeof quoted, "'%s'", f->in);
 	rename_in(err, quoted, "the audio");
 	rename_in(err, f->in, "the audio");

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MAX_BASE64 (64 << 20) /* bytes of audio within JSON */
+
 static sn_switch switch_of(const sv_request *r, const char *name) {
 	const json_t *const value = json_object_get(r->params, name);
 	return json_is_boolean(value) ? (json_is_true(value) ? SN_ON : SN_OFF) : SN_DEFAULT;
@@ -74,6 +76,13 @@ static void reply_base64(sv_audio_files *f, sv_reply *reply, json_t *facts) {
 	char err[SN_ERRLEN];
 	int64_t size;
 	const int fd = sv_audio_result(f, &size, err);
+	if (fd >= 0 && size > MAX_BASE64) {
+		close(fd);
+		json_decref(facts);
+		sn_fail(err, SN_E_LIMIT, "the audio has %lld bytes; JSON takes up to %d: ask for bytes with Accept: audio/*", (long long)size, MAX_BASE64);
+		sv_reply_fail(reply, SN_E_LIMIT, NULL, err);
+		return;
+	}
 	char *const data = fd >= 0 && size > 0 ? malloc((size_t)size) : NULL;
 	int64_t have = 0;
 	for (ssize_t count = 1; data && have < size && count > 0; have += count > 0 ? count : 0)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import socket
 import struct
+import subprocess
 import time
 import wave
 import zipfile
@@ -280,6 +281,21 @@ def test_a_client_that_goes_ends_the_work(serve):
         lines = pathlib.Path(server.log).read_text().splitlines()
         line = next((json.loads(l) for l in lines if '"gone"' in l), None)
     assert line and line["status"] == 499, "it was worked on though nobody waited"
+
+
+def test_a_full_disk_is_507_and_passes(serve, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", small], capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        server = serve(preload="none", environment={"TMPDIR": str(small)})
+        problem = checked(server, "convert", post(server, "convert", tone(60), sample_rate=192000, bits=32), 507)
+        assert problem["code"] == "SN_E_NO_SPACE" and str(small) not in problem["detail"]
+        assert post(server, "convert", tone(1)).status == 200 and list(small.iterdir()) == []
+        server.stop()
+    finally:
+        subprocess.run(["umount", small])
 
 
 def test_two_clients_get_their_own(quiet):

@@ -219,6 +219,8 @@ static int speak(making *m, char *err) {
 	result = run(m, tts, err);
 	if (result == SN_END)
 		result = SN_OK;
+	if (result == SN_OK && atomic_load(&m->request->gone))
+		result = sn_fail(err, SN_E_CANCELLED, "the client went away");
 	if (result == SN_OK)
 		sn_tts_check(tts, &m->speech, reason);
 	sv_request_watch(m->request, NULL, NULL);

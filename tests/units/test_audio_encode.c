@@ -197,6 +197,52 @@ static void a_pipe_gets_a_stream_that_is_read_again(void **state) {
 	}
 }
 
+static int append(void *payload, const void *data, size_t size) { return sn_buf_add(payload, data, size); }
+
+/* The same to a function, at another rate. */
+static void a_function_gets_a_stream_that_is_read_again(void **state) {
+	for (size_t i = 0; i < KINDS; i++) {
+		const sn_encoder_options options = { .format = kinds[i].format, .rate = kinds[i].rate, .channels = kinds[i].channels,
+			.floats = kinds[i].floats, .out_rate = 16000 };
+		const int frames = kinds[i].rate / 20;
+		sn_encoder *encoder;
+		sn_decoder *decoder;
+		sn_buf buf;
+		float *samples;
+		size_t count;
+		sn_buf_init(&buf, 1 << 22);
+		assert_int_equal(sn_encoder_open_function(&encoder, append, &buf, &options, err), SN_OK);
+		assert_int_equal(sn_encoder_rate(encoder), 16000);
+		write_sine(encoder, kinds[i].rate, kinds[i].channels, frames);
+		sn_encoder_close(&encoder);
+		assert_int_equal(sn_decoder_open_memory(&decoder, buf.data, buf.size, "memory", 0, err), SN_OK);
+		assert_int_equal(sn_decoder_get_info(decoder)->rate, 16000);
+		assert_int_equal(sn_decoder_read_all(decoder, 100, &samples, &count, err), SN_OK);
+		const size_t whole = (size_t)sn_resampled_count(frames, kinds[i].rate, 16000);
+		assert_in_range(count, whole, whole + (kinds[i].format == SN_AUDIO_MP3 ? 3000 : 0));
+		free(samples);
+		sn_decoder_close(&decoder);
+		sn_buf_free(&buf);
+	}
+}
+
+/* What it returns ends the writing, and is the error from then on. */
+static void a_function_may_refuse(void **state) {
+	const sn_encoder_options options = { .format = SN_AUDIO_PCM, .rate = 16000, .channels = 1 };
+	const float x[16] = { 0 };
+	sn_encoder *encoder;
+	sn_buf buf;
+	sn_buf_init(&buf, 40);
+	assert_int_equal(sn_encoder_open_function(&encoder, append, &buf, &options, err), SN_OK);
+	assert_int_equal(sn_encoder_write(encoder, x, 16, err), SN_OK);
+	assert_int_equal(sn_encoder_write(encoder, x, 16, err), SN_E_LIMIT);
+	assert_int_equal(sn_encoder_write(encoder, x, 1, err), SN_E_LIMIT);
+	assert_int_equal(sn_encoder_finish(encoder, err), SN_E_LIMIT);
+	assert_int_equal(buf.size, 32);
+	sn_encoder_close(&encoder);
+	sn_buf_free(&buf);
+}
+
 static void a_descriptor_is_written_from_where_it_is(void **state) {
 	sn_encoder_options options = { .format = SN_AUDIO_WAV, .rate = 16000, .channels = 1 };
 	int fd = open(in_dir("a.bin"), O_RDWR | O_CREAT, 0600);
@@ -250,7 +296,7 @@ static void options_are_checked(void **state) {
 	static const sn_encoder_options wrong[] = {
 		{ .format = SN_AUDIO_WAV, .rate = 0, .channels = 1 },     { .format = SN_AUDIO_WAV, .rate = 800000, .channels = 1 },
 		{ .format = SN_AUDIO_WAV, .rate = 16000, .channels = 0 }, { .format = SN_AUDIO_MP3, .rate = 16000, .channels = 3 },
-		{ .format = 17, .rate = 16000, .channels = 1 },
+		{ .format = 17, .rate = 16000, .channels = 1 },            { .format = SN_AUDIO_WAV, .rate = 16000, .channels = 1, .out_rate = 800000 },
 	};
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		sn_encoder *encoder;
@@ -268,6 +314,8 @@ int main(void) {
 		cmocka_unit_test(places_that_cannot_be_written),
 		cmocka_unit_test(a_maximum_of_memory_holds),
 		cmocka_unit_test(a_pipe_gets_a_stream_that_is_read_again),
+		cmocka_unit_test(a_function_gets_a_stream_that_is_read_again),
+		cmocka_unit_test(a_function_may_refuse),
 		cmocka_unit_test(a_descriptor_is_written_from_where_it_is),
 		cmocka_unit_test(pcm_is_bare_and_clips),
 		cmocka_unit_test(formats_have_names),

@@ -113,8 +113,8 @@ static json_t *decoded(const char *text, size_t size) {
 	return value;
 }
 
-/* Matches segment by segment; a last parameter takes the rest ("org/name" of models). */
-static int matches(const char *pattern, const char *path, json_t *params) {
+/* Matches segment by segment. rest: a last parameter takes all that is left ("org/name" of models). */
+static int matches(const char *pattern, const char *path, int rest, json_t *params) {
 	while (*pattern) {
 		if (*pattern != '{') {
 			if (*pattern++ != *path++)
@@ -123,7 +123,7 @@ static int matches(const char *pattern, const char *path, json_t *params) {
 		}
 		const size_t name = strcspn(++pattern, "}");
 		const char *const after = pattern + name + 1;
-		const size_t size = *after ? strcspn(path, "/") : strlen(path);
+		const size_t size = *after || !rest ? strcspn(path, "/") : strlen(path);
 		json_t *const value = size ? decoded(path, size) : NULL;
 		if (!value)
 			return 0;
@@ -140,17 +140,18 @@ static int matches(const char *pattern, const char *path, json_t *params) {
 const sv_route *sv_api_route(const sv_api *api, const char *method, const char *path, json_t *params, char allowed[64]) {
 	const char *const wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
 	*allowed = 0;
-	for (int i = 0; i < api->count; i++) {
-		const sv_route *const r = &api->routes[i];
-		if (!matches(r->path, path, NULL))
-			continue;
-		if (strcmp(r->method, wanted) == 0) {
-			matches(r->path, path, params);
-			return r;
+	for (int rest = 0; rest < 2 && !*allowed; rest++)
+		for (int i = 0; i < api->count; i++) {
+			const sv_route *const r = &api->routes[i];
+			if (!matches(r->path, path, rest, NULL))
+				continue;
+			if (strcmp(r->method, wanted) == 0) {
+				matches(r->path, path, rest, params);
+				return r;
+			}
+			const size_t used = strlen(allowed);
+			snprintf(allowed + used, 64 - used, "%s%s", used ? ", " : "", r->method);
 		}
-		const size_t used = strlen(allowed);
-		snprintf(allowed + used, 64 - used, "%s%s", used ? ", " : "", r->method);
-	}
 	return NULL;
 }
 

@@ -209,6 +209,11 @@ def test_an_unknown_job(server, method, path, job):
     assert reply.status == 404 and reply.json["code"] == "SN_E_NOT_FOUND"
 
 
+def test_what_is_below_a_job_is_not_taken_for_its_name(server):
+    reply = server.delete(f"/jobs/{UNKNOWN}/results")
+    assert reply.status == 405 and reply.headers["allow"] == "GET"
+
+
 def test_an_unknown_item(server):
     job = speak(server, [{"text": "A."}])["id"]
     assert get(server, f"/jobs/{job}/results/1", 404)["field"] == "index"

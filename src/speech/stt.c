@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* ---- steps ---- */
 
@@ -15,13 +16,23 @@ static void signal_end(sn_stt *stt) {
 	sn_sched_signal(stt->engine->sched, &stt->job);
 }
 
+static int do_work(sn_stt *stt, int full) {
+	const int begins = !stt->begun;
+	int result = SN_OK;
+	stt->begun = 1;
+	if (begins && stt->class->begin)
+		result = stt->class->begin(stt, stt->message);
+	return result == SN_OK ? stt->class->work(stt, full) : result;
+}
+
 static int step(sn_job *job) {
 	sn_stt *stt = (sn_stt *)job;
 	sn_sched *sched = stt->engine->sched;
 	sn_sched_lock(sched);
-	int over = stt->cancelled || stt->error, rests = stt->done || stt->chore, full = stt->events >= SN_STT_MAX_EVENTS;
+	const int silent = !stt->begun && !stt->queued && !stt->finished, full = stt->events >= SN_STT_MAX_EVENTS;
+	int over = stt->cancelled || stt->error, rests = stt->done || stt->chore || silent;
 	sn_sched_unlock(sched);
-	int result = over || rests ? SN_AGAIN : stt->class->work(stt, full);
+	int result = over || rests ? SN_AGAIN : do_work(stt, full);
 	if (result != SN_OK && result != SN_AGAIN) {
 		sn_sched_lock(sched);
 		stt->error = result;
@@ -136,6 +147,12 @@ static const sn_stt_class *class_of(const sn_model *model, int live) {
 	return model->whisper ? &sn_stt_whisper : model->wav2vec2 ? &sn_stt_ctc : NULL;
 }
 
+/* Zeroed pages of their own: those that a session does not touch before it hears something cost nothing. */
+static void *pages_new(size_t size) {
+	void *const pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return pages == MAP_FAILED ? NULL : pages;
+}
+
 int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, char *err) {
 	static const sn_stt_options defaults;
 	const sn_stt_options *const o = options ? options : &defaults;
@@ -148,7 +165,7 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not transcribe; \"whisper-base\" does", model->name);
 	if (o->priority < SN_PRIORITY_INTERACTIVE || o->priority > SN_PRIORITY_BATCH)
 		return sn_fail(err, SN_E_ARGUMENT, "priority %d is none of sn_priority", (int)o->priority);
-	sn_stt *stt = calloc(1, class->size);
+	sn_stt *stt = pages_new(class->size);
 	if (!stt)
 		return sn_fail(err, SN_E_MEMORY, "no memory for a session");
 	sn_model_retain(model);
@@ -324,5 +341,5 @@ void sn_stt_close(sn_stt **held) {
 	free(stt->tape);
 	sn_denoise_close(&stt->denoise);
 	sn_model_release(&stt->model);
-	free(stt);
+	munmap(stt, stt->class->size);
 }

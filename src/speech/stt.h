@@ -18,6 +18,8 @@ typedef struct sn_stt_class {
 	size_t size;                 /* of the session's struct */
 	/* On the caller's thread, before the job is known to the scheduler: options, and memory of its own. */
 	int (*open)(sn_stt *stt, const sn_stt_options *options, char *err);
+	/* On the conductor, before the first work: what only a session with audio needs. May be NULL. */
+	int (*begin)(sn_stt *stt, char *err);
 	/* Steps of the conductor: SN_OK more may follow at once, SN_AGAIN wait for the caller or for others, else an error (in
 	 * stt->message). `full`: the caller has enough to pull; bring to an end what is begun, so that nobody waits for it, but emit
 	 * no segments. */
@@ -60,6 +62,7 @@ struct sn_stt {
 	int64_t tape_first, tape_count;
 	size_t tape_capacity;
 	int at_end;                  /* the tape has the last sample */
+	int begun;
 	sn_denoise *denoise;         /* between queue and tape; NULL: off */
 	int segments;                /* made so far */
 	sn_notes notes;

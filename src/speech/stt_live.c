@@ -45,14 +45,19 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 		return result;
 	sn_buf_init(&live->word_text, (size_t)1 << 16);
 	live->sure = live->whisper.language >= 0;
-	live->words = malloc(SN_ALIGN_MAX_TOKENS * sizeof *live->words);
-	live->word_at = malloc(SN_ALIGN_MAX_TOKENS * sizeof *live->word_at);
-	if (!live->words || !live->word_at)
-		return sn_fail(err, SN_E_MEMORY, "no memory for a session");
 	pthread_mutex_lock(&base->engine->load_lock);
 	result = sn_lane_listen(base->model->lane, err);
 	pthread_mutex_unlock(&base->engine->load_lock);
 	return result;
+}
+
+static int begin_session(sn_stt *base, char *err) {
+	stt_live *const live = (stt_live *)base;
+	live->words = malloc(SN_ALIGN_MAX_TOKENS * sizeof *live->words);
+	live->word_at = malloc(SN_ALIGN_MAX_TOKENS * sizeof *live->word_at);
+	if (!live->words || !live->word_at)
+		return sn_fail(err, SN_E_MEMORY, "no memory for a session");
+	return sn_stt_whisper_begin(base, err);
 }
 
 static void close_session(sn_stt *base) {
@@ -63,5 +68,5 @@ static void close_session(sn_stt *base) {
 	sn_stt_whisper.close(base);
 }
 
-const sn_stt_class sn_stt_live = { .size = sizeof(stt_live), .open = open_session, .work = stt_live_work, .leave = stt_live_leave,
+const sn_stt_class sn_stt_live = { .size = sizeof(stt_live), .open = open_session, .begin = begin_session, .work = stt_live_work, .leave = stt_live_leave,
 	.close = close_session };

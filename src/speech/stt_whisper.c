@@ -135,13 +135,18 @@ static int set_vad(stt_whisper *stt, const sn_stt_options *o, char *err) {
 	if (result != SN_OK)
 		return result;
 	stt->window_room = stt->vad_model ? 2 * stt->batch : 1;
+	sn_vad_init(&stt->vad, &vad, SN_STT_RATE);
+	sn_silero_reset(&stt->vad_stream, SN_STT_RATE);
+	return SN_OK;
+}
+
+int sn_stt_whisper_begin(sn_stt *base, char *err) {
+	stt_whisper *const stt = (stt_whisper *)base;
 	stt->windows = calloc((size_t)stt->window_room, sizeof *stt->windows);
 	stt->staged = stt->vad_model ? malloc((size_t)stt->window_samples * sizeof *stt->staged) : NULL;
 	if (!stt->windows || (stt->vad_model && !stt->staged))
 		return sn_fail(err, SN_E_MEMORY, "no memory for a session");
-	sn_vad_init(&stt->vad, &vad, SN_STT_RATE);
-	sn_silero_reset(&stt->vad_stream, SN_STT_RATE);
-	return SN_OK;
+	return sn_stt_words_open(stt, err);
 }
 
 static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
@@ -158,8 +163,6 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 		result = sn_hotwords_open(&stt->hotwords, o->hotwords, sn_whisper_bpe(base->model->whisper), stt->config->vocab, err);
 	if (result == SN_OK)
 		result = set_vad(stt, o, err);
-	if (result == SN_OK)
-		result = sn_stt_words_open(stt, err);
 	if (result != SN_OK || stt->language < 0)
 		return result;
 	stt->language_confidence = 1;
@@ -176,5 +179,5 @@ static void close_session(sn_stt *base) {
 	sn_model_release(&stt->ear);
 }
 
-const sn_stt_class sn_stt_whisper = { .size = sizeof(stt_whisper), .open = open_session, .work = sn_stt_whisper_work,
+const sn_stt_class sn_stt_whisper = { .size = sizeof(stt_whisper), .open = open_session, .begin = sn_stt_whisper_begin, .work = sn_stt_whisper_work,
 	.leave = sn_stt_whisper_leave, .close = close_session };

@@ -112,11 +112,14 @@ typedef struct stt_whisper {
 	float language_confidence;
 } stt_whisper;
 
+/* stt_whisper.c: memory for windows */
+int sn_stt_whisper_begin(sn_stt *stt, char *err);
+
 /* stt_whisper_step.c */
 int sn_stt_whisper_work(sn_stt *stt, int full);
 void sn_stt_whisper_leave(sn_stt *stt);
 
-/* stt_whisper_words.c: times of words. Each does nothing where they are not wanted: a window takes words when the session opens, hears
+/* stt_whisper_words.c: times of words. Each does nothing where they are not wanted: a window takes words when the session begins, hears
  * how loud its audio is, and what the detector said of it, when it begins, and is aligned when its text is chosen, before its place is
  * given back. */
 int sn_stt_words_open(stt_whisper *stt, char *err);

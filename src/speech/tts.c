@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int make_buffers(sn_tts *tts, char *err) {
+int sn_tts_make_buffers(sn_tts *tts, char *err) {
 	int result = sn_chain_new(&tts->chain, tts->model, tts->vocoder, err);
 	for (int i = 0; i < SN_TTS_MAX_CHUNKS && result == SN_OK; i++) {
 		tts->chunks[i].pcm = malloc(sn_chain_room(tts->chain) * sizeof(float));
@@ -38,8 +38,6 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 	tts->most_attempts = 1;
 	int result = sn_tts_configure(tts, o, err);
 	sn_tts_text_open(tts, o);
-	if (result == SN_OK)
-		result = make_buffers(tts, err);
 	if (result == SN_OK)
 		result = sn_sched_add(tts->engine->sched, &tts->job, err);
 	if (result != SN_OK)

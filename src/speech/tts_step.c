@@ -228,7 +228,11 @@ int sn_tts_step(sn_job *job) {
 	sn_sched_unlock(sched);
 	if (rests)
 		return SN_AGAIN;
-	int result = do_step(tts, item, chunk);
+	int result = tts->chain ? SN_OK : sn_tts_make_buffers(tts, tts->message);
+	if (result == SN_OK)
+		result = do_step(tts, item, chunk);
+	else
+		free(item);
 	if (result == SN_OK)
 		return SN_OK;
 	sn_sched_lock(sched);

@@ -7,13 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define PAUSE 20 /* milliseconds for which the writer lets lines gather */
+#define PAUSE 20      /* milliseconds for which the writer lets lines gather */
+#define PATIENCE 1000 /* milliseconds for which it waits for who reads them */
 
 typedef enum target { TO_REMARKS, TO_ACCESS, TARGETS } target;
 
@@ -84,17 +87,24 @@ static void hand_over(sv_log *log, target to, line *l) {
 
 /* ---- the writer ---- */
 
-/* Bytes that a full disk or a broken pipe keeps out are lost. */
-static void write_out(int fd, const char *text, size_t size) {
+/* Lines that a full disk or a reader who has stopped reading keeps out are lost: the number of them. */
+static int64_t write_out(int fd, const char *text, size_t size) {
+	struct pollfd ready = { .fd = fd, .events = POLLOUT };
+	int64_t lost = 0;
 	while (size) {
-		const ssize_t wrote = write(fd, text, size);
-		if (wrote < 0 && errno == EINTR)
+		const size_t part = size < PIPE_BUF ? size : PIPE_BUF; /* so much never waits after a poll */
+		const int count = poll(&ready, 1, PATIENCE);
+		const ssize_t wrote = count > 0 ? write(fd, text, part) : -1;
+		if (wrote < 0 && count != 0 && errno == EINTR)
 			continue;
 		if (wrote <= 0)
-			return;
+			break;
 		text += wrote;
 		size -= (size_t)wrote;
 	}
+	for (size_t i = 0; i < size; i++)
+		lost += text[i] == '\n';
+	return lost;
 }
 
 static int open_file(sv_log *log, char *err) {
@@ -112,6 +122,7 @@ static int open_file(sv_log *log, char *err) {
 static void *write_lines(void *payload) {
 	sv_log *const log = payload;
 	char err[SN_ERRLEN];
+	int64_t lost = 0;
 	sn_buf out[TARGETS];
 	for (int i = 0; i < TARGETS; i++)
 		sn_buf_init(&out[i], 2 * SV_LOG_WAITING);
@@ -126,6 +137,8 @@ static void *write_lines(void *payload) {
 		}
 		stopping = log->stopping;
 		const int reopen = log->reopen;
+		log->dropped += lost;
+		lost = 0;
 		log->reopen = 0;
 		for (int i = 0; i < TARGETS; i++) {
 			const sn_buf full = log->waiting[i];
@@ -135,8 +148,7 @@ static void *write_lines(void *payload) {
 		pthread_mutex_unlock(&log->lock);
 		for (int i = 0; i < TARGETS; i++) {
 			const int fd = i == TO_ACCESS && log->file != -1 ? log->file : STDERR_FILENO;
-			if (fd >= 0)
-				write_out(fd, out[i].data, out[i].size);
+			lost += fd >= 0 ? write_out(fd, out[i].data, out[i].size) : 0;
 			sn_buf_clear(&out[i]);
 		}
 		if (reopen && open_file(log, err) != SN_OK)
@@ -270,7 +282,8 @@ static int is_probe(const sv_route *route) {
 
 void sv_log_request(sv_log *log, const sv_request *r, int status, int64_t bytes_in, int64_t bytes_out) {
 	line l = { .size = 0 };
-	if (!log || (is_probe(r->route) && atomic_load(&log->level) < SN_LOG_DEBUG) || strcmp(log->server->config->access_log, "none") == 0)
+	const int wanted = log && (!is_probe(r->route) || atomic_load(&log->level) >= SN_LOG_DEBUG);
+	if (!wanted || strcmp(log->server->config->access_log, "none") == 0)
 		return;
 	put_time(&l);
 	put(&l, ",\"id\":\"%s\",\"method\":\"%s\",\"route\":\"%s\",\"status\":%d", r->id, r->route ? r->route->method : "", r->route ? r->route->path : "",

@@ -179,7 +179,9 @@ static void show_http(show *s, const sv_server *server) {
 		sv_http_describe(server->http, &f);
 	one(s, "connections", "gauge", "open connections, WebSockets among them", f.connections);
 	one(s, "connections_total", "counter", "connections that were accepted", (double)f.accepted);
-	const struct { const char *stage; int count; } stages[] = { { "receiving", f.receiving }, { "working", f.working }, { "replying", f.replying } };
+	const struct { const char *stage; int count; } stages[] = {
+		{ "receiving", f.receiving }, { "working", f.working }, { "replying", f.replying },
+	};
 	family(s, "requests_open", "gauge", "requests in hand by stage");
 	for (int i = 0; i < 3; i++)
 		sample(s, (label[LABELS]){ { "stage", stages[i].stage } }, stages[i].count);

@@ -122,6 +122,12 @@ def test_the_picture_is_one(quiet):
     assert png_size(reply.body) == (640, 400)
 
 
+@pytest.mark.parametrize("name", ["\u97f3\u58f0 \U0001f600.wav", "x" * 300 + ".wav", "a\tb\x01c.wav", "../../etc/passwd", ".", "%s%n%d.wav"])
+def test_a_name_is_drawn_and_nothing_else(quiet, name):
+    reply = quiet.post("/audio/analyze", form={"file": (name, tone(0.5)), "response_format": "png", "width": 480, "height": 360})
+    assert reply.status == 200 and png_size(reply.body) == (480, 360)
+
+
 # ---- convert ----
 
 @pytest.mark.parametrize("format, media", [("wav", "audio/wav"), ("flac", "audio/flac"), ("mp3", "audio/mpeg"), ("opus", "audio/ogg"), ("pcm", "audio/pcm")])

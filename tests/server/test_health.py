@@ -1,15 +1,17 @@
 """What the server says of itself: alive, ready, its health by model, its configuration, its log."""
 import concurrent.futures
+import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import time
 
 import pytest
 
-from conftest import JFK, SONANT, make_home, needs_model
+from conftest import JFK, make_home, needs_model
 from schema_check import check_reply
 
 
@@ -166,6 +168,25 @@ def test_no_access_log_where_none_is_wanted(serve):
 def test_an_access_log_that_cannot_be_opened_ends_the_start(serve, tmp_path):
     with pytest.raises(RuntimeError, match="access log"):
         serve(preload="none", access_log=tmp_path / "no" / "such" / "folder")
+
+
+def test_who_does_not_read_the_log_stops_nothing(serve, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    server = serve(preload="none", access_log=pipe)
+    connection = http.client.HTTPConnection(server.host, server.port)
+    for i in range(600):
+        connection.request("GET", "/no/such/path")
+        assert connection.getresponse().read()
+    connection.close()
+    dropped, until = 0, time.monotonic() + 10
+    while time.monotonic() < until and not dropped:
+        time.sleep(0.1)
+        server.get("/no/such/path")
+        dropped = int(re.search(r"^sonant_log_dropped_total (\d+)$", server.get("/metrics").text, re.M)[1])
+    assert dropped and server.stop(20) == 0
+    os.close(reader)
 
 
 def test_a_client_that_goes_away_is_499(quiet):

@@ -17,8 +17,8 @@
 #define MAX_TOKEN 256      /* bytes of a token's text */
 #define MAX_TEXT ((size_t)64 << 20)
 
-static const char *const listeners[] = { "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15", "gpt-transcribe",
-	NULL };
+static const char *const listeners[] = { "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-mini-transcribe-2025-12-15",
+	"gpt-transcribe", NULL };
 static const char *const speakers[] = { "tts-1", "tts-1-hd", "gpt-4o-mini-tts", NULL };
 
 static int is_among(const char *const *names, const char *name) {
@@ -65,11 +65,6 @@ static int take_keywords(wish *w, char *err) {
 	return SN_OK;
 }
 
-static int milliseconds(const sv_request *r, const char *name) {
-	const int64_t ms = sv_integer(r, name, -1);
-	return ms < 0 ? 0 : ms == 0 ? -1 : (int)ms;
-}
-
 static int prepare(wish *w, sv_request *r, char *err) {
 	const json_t *const languages = json_object_get(r->params, "languages");
 	const char *const model = sv_text(r, "model", "whisper-1"), *const only = json_string_value(json_array_get(languages, 0));
@@ -87,7 +82,8 @@ static int prepare(wish *w, sv_request *r, char *err) {
 	o->words = w->words && strcmp(w->format, "verbose_json") == 0 ? SN_ON : SN_OFF;
 	o->denoise = SN_OFF;
 	o->vad_settings = (sn_vad_settings){ .threshold = (float)sv_number(r, "chunking_strategy[threshold]", 0),
-		.pad = milliseconds(r, "chunking_strategy[prefix_padding_ms]"), .min_silence = milliseconds(r, "chunking_strategy[silence_duration_ms]") };
+		.pad = sv_stt_milliseconds(r, "chunking_strategy[prefix_padding_ms]"),
+		.min_silence = sv_stt_milliseconds(r, "chunking_strategy[silence_duration_ms]") };
 	snprintf(w->call.form, sizeof w->call.form, "openai %s %d %d %d %d", w->format, w->words, w->segments, w->logprobs, w->by_tokens);
 	return take_keywords(w, err);
 }
@@ -101,8 +97,8 @@ static json_t *usage_of(const sn_transcript *t, int by_tokens) {
 		return json_pack("{s:s, s:f}", "type", "duration", "seconds", t->duration);
 	for (size_t i = 0; i < t->segment_count; i++)
 		out += t->segments[i].token_count;
-	return json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:i}}", "type", "tokens", "input_tokens", in, "output_tokens", out, "total_tokens", in + out,
-	                 "input_token_details", "audio_tokens", in, "text_tokens", 0);
+	return json_pack("{s:s, s:I, s:I, s:I, s:{s:I, s:i}}", "type", "tokens", "input_tokens", in, "output_tokens", out, "total_tokens",
+	                 in + out, "input_token_details", "audio_tokens", in, "text_tokens", 0);
 }
 
 static json_t *lenient(const char *text) {
@@ -121,7 +117,8 @@ static void add_logprobs(json_t *list, const sn_model *model, const sn_segment *
 		json_t *const bytes = json_array();
 		for (size_t k = 0; k < size; k++)
 			json_array_append_new(bytes, json_integer((unsigned char)text[k]));
-		json_array_append_new(list, json_pack("{s:o, s:o, s:f}", "token", lenient(text), "bytes", bytes, "logprob", (double)s->token_logprobs[i]));
+		json_array_append_new(list, json_pack("{s:o, s:o, s:f}", "token", lenient(text), "bytes", bytes, "logprob",
+		                                      (double)s->token_logprobs[i]));
 	}
 }
 
@@ -172,8 +169,8 @@ static json_t *verbose_json(const wish *w, const sn_transcript *t) {
 static int write_openai(const sv_stt_call *call, const sn_transcript *t, sv_stt_body *body, char *err) {
 	const wish *const w = (const wish *)(const void *)call;
 	const int plain = strcmp(w->format, "json") == 0, verbose = strcmp(w->format, "verbose_json") == 0;
-	body->type = strcmp(w->format, "srt") == 0 ? "application/x-subrip; charset=utf-8" : strcmp(w->format, "vtt") == 0 ? "text/vtt; charset=utf-8"
-		: "text/plain; charset=utf-8";
+	body->type = strcmp(w->format, "srt") == 0 ? "application/x-subrip; charset=utf-8"
+		: strcmp(w->format, "vtt") == 0 ? "text/vtt; charset=utf-8" : "text/plain; charset=utf-8";
 	if (!plain && !verbose)
 		return sn_transcript_format(&body->data, &body->size, t, w->format, NULL, err);
 	json_t *const value = plain ? plain_json(w, t) : verbose_json(w, t);

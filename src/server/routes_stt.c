@@ -10,25 +10,30 @@
 
 /* ---- formats ---- */
 
-static const struct { const char *format, *type; } formats[] = { { "json", "application/json" }, { "verbose_json", "application/json" },
-	{ "text", "text/plain" }, { "srt", "application/x-subrip" }, { "vtt", "text/vtt" }, { "tsv", "text/tab-separated-values" } };
+#define FORMATS 6
+/* accept: what a client asks for it by, where response_format says nothing */
+static const struct { const char *format, *accept, *type; } formats[FORMATS] = {
+	{ "text", "text/plain", "text/plain; charset=utf-8" }, { "srt", "application/x-subrip", "application/x-subrip; charset=utf-8" },
+	{ "vtt", "text/vtt", "text/vtt; charset=utf-8" }, { "tsv", "text/tab-separated-values", "text/tab-separated-values; charset=utf-8" },
+	{ "json", NULL, "application/json" }, { "verbose_json", NULL, "application/json" },
+};
 
-/* As response_format says, else as Accept does. */
 static const char *format_of(const sv_request *r) {
 	const char *const given = sv_text(r, "response_format", NULL);
-	for (int i = 2; !given && r->accept && i < 6; i++)
-		if (sv_accepts(r, formats[i].type))
+	for (int i = 0; !given && i < FORMATS; i++)
+		if (formats[i].accept && sv_accepts(r, formats[i].accept))
 			return formats[i].format;
 	return given ? given : "json";
 }
 
 static const char *type_of(const char *format) {
-	for (int i = 2; i < 6; i++)
-		if (strcmp(formats[i].format, format) == 0)
-			return strcmp(format, "srt") == 0 ? "application/x-subrip; charset=utf-8" : strcmp(format, "vtt") == 0 ? "text/vtt; charset=utf-8"
-				: strcmp(format, "tsv") == 0 ? "text/tab-separated-values; charset=utf-8" : "text/plain; charset=utf-8";
-	return "application/json";
+	int at = 0;
+	while (at < FORMATS - 1 && strcmp(formats[at].format, format) != 0)
+		at++;
+	return formats[at].type;
 }
+
+static int is_json(const char *format) { return strcmp(type_of(format), "application/json") == 0; }
 
 static void drop_confidence(json_t *value) {
 	static const char *const lists[] = { "segments", "word_timestamps" };
@@ -62,7 +67,7 @@ static int write_native(const sv_stt_call *call, const sn_transcript *t, sv_stt_
 	if (result != SN_OK)
 		return result;
 	body->type = type_of(format);
-	if (strcmp(body->type, "application/json") == 0) {
+	if (is_json(format)) {
 		result = write_json(call, text, size, body, err);
 		free(text);
 	} else {
@@ -87,7 +92,8 @@ typedef struct native_stream {
 
 /* A segment of its own is that of a transcript that has no other. */
 static json_t *segment_json(const sv_stt_call *call, const sn_segment *segment) {
-	const sn_transcript one = { .text = "", .language = "", .task = "", .model = "", .dtype = "", .segments = (sn_segment *)segment, .segment_count = 1 };
+	const sn_transcript one = { .text = "", .language = "", .task = "", .model = "", .dtype = "", .segments = (sn_segment *)segment,
+		.segment_count = 1 };
 	const char *const format = strcmp(format_of(call->request), "verbose_json") == 0 ? "verbose_json" : "json";
 	char *text;
 	size_t size;
@@ -97,7 +103,8 @@ static json_t *segment_json(const sv_stt_call *call, const sn_segment *segment) 
 	free(text);
 	if (value && !sv_flag(call->request, "return_confidence", 1))
 		drop_confidence(value);
-	json_t *const out = json_incref(json_array_get(json_object_get(value, "segments"), 0)), *const words = json_object_get(value, "word_timestamps");
+	json_t *const out = json_incref(json_array_get(json_object_get(value, "segments"), 0));
+	json_t *const words = json_object_get(value, "word_timestamps");
 	if (out && words)
 		json_object_set(out, "word_timestamps", words);
 	json_decref(value);
@@ -150,7 +157,7 @@ static void handle_transcribe(sv_request *r, sv_reply *reply) {
 	sv_stt_call call;
 	int result = prepare(&call, r, err);
 	const int in_pieces = sv_flag(r, "stream", 0);
-	if (result == SN_OK && in_pieces && strcmp(type_of(format_of(r)), "application/json") != 0) {
+	if (result == SN_OK && in_pieces && !is_json(format_of(r))) {
 		call.field = "response_format";
 		result = sn_fail(err, SN_E_ARGUMENT, "a stream is of json or verbose_json, not of %s", format_of(r));
 	}

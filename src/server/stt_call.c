@@ -46,8 +46,7 @@ void sv_stt_close(sv_stt_call *call) {
 
 static sn_switch off_unless(const sv_request *r, const char *name) { return sv_flag(r, name, 1) ? SN_DEFAULT : SN_OFF; }
 
-/* Milliseconds, of which 0 means none. */
-static int milliseconds(const sv_request *r, const char *name) {
+int sv_stt_milliseconds(const sv_request *r, const char *name) {
 	const int64_t ms = sv_integer(r, name, -1);
 	return ms < 0 ? 0 : ms == 0 ? -1 : (int)ms;
 }
@@ -97,8 +96,8 @@ int sv_stt_options(sv_stt_call *call, char *err) {
 	o->fallback = off_unless(r, "fallback");
 	o->seed = (uint64_t)sv_integer(r, "seed", 0);
 	o->vad = !json_object_get(r->params, "vad") ? SN_DEFAULT : sv_flag(r, "vad", 1) ? SN_ON : SN_OFF;
-	o->vad_settings = (sn_vad_settings){ .threshold = (float)sv_number(r, "vad_threshold", 0), .min_speech = milliseconds(r, "vad_min_speech"),
-		.min_silence = milliseconds(r, "vad_min_silence"), .pad = milliseconds(r, "vad_pad") };
+	o->vad_settings = (sn_vad_settings){ .threshold = (float)sv_number(r, "vad_threshold", 0), .min_speech = sv_stt_milliseconds(r, "vad_min_speech"),
+		.min_silence = sv_stt_milliseconds(r, "vad_min_silence"), .pad = sv_stt_milliseconds(r, "vad_pad") };
 	o->condition = off_unless(r, "condition");
 	o->timestamps = off_unless(r, "timestamps");
 	o->words = sv_flag(r, "return_timestamps", 0) ? SN_ON : SN_OFF;
@@ -115,9 +114,9 @@ int sv_stt_options(sv_stt_call *call, char *err) {
 static int describe_options(const sn_stt_options *o, char *text, size_t size) {
 	const sn_vad_settings *const v = &o->vad_settings;
 	const int translate = o->task && strcmp(o->task, "translate") == 0;
-	const int n = snprintf(text, size, "%d %d %a %d %llu %d %a %d %d %d %d %d %d %d %d %d", translate, o->beam, (double)o->temperature, o->fallback,
-		(unsigned long long)o->seed, o->vad, (double)v->threshold, v->min_speech, v->min_silence, v->pad, o->condition, o->timestamps, o->words,
-		o->denoise, o->guards, o->punctuate);
+	const int n = snprintf(text, size, "%d %d %a %d %llu %d %a %d %d %d %d %d %d %d %d %d", translate, o->beam, (double)o->temperature,
+		o->fallback, (unsigned long long)o->seed, o->vad, (double)v->threshold, v->min_speech, v->min_silence, v->pad, o->condition,
+		o->timestamps, o->words, o->denoise, o->guards, o->punctuate);
 	return n > 0 && (size_t)n < size;
 }
 

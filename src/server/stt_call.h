@@ -49,6 +49,8 @@ typedef struct sv_transcript {
 int sv_stt_transcribe(sv_stt_call *call, sv_transcript *out, char *err);
 void sv_transcript_release(sv_transcript *transcript);
 
+/* A parameter as a field of sn_vad_settings: absent the default, 0 none. */
+int sv_stt_milliseconds(const sv_request *request, const char *name);
 /* The native options of a request's parameters; field and message where one is wrong. */
 int sv_stt_options(sv_stt_call *call, char *err);
 

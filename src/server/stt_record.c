@@ -126,9 +126,9 @@ static int read_segment(block *b, const head *h, size_t i, size_t used[3]) {
 	if (r->tokens < 0 || r->words < 0 || used[0] + (size_t)r->words > h->words || used[1] + (size_t)r->tokens > h->tokens ||
 	    (r->has_logprobs && used[2] + (size_t)r->tokens > h->logprobs))
 		return 0;
-	*s = (sn_segment){ .id = r->id, .start = r->start, .end = r->end, .text = next_text(b), .tokens = b->tokens + used[1], .token_count = r->tokens,
-		.token_logprobs = r->has_logprobs ? b->logprobs + used[2] : NULL, .temperature = r->temperature, .avg_logprob = r->avg_logprob,
-		.compression_ratio = r->compression_ratio, .no_speech_prob = r->no_speech_prob, .confidence = r->confidence,
+	*s = (sn_segment){ .id = r->id, .start = r->start, .end = r->end, .text = next_text(b), .tokens = b->tokens + used[1],
+		.token_count = r->tokens, .token_logprobs = r->has_logprobs ? b->logprobs + used[2] : NULL, .temperature = r->temperature,
+		.avg_logprob = r->avg_logprob, .compression_ratio = r->compression_ratio, .no_speech_prob = r->no_speech_prob, .confidence = r->confidence,
 		.words = r->words ? b->word + used[0] : NULL, .word_count = r->words };
 	for (int k = 0; k < r->words; k++) {
 		const word_record *const w = &b->words[used[0] + (size_t)k];

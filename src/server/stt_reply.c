@@ -41,8 +41,8 @@ static char *describe(const sv_stt_call *call, const sn_transcript *t, const sv_
 	char notes[256];
 	const sv_facts *const f = &call->request->facts;
 	sv_stt_note_codes(t, notes, sizeof notes);
-	json_t *const facts = json_pack("{s:s, s:b, s:f, s:f, s:s, s:s, s:s}", "type", body->type, "open", body->open, "audio", f->audio, "confidence",
-	                                (double)f->confidence, "model", f->model, "task", f->task, "notes", notes);
+	json_t *const facts = json_pack("{s:s, s:b, s:f, s:f, s:s, s:s, s:s}", "type", body->type, "open", body->open, "audio", f->audio,
+	                                "confidence", (double)f->confidence, "model", f->model, "task", f->task, "notes", notes);
 	char *const text = facts ? json_dumps(facts, JSON_COMPACT) : NULL;
 	json_decref(facts);
 	return text;

@@ -225,6 +225,18 @@ def test_a_client_that_goes_away_cancels_its_work(bare):
     assert time.monotonic() - left < 2
 
 
+def test_a_client_that_leaves_a_stream_cancels_its_work(bare):
+    body, kind = multipart({"file": ("long.wav", wav(samples() * 60)), "stream": "true", **FAST})
+    gone = socket.create_connection((bare.host, bare.port))
+    gone.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    assert gone.recv(65536).startswith(b"HTTP/1.1 200") and sessions(bare) == 1
+    gone.close()
+    left = time.monotonic()
+    while sessions(bare) and time.monotonic() < left + 10:
+        time.sleep(0.02)
+    assert time.monotonic() - left < 2
+
+
 # ---- in pieces ----
 
 def events(text):

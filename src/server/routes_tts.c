@@ -51,14 +51,23 @@ static int reply_entry(sv_request *r, sv_reply *reply, const sn_cached *entry) {
 	return body != NULL;
 }
 
-/* io thread: a hit in memory of a model that is loaded. */
+static int wants_rating(const sv_request *r) { return sv_flag(r, "quality", !wants_audio(r)); }
+
+static void mix(uint8_t version[32], const uint8_t other[32]) {
+	for (int i = 0; i < 32; i++)
+		version[i] = (uint8_t)(version[i] * 3 + other[i]);
+}
+
+/* io thread: a hit in memory of a model that is loaded. A rating is part of the reply, so what rates is part of the key. */
 static int peek(sv_request *r, sv_reply *reply) {
-	uint8_t version[32], key[32];
+	uint8_t version[32], rater[32], key[32];
 	sv_server *const server = r->server;
 	if (!server->results || sv_flag(r, "stream", 0))
 		return 0;
 	if (sv_models_peek(server->models, sv_text(r, "model", "auto"), SN_TASK_SPEAK, sv_text(r, "language", "auto"), version) != SN_OK)
 		return 0;
+	if (wants_rating(r) && sv_models_peek(server->models, "auto", SN_TASK_SCORE, NULL, rater) == SN_OK)
+		mix(version, rater);
 	tts_bank_version(server, voice_of(r), sv_text(r, "text", ""), version);
 	if (sv_request_key(r, version, key) != SN_OK)
 		return 0;
@@ -69,7 +78,7 @@ static int peek(sv_request *r, sv_reply *reply) {
 /* The same on a worker: loads the model, looks on the disk. *known: the key may be used to keep the result. */
 static int find_result(sv_request *r, sv_reply *reply, uint8_t key[32], int *known) {
 	char err[SN_ERRLEN];
-	uint8_t version[32];
+	uint8_t version[32], rater[32];
 	sv_model_use use;
 	sv_server *const server = r->server;
 	*known = 0;
@@ -77,6 +86,11 @@ static int find_result(sv_request *r, sv_reply *reply, uint8_t key[32], int *kno
 		return 0;
 	sv_models_version(&use, version);
 	sv_models_give(server->models, &use);
+	if (wants_rating(r) && sv_models_get(server->models, &use, "auto", SN_TASK_SCORE, NULL, err) == SN_OK) {
+		sv_models_version(&use, rater);
+		sv_models_give(server->models, &use);
+		mix(version, rater);
+	}
 	tts_bank_version(server, voice_of(r), sv_text(r, "text", ""), version);
 	*known = sv_request_key(r, version, key) == SN_OK;
 	const sn_cached *const entry = *known ? sn_cache_get(server->results, key) : NULL;
@@ -145,9 +159,6 @@ void tts_reply_fail(sv_reply *reply, int code, const char *field, const char *me
 		sv_reply_fail(reply, code, field, message);
 }
 
-/* Speech that ought to be rated and was not may be rated next time. */
-static int may_keep(const tts_wish *w, const tts_result *t) { return !w->rates || t->speech.quality > 0; }
-
 static void synthesize(sv_request *r, sv_reply *reply, tts_wish *wish) {
 	char err[SN_ERRLEN];
 	uint8_t key[32];
@@ -160,7 +171,7 @@ static void synthesize(sv_request *r, sv_reply *reply, tts_wish *wish) {
 		tts_reply_fail(reply, result, wish->field, err);
 		return;
 	}
-	const uint8_t *const kept = known && may_keep(wish, &t) ? key : NULL;
+	const uint8_t *const kept = known ? key : NULL;
 	sv_reply_header(reply, "X-Cache", r->facts.cached == SV_AUDIO_HIT ? "audio" : "miss");
 	if (wants_audio(r))
 		reply_audio(r, reply, &t, kept);

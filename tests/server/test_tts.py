@@ -238,6 +238,21 @@ def test_another_format_of_the_same_speech_is_not_spoken_again(server, bare):
         assert audio(server, **{**params, **other}).headers["x-cache"] == "miss", other
 
 
+def test_where_nothing_rates_speech_that_is_told(serve, tmp_path_factory):
+    alone = serve(home=make_speech_home(tmp_path_factory.mktemp("alone") / "home", alone=True), preload="none", models_speak="tiny-vits")
+    replies = [ask(alone, text="Nobody rates this.") for _ in range(2)]
+    assert [r.headers["x-cache"] for r in replies] == ["miss", "hit"]
+    assert replies[0].json["quality_score"] == 0 and "not_rated" in [n["code"] for n in replies[0].json["notes"]]
+
+
+def test_emotions_and_vocoders_of_models_that_have_them(server):
+    assert len({audio(server, model="tiny-bark", text="Well.", emotion=e).body for e in ("happy", "sad")}) == 2
+    reply = ask(server, model="tiny-speecht5", vocoder="griffin-lim")
+    assert reply.status == 200 and reply.json["vocoder"] == "griffin-lim"
+    assert "happy" in ask(server, model="tiny-bark", emotion="furious").json["detail"]
+    assert "16000" in ask(server, model="tiny-speecht5", vocoder="tiny-hifigan").json["detail"]
+
+
 def test_without_caches_nothing_is_kept(bare):
     assert [audio(bare, text="Nothing is kept.").headers["x-cache"] for _ in range(2)] == ["miss", "miss"]
 

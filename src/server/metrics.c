@@ -102,7 +102,7 @@ static void count_facts(sv_metrics *m, const sv_facts *f, double total, int fail
 	m->counters[SV_COUNT_GUARDS] += f->guards > 0 ? f->guards : 0;
 	m->counters[SV_COUNT_RESULT_HITS] += f->cached == SV_RESULT_HIT;
 	m->counters[SV_COUNT_AUDIO_HITS] += f->cached == SV_AUDIO_HIT;
-	if (f->quality > 0)
+	if (f->cached == SV_UNCACHED && f->quality > 0)
 		observe(&m->histograms[SV_TIME_QUALITY], SV_SCALE_SCORE, (double)f->quality);
 	if (failed)
 		return;
@@ -110,7 +110,7 @@ static void count_facts(sv_metrics *m, const sv_facts *f, double total, int fail
 		observe(&m->histograms[speaks ? SV_TIME_FIRST_AUDIO : SV_TIME_FIRST_TEXT], SV_SCALE_SECONDS, f->first);
 	if (transcribes && total > 0)
 		observe(&m->histograms[SV_TIME_FINAL_TEXT], SV_SCALE_SECONDS, total);
-	if (transcribes && f->confidence > 0)
+	if (f->cached == SV_UNCACHED && transcribes && f->confidence > 0)
 		observe(&m->histograms[SV_TIME_CONFIDENCE], SV_SCALE_SHARE, (double)f->confidence);
 	const double lasts = speaks ? f->speech : transcribes ? f->audio : 0;
 	if (f->cached == SV_UNCACHED && f->processing > 0 && lasts > 0)

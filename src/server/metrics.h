@@ -7,7 +7,7 @@
 /* X(id, name, help). Counters only grow. */
 #define SV_COUNTERS(X) \
 	X(AUDIO_SECONDS, "audio_seconds_total", "audio that came in to be transcribed or looked at") \
-	X(SPEECH_SECONDS, "speech_seconds_total", "speech that was made") \
+	X(SPEECH_SECONDS, "speech_seconds_total", "speech that went out") \
 	X(CHARACTERS, "characters_total", "characters of text that came in to be spoken") \
 	X(RETRIES, "retries_total", "transcriptions tried again by another model") \
 	X(GUARDS, "guards_total", "guards that fired") \

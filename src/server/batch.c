@@ -17,6 +17,7 @@
 
 #define PAUSE 2.0       /* seconds before something that failed for want of room or turn is tried again */
 #define TRIES 3         /* of what is hardly going to pass */
+#define RECENT SV_BATCH_MOST
 #define UPKEEP 60.0     /* seconds between looks for what is kept no longer */
 
 typedef struct slot {
@@ -38,6 +39,7 @@ struct sv_batch {
 	/* for describe, which must not wait: the lock is held while the database is asked */
 	atomic_int full;        /* slots whose results wait for room */
 	atomic_llong queued, running, done, failed;
+	int64_t recent[RECENT], claims; /* keys of the last claims, and how many there were */
 	double looked;          /* when upkeep was done */
 	const sv_route *routes[2];
 	slot *slots[SV_BATCH_MOST];
@@ -165,16 +167,19 @@ static void run_item(sv_batch *b, slot *t) {
 
 /* Lock held. SN_END: nothing to do. */
 static int claim(sv_batch *b, slot *t, char *err) {
-	int64_t working[SV_BATCH_MOST];
+	int64_t served[2 * SV_BATCH_MOST];
 	int count = 0;
 	if (t->index >= b->server->config->batch_sessions || atomic_load(&b->server->stopping))
 		return SN_END;
 	for (int i = 0; i < b->count; i++)
 		if (b->slots[i]->busy)
-			working[count++] = b->slots[i]->claim.key.id;
-	const int result = sv_jobs_claim(b->server, working, count, &t->claim, err);
+			served[count++] = b->slots[i]->claim.key.id;
+	for (int i = 0; i < RECENT && i < b->claims; i++)
+		served[count++] = b->recent[i];
+	const int result = sv_jobs_claim(b->server, served, count, &t->claim, err);
 	if (result != SN_OK)
 		return result;
+	b->recent[b->claims++ % RECENT] = t->claim.key.id;
 	t->busy = 1;
 	b->running++;
 	if (b->queued > 0)

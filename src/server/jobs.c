@@ -307,8 +307,8 @@ static int64_t most_attempts(const sv_server *s) {
 	return most <= SV_JOB_ATTEMPTS ? most : SV_JOB_ATTEMPTS + 1;
 }
 
-/* The oldest job with waiting items of each key; of those the one whose key has the fewest items in work. */
-static int choose_job(sv_server *s, const int64_t *working, int count, sv_claim *c, char *err) {
+/* The oldest job with waiting items of each key; of those the one whose key was served least. */
+static int choose_job(sv_server *s, const int64_t *served, int count, sv_claim *c, char *err) {
 	sn_query q;
 	int least = -1;
 	int result = sn_db_begin(s->db, &q, "SELECT id, kind, key, min(created_at) FROM jobs WHERE state IN ('queued', 'running')"
@@ -318,7 +318,7 @@ static int choose_job(sv_server *s, const int64_t *working, int count, sv_claim 
 	while (result == SN_OK && (result = sn_db_row(&q, err)) == SN_OK) {
 		int n = 0;
 		for (int i = 0; i < count; i++)
-			n += working[i] == sqlite3_column_int64(q.statement, 2);
+			n += served[i] == sqlite3_column_int64(q.statement, 2);
 		if (least >= 0 && n >= least)
 			continue;
 		least = n;
@@ -351,12 +351,12 @@ static int take_item(sv_server *s, sv_claim *c, char *err) {
 	return result == SN_END ? SN_OK : result;
 }
 
-int sv_jobs_claim(sv_server *s, const int64_t *working, int count, sv_claim *out, char *err) {
+int sv_jobs_claim(sv_server *s, const int64_t *served, int count, sv_claim *out, char *err) {
 	*out = (sv_claim){ 0 };
 	int result = sn_db_transaction_unsynced(s->db, err); /* lost by a loss of power, it is claimed anew: that is what would happen anyway */
 	if (result != SN_OK)
 		return result;
-	result = choose_job(s, working, count, out, err);
+	result = choose_job(s, served, count, out, err);
 	if (result == SN_OK)
 		result = take_item(s, out, err);
 	if (result == SN_OK)

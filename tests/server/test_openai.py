@@ -178,6 +178,7 @@ def test_errors_are_those_of_the_client(client, options, error, param):
         client.audio.transcriptions.create(**{"model": TINY, "file": clip(), **options})
     assert caught.value.param == param and caught.value.body["message"] and caught.value.type == "invalid_request_error"
     assert caught.value.request_id
+    assert error is not openai.NotFoundError or caught.value.code == "model_not_found"
 
 
 def test_a_stream_that_cannot_begin_is_an_error(client):

@@ -107,6 +107,13 @@ def test_every_option_is_taken(server):
     assert "fellow americans" in words(check_reply(server, "POST", PATH, reply)["text"])
 
 
+def test_a_doubtful_transcript_is_tried_again(server):
+    reply = transcribe(server, part(0, 2), min_confidence=1, retry_models="tiny.en")
+    value = check_reply(server, "POST", PATH, reply)
+    assert [a["model"] for a in value["attempts"]] == ["openai/whisper-tiny.en"] * 2 and sum(a["kept"] for a in value["attempts"]) == 1
+    assert "retried" in [n["code"] for n in value["notes"]]
+
+
 # ---- nothing to write ----
 
 def test_silence_is_no_bare_success(server):

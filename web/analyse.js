@@ -3,7 +3,7 @@ import { call } from "./api.js";
 import { record } from "./capture.js";
 import { Player } from "./player.js";
 import { decode, RATE } from "./sound.js";
-import { $, busy, clear, clock, download, dropZone, el, fail, fixed, languageName, notes, percent, seconds } from "./ui.js";
+import { $, busy, clear, clock, download, dropZone, el, fail, fixed, languageName, meter, notes, percent, seconds } from "./ui.js";
 
 let player, compared, clip = null, samples = null, enhanced = null, capture = null;
 
@@ -95,11 +95,11 @@ function showAnalysis(a) {
 }
 
 const bar = (name, share, text) => el("div", { class: "bar-row" }, el("span", {}, name),
-	el("meter", { min: 0, max: 1, value: Math.max(0, Math.min(1, share)), aria: { label: `${name}: ${text}` } }), el("span", { class: "num" }, text));
+	meter(name, share, text), el("span", { class: "num" }, text));
 
 function showQuality(q) {
-	const d = q.dnsmos, rows = d ? [["Overall", d.overall], ["Speech itself", d.signal], ["Background", d.background], ["As listeners rate (P.808)", d.p808]] : [["From levels", q.score]];
-	$("ana-score").textContent = q.score ? `${fixed(q.score)} of 5${d ? "" : ", measured"}` : "";
+	const d = q.dnsmos, rows = d ? [["Overall", d.overall], ["Speech itself", d.signal], ["Background", d.background], ["As listeners rate (P.808)", d.p808]] : [["Estimated from levels", q.score]];
+	$("ana-score").textContent = q.score ? `${fixed(q.score)} of 5${d ? "" : ", estimated"}` : "";
 	$("ana-quality").replaceChildren(...rows.filter(([, v]) => v).map(([name, v]) => bar(name, (v - 1) / 4, fixed(v, 2))));
 }
 

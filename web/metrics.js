@@ -2,32 +2,26 @@
 import { call, getJson } from "./api.js";
 import { $, bytes, clear, color, download, el, fail, fixed, percent, prepare, redraw, seconds } from "./ui.js";
 
-const EVERY = 2000, KEPT = 150; // milliseconds between looks; looks that are drawn at most: five minutes
-const LEAST = 30;               // looks that the width stands for at first
+const EVERY = 2000, KEPT = 150; // milliseconds between looks; points of a line at most: five minutes
+const LEAST = 30;               // points that the width stands for at first
 const SPAN = 10;                // looks over which rates and quantiles are taken
-const looks = [];
-let timer = null, charts = [], own = 0;
+const looks = [];               // the last ones; what is drawn is computed once
+let timer = null, isShown = false, charts = [];
 
 /* ---- reading a look ---- */
 
 const samplesOf = (look, name) => look?.metrics["sonant_" + name]?.samples || [];
 const sum = (look, name, keep = () => true) => samplesOf(look, name).filter(s => keep(s.labels)).reduce((n, s) => n + (s.value ?? s.count), 0);
-const gauge = (look, ...names) => {
-	const name = names.find(n => samplesOf(look, n).length);
-	return name ? sum(look, name) : undefined;
-};
-
 // The page's own polling is no load that anyone wants to see.
 const isWork = labels => /^\/(stt|tts|v1|jobs)|^\/audio\/(analyze|convert|enhance|quality)/.test(labels.route || "");
 
-const before = i => looks[Math.max(0, i - SPAN)];
-const rate = (i, f) => i ? Math.max(0, f(looks[i]) - f(before(i))) / (looks[i].uptime - before(i).uptime) : undefined;
+const rate = (now, before, f) => before ? Math.max(0, f(now) - f(before)) / (now.uptime - before.uptime) : undefined;
 
-// A quantile of what came in between two looks, from the differences of cumulative buckets [[most, count], ...].
-function quantile(i, name, share, keep, since = before(i)) {
+// A quantile of what came in between two looks (before: null: since the start), from differences of cumulative buckets [[most, count], ...].
+function quantile(now, before, name, share, keep) {
 	const counts = new Map();
 	let count = 0;
-	for (const [look, sign] of [[looks[i], 1], [since, -1]])
+	for (const [look, sign] of [[now, 1], [before, -1]])
 		for (const s of samplesOf(look, name).filter(x => !keep || keep(x.labels))) {
 			count += sign * s.count;
 			for (const [most, n] of s.buckets)
@@ -44,25 +38,25 @@ function quantile(i, name, share, keep, since = before(i)) {
 	return low;
 }
 
-const quantiles = (name, keep) => [0.5, 0.95].map(share => [`p${share * 100}`, i => quantile(i, name, share, keep), i => quantile(i, name, share, keep, null)]);
+// Name, value of now, and value of all the time for when nothing happened lately.
+const quantiles = (name, keep) => [0.5, 0.95].map(share => [`p${share * 100}`, (now, before) => before ? quantile(now, before, name, share, keep) : undefined,
+	now => quantile(now, null, name, share, keep)]);
 
-function hitRate(i) {
-	const hits = l => sum(l, "cache_hits_total"), misses = l => sum(l, "cache_misses_total");
-	if (!samplesOf(looks[i], "cache_hits_total").length)
-		return undefined;
-	const total = hits(looks[i]) + misses(looks[i]);
-	return total ? hits(looks[i]) / total : 0;
+function hitRate(now, before) {
+	const count = name => sum(now, name) - (before ? sum(before, name) : 0);
+	const hits = count("cache_hits_total"), all = hits + count("cache_misses_total");
+	return all ? hits / all : undefined;
 }
 
 const sets = [
-	{ title: "Requests", unit: n => `${fixed(n, n < 10 ? 1 : 0)} /s`, lines: [["", i => rate(i, l => sum(l, "requests_total", isWork))]] },
+	{ title: "Requests", unit: n => `${fixed(n, n < 10 ? 1 : 0)} /s`, lines: [["", (now, before) => rate(now, before, l => sum(l, "requests_total", isWork))]] },
 	{ title: "Latency", unit: seconds, lines: quantiles("request_seconds", isWork) },
 	{ title: "First text", unit: seconds, lines: quantiles("first_text_seconds") },
 	{ title: "First audio", unit: seconds, lines: quantiles("first_audio_seconds") },
-	{ title: "In hand", unit: n => String(Math.round(n)), whole: true, lines: [["requests", i => Math.max(0, gauge(looks[i], "requests_open") - own)], ["live sessions", i => gauge(looks[i], "sockets", "engine_sessions")]] },
-	{ title: "Waiting", unit: n => String(Math.round(n)), whole: true, lines: [["", i => gauge(looks[i], "queue_waiting")]] },
-	{ title: "Memory", unit: bytes, lines: [["", i => gauge(looks[i], "process_resident_bytes")]] },
-	{ title: "Cache hits", unit: percent, most: 1, lines: [["", hitRate]] },
+	{ title: "In hand", unit: n => String(Math.round(n)), whole: true, lines: [["requests", now => sum(now, "requests_open")], ["live", now => sum(now, "sockets")]] },
+	{ title: "Waiting", unit: n => String(Math.round(n)), whole: true, lines: [["", now => sum(now, "queue_waiting")]] },
+	{ title: "Memory", unit: bytes, lines: [["", now => sum(now, "process_resident_bytes")]] },
+	{ title: "Cache hits", unit: percent, most: 1, lines: [["", (now, before) => before ? hitRate(now, before) : undefined, now => hitRate(now, null)]] },
 ];
 
 /* ---- drawing ---- */
@@ -72,19 +66,17 @@ function makeChart(set) {
 	const canvas = el("canvas", { class: "chart", role: "img" });
 	const since = el("i", { hidden: true, title: "Nothing in the last twenty seconds: of all the time since the start" }, "overall");
 	const card = el("div", { class: "card chart-card" }, el("h2", {}, set.title, since), el("div", { class: "values" }, ...values), canvas);
-	const chart = { set, card, values, since, canvas };
+	const chart = { set, card, values, since, canvas, series: set.lines.map(() => []) };
 	redraw(canvas, () => drawChart(chart));
 	return chart;
 }
 
-// Where nothing happened lately, the number is that of all the time.
-function showValues({ set, values, since }, series) {
-	const last = looks.length - 1;
+function showValues({ set, values, since, series }) {
 	since.hidden = true;
 	set.lines.forEach(([, , whole], k) => {
 		let value = series[k].at(-1);
-		if (value === undefined && whole && last >= 0) {
-			value = whole(last);
+		if (value === undefined && whole && looks.length) {
+			value = whole(looks.at(-1));
 			since.hidden = value === undefined;
 		}
 		values[k].lastElementChild.textContent = value === undefined ? "–" : set.unit(value);
@@ -92,13 +84,13 @@ function showValues({ set, values, since }, series) {
 }
 
 function drawChart(chart) {
-	const { set, values, canvas } = chart, series = set.lines.map(([, f]) => looks.map((_, i) => f(i)).slice(-KEPT));
-	showValues(chart, series);
+	const { set, values, canvas, series } = chart;
+	showValues(chart);
 	canvas.setAttribute("aria-label", `${set.title}: ${set.lines.map(([name], k) => `${name} ${values[k].lastElementChild.textContent}`.trim()).join(", ")}`);
 	const { context: c, width, height } = prepare(canvas);
 	const known = series.flat().filter(v => v !== undefined), most = set.most || Math.max(...known, set.whole ? 1 : 0) * 1.15 || 1;
-	const shown = Math.max(LEAST, series[0].length);
-	const x = i => width - 1 - (series[0].length - 1 - i) * (width - 2) / (shown - 1), y = v => height - 3 - v / most * (height - 8);
+	const count = series[0].length, shown = Math.max(LEAST, count);
+	const x = i => width - 1 - (count - 1 - i) * (width - 2) / (shown - 1), y = v => height - 3 - v / most * (height - 8);
 	c.fillStyle = color("line");
 	c.fillRect(0, height - 1, width, 1);
 	series.forEach((line, k) => drawLine(c, line, x, y, k, height));
@@ -143,26 +135,42 @@ export function init() {
 	$("usage-csv").addEventListener("click", saveUsage);
 }
 
+// Once opened it goes on looking, so that the lines have no holes.
 export function show() {
+	isShown = true;
 	look();
 	showUsage();
-	timer = setInterval(() => { if (!document.hidden) look(); }, EVERY);
+	timer ??= setInterval(() => { if (!document.hidden) look(); }, EVERY);
 }
 
-export function hide() { clearInterval(timer); }
+export function hide() { isShown = false; }
 
 async function look() {
 	try {
-		const now = await getJson("/audio/metrics");
-		own = 1; // this very request was in hand
-		if (looks.length && now.uptime < looks.at(-1).uptime)
+		const now = await getJson("/audio/metrics", { quiet: !isShown });
+		if (looks.length && now.uptime <= looks.at(-1).uptime)
 			looks.length = 0; // the server was started anew
-		looks.push(now);
-		looks.splice(0, looks.length - KEPT - SPAN);
-		clear($("met-notice"));
-		charts.forEach(drawChart);
+		take(now, looks[0]);
+		if (isShown)
+			clear($("met-notice"));
 	} catch (error) {
-		fail($("met-notice"), error);
+		if (isShown)
+			fail($("met-notice"), error);
+	}
+}
+
+function take(now, before) {
+	looks.push(now);
+	if (looks.length > SPAN)
+		looks.shift();
+	for (const chart of charts) {
+		chart.set.lines.forEach(([, f], k) => {
+			chart.series[k].push(f(now, before));
+			if (chart.series[k].length > KEPT)
+				chart.series[k].shift();
+		});
+		if (isShown)
+			drawChart(chart);
 	}
 }
 

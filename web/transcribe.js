@@ -4,7 +4,7 @@ import { record } from "./capture.js";
 import { catalogue, shortName } from "./catalogue.js";
 import { Player } from "./player.js";
 import { decode, RATE } from "./sound.js";
-import { $, busy, clear, clock, download, dropZone, el, facts, fail, fillSelect, languageName, notes, percent, seconds } from "./ui.js";
+import { $, busy, clear, clock, download, dropZone, el, facts, fail, fillSelect, languageName, notes, percent, seconds, setMeter } from "./ui.js";
 
 const formats = ["txt", "srt", "vtt", "json"];
 let player, clip = null, samples = null, transcript = null, running = null, live = null;
@@ -218,7 +218,7 @@ class Live {
 
 	take(piece, peak) {
 		this.samples += piece.length;
-		$("stt-level").value = Math.min(1, Math.sqrt(peak));
+		setMeter($("stt-level"), Math.sqrt(peak));
 		$("stt-clock").textContent = clock(this.samples / RATE);
 		if (this.socket.readyState === WebSocket.OPEN)
 			this.socket.send(piece);

@@ -91,6 +91,23 @@ export function notes(list, entries) {
 	list.hidden = !entries?.length;
 }
 
+/* ---- meters ---- */
+
+// share: 0 to 1; text: what a screen reader says.
+export function setMeter(meter, share, text) {
+	const part = Math.round(100 * Math.max(0, Math.min(1, share)));
+	meter.firstElementChild.style.width = `${part}%`;
+	meter.setAttribute("aria-valuenow", part);
+	if (text)
+		meter.setAttribute("aria-valuetext", text);
+}
+
+export function meter(label, share, text) {
+	const node = el("span", { class: "meter", role: "meter", aria: { label, valuemin: 0, valuemax: 100 } }, el("i"));
+	setMeter(node, share, text);
+	return node;
+}
+
 /* ---- choosing ---- */
 
 export function fillSelect(select, options, keep = select.value) {

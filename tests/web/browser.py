@@ -2,7 +2,6 @@
 import base64
 import contextlib
 import json
-import os
 import pathlib
 import shutil
 import time
@@ -16,10 +15,10 @@ try:
 except ImportError:
     webdriver = None
 
-from conftest import SOURCE
+from conftest import SONANT, SOURCE
 
 JFK_FILE = str(SOURCE / "tests/audio/jfk.wav")
-SHOTS = pathlib.Path(os.environ.get("MESON_BUILD_ROOT", SOURCE / "build")) / "web-shots"
+SHOTS = pathlib.Path(SONANT).parent / "web-shots"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 MISSING = [name for name, found in {"chromium": CHROMIUM, "chromium-driver": DRIVER, "python3-selenium": webdriver}.items() if not found]
 
@@ -80,7 +79,7 @@ class Browser:
         self.click(f"#tab-{section}")
         self.until(lambda: self.shown("#" + section))
 
-    def until(self, found, seconds=30):
+    def until(self, found, seconds=60):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             value = found()

@@ -8,7 +8,7 @@ import time
 import wave
 
 import pytest
-from conftest import JFK, JFK_TEXT, multipart, needs_model, words
+from conftest import JFK, JFK_TEXT, SOURCE, multipart, needs_model, words
 from schema_check import check_json, check_reply, document_of
 
 pytestmark = needs_model("whisper-tiny.en")
@@ -187,6 +187,14 @@ def test_a_large_upload_in_chunks_is_read_and_kept(server):
     began = time.monotonic()
     server.post(PATH, body=chunks(body, 70001), headers={"Content-Type": kind})
     assert time.monotonic() - began < 1
+
+
+def test_a_large_container_is_read_by_the_helper(server):
+    m4a = (SOURCE / "tests/audio/jfk_2s.m4a").read_bytes()
+    padded = m4a + (3 << 20).to_bytes(4, "big") + b"free" + bytes((3 << 20) - 8)
+    small, large = transcribe(server, m4a), transcribe(server, padded)
+    assert small.status == large.status == 200, large.text
+    assert small.json["text"] == large.json["text"] and "fellow american" in words(large.json["text"])
 
 
 # ---- several at once ----

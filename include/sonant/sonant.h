@@ -100,6 +100,9 @@ typedef struct sn_engine_options {
 	const char *home;       /* models and caches; NULL: $SONANT_HOME, else $XDG_CACHE_HOME/sonant, else ~/.cache/sonant */
 	sn_precision precision; /* for models loaded without one of their own */
 	int no_cache;           /* 1: keep packed weights in memory only, write nothing below home */
+	/* 1: names of models, vocoders and voices are never paths: they come from the catalogue, home, the hub's cache, the bank, and the
+	 * models' own speakers only. For names that strangers may give. */
+	int no_paths;
 	int64_t reserved[8];
 } sn_engine_options;
 

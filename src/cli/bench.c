@@ -125,7 +125,7 @@ static int bench_text(rows *r, sn_model *model, const char *name, const char *te
 	void *data;
 	size_t size;
 	for (int i = -1; i < args.runs; i++) {
-		int code = sn_speak_memory(&data, &size, model, text, strlen(text), NULL, NULL, &speech, err);
+		int code = sn_speak_memory(&data, &size, model, text, strlen(text), NULL, &(sn_tts_options){ .check = SN_OFF }, &speech, err);
 		if (code != SN_OK)
 			return code;
 		free(data);

@@ -46,8 +46,11 @@ int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err)
 		engine->threads = SN_MAX_THREADS;
 	engine->precision = o->precision;
 	engine->no_cache = o->no_cache;
+	engine->no_paths = o->no_paths;
 	engine->cpu = nn_cpu_text(nn_cpu_detect());
 	int result = sn_store_open(&engine->store, o->home, err);
+	if (result == SN_OK && o->no_paths)
+		sn_store_refuse_paths(engine->store);
 	if (result == SN_OK)
 		result = sn_phonemizer_open(&engine->phonemizer, err);
 	if (result == SN_OK)

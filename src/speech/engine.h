@@ -21,7 +21,7 @@ struct sn_engine {
 	nn_pool *pool;
 	sn_sched *sched;
 	int references;            /* the caller's and one for each model; guarded by models_lock */
-	int threads, no_cache;
+	int threads, no_cache, no_paths;
 	sn_precision precision;
 	sn_store *store;
 	const char *cpu;

@@ -130,6 +130,15 @@ static int take_voice(sn_voice *voice, const sn_model *model, const sn_bank_voic
 	return result;
 }
 
+/* A speaker of the model, by its name or number. */
+static int is_speaker(const sn_model *model, const char *name) {
+	const sn_synth_facts *const f = model->facts;
+	for (int i = 0; f->speaker_names && i < f->speakers; i++)
+		if (strcmp(f->speaker_names[i], name) == 0)
+			return 1;
+	return !name[strspn(name, "0123456789")];
+}
+
 int sn_voice_find(sn_voice *voice, sn_model *model, const char *name, char *err) {
 	char why[SN_ERRLEN], bank[SN_ERRLEN];
 	sn_bank_voice v;
@@ -139,7 +148,11 @@ int sn_voice_find(sn_voice *voice, sn_model *model, const char *name, char *err)
 			sn_voice_clear(voice);
 		return SN_OK;
 	}
-	int result = model->class->voice(model->synth, name, voice, why);
+	int result = SN_E_NOT_FOUND; /* which a model says of what is neither a speaker nor a file */
+	if (!model->engine->no_paths || is_speaker(model, name))
+		result = model->class->voice(model->synth, name, voice, why);
+	else
+		snprintf(why, sizeof why, "the model \"%.128s\" has no speaker \"%.64s\"", model->name, name);
 	if (result == SN_OK)
 		return SN_OK;
 	sn_voice_clear(voice);

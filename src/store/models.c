@@ -17,6 +17,7 @@
 
 struct sn_store {
 	char home[SN_STORE_PATH], hub[SN_STORE_PATH]; /* hub "": none */
+	int no_paths;
 	sn_catalogue catalogue;
 };
 
@@ -229,6 +230,8 @@ void sn_store_close(sn_store **store) {
 	*store = NULL;
 }
 
+void sn_store_refuse_paths(sn_store *store) { store->no_paths = 1; }
+
 const char *sn_store_home(const sn_store *store) { return store->home; }
 int sn_store_count(const sn_store *store) { return store->catalogue.count; }
 const sn_catalogue_entry *sn_store_at(const sn_store *store, int index) { return store->catalogue.entries + index; }
@@ -273,7 +276,7 @@ static int find_entry(const sn_store *store, const sn_catalogue_entry *entry, ch
 
 static int find_other(const sn_store *store, const char *model, char *path) {
 	char models[SN_STORE_PATH];
-	if (snprintf(path, SN_STORE_PATH, "%s", model) < SN_STORE_PATH && exists(path))
+	if (!store->no_paths && snprintf(path, SN_STORE_PATH, "%s", model) < SN_STORE_PATH && exists(path))
 		return 1;
 	if (!strchr(model, '/') && model[0] != '.' && sn_path_join(models, store->home, "models") &&
 	    sn_path_join(path, models, model) && exists(path))
@@ -303,7 +306,7 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 		return SN_OK;
 	}
 	if (*model && find_other(store, model, out->path)) {
-		char *const real = exists(model) ? realpath(out->path, NULL) : NULL; /* "." and "voice/" have names, too */
+		char *const real = !store->no_paths && exists(model) ? realpath(out->path, NULL) : NULL; /* "." and "voice/" have names, too */
 		place(out, real ? base_name(real) : model, entry_at(store, out->path));
 		free(real);
 		return SN_OK;

@@ -52,6 +52,8 @@ typedef struct sn_model_place {
 int sn_store_open(sn_store **out, const char *home, char *err);
 void sn_store_close(sn_store **store);
 const char *sn_store_home(const sn_store *store);
+/* From here on names are looked for in the catalogue, in HOME and in the hub's cache only, never as paths. Before any other thread. */
+void sn_store_refuse_paths(sn_store *store);
 
 /* The catalogue, in its order. */
 int sn_store_count(const sn_store *store);

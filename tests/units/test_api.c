@@ -355,6 +355,19 @@ static void tokens_write_the_text(void **state) {
 	sn_engine_close(&engine);
 }
 
+/* Names that strangers give open no files. */
+static void names_may_be_kept_from_being_paths(void **state) {
+	char err[SN_ERRLEN];
+	sn_model *model;
+	sn_engine *engine;
+	assert_int_equal(sn_engine_open(&engine, &(sn_engine_options){ .threads = 1, .no_cache = 1, .no_paths = 1 }, err), SN_OK);
+	assert_int_equal(sn_model_load(&model, engine, WHISPER, NULL, err), SN_E_NOT_FOUND);
+	assert_int_equal(chdir(TEST_SOURCE "/tests/fixtures/tiny"), 0);
+	assert_int_equal(sn_model_load(&model, engine, "whisper", NULL, err), SN_E_NOT_FOUND);
+	assert_int_equal(sn_model_load(&model, engine, "./whisper", NULL, err), SN_E_NOT_FOUND);
+	sn_engine_close(&engine);
+}
+
 static void models_are_shared_and_described(void **state) {
 	sn_engine *engine = open_engine(1);
 	sn_model *a = load(engine, WHISPER), *b = load(engine, WHISPER);
@@ -378,6 +391,7 @@ int main(void) {
 		cmocka_unit_test(short_and_silent_audio_is_explained), cmocka_unit_test(wrong_use_is_refused),
 		cmocka_unit_test(sessions_end_when_cancelled_or_closed), cmocka_unit_test(speech_is_the_same_for_the_same_seed),
 		cmocka_unit_test(unspeakable_text_is_refused), cmocka_unit_test(models_are_shared_and_described), cmocka_unit_test(tokens_write_the_text),
+		cmocka_unit_test(names_may_be_kept_from_being_paths),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -20,7 +20,7 @@ typedef enum sv_stage { SV_RECEIVING, SV_WORKING, SV_REPLYING, SV_UPGRADED } sv_
 struct sv_reply {
 	struct sv_connection *connection;
 	int answered;                /* json, bytes, fail or begin was called */
-	int status;
+	int status, code;            /* code: of a failure, an sn_result */
 	struct MHD_Response *response;
 	int header_count;
 	struct { char name[SV_NAME], value[512]; } header[SV_MAX_HEADERS];

@@ -288,6 +288,8 @@ void sv_log_request(sv_log *log, const sv_request *r, int status, int64_t bytes_
 	put_time(&l);
 	put(&l, ",\"id\":\"%s\",\"method\":\"%s\",\"route\":\"%s\",\"status\":%d", r->id, r->route ? r->route->method : "", r->route ? r->route->path : "",
 	    status);
+	if (r->connection && r->connection->reply.code != SN_OK)
+		put(&l, ",\"code\":\"%s\"", sn_result_name(r->connection->reply.code));
 	if (r->connection && *r->connection->address && log->server->config->log_address)
 		put(&l, ",\"address\":\"%s\"", r->connection->address);
 	if (*r->key.name) {

@@ -129,6 +129,7 @@ static void fail(sv_reply *r, int status, int code, const char *field, const cha
 	const sv_route *const route = r->connection->request.route;
 	const int openai = route ? route->openai : r->connection->url && strncmp(r->connection->url, "/v1/", 4) == 0;
 	r->status = status;
+	r->code = code;
 	json_t *const value = openai ? openai_error(status, code, field, message) : problem(r, code, field, message);
 	if (value && !openai)
 		json_object_set_new(value, "request_id", json_string(r->connection->request.id));

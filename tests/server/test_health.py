@@ -122,6 +122,12 @@ def test_each_request_is_one_line_with_its_id(quiet):
     assert line["seconds"] >= line["processing"] > 0 and line["queue"] >= 0 and line["address"] == "127.0.0.1"
 
 
+def test_a_failure_is_logged_with_its_code(quiet):
+    quiet.post("/audio/quality", form={"file": ("a.wav", b"no audio at all")}, headers={"X-Request-Id": "failed-1"})
+    line = [l for l in lines_of(quiet) if l.get("id") == "failed-1"][0]
+    assert (line["status"], line["code"]) == (422, "SN_E_FORMAT")
+
+
 def test_no_text_no_audio_no_names_no_queries_in_the_log(quiet):
     quiet.post("/audio/analyze", form={"file": ("my-diary.wav", b"RIFF" + b"confidential" * 20)})
     quiet.post("/tts/synthesize", json_body={"text": "my secret sentence"})

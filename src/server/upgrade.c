@@ -49,7 +49,8 @@ const char *sv_upgrade_key(sv_connection *c, char text[SV_MAX_KEY_TEXT]) {
 	return NULL;
 }
 
-/* A page of another origin could open a WebSocket to this machine without asking, unlike other requests: only those that may call are let in. */
+/* A page of another origin could open a WebSocket to this machine without asking, unlike other requests: only those that may call are
+ * let in. */
 static int origin_may(const sv_connection *c) {
 	const char *const origin = header(c, "Origin"), *const host = header(c, "Host"), *const list = c->request.server->config->cors_origins;
 	if (!origin || strcmp(list, "*") == 0 || has_item(list, origin, 0))

@@ -10,17 +10,18 @@
 
 #define BLOCK 4096           /* samples decoded at a time */
 #define INTERVAL 320         /* ms between partials where there is time */
-#define INTERVAL_EACH 100    /* ms that each session's partials take part in it when there are many */
+#define INTERVAL_EACH 100    /* ms by which each session lengthens it, */
+#define INTERVAL_MOST 1000   /* up to this */
 
 static void cancel(void *stt) { sn_stt_cancel(stt); }
 
 /* Each partial costs a decoding: with many sessions they come more rarely, so that they stay prompt. */
-static int interval_for(const ws_session *s, int wanted) {
-	const int busy = INTERVAL_EACH * (ws_count(s, WS_TRANSCRIBE) + ws_count(s, WS_REALTIME));
+static int interval_for(int sessions, int wanted) {
+	const int fair = INTERVAL_EACH * sessions < INTERVAL_MOST ? INTERVAL_EACH * sessions : INTERVAL_MOST;
 	if (wanted < 0)
 		return wanted;
 	wanted = wanted ? wanted : INTERVAL;
-	return wanted > busy ? wanted : busy < 1000 ? busy : 1000 > wanted ? 1000 : wanted;
+	return wanted > fair ? wanted : fair;
 }
 
 static int open_session(ws_ear *e, const ws_ear_options *options, char *err) {
@@ -30,7 +31,7 @@ static int open_session(ws_ear *e, const ws_ear_options *options, char *err) {
 	e->live = options->live && e->info.streams;
 	o.live = e->live ? SN_ON : SN_OFF;
 	o.beam = e->live ? 1 : o.beam;
-	o.partial_interval = interval_for(e->session, o.partial_interval);
+	o.partial_interval = interval_for(ws_listening(e->session, 0), o.partial_interval);
 	o.words = o.words == SN_ON && !e->info.has_words ? SN_OFF : o.words;
 	o.priority = SN_PRIORITY_REALTIME;
 	o.share = (uint64_t)r->key.id;
@@ -50,6 +51,7 @@ int ws_ear_open(ws_ear **out, ws_session *session, const ws_ear_options *options
 	}
 	e->session = session;
 	e->began = sn_now();
+	ws_listening(session, 1);
 	int result = sn_reader_open(&e->reader, &options->reader, err);
 	if (result == SN_E_ARGUMENT)
 		*field = "format";
@@ -89,6 +91,7 @@ void ws_ear_close(ws_ear **held) {
 		return;
 	ws_watch(e->session, NULL, NULL);
 	ws_watch_fd(e->session, -1, 0);
+	ws_listening(e->session, -1);
 	if (e->stt)
 		tell_facts(e);
 	sn_stt_close(&e->stt);

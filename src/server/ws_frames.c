@@ -157,4 +157,6 @@ int ws_frames_reading(const ws_frames *f) { return !f->gone && !f->failed && !f-
 
 int ws_frames_answered(const ws_frames *f) { return wslay_event_get_close_received(f->context); }
 
-int ws_frames_ended(const ws_frames *f) { return f->raw_sent || f->ended || wslay_event_get_close_received(f->context) || wslay_event_get_close_sent(f->context); }
+int ws_frames_ended(const ws_frames *f) {
+	return f->raw_sent || f->ended || wslay_event_get_close_received(f->context) || wslay_event_get_close_sent(f->context);
+}

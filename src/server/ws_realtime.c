@@ -60,7 +60,8 @@ static void send_delta(ws_session *s, ws_realtime *t, const char *text) {
 	name_item(s, t->item, item);
 	text += t->text.size ? 0 : strspn(text, " ");
 	sn_buf_text(&t->text, text);
-	send_event(s, t, "conversation.item.input_audio_transcription.delta", json_pack("{s:s, s:i, s:s}", "item_id", item, "content_index", 0, "delta", text));
+	send_event(s, t, "conversation.item.input_audio_transcription.delta",
+	           json_pack("{s:s, s:i, s:s}", "item_id", item, "content_index", 0, "delta", text));
 }
 
 /* seconds: of the item's audio. */
@@ -229,8 +230,8 @@ static int take(ws_session *s, void *state, ws_message *message) {
 	} else if (strcmp(type, "session.update") == 0 || strcmp(type, "transcription_session.update") == 0) {
 		update(s, t, m, *type == 't');
 	} else {
-		ws_fail(s, SN_E_UNSUPPORTED, "type", "sessions here transcribe: session.update, transcription_session.update, input_audio_buffer.append, .commit and .clear are "
-		        "taken", 0);
+		ws_fail(s, SN_E_UNSUPPORTED, "type", "sessions here transcribe: session.update, transcription_session.update, input_audio_buffer.append, "
+		        ".commit and .clear are taken", 0);
 	}
 	return SN_OK;
 }

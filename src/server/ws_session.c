@@ -106,8 +106,23 @@ static void drop_output(ws_session *s) {
 	s->outbox = 0;
 }
 
-static void release(void *payload) {
-	ws_session *const s = payload;
+static void link_to(ws_session **list, ws_session *s) {
+	s->next = *list;
+	s->link = list;
+	if (s->next)
+		s->next->link = &s->next;
+	*list = s;
+}
+
+static void unlink_from_list(ws_session *s) {
+	*s->link = s->next;
+	if (s->next)
+		s->next->link = s->link;
+}
+
+void ws_session_release(void *dead) {
+	ws_session *const s = dead;
+	unlink_from_list(s);
 	pthread_mutex_destroy(&s->lock);
 	free(s->early);
 	free(s->state);
@@ -116,9 +131,8 @@ static void release(void *payload) {
 
 static void give_back(ws_session *s) {
 	s->phase = WS_OVER;
-	*s->link = s->next;
-	if (s->next)
-		s->next->link = s->link;
+	unlink_from_list(s);
+	link_to(&s->sockets->dead, s);
 	if (s->aux.fd >= 0)
 		sv_http_watch(s->sockets->server->http, &s->aux, 0);
 	drop_output(s);
@@ -134,8 +148,7 @@ static void give_back(ws_session *s) {
 static void finish(ws_session *s) {
 	sv_http *const http = s->sockets->server->http;
 	give_back(s);
-	if (sv_http_call(http, release, s) != SN_OK)
-		s->phase = WS_OVER;
+	sv_http_call(http, ws_session_release, s);
 }
 
 void ws_session_free(ws_session *s) {
@@ -150,7 +163,7 @@ void ws_session_free(ws_session *s) {
 	if (s->polled)
 		sv_http_watch(s->sockets->server->http, &s->watch, 0);
 	give_back(s);
-	release(s);
+	ws_session_release(s);
 }
 
 static int has_ended(ws_session *s) {
@@ -390,11 +403,7 @@ void ws_session_open(sv_sockets *sockets, sv_request *request, const ws_protocol
 	s->heard = s->pinged = s->active = s->progress = sn_now();
 	pthread_mutex_init(&s->lock, NULL);
 	sv_connection_retain(s->connection);
-	s->next = sockets->sessions;
-	s->link = &sockets->sessions;
-	if (s->next)
-		s->next->link = &s->next;
-	sockets->sessions = s;
+	link_to(&sockets->sessions, s);
 	atomic_fetch_add(&sockets->count[protocol->kind], 1);
 	atomic_fetch_add(&sockets->opened, 1);
 	sv_metrics_add(sockets->server->metrics, SV_COUNT_SOCKETS_OPENED, 1);

@@ -59,8 +59,8 @@ void ws_watch(ws_session *s, void (*cancel)(void *payload), void *payload);
 /* Runs the strand once the descriptor can be read, or written, too. -1: none. Before it is closed. */
 void ws_watch_fd(ws_session *s, int fd, int write_too);
 
-/* How many sessions of a kind there are. */
-int ws_count(const ws_session *s, int kind);
+/* A transcription begins (1) or ends (-1); how many there are then. */
+int ws_listening(ws_session *s, int change);
 
 /* ---- for upgrade.c and sockets.c; io thread ---- */
 

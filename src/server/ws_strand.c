@@ -14,7 +14,7 @@ sv_request *ws_request(const ws_session *s) { return &s->connection->request; }
 
 sv_server *ws_server(const ws_session *s) { return s->sockets->server; }
 
-int ws_count(const ws_session *s, int kind) { return atomic_load(&s->sockets->count[kind]); }
+int ws_listening(ws_session *s, int change) { return atomic_fetch_add(&s->sockets->listening, change) + change; }
 
 /* ---- what came in ---- */
 

@@ -231,5 +231,6 @@ static void end(ws_session *s, void *state) {
 }
 
 const ws_protocol ws_stt_protocol = {
-	.kind = WS_TRANSCRIBE, .max_text = WS_MAX_TEXT, .max_binary = WS_MAX_BINARY, .state_size = sizeof(stt), .begin = greet, .take = take, .run = run, .end = end,
+	.kind = WS_TRANSCRIBE, .max_text = WS_MAX_TEXT, .max_binary = WS_MAX_BINARY, .state_size = sizeof(stt),
+	.begin = greet, .take = take, .run = run, .end = end,
 };

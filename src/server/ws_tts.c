@@ -359,5 +359,6 @@ static void end(ws_session *s, void *state) {
 }
 
 const ws_protocol ws_tts_protocol = {
-	.kind = WS_SPEAK, .max_text = WS_MAX_TEXT, .max_binary = WS_MAX_BINARY, .state_size = sizeof(tts), .begin = greet, .take = take, .run = run, .end = end,
+	.kind = WS_SPEAK, .max_text = WS_MAX_TEXT, .max_binary = WS_MAX_BINARY, .state_size = sizeof(tts),
+	.begin = greet, .take = take, .run = run, .end = end,
 };

@@ -28,7 +28,12 @@ static void take_facts(sv_request *r, const json_t *facts) {
 	r->facts.cached = SV_RESULT_HIT;
 }
 
-/* 1: replied. Bodies are copied, since the reply ends with text of its own. */
+static void release_entry(void *payload) {
+	const sn_cached *entry = payload;
+	sn_cached_release(&entry);
+}
+
+/* 1: replied, with the entry's own bytes. */
 static int reply_entry(sv_request *r, sv_reply *reply, const sn_cached *entry) {
 	char tail[SV_ID + 24] = "";
 	const int audio = wants_audio(r);
@@ -36,19 +41,17 @@ static int reply_entry(sv_request *r, sv_reply *reply, const sn_cached *entry) {
 		tail_of(r, tail);
 	json_t *const facts = json_loads(entry->facts, 0, NULL);
 	const char *const type = json_string_value(json_object_get(facts, "type"));
-	const size_t more = strlen(tail);
-	char *const body = type ? malloc(entry->size + more + 1) : NULL;
-	if (body) {
-		memcpy(body, entry->data, entry->size);
-		memcpy(body + entry->size, tail, more);
+	if (type) {
 		take_facts(r, facts);
 		tts_send_headers(reply, json_object_get(facts, "headers"));
 		sv_reply_header(reply, "X-Cache", "hit");
-		sv_reply_bytes(reply, 200, type, body, entry->size + more, free);
+		sv_reply_shared(reply, 200, type, entry->data, entry->size, tail, release_entry, (void *)entry);
+	} else {
+		sn_cached_release(&entry);
 	}
+	const int replied = type != NULL;
 	json_decref(facts);
-	sn_cached_release(&entry);
-	return body != NULL;
+	return replied;
 }
 
 static int wants_rating(const sv_request *r) { return sv_flag(r, "quality", !wants_audio(r)); }

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Writes docs/api.md from include/sonant/sonant.h, which is the specification.
+"""Writes docs/api.md from include/sonant/sonant.h and api/openapi.json, which are the specification.
 
 usage: api.py            writes the page
-       api.py --check    says whether the page is that of the header (exit status 1: it is not)
+       api.py --check    says whether the page is that of both (exit status 1: it is not)
 """
 import os
 import re
 import sys
 
+sys.dont_write_bytecode = True
+import http_api
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 HEADER, PAGE = os.path.join(ROOT, "include", "sonant", "sonant.h"), os.path.join(ROOT, "docs", "api.md")
+DOCUMENT = os.path.join(ROOT, "api", "openapi.json")
 SECTION = re.compile(r"^/\* ---- (.+?) ----")
 NAMES = re.compile(r"^(?:typedef .*\(\*(\w+)\)\(|SN_API [^(]*?(\w+)\(|#define (\w+)|typedef (?:struct|enum) (\w+))", re.MULTILINE)
 RESULT = re.compile(r"X\((\w+), (-?\d+), \"(.+?)\", (\d+), (\d+), (\w+)\)")
@@ -93,15 +97,15 @@ def page(header):
 
 
 def main(args):
-    with open(HEADER) as file:
-        wanted = page(file.read())
+    with open(HEADER) as header, open(DOCUMENT) as document:
+        wanted = page(header.read()) + "\n" + http_api.page(document.read())
     if args == ["--check"]:
         try:
             with open(PAGE) as file:
                 good = file.read() == wanted
         except OSError:
             good = False
-        sys.exit(None if good else "docs/api.md is not that of sonant.h: run scripts/api.py")
+        sys.exit(None if good else "docs/api.md is not that of sonant.h and openapi.json: run scripts/api.py")
     if args:
         sys.exit(__doc__.strip())
     with open(PAGE, "w") as file:

@@ -227,7 +227,7 @@ class Live {
 	hear(message) {
 		if (message.latency >= 0)
 			this.delays.push(message.latency);
-		const f = { partial: this.onPartial, commit: this.onCommit, segment: this.onSegment, note: this.onNote, done: this.onDone, error: this.onError };
+		const f = { ready: this.onReady, partial: this.onPartial, commit: this.onCommit, segment: this.onSegment, note: this.onNote, done: this.onDone, error: this.onError };
 		f[message.type]?.call(this, message);
 	}
 
@@ -243,9 +243,14 @@ class Live {
 		this.draw();
 	}
 
-	// An utterance has ended: its text is that of its commits. Read out whole, since words one by one are hard to follow.
-	onSegment({ id, start, end, text, confidence }) {
+	onReady({ live: commits }) { this.commits = commits; }
+
+	// An utterance has ended: its text is that of its commits, where the model makes any. Read out whole, since words one by one are hard
+	// to follow.
+	onSegment({ id, start, end, text, confidence, words }) {
 		this.segments.push({ id, start, end, text, confidence });
+		if (this.commits === false)
+			this.onCommit({ text, words });
 		$("stt-live").append(el("p", {}, text.trim()));
 	}
 
@@ -258,7 +263,10 @@ class Live {
 			word_timestamps: this.words, notes: this.notes }, median === undefined ? "" : `${seconds(median)} behind the voice`);
 	}
 
-	onError(message) { this.fail(new Problem(0, message.error || message)); }
+	onError({ code, message, field, request_id, fatal }) {
+		if (fatal !== false)
+			this.fail(new Problem(0, { code, detail: message, field, request_id }));
+	}
 
 	draw() {
 		const words = this.words.map(w => el("span", { class: `w ${level(w.confidence)}` }, w.word)), text = $("stt-text");

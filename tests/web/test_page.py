@@ -255,6 +255,18 @@ def test_a_problem_is_told_in_words_with_its_id(server, browser, tmp_path):
     assert "SN_E_FORMAT" in alert and re.search(r"Request [0-9a-f]{32}", alert)
 
 
+@needs_model("whisper-tiny.en", "silero-vad")
+def test_a_refused_live_session_is_told(server, browser):
+    browser.open(server)
+    browser.until(lambda: browser.all("#stt-model option[value='openai/whisper-tiny.en']"))
+    browser.click("#stt-model option[value='openai/whisper-tiny.en']")
+    browser.click("[name=stt-task][value=translate]")
+    browser.click("#stt-record")
+    alert = browser.until(lambda: browser.shown("#stt-notice [role=alert]"))[0].text
+    assert "translat" in alert and re.search(r"SN_E_\w+ · Request [0-9a-f]{32}", alert)
+    browser.until(lambda: browser.one("#stt-record").text == "Record")
+
+
 def test_a_server_that_went_away_is_told(serve, browser):
     lost = serve(preload="none")
     browser.open(lost, "models")

@@ -81,7 +81,7 @@ def test_a_full_queue_is_503_with_a_time_to_wait(small):
 
 
 def test_waiting_too_long_is_503(small):
-    slow = begin(small, long_clip(400, 11))
+    slow = begin(small, long_clip(150, 11))
     start = time.monotonic()
     reply = post(small, long_clip(11, 12))
     waited = time.monotonic() - start
@@ -110,11 +110,14 @@ def test_a_client_that_goes_ends_its_work(serve):
 
 def test_sessions_of_a_key_are_limited(serve):
     s = serve(preload="tiny.en", key_sessions=1, threads=1, dtype="f32").wait_ready()
-    slow = begin(s, long_clip(200, 41))
+    slow = begin(s, long_clip(100, 41))
     reply = post(s, JFK)
     slow.join()
     assert reply.status == 429 and int(reply.headers["retry-after"]) >= 1 and reply.json["code"] == "SN_E_BUSY"
-    assert post(s, JFK).status == 200
+    until = time.monotonic() + 30
+    while (reply := post(s, JFK)).status == 429 and time.monotonic() < until:
+        time.sleep(int(reply.headers["retry-after"]))
+    assert reply.status == 200
 
 
 def test_a_term_signal_lets_work_end(serve):

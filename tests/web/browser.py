@@ -13,7 +13,7 @@ try:
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
 except ImportError:
-    webdriver = None
+    webdriver = ActionChains = Service = By = Keys = None
 
 from conftest import SONANT, SOURCE
 

@@ -9,13 +9,14 @@ import browser as web
 from browser import Keys
 from conftest import JFK_TEXT, SONANT, make_home, needs_model, serve, server, words  # noqa: F401 (fixtures among them)
 
-pytestmark = pytest.mark.skipif(bool(web.MISSING), reason="not installed: " + ", ".join(web.MISSING))
 SENTENCE = "The birch canoe slid on the smooth planks."
 SECTIONS = ["transcribe", "speak", "analyse", "models", "metrics"]
 
 
 @pytest.fixture(scope="module")
 def browser():
+    if web.MISSING:
+        pytest.skip("not installed: " + ", ".join(web.MISSING))
     with web.browser() as b:
         yield b
 

@@ -7,7 +7,9 @@
 
 static struct { const char *format; } args;
 
-static const cli_option options[] = { { "format", 'f', "FORMAT", "text or json; list: also conf, a file of all options (default: text)", CLI_TEXT, &args.format } };
+static const cli_option options[] = {
+	{ "format", 'f', "FORMAT", "text or json; list: also conf, a file of all options (default: text)", CLI_TEXT, &args.format },
+};
 
 static const cli_command command = {
 	.name = "config",
@@ -91,9 +93,10 @@ static int show(const sv_config *config) {
 	if (is_format("json"))
 		return cli_print(values);
 	json_object_foreach(values, name, one) {
-		char *const text = json_is_boolean(one) ? NULL : json_is_string(one) ? strdup(json_string_value(one)) : json_dumps(one, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
-		printf("%s = %s\n", name, json_is_boolean(one) ? json_is_true(one) ? "on" : "off" : text ? text : "");
-		free(text);
+		char *const number = json_is_number(one) ? json_dumps(one, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12)) : NULL;
+		const char *const text = json_is_boolean(one) ? json_is_true(one) ? "on" : "off" : json_is_string(one) ? json_string_value(one) : number;
+		printf("%s = %s\n", name, text ? text : "");
+		free(number);
 	}
 	json_decref(values);
 	return sn_result_exit(cli_write("", 0));

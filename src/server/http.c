@@ -244,7 +244,8 @@ static int check_framing(sv_connection *c) {
 	if (f.lengths + f.codings <= 1 && f.hosts <= 1 && !f.odd)
 		return SN_OK;
 	sv_reply_header(&c->reply, MHD_HTTP_HEADER_CONNECTION, "close");
-	sv_reply_status(&c->reply, 400, SN_E_FORMAT, NULL, "Content-Length, Transfer-Encoding: chunked and Host must each come once, without the other of the first two, and no other coding");
+	sv_reply_status(&c->reply, 400, SN_E_FORMAT, NULL, "of Content-Length and Transfer-Encoding there must be one, once, the latter \"chunked\"; Host comes "
+	                "once; names of headers have no spaces");
 	c->closing = 1;
 	return SN_E_FORMAT;
 }

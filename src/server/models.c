@@ -150,6 +150,19 @@ static int find_listed(const sv_models *m, const char *name, sn_model_place *out
 	return hit;
 }
 
+static int is_path(const char *name) { return *name && strchr("/.~", *name) != NULL; }
+
+static int has_path(const char *list) {
+	int found = 0;
+	for (const char *at = list; *at && !found; at += strcspn(at, ", ")) {
+		at += strspn(at, ", ");
+		found = is_path(at);
+	}
+	return found;
+}
+
+int sv_models_have_paths(const sv_config *c) { return has_path(c->models_transcribe) || has_path(c->models_speak) || has_path(c->preload); }
+
 /* A client names models of the catalogue, the home and the hub's cache; only the configuration names paths. */
 static int look_up(const sv_models *m, const char *name, int trusted, found *f, char *err) {
 	const sn_catalogue_entry *const e = sn_store_find(m->store, name);
@@ -165,7 +178,7 @@ static int look_up(const sv_models *m, const char *name, int trusted, found *f, 
 		if (result != SN_OK)
 			return result;
 	} else if (!find_listed(m, name, &place)) {
-		if (!trusted || !strchr(name, '/'))
+		if (!trusted || !is_path(name))
 			return sn_fail(err, SN_E_NOT_FOUND, "there is no model \"%.80s\" here; GET /audio/models lists those that are", name);
 		snprintf(place.path, sizeof place.path, "%s", name);
 		snprintf(place.name, sizeof place.name, "%s", name);
@@ -253,7 +266,7 @@ static int load_entry(sv_models *m, sv_model_entry *e, const found *f, char *err
 	uint8_t version[32];
 	const int64_t before = sv_resident_bytes();
 	const double start = sn_now();
-	const int result = sn_model_load(&model, m->server->engine, f->entry ? f->name : f->path, &options, err);
+	const int result = sn_model_load(&model, m->server->engine, f->entry || !sv_models_have_paths(m->server->config) ? f->name : f->path, &options, err);
 	const int64_t grown = sv_resident_bytes() - before;
 	note_load(m, result, sn_now() - start);
 	if (result == SN_OK) {

@@ -14,6 +14,9 @@ typedef struct sv_model_use {
 	sv_model_entry *entry;
 } sv_model_use;
 
+/* Whether the configuration names a model by a path: one that begins with '/', '.' or '~'. Else the engine opens none. */
+int sv_models_have_paths(const struct sv_config *config);
+
 int sv_models_open(sv_models **out, sv_server *server, char *err);
 void sv_models_close(sv_models **models);
 

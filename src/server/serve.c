@@ -31,13 +31,17 @@
 #define MAX_RELOADS 1000 /* that change something; each keeps its configuration until the end */
 #define IGNORED 512      /* bytes of a list of options */
 
-static const sv_operation *const tables[] = { sv_operations_health, sv_operations_audio, sv_operations_jobs, sv_operations_tts, sv_operations_voices, sv_operations_openai_tts, sv_operations_openai_stt, sv_operations_stt, sv_operations_models, sv_operations_page, sv_operations_sockets, NULL };
+static const sv_operation *const tables[] = {
+	sv_operations_health, sv_operations_audio, sv_operations_jobs, sv_operations_tts, sv_operations_voices, sv_operations_openai_tts,
+	sv_operations_openai_stt, sv_operations_stt, sv_operations_models, sv_operations_page, sv_operations_sockets, NULL,
+};
 
 /* ---- the parts, in the order in which they are opened ---- */
 
 static int open_engine(sv_server *s, char *err) {
 	static const char *const dtypes[] = { "auto", "f32", "bf16", "int8" };
-	sn_engine_options options = { .threads = (int)s->config->threads, .home = *s->config->home ? s->config->home : NULL };
+	sn_engine_options options = { .threads = (int)s->config->threads, .home = *s->config->home ? s->config->home : NULL,
+		                          .no_paths = !sv_models_have_paths(s->config) };
 	for (int i = 0; i < 4; i++)
 		if (strcmp(dtypes[i], s->config->dtype) == 0)
 			options.precision = (sn_precision)i;

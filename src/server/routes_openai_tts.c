@@ -13,8 +13,8 @@
 #define BYTES_A_TOKEN 4
 
 static const char *const models[] = { "tts-1", "tts-1-hd", "gpt-4o-mini-tts", NULL };
-static const char *const voices[] = { "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer",
-	"verse", NULL };
+static const char *const voices[] = { "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage",
+	"shimmer", "verse", NULL };
 
 static int is_among(const char *const *names, const char *name) {
 	for (int i = 0; names[i]; i++)
@@ -57,7 +57,8 @@ static int read_wish(const sv_request *r, tts_wish *w, char *err) {
 		return sn_fail(err, SN_E_ARGUMENT, "aac cannot be written; mp3, opus, flac, wav and pcm can");
 	w->field = "input";
 	if (w->size > (size_t)r->server->config->max_text)
-		return sn_fail(err, SN_E_LIMIT, "the input has %zu bytes; at most %lld are spoken at once", w->size, (long long)r->server->config->max_text);
+		return sn_fail(err, SN_E_LIMIT, "the input has %zu bytes; at most %lld are spoken at once", w->size,
+		               (long long)r->server->config->max_text);
 	w->field = NULL;
 	return choose_voice(r, w, err);
 }

@@ -85,7 +85,8 @@ static int find_result(sv_request *r, sv_reply *reply, uint8_t key[32], int *kno
 	sv_model_use use;
 	sv_server *const server = r->server;
 	*known = 0;
-	if (!server->results || sv_models_get(server->models, &use, sv_text(r, "model", "auto"), SN_TASK_SPEAK, sv_text(r, "language", "auto"), err) != SN_OK)
+	const char *const model = sv_text(r, "model", "auto"), *const language = sv_text(r, "language", "auto");
+	if (!server->results || sv_models_get(server->models, &use, model, SN_TASK_SPEAK, language, err) != SN_OK)
 		return 0;
 	sv_models_version(&use, version);
 	sv_models_give(server->models, &use);

@@ -32,8 +32,8 @@ static json_t *list_marks(const sn_speech *s) {
 
 json_t *tts_facts_json(const tts_result *t) {
 	const sn_speech *const s = &t->speech;
-	json_t *const o = json_pack("{s:b, s:s, s:i, s:f, s:f, s:f, s:i, s:f, s:i, s:s, s:s, s:s, s:s, s:o, s:o}", "success", 1, "format", t->format,
-		"sample_rate", t->rate, "duration", rounded(s->duration), "processing_time", rounded(s->processing_time), "first_audio",
+	json_t *const o = json_pack("{s:b, s:s, s:i, s:f, s:f, s:f, s:i, s:f, s:i, s:s, s:s, s:s, s:s, s:o, s:o}", "success", 1, "format",
+		t->format, "sample_rate", t->rate, "duration", rounded(s->duration), "processing_time", rounded(s->processing_time), "first_audio",
 		rounded(s->first_audio), "sentences", s->sentences, "quality_score", rounded((double)s->quality), "attempts", s->attempts, "model",
 		s->model, "dtype", s->dtype, "voice", *s->voice ? s->voice : "default", "vocoder", s->vocoder, "marks", list_marks(s), "notes",
 		list_notes(s));

@@ -59,7 +59,8 @@ static int take_samples(making *m, const float *pcm, size_t count, char *err) {
 	if (result == SN_OK)
 		result = sn_writer_write(m->writer, pcm, count, err);
 	if (result == SN_E_LIMIT)
-		sn_fail(err, SN_E_LIMIT, "the speech has more than %zu bytes of audio; \"stream\": true with Accept: audio/* has no such limit", TTS_MOST_REPLY);
+		sn_fail(err, SN_E_LIMIT, "the speech has more than %zu bytes of audio; \"stream\": true with Accept: audio/* has no such limit",
+		        TTS_MOST_REPLY);
 	return result;
 }
 
@@ -86,8 +87,8 @@ static int make_key(making *m, const uint8_t version[32]) {
 	gnutls_hash_hd_t hash;
 	if (gnutls_hash_init(&hash, GNUTLS_DIG_SHA256) != 0)
 		return 0;
-	snprintf(numbers, sizeof numbers, "speech %zu %.9g %llu %.9g %.9g %.9g %.9g %.9g %.9g %d %d %d %d %d %d", sizeof(sn_speech), (double)o->speed,
-	         (unsigned long long)o->seed, (double)o->noise, (double)o->noise_duration, (double)o->pause, (double)o->pitch,
+	snprintf(numbers, sizeof numbers, "speech %zu %.9g %llu %.9g %.9g %.9g %.9g %.9g %.9g %d %d %d %d %d %d", sizeof(sn_speech),
+	         (double)o->speed, (unsigned long long)o->seed, (double)o->noise, (double)o->noise_duration, (double)o->pause, (double)o->pitch,
 	         (double)o->energy, (double)o->temperature, (int)o->dropout, (int)o->normalise, (int)o->ssml, (int)o->inspect, (int)o->verify,
 	         o->retries);
 	gnutls_hash(hash, version, 32);

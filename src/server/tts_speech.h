@@ -1,4 +1,5 @@
-/* What the routes that speak share: the wish read from a request, the speech made or taken from the audio cache, and the facts told of it. */
+/* What the routes that speak share: the wish read from a request, the speech made or taken from the audio cache, and what is told of
+ * it. */
 #ifndef SN_SERVER_TTS_SPEECH_H
 #define SN_SERVER_TTS_SPEECH_H
 
@@ -15,7 +16,6 @@ typedef struct tts_wish {
 	int rate, bitrate;         /* of the audio; 0: the model's, the encoder's choice */
 	int rates;                 /* the speech is to be rated */
 	sn_tts_options options;
-	char vocoder[1024];        /* where the one asked for lies */
 	const char *field;         /* of the request that an error is about, or NULL */
 } tts_wish;
 

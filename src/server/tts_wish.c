@@ -48,8 +48,8 @@ const char *tts_format_of(const char *accept) {
 
 /* ---- names ---- */
 
-/* What a name of the catalogue or the home stands for: its directory, "" where it is not installed. */
-static int find_model(const sv_server *server, const char *name, int task, char *path, size_t room, char *err) {
+/* Whether the catalogue or the home has a model of that name. */
+static int find_model(const sv_server *server, const char *name, int task, char *err) {
 	sn_model_list *list;
 	int found = 0;
 	int result = sn_model_list_read(&list, server->engine, err);
@@ -61,28 +61,21 @@ static int find_model(const sv_server *server, const char *name, int task, char 
 		int same = strcasecmp(e->name, name) == 0;
 		for (const char *at = e->aliases; *at && !same; at += strcspn(at, " "), at += *at == ' ')
 			same = strcspn(at, " ") == size && strncasecmp(at, name, size) == 0;
-		if (!same || (e->task && e->task != task))
-			continue;
-		found = 1;
-		if (snprintf(path, room, "%s", e->installed ? e->path : "") >= (int)room)
-			*path = 0;
+		found = same && (!e->task || e->task == task);
 	}
 	sn_model_list_free(&list);
 	return found ? SN_OK : sn_fail(err, SN_E_NOT_FOUND, "there is no such model \"%.80s\"; GET /audio/models lists them", name);
 }
 
 int tts_wish_check(const sv_request *r, tts_wish *w, char *err) {
-	char path[sizeof w->vocoder];
 	int result = SN_OK;
 	if (w->options.vocoder && *w->options.vocoder && strcasecmp(w->options.vocoder, "griffin-lim") != 0) {
 		w->field = "vocoder";
-		result = find_model(r->server, w->options.vocoder, SN_TASK_VOCODE, w->vocoder, sizeof w->vocoder, err);
-		if (result == SN_OK && *w->vocoder)
-			w->options.vocoder = w->vocoder;
+		result = find_model(r->server, w->options.vocoder, SN_TASK_VOCODE, err);
 	}
 	if (result == SN_OK && w->options.verify_model) {
 		w->field = "verify_model";
-		result = find_model(r->server, w->options.verify_model, SN_TASK_TRANSCRIBE, path, sizeof path, err);
+		result = find_model(r->server, w->options.verify_model, SN_TASK_TRANSCRIBE, err);
 	}
 	if (result == SN_OK)
 		w->field = NULL;
@@ -170,7 +163,8 @@ int tts_wish_read(const sv_request *r, tts_wish *w, char *err) {
 	w->options.share = (uint64_t)r->key.id;
 	w->field = "text";
 	if (w->size > (size_t)r->server->config->max_text)
-		return sn_fail(err, SN_E_LIMIT, "the text has %zu bytes; at most %lld are spoken at once", w->size, (long long)r->server->config->max_text);
+		return sn_fail(err, SN_E_LIMIT, "the text has %zu bytes; at most %lld are spoken at once", w->size,
+		               (long long)r->server->config->max_text);
 	w->field = NULL;
 	return SN_OK;
 }

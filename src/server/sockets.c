@@ -126,8 +126,6 @@ void sv_sockets_close(sv_sockets **held) {
 		pthread_join(all->threads[i], NULL);
 	while (all->sessions)
 		ws_session_free(all->sessions);
-	while (all->dead)
-		ws_session_release(all->dead);
 	if (all->timer.fd >= 0)
 		close(all->timer.fd);
 	pthread_cond_destroy(&all->news);

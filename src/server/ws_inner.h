@@ -57,7 +57,6 @@ struct sv_sockets {
 	sv_server *server;
 	sv_watch timer;
 	ws_session *sessions;    /* io thread */
-	ws_session *dead;        /* that are freed in a later turn of the loop */
 	pthread_mutex_t lock;    /* the strands */
 	pthread_cond_t news;
 	ws_session *first, **last;
@@ -72,7 +71,6 @@ void ws_session_tick(ws_session *s, double now);
 void ws_session_stop(ws_session *s, int code, const char *reason);
 void ws_session_run(ws_session *s);             /* strand */
 void ws_session_free(ws_session *s);            /* no thread runs strands any more */
-void ws_session_release(void *dead);
 void ws_session_turn(void *session);
 /* sockets.c */
 void ws_schedule(ws_session *s);

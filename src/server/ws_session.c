@@ -120,9 +120,8 @@ static void unlink_from_list(ws_session *s) {
 		s->next->link = s->link;
 }
 
-void ws_session_release(void *dead) {
-	ws_session *const s = dead;
-	unlink_from_list(s);
+static void release(void *payload) {
+	ws_session *const s = payload;
 	pthread_mutex_destroy(&s->lock);
 	free(s->early);
 	free(s->state);
@@ -132,7 +131,6 @@ void ws_session_release(void *dead) {
 static void give_back(ws_session *s) {
 	s->phase = WS_OVER;
 	unlink_from_list(s);
-	link_to(&s->sockets->dead, s);
 	if (s->aux.fd >= 0)
 		sv_http_watch(s->sockets->server->http, &s->aux, 0);
 	drop_output(s);
@@ -144,11 +142,11 @@ static void give_back(ws_session *s) {
 	sv_connection_release(s->connection);
 }
 
-/* Freed in a later turn of the loop, which may still have events for it. Where there is no memory for the call it is left to the end. */
+/* Freed in a later turn of the loop, which may still have events for it, and behind the calls that were asked for before. */
 static void finish(ws_session *s) {
 	sv_http *const http = s->sockets->server->http;
 	give_back(s);
-	sv_http_call(http, ws_session_release, s);
+	sv_http_call(http, release, s);
 }
 
 void ws_session_free(ws_session *s) {
@@ -162,8 +160,7 @@ void ws_session_free(ws_session *s) {
 	}
 	if (s->polled)
 		sv_http_watch(s->sockets->server->http, &s->watch, 0);
-	give_back(s);
-	ws_session_release(s);
+	finish(s);
 }
 
 static int has_ended(ws_session *s) {

@@ -189,8 +189,8 @@ static int take_query(sv_connection *c, char *query, char *err) {
 			}
 			*to = 0;
 		}
-		json_t *const text = *part ? json_string(value ? value + 1 : "") : NULL;
-		if (*part && (!text || json_object_get(c->request.params, part) || json_object_set_new(c->request.params, part, text) != 0))
+		const int twice = json_object_get(c->request.params, part) != NULL;
+		if (*part && (twice || json_object_set_new(c->request.params, part, json_string(value ? value + 1 : "")) != 0))
 			return sn_fail(err, SN_E_ARGUMENT, "the query's \"%.60s\" is no UTF-8 or came twice", part);
 	}
 	return SN_OK;

@@ -52,11 +52,13 @@ static void take(sn_link *link) {
 
 /* ---- turns ---- */
 
-/* Before the others: a higher class, else a less served share, else less served in it. */
+/* Before the others: a higher class, else what is urgent, else a less served share, else less served in it. */
 static int before(const sn_job *a, const sn_job *b) {
 	static const int rank[] = { [SN_PRIORITY_REALTIME] = 0, [SN_PRIORITY_INTERACTIVE] = 1, [SN_PRIORITY_BATCH] = 2 };
 	if (a->priority != b->priority)
 		return rank[a->priority] < rank[b->priority];
+	if (a->urgent != b->urgent)
+		return a->urgent;
 	return a->turn == b->turn ? a->served < b->served : a->turn->served < b->turn->served;
 }
 
@@ -154,7 +156,8 @@ static void detach(sn_sched *s, sn_job *job) {
 }
 
 static void run_step(sn_sched *s, sn_job *job) {
-	job->runnable = 0; /* a wake during the step sets it again */
+	job->runnable = 0; /* a wake during the step sets it again, and urgent */
+	job->urgent = job->presses = 0;
 	job->turn->runnable--;
 	take(&job->runs);
 	take(&job->rests);
@@ -168,6 +171,7 @@ static void run_step(sn_sched *s, sn_job *job) {
 	double spent = sn_now() - start;
 	pthread_mutex_lock(&s->lock);
 	s->stats.busy += spent;
+	job->urgent |= job->presses;
 	job->served += spent - s->charged;
 	job->turn->served += spent - s->charged;
 	if (result == SN_OK && !job->runnable)
@@ -325,6 +329,7 @@ void sn_sched_remove(sn_sched *s, sn_job *job) {
 
 void sn_sched_wake(sn_sched *s, sn_job *job) {
 	sn_turn *const turn = job->turn;
+	job->urgent |= job->lively;
 	if (job->runnable || job->leaving)
 		return;
 	if (!turn->runnable && turn->served < s->clock[job->priority])

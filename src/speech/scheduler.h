@@ -1,6 +1,6 @@
 /* One conductor runs the steps of all sessions. It is worker 0 of the engine's pool, so a step may lead parallel sections. A job
- * is a state machine whose step takes some milliseconds; classes go before one another, inside a class the share that has had the
- * least computing goes first, and in it the job that has had the least, so that a short request overtakes a long one at the next step. */
+ * is a state machine whose step takes some milliseconds; classes go before one another, inside a class what is urgent (someone listens for
+ * it) before what is not, then the share that has had the least computing goes first, and in it the job that has had the least, so that a short request overtakes a long one at the next step. */
 #ifndef SN_SPEECH_SCHEDULER_H
 #define SN_SPEECH_SCHEDULER_H
 
@@ -35,12 +35,15 @@ typedef struct sn_job {
 	sn_priority priority;
 	uint64_t share;                   /* 0: of its own */
 	int counts;                       /* as a session, in the statistics */
+	int lively;                       /* what wakes it is urgent: it goes before the others of its class until a step says else */
 	void (*ready)(void *payload);     /* conductor, no lock held: see sn_sched_signal; may be NULL */
 	void *ready_payload;
 	/* The scheduler's. */
 	sn_sched *sched;
 	sn_link all, runs, rests, told;
 	int runnable, leaving, left, hungry;
+	int urgent;                       /* lock held */
+	int presses;                      /* set by its step: what is next is urgent */
 	sn_turn *turn, own;
 	double served;                    /* seconds of computing it has had */
 	double since;                     /* when it became runnable */

@@ -174,7 +174,7 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 	stt->class = class;
 	stt->last = &stt->first;
 	stt->patience = o->ready ? 0 : INFINITY;
-	stt->job = (sn_job){ .step = step, .leave = leave, .priority = o->priority, .share = o->share, .counts = 1, .ready = o->ready,
+	stt->job = (sn_job){ .step = step, .leave = leave, .priority = o->priority, .share = o->share, .counts = 1, .lively = o->live == SN_ON, .ready = o->ready,
 		.ready_payload = o->ready_payload, .left = 1 };
 	if (o->live == SN_ON && o->priority == SN_PRIORITY_INTERACTIVE)
 		stt->job.priority = SN_PRIORITY_REALTIME;

@@ -7,6 +7,7 @@
 
 #define MARGIN 64                /* positions of silence behind the sound of a shortened context */
 #define SHORTEST 128             /* positions */
+#define FRESH (SN_STT_RATE / 8)  /* a partial that is due hears all but so many samples of what has come */
 #define FIRST_PARTIAL (SN_STT_RATE / 4) /* samples of speech */
 #define TOKENS_BASE 32           /* most tokens of an utterance: these and */
 #define TOKENS_PER_SECOND 25     /* as scripts have that are written by the byte */
@@ -178,7 +179,7 @@ static int end_partial(stt_live *live) {
 	return result;
 }
 
-/* Commits, and shows the rest where no partial knows more. */
+/* Commits, and shows the rest where no partial knows more and the utterance goes on. */
 static int end_pass(stt_live *live) {
 	const int result = stt_live_agree(live);
 	live->pass.stage = LIVE_TOLD;
@@ -189,7 +190,8 @@ static int end_pass(stt_live *live) {
 	if (live->pass.until < live->latest_until || known)
 		return result;
 	keep_latest(live, &live->pass);
-	return result == SN_OK ? stt_live_show(live, &live->pass) : result;
+	const int ends = live->mark == LIVE_END || live->mark == LIVE_CUT;
+	return result == SN_OK && !ends ? stt_live_show(live, &live->pass) : result;
 }
 
 static int end_utterance(stt_live *live) {
@@ -218,12 +220,13 @@ static int conclude_utterance(stt_live *live) {
 	return start(live, &live->pass, SN_EAR_WHOLE, live->marked);
 }
 
+/* There is newer sound to be heard first, which takes no time. */
 static int behind(stt_live *live) {
 	sn_stt *const base = &live->whisper.base;
 	sn_sched_lock(base->engine->sched);
 	const int64_t waiting = (int64_t)base->queued;
 	sn_sched_unlock(base->engine->sched);
-	return waiting + sn_stt_tape_end(base) - live->heard >= live->interval;
+	return waiting + sn_stt_tape_end(base) - live->heard >= FRESH;
 }
 
 static int partial_due(stt_live *live) {
@@ -291,7 +294,12 @@ int stt_live_work(sn_stt *base, int full) {
 	const int heard = full ? SN_AGAIN : stt_live_hear(live);
 	if (heard != SN_OK && heard != SN_AGAIN)
 		return heard;
+	/* hearing is cheap and partials are short: with many sessions they do not wait for the passes of others */
+	base->job.presses = heard == SN_OK;
+	if (heard == SN_OK && live->mark == LIVE_UNMARKED && !busy(&live->partial) && !partial_due(live))
+		return SN_OK;
 	const int computed = compute(live, full);
+	base->job.presses |= live->partial.stage == LIVE_DONE || busy(&live->partial) || partial_due(live);
 	if (computed != SN_AGAIN || full)
 		return computed;
 	if (heard == SN_AGAIN && base->at_end && !live->speaking && live->whisper.heard == sn_stt_tape_end(base) &&

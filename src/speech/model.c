@@ -226,7 +226,9 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	if (!m->engine->no_cache && !mel) {
 		snprintf(variant, sizeof variant, "%s%s-%s", m->architecture == SN_ARCH_VOCODER ? "vocoder-" : "", sn_dtype_label(m->dtype),
 		         nn_kernels_best()->name);
-		sn_store_packed_path(m->engine->store, m->name, sn_hash_text(SN_HASH_INIT, m->path), variant, pack, note);
+		char *const real = realpath(m->path, NULL); /* a checkpoint that several homes link to has one pack */
+		sn_store_packed_path(m->engine->store, m->name, sn_hash_text(SN_HASH_INIT, real ? real : m->path), variant, pack, note);
+		free(real);
 	}
 	struct stat before;
 	m->from_cache = *pack && stat(pack, &before) == 0;

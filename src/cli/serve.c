@@ -2,6 +2,7 @@
 #include "cli/keys.h"
 #include "server/serve.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +50,12 @@ static void ready(void *payload, const char *url) {
 
 static int reload(void *payload, sv_config *fresh, char *err) { return read_sources(fresh, payload, err); }
 
+/* glibc lets the size from which a block is a mapping of its own grow with what was freed; buffers of sessions would then leave holes between
+ * what lives long. A fixed size gives them back. */
+#define MAPPED_FROM 65536
+
 int cli_serve(int argc, char **argv) {
+	mallopt(M_MMAP_THRESHOLD, MAPPED_FROM);
 	if (argc > 1 && strcmp(argv[1], "keys") == 0)
 		return cli_keys(argc - 1, argv + 1);
 	const char **operands = calloc((size_t)argc, sizeof *operands), **texts;

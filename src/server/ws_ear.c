@@ -24,11 +24,9 @@ static int interval_for(int sessions, int wanted) {
 	return wanted > fair ? wanted : fair;
 }
 
-static int open_session(ws_ear *e, const ws_ear_options *options, char *err) {
+static int open_session(ws_ear *e, char *err) {
 	const sv_request *const r = ws_request(e->session);
-	sn_stt_options o = options->o;
-	sn_model_describe(e->use.model, &e->info);
-	e->live = options->live && e->info.streams;
+	sn_stt_options o = e->options.o;
 	o.live = e->live ? SN_ON : SN_OFF;
 	o.beam = e->live ? 1 : o.beam;
 	o.partial_interval = interval_for(ws_listening(e->session, 0), o.partial_interval);
@@ -40,33 +38,55 @@ static int open_session(ws_ear *e, const ws_ear_options *options, char *err) {
 	return sn_stt_open(&e->stt, e->use.model, &o, err);
 }
 
-int ws_ear_open(ws_ear **out, ws_session *session, const ws_ear_options *options, const char **field, char *err) {
-	sv_server *const server = ws_server(session);
+/* What takes memory. */
+static int wake(ws_ear *e, const char **field, char *err) {
+	if (e->awake)
+		return SN_OK;
+	e->awake = 1;
+	ws_listening(e->session, 1);
+	e->block = malloc(BLOCK * sizeof *e->block);
+	int result = e->block ? sn_reader_open(&e->reader, &e->options.reader, err) : sn_fail(err, SN_E_MEMORY, "no memory for a live transcription");
+	if (result == SN_E_ARGUMENT && field)
+		*field = "format";
+	if (result == SN_OK)
+		result = open_session(e, err);
+	if (result == SN_OK)
+		ws_watch(e->session, cancel, e->stt);
+	return result;
+}
+
+static void rest(ws_ear *e) {
+	e->awake = 0;
+	ws_watch(e->session, NULL, NULL);
+	ws_watch_fd(e->session, -1, 0);
+	ws_listening(e->session, -1);
+	sn_stt_close(&e->stt);
+	sn_reader_close(&e->reader);
+	free(e->block);
+	e->block = NULL;
+}
+
+int ws_ear_open(ws_ear **out, ws_session *session, const ws_ear_options *options, json_t *owner, const char **field, char *err) {
 	ws_ear *e = *out = calloc(1, sizeof *e);
 	*field = NULL;
-	if (!e || !(e->block = malloc(BLOCK * sizeof *e->block))) {
-		free(e);
-		*out = NULL;
+	if (!e)
 		return sn_fail(err, SN_E_MEMORY, "no memory for a live transcription");
-	}
 	e->session = session;
+	e->options = *options;
+	e->owner = json_incref(owner);
 	e->began = sn_now();
-	ws_listening(session, 1);
-	int result = sn_reader_open(&e->reader, &options->reader, err);
-	if (result == SN_E_ARGUMENT)
-		*field = "format";
-	if (result == SN_OK) {
-		result = sv_models_get(server->models, &e->use, options->model, SN_TASK_TRANSCRIBE, options->o.language, err);
-		*field = result != SN_OK ? "model" : NULL;
-	}
-	if (result == SN_OK)
-		result = open_session(e, options, err);
+	int result = sv_models_get(ws_server(session)->models, &e->use, options->model, SN_TASK_TRANSCRIBE, options->o.language, err);
 	if (result != SN_OK) {
-		ws_ear_close(out);
-		return result;
+		*field = "model";
+	} else {
+		sn_model_describe(e->use.model, &e->info);
+		e->live = options->live && e->info.streams;
+		result = wake(e, field, err);
+		rest(e); /* the options are good, and memory is for those who speak */
 	}
-	ws_watch(session, cancel, e->stt);
-	return SN_OK;
+	if (result != SN_OK)
+		ws_ear_close(out);
+	return result;
 }
 
 double ws_ear_seconds(const ws_ear *e) { return (double)e->samples / SN_STT_RATE; }
@@ -89,16 +109,13 @@ void ws_ear_close(ws_ear **held) {
 	*held = NULL;
 	if (!e)
 		return;
-	ws_watch(e->session, NULL, NULL);
-	ws_watch_fd(e->session, -1, 0);
-	ws_listening(e->session, -1);
 	if (e->stt)
 		tell_facts(e);
-	sn_stt_close(&e->stt);
-	sn_reader_close(&e->reader);
+	if (e->awake)
+		rest(e);
 	if (e->use.model)
 		sv_models_give(ws_server(e->session)->models, &e->use);
-	free(e->block);
+	json_decref(e->owner);
 	free(e);
 }
 
@@ -150,8 +167,10 @@ static int drain(ws_ear *e, char *err) {
 }
 
 int ws_ear_push(ws_ear *e, const void *data, size_t size, size_t *taken, double came, char *err) {
-	int result = SN_OK;
+	int result = wake(e, NULL, err);
 	*taken = 0;
+	if (result != SN_OK)
+		return result;
 	e->last_came = came;
 	if (e->first_came <= 0)
 		e->first_came = came;
@@ -173,15 +192,19 @@ int ws_ear_push(ws_ear *e, const void *data, size_t size, size_t *taken, double 
 	return *taken == size ? SN_OK : result == SN_OK ? SN_AGAIN : result;
 }
 
-void ws_ear_finish(ws_ear *e) {
-	if (!e->finishing)
+int ws_ear_finish(ws_ear *e, char *err) {
+	const int result = wake(e, NULL, err);
+	if (result == SN_OK && !e->finishing)
 		sn_reader_finish(e->reader, NULL);
-	e->finishing = 1;
+	e->finishing |= result == SN_OK;
+	return result;
 }
 
 /* ---- events ---- */
 
 int ws_ear_pull(ws_ear *e, sn_event *event, double *latency, char *err) {
+	if (!e->stt)
+		return SN_AGAIN;
 	const int fd = sn_reader_descriptor(e->reader), drained = e->finished ? SN_OK : drain(e, err);
 	if (drained != SN_OK && drained != SN_AGAIN)
 		return drained;

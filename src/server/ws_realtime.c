@@ -150,7 +150,7 @@ static int open_ear(ws_session *s, ws_realtime *t) {
 		.o = { .language = *w->language ? w->language : NULL, .prompt = *w->prompt ? w->prompt : NULL, .hotwords = *w->keywords ? w->keywords : NULL,
 			.denoise = w->denoise ? SN_ON : SN_DEFAULT, .partial_interval = 0,
 			.vad_settings = { .threshold = w->threshold, .min_silence = w->silence, .pad = w->padding } } };
-	const int result = ws_ear_open(&t->ear, s, &options, &field, err);
+	const int result = ws_ear_open(&t->ear, s, &options, NULL, &field, err);
 	if (result != SN_OK)
 		return ws_fail(s, result, field, err, 0);
 	sn_buf_init(&t->text, MAX_TRANSCRIPT);
@@ -196,7 +196,10 @@ static void commit(ws_session *s, ws_realtime *t) {
 		return;
 	}
 	commit_item(s, t);
-	ws_ear_finish(t->ear);
+	char err[SN_ERRLEN];
+	const int result = ws_ear_finish(t->ear, err);
+	if (result != SN_OK)
+		fail_item(s, t, result, err);
 }
 
 static void update(ws_session *s, ws_realtime *t, const json_t *m, int old) {

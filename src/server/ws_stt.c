@@ -69,7 +69,7 @@ static int begin(ws_session *s, stt *t, json_t *start) {
 	int result = given ? sv_api_check_schema(ws_server(s)->api, "SttStreamStart", given, field, err) : sn_fail(err, SN_E_MEMORY, "no memory for a start");
 	if (result == SN_OK) {
 		const ws_ear_options options = options_of(given);
-		result = ws_ear_open(&t->ear, s, &options, &blamed, err);
+		result = ws_ear_open(&t->ear, s, &options, given, &blamed, err);
 	}
 	if (result == SN_OK) {
 		sn_buf_init(&t->text, MAX_TRANSCRIPT);
@@ -191,6 +191,7 @@ static int take_audio(ws_session *s, stt *t, ws_message *m) {
 }
 
 static int take_control(ws_session *s, stt *t, json_t *m) {
+	char err[SN_ERRLEN];
 	const char *const type = text_of(m, "type");
 	if (strcmp(type, "start") == 0) {
 		if (t->ear && t->ear->finishing)
@@ -203,7 +204,9 @@ static int take_control(ws_session *s, stt *t, json_t *m) {
 		json_t *const id = json_object_get(m, "id");
 		ws_send(s, id ? json_pack("{s:s, s:O}", "type", "pong", "id", id) : json_pack("{s:s}", "type", "pong"));
 	} else if (strcmp(type, "finish") == 0 && t->ear) {
-		ws_ear_finish(t->ear);
+		const int result = ws_ear_finish(t->ear, err);
+		if (result != SN_OK)
+			return ws_fail(s, result, NULL, err, 1);
 	} else if (strcmp(type, "cancel") == 0) {
 		close_ear(t);
 		ws_send(s, json_pack("{s:s}", "type", "cancelled"));

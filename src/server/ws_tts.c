@@ -134,6 +134,7 @@ static int begin(ws_session *s, tts *t, json_t *start) {
 		sn_model_describe(u->use.model, &u->info);
 		snprintf(u->voice, sizeof u->voice, "%s", u->wish.options.voice);
 		result = open_session(s, u, err);
+		close_session(s, u); /* the options are good, and memory is for those who have a text */
 	}
 	if (result != SN_OK) {
 		ws_fail(s, result, field, err, 1);
@@ -307,6 +308,8 @@ static int finish(ws_session *s, tts *t, int flush) {
 	if (u->flushing)
 		return SN_OK; /* the session ends already */
 	u->flushing = flush;
+	if (!u->characters && !u->tts && open_session(s, u, err) != SN_OK)
+		return fail_utterance(s, t, SN_E_BUSY, NULL, err, 1);
 	if (!u->tts || (!u->pushed && u->sentences)) {
 		const int result = send_done(s, t, err);
 		return result == SN_OK ? result : fail_utterance(s, t, result, NULL, err, 1);

@@ -83,6 +83,11 @@ int ws_ear_open(ws_ear **out, ws_session *session, const ws_ear_options *options
 		e->live = options->live && e->info.streams;
 		result = wake(e, field, err);
 		rest(e); /* the options are good, and memory is for those who speak */
+		if (result == SN_E_UNSUPPORTED && e->live) { /* a model that hears whole utterances, or something else that it lacks */
+			e->live = 0;
+			result = wake(e, field, err);
+			rest(e);
+		}
 	}
 	if (result != SN_OK)
 		ws_ear_close(out);

@@ -127,8 +127,8 @@ static void send_segment(ws_session *s, stt *t, const sn_event *e) {
 static void send_event(ws_session *s, stt *t, const sn_event *e, double latency) {
 	switch (e->kind) {
 	case SN_EVENT_LANGUAGE:
-		snprintf(t->language, sizeof t->language, "%s", e->language);
-		ws_send(s, json_pack("{s:s, s:s, s:f, s:f}", "type", "language", "language", e->language, "confidence", (double)e->language_confidence,
+		snprintf(t->language, sizeof t->language, "%s", e->language ? e->language : ""); /* a model without a list of languages tells none */
+		ws_send(s, json_pack("{s:s, s:s, s:f, s:f}", "type", "language", "language", t->language, "confidence", (double)e->language_confidence,
 		                     "position", rounded(e->position)));
 		break;
 	case SN_EVENT_NOTE:

@@ -82,7 +82,7 @@ int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	const sn_segment *s = &event->segment;
 	const size_t words = (size_t)(s->word_count + event->word_count) * sizeof *s->words;
 	const size_t ids = (size_t)s->token_count * sizeof *s->tokens, logprobs = s->token_logprobs ? ids : 0, tokens = ids + logprobs;
-	const size_t text = text_size(s->text) + text_size(event->text) + words_size(s->words, s->word_count) +
+	const size_t text = text_size(s->text) + text_size(event->text) + text_size(event->language) + words_size(s->words, s->word_count) +
 	                    words_size(event->words, event->word_count);
 	stt_event *e = malloc(sizeof *e + words + tokens + text);
 	if (!e)
@@ -98,6 +98,7 @@ int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	e->event.segment.text = copy_text(&at, s->text);
 	e->event.segment.words = copy_words(&word, &at, s->words, s->word_count);
 	e->event.text = copy_text(&at, event->text);
+	e->event.language = copy_text(&at, event->language);
 	e->event.words = copy_words(&word, &at, event->words, event->word_count);
 	sn_sched_lock(stt->engine->sched);
 	*stt->last = e;

@@ -2,6 +2,7 @@
 import array
 import asyncio
 import json
+import shutil
 import time
 
 import pytest
@@ -247,13 +248,18 @@ def test_more_audio_than_is_computed_waits_outside(server):
     assert waits and grown < 120000
 
 
-@needs_model("wav2vec2-base-960h")
-def test_a_model_that_is_not_live_gives_segments(server):
+def test_a_model_that_is_not_live_gives_segments(serve, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    shutil.copytree(SOURCE / "tests/fixtures/tiny/wav2vec2-base", home / "models/tiny-wav2vec2")
+    other = serve(home=home, preload="none")
+
     async def script(t):
-        return await whole(t, {"type": "start", "model": "wav2vec2-base-960h"}, pcm_of())
-    seen = talk(server, "/stt/stream", script)
-    assert seen[0]["live"] is False and of_type(seen, "note")[0]["code"] == "not_live"
-    assert not of_type(seen, "partial") and of_type(seen, "segment") and words(seen[-1]["text"]) == JFK_TEXT
+        return await whole(t, {"type": "start", "model": "tiny-wav2vec2", "language": "en"}, pcm_of())
+    seen = talk(other, "/stt/stream", script)
+    assert seen[0].get("live") is False, seen[0]
+    assert of_type(seen, "note")[0]["code"] == "not_live"
+    assert not of_type(seen, "partial") and seen[-1]["type"] == "done" and seen[-1]["duration"] == pytest.approx(11, abs=0.1)
+    assert of_type(seen, "segment") or len(of_type(seen, "note")) > 1  # its weights are random: an empty text says why
 
 
 def test_audio_and_partials_are_in_the_metrics(server):

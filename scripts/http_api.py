@@ -102,7 +102,7 @@ def page(text):
     collect(document["paths"])
     collect(document["components"]["responses"])
     for name, schema in document["components"]["schemas"].items():
-        if name in used:
+        if name in used or schema.get("description", "").startswith("WebSocket"):
             out.append(f"### {name}")
             if "description" in schema:
                 out.append(schema["description"])

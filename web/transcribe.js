@@ -199,12 +199,12 @@ class Live {
 	}
 
 	connect() {
-		const { model, language, task, prompt, hotwords, noise_reduction: denoise } = options();
+		const { model, language, task, prompt, hotwords, noise_reduction } = options();
 		return new Promise((resolve, reject) => {
 			const socket = new WebSocket(socketAddress("/stt/stream"));
 			socket.binaryType = "arraybuffer";
 			socket.onopen = () => {
-				socket.send(JSON.stringify({ type: "start", format: "pcm16", sample_rate: RATE, words: true, model, language, task, prompt, hotwords, denoise }));
+				socket.send(JSON.stringify({ type: "start", format: "pcm16", sample_rate: RATE, return_timestamps: true, model, language, task, prompt, hotwords, noise_reduction }));
 				resolve(socket);
 			};
 			socket.onmessage = ({ data }) => this.hear(JSON.parse(data));

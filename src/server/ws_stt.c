@@ -39,8 +39,8 @@ static ws_ear_options options_of(const json_t *start) {
 		.reader = { .format = text_of(start, "format"), .sample_rate = (int)number_of(start, "sample_rate"), .channels = (int)number_of(start, "channels") },
 		.o = { .language = text_of(start, "language"), .task = text_of(start, "task"), .prompt = text_of(start, "prompt"),
 			.hotwords = text_of(start, "hotwords"), .temperature = (float)json_number_value(json_object_get(start, "temperature")),
-			.words = json_is_true(json_object_get(start, "words")) ? SN_ON : SN_OFF,
-			.denoise = json_is_true(json_object_get(start, "denoise")) ? SN_ON : SN_DEFAULT, .guards = switch_of(start, "guards"),
+			.words = json_is_true(json_object_get(start, "return_timestamps")) ? SN_ON : SN_OFF,
+			.denoise = json_is_true(json_object_get(start, "noise_reduction")) ? SN_ON : SN_DEFAULT, .guards = switch_of(start, "guards"),
 			.punctuate = switch_of(start, "punctuate"), .partial_interval = (int)number_of(start, "partial_interval"),
 			.vad_settings = { .threshold = (float)json_number_value(json_object_get(start, "vad_threshold")), .min_speech = setting_of(start, "min_speech"),
 				.min_silence = setting_of(start, "min_silence"), .pad = setting_of(start, "pad") } } };
@@ -55,7 +55,7 @@ static void say_ready(ws_session *s, const stt *t, const json_t *start) {
 	const sn_model_info *const i = &t->ear->info;
 	ws_send(s, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:b}", "type", "ready", "session", ws_request(s)->id, "model", i->name, "dtype",
 	                     i->precision, "language", text_of(start, "language"), "task", text_of(start, "task"), "format", text_of(start, "format"),
-	                     "sample_rate", (json_int_t)number_of(start, "sample_rate"), "live", t->ear->live, "words", t->words));
+	                     "sample_rate", (json_int_t)number_of(start, "sample_rate"), "live", t->ear->live, "return_timestamps", t->words));
 	if (!t->ear->live && json_is_true(json_object_get(start, "live")))
 		ws_send(s, json_pack("{s:s, s:s, s:s}", "type", "note", "code", "not_live", "message",
 		                     "this model hears whole utterances: there are segments, and neither partial nor commit messages"));
@@ -76,7 +76,7 @@ static int begin(ws_session *s, stt *t, json_t *start) {
 		t->segments = 0;
 		t->confidence = t->weight = 0;
 		*t->language = 0;
-		t->words = json_is_true(json_object_get(given, "words")) && t->ear->info.has_words;
+		t->words = json_is_true(json_object_get(given, "return_timestamps")) && t->ear->info.has_words;
 		t->begun++;
 		say_ready(s, t, given);
 	} else {

@@ -40,7 +40,7 @@ def whole(t, start, audio, piece=PIECE, pause=0.0):
 
 def test_speech_becomes_text_while_it_is_spoken(server):
     async def script(t):
-        return await whole(t, {**TINY, "words": True, "partial_interval": 320}, pcm_of(), pause=0.04)
+        return await whole(t, {**TINY, "return_timestamps": True, "partial_interval": 320}, pcm_of(), pause=0.04)
     seen = talk(server, "/stt/stream", script)
     kinds = [m["type"] for m in seen]
     ready, done = seen[0], seen[-1]

@@ -11,6 +11,13 @@
 #define MEL_BLOCK (12 * SN_MEL_GROUP)
 #define MEL_BLOCKS 64         /* a window has at most 3000 / MEL_BLOCK + 1 */
 
+/* What an entry of the cross attention holds: the encoding of these features. */
+typedef struct known {
+	float *mel;                   /* [2 * source_positions, mels] */
+	int is_whole;                 /* encoded to its end */
+	int64_t used;                 /* when last: a count of windows */
+} known;
+
 struct sn_lane {
 	sn_whisper *whisper;
 	const sn_whisper_config *config;
@@ -23,6 +30,8 @@ struct sn_lane {
 	int free_count;
 	sn_place *encoding;           /* who holds the encoder */
 	int begun, budget;
+	known known[SN_LANE_MAX_WINDOWS]; /* by entry */
+	int64_t encoded;              /* windows that were asked for */
 	sn_whisper_row batch[2 * SN_WHISPER_MAX_ROWS];
 	sn_place *members[SN_LANE_MAX_WINDOWS]; /* of the present decoder step */
 	sn_mel_view view;             /* of the features being made */
@@ -32,6 +41,10 @@ struct sn_lane {
 	sn_ear ears[SN_EARS];
 	float *ear_logits;            /* [SN_EAR_ROWS, vocab]; NULL: nobody listens yet */
 };
+
+static size_t mel_size(const sn_lane *lane) {
+	return 2 * (size_t)lane->config->source_positions * (size_t)lane->config->mels * sizeof(float);
+}
 
 int sn_lane_open(sn_lane **out, sn_whisper *whisper, int windows, int rows, sn_sched *sched, nn_pool *pool, char *err) {
 	*out = NULL;
@@ -49,7 +62,8 @@ int sn_lane_open(sn_lane **out, sn_whisper *whisper, int windows, int rows, sn_s
 	int result = sn_mel_open(&lane->mel, lane->config->mels, err);
 	for (int i = 0; i < windows && result == SN_OK; i++) {
 		lane->places[i].entry = i;
-		result = sn_search_new(&lane->places[i].search, whisper, err);
+		lane->known[i].mel = malloc(mel_size(lane));
+		result = lane->known[i].mel ? sn_search_new(&lane->places[i].search, whisper, err) : sn_fail(err, SN_E_MEMORY, "no memory for a window");
 	}
 	if (result != SN_OK)
 		sn_lane_close(&lane);
@@ -62,8 +76,10 @@ void sn_lane_close(sn_lane **held) {
 	*held = NULL;
 	if (!lane)
 		return;
-	for (int i = 0; i < lane->windows; i++)
+	for (int i = 0; i < lane->windows; i++) {
 		sn_search_free(&lane->places[i].search);
+		free(lane->known[i].mel);
+	}
 	for (int i = 0; i < SN_EARS; i++)
 		sn_whisper_encoder_close(&lane->ears[i].encoder);
 	free(lane->ear_logits);
@@ -91,10 +107,11 @@ static int is_greedy(const sn_lane *lane, const sn_job *job, int slots) {
 sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots) {
 	if (lane->encoding || lane->free_count < slots || is_greedy(lane, job, slots))
 		return NULL;
-	sn_place *place = lane->places;
-	while (place < lane->places + lane->windows && place->job)
-		place++;
-	if (place == lane->places + lane->windows)
+	sn_place *place = NULL; /* whose encoding was used longest ago */
+	for (sn_place *p = lane->places; p < lane->places + lane->windows; p++)
+		if (!p->job && (!place || lane->known[p->entry].used < lane->known[place->entry].used))
+			place = p;
+	if (!place)
 		return NULL;
 	place->job = job;
 	place->slot_count = slots;
@@ -153,10 +170,44 @@ static int next_budget(int budget, double spent, double piece) {
 	return wanted < 1 ? 1 : wanted > 100 ? 100 : (int)wanted;
 }
 
+/* Features that were encoded lately need not be again: a place that nobody uses has their encoding still, and gives its entry in exchange. */
+static int recall(sn_lane *lane, sn_place *place) {
+	const float *const mel = sn_whisper_mel_input(lane->whisper);
+	for (sn_place *p = lane->places; p < lane->places + lane->windows; p++) {
+		known *const k = &lane->known[p->entry];
+		if ((p->job && p != place) || !k->is_whole || memcmp(k->mel, mel, mel_size(lane)) != 0)
+			continue;
+		const int entry = place->entry;
+		place->entry = p->entry;
+		p->entry = entry;
+		k->used = ++lane->encoded;
+		return 1;
+	}
+	return 0;
+}
+
+static void begin_encoding(sn_lane *lane, const sn_place *place) {
+	known *const k = &lane->known[place->entry];
+	memcpy(k->mel, sn_whisper_mel_input(lane->whisper), mel_size(lane));
+	k->is_whole = 0;
+	k->used = ++lane->encoded;
+	sn_whisper_encode_begin(lane->whisper, place->entry);
+}
+
+void sn_lane_forget(sn_lane *lane, const sn_place *place) { lane->known[place->entry].is_whole = 0; }
+
 int sn_lane_encode(sn_lane *lane, sn_place *place) {
 	double start = sn_now();
-	if (!lane->begun)
-		sn_whisper_encode_begin(lane->whisper, place->entry);
+	if (!lane->begun) {
+		const int hit = recall(lane, place);
+		sn_sched_count_feature(lane->sched, hit);
+		if (hit) {
+			lane->encoding = NULL;
+			sn_sched_wake_all(lane->sched);
+			return SN_OK;
+		}
+		begin_encoding(lane, place);
+	}
 	lane->begun = 1;
 	int result = sn_whisper_encode_next(lane->whisper, lane->budget);
 	sn_sched_count(lane->sched, SN_STAGE_ENCODE, result != SN_AGAIN, start);
@@ -164,6 +215,7 @@ int sn_lane_encode(sn_lane *lane, sn_place *place) {
 		lane->budget = next_budget(lane->budget, sn_now() - start, PIECE);
 		return result;
 	}
+	lane->known[place->entry].is_whole = result == SN_OK;
 	lane->encoding = NULL;
 	sn_sched_wake_all(lane->sched);
 	return result;

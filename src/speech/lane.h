@@ -50,8 +50,11 @@ void sn_lane_give(sn_lane *lane, sn_place *place);
 
 /* Log-mel of `frames` frames of the view, zeros (as the reference pads its features) up to the whole window. */
 void sn_lane_features(sn_lane *lane, sn_place *place, const sn_mel_view *view, int64_t frames);
-/* A piece of the encoder: SN_AGAIN more is left; SN_OK done, the encoder is free for others. */
+/* A piece of the encoder: SN_AGAIN more is left; SN_OK done, the encoder is free for others. At once where a free place still holds the
+ * encoding of the very same features; the place then has another entry. */
 int sn_lane_encode(sn_lane *lane, sn_place *place);
+/* The entry was written to by other means. */
+void sn_lane_forget(sn_lane *lane, const sn_place *place);
 
 int sn_lane_detect(sn_lane *lane, sn_place *place, char *err);
 int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int count, int sot_index,

@@ -61,6 +61,7 @@ static void measure(void *payload) {
 			table[i] = place->slots[0];
 		memset(sn_whisper_mel_input(w), 0, 2 * (size_t)c->source_positions * (size_t)c->mels * sizeof(float));
 		double warm;
+		sn_lane_forget(j->model->lane, place);
 		run_encoder(w, place->entry, &warm);
 		for (int i = 0; i < j->runs; i++) {
 			run_encoder(w, place->entry, &j->encode[i]);

@@ -446,12 +446,49 @@ static void shares_take_turns(void **state) {
 	nn_pool_close(&pool);
 }
 
+/* A clip that comes again skips the encoder, whatever is asked of it, and its text is the same to the byte; another clip does not. */
+static void features_are_kept(void **state) {
+	sn_model *model = load(TINY "whisper");
+	const sn_stt_options greedy = { .language = "en", .beam = 1, .vad = SN_OFF, .fallback = SN_OFF }, wide = { .language = "en", .beam = 3, .vad = SN_OFF,
+		.fallback = SN_OFF };
+	sn_transcript *first, *again, *searched;
+	sn_engine_stats before, after;
+	sn_engine_measure(engine, &before);
+	assert_int_equal(sn_transcribe_pcm(&first, model, noise, 4 * SN_STT_RATE, &greedy, err), SN_OK);
+	assert_int_equal(sn_transcribe_pcm(&again, model, noise, 4 * SN_STT_RATE, &greedy, err), SN_OK);
+	assert_int_equal(sn_transcribe_pcm(&searched, model, noise, 4 * SN_STT_RATE, &wide, err), SN_OK);
+	sn_engine_measure(engine, &after);
+	assert_int_equal(after.feature_hits - before.feature_hits, 2);
+	assert_int_equal(after.feature_misses - before.feature_misses, 1);
+	assert_string_equal(first->text, again->text);
+	assert_float_equal(first->avg_confidence, again->avg_confidence, 0);
+	sn_transcript_free(&searched);
+	noise[2 * SN_STT_RATE] += 0.01f;
+	assert_int_equal(sn_transcribe_pcm(&searched, model, noise, 4 * SN_STT_RATE, &greedy, err), SN_OK);
+	noise[2 * SN_STT_RATE] -= 0.01f;
+	sn_engine_measure(engine, &after);
+	assert_int_equal(after.feature_misses - before.feature_misses, 2);
+	for (int i = 0; i < 20; i++) /* others come in between, and the entries go round */
+		for (int k = 0; k < 2; k++) {
+			sn_transcript *t;
+			assert_int_equal(sn_transcribe_pcm(&t, model, noise + i * SN_STT_RATE, 4 * SN_STT_RATE, &greedy, err), SN_OK);
+			if (i == 0)
+				assert_string_equal(t->text, first->text);
+			sn_transcript_free(&t);
+		}
+	sn_transcript_free(&first);
+	sn_transcript_free(&again);
+	sn_transcript_free(&searched);
+	sn_model_release(&model);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transcripts_are_those_of_waiting_sessions), cmocka_unit_test(no_call_waits),
 		cmocka_unit_test(speech_is_that_of_waiting_sessions), cmocka_unit_test(a_closed_session_is_told_nothing),
 		cmocka_unit_test(shares_take_turns), cmocka_unit_test(helpers_end_soon),
 		cmocka_unit_test(a_short_clip_overtakes_a_long_one), cmocka_unit_test(what_was_computed_is_counted),
+		cmocka_unit_test(features_are_kept),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -3,6 +3,8 @@ import array
 import asyncio
 import json
 import shutil
+import ssl
+import subprocess
 import time
 
 import pytest
@@ -260,6 +262,20 @@ def test_a_model_that_is_not_live_gives_segments(serve, tmp_path_factory):
     assert of_type(seen, "note")[0]["code"] == "not_live"
     assert not of_type(seen, "partial") and seen[-1]["type"] == "done" and seen[-1]["duration"] == pytest.approx(11, abs=0.1)
     assert of_type(seen, "segment") or len(of_type(seen, "note")) > 1  # its weights are random: an empty text says why
+
+
+def test_wss(serve, tmp_path):
+    key, pem = tmp_path / "k.pem", tmp_path / "c.pem"
+    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", pem,
+                           "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"], capture_output=True)
+    if made.returncode:
+        pytest.skip("openssl is missing")
+    secure = serve(preload="whisper-tiny.en", tls_certificate=pem, tls_key=key)
+
+    async def script(t):
+        return await whole(t, TINY, pcm_of(), pause=0.01)
+    seen = talk(secure, "/stt/stream", script, ssl=ssl.create_default_context(cafile=str(pem)))
+    assert words(seen[-1]["text"]) == JFK_TEXT
 
 
 def test_audio_and_partials_are_in_the_metrics(server):

@@ -15,6 +15,7 @@ build/build.ninja:
 	@mv build.log build/setup.log
 
 testenv: setup
+	@scripts/setup.sh test
 	@scripts/testenv.sh
 
 asan: setup build-asan/build.ninja

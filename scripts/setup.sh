@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what building and testing need, on Debian 12 and 13. Costs nothing when everything is there.
+# Installs what building needs, and with the argument "test" what testing needs besides, on Debian 12 and 13. Costs nothing when everything
+# is there.
 set -eu
 
 packages="
@@ -10,9 +11,10 @@ libsndfile1-dev libsoxr-dev libkissfft-dev libebur128-dev libpng-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
 libespeak-ng-dev espeak-ng-data portaudio19-dev libseccomp-dev
 libmicrohttpd-dev libwslay-dev libsqlite3-dev libgnutls28-dev libcurl4-gnutls-dev libarchive-dev
-chromium chromium-driver python3-selenium
-libcmocka-dev python3-pytest python3-venv python3-websockets python3-jsonschema
+libcmocka-dev
 "
+[ "${1:-}" != test ] || packages="$packages
+python3-pytest python3-venv python3-websockets python3-jsonschema openssl chromium chromium-driver python3-selenium"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libebur128 libpng expat portaudio-2.0 libavformat libavcodec libavutil libswresample espeak-ng libseccomp libmicrohttpd sqlite3 gnutls libcurl libarchive cmocka; do

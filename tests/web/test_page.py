@@ -118,8 +118,9 @@ def test_the_transcript_can_be_kept(server, browser, tmp_path, kind, looks):
     browser.open(server)
     transcribe(browser)
     browser.click(f"#stt-downloads [aria-label='Download as {kind}']")
-    browser.until((tmp_path / f"jfk.{kind}").exists)
-    assert re.search(looks, (tmp_path / f"jfk.{kind}").read_text())
+    kept = tmp_path / f"jfk.{kind}"
+    browser.until(lambda: kept.exists() and kept.stat().st_size)  # the browser makes the file before it writes to it
+    assert re.search(looks, kept.read_text())
 
 
 @needs_model("whisper-tiny.en", "silero-vad")

@@ -48,7 +48,7 @@ class Soak:
         clip = bench.wav_of(bench.unlike(self.samples[:length * self.rate], seed), self.rate)
         status, data = self.post("/stt/transcribe", *bench.multipart(clip, {"model": self.args.model, "beam_size": 1}))
         if status == 200:
-            text = json.loads(data)["text"]
+            text = "".join(c for c in json.loads(data)["text"].lower() if c.isalpha())  # a changed bit may move a comma
             if self.texts.setdefault(length, text)[:12] != text[:12]:
                 self.fail(f"{length} s became {text!r} and {self.texts[length]!r}")
 

@@ -59,7 +59,7 @@ class Soak:
             self.fail(f"speech that is no wav: {data[:20]}")
 
     def job(self, dice):
-        items = [{"text": f"{dice.choice(TEXTS)} {dice.randrange(1000)}"} for _ in range(dice.randrange(1, 5))]
+        items = [{"text": f"{dice.choice(TEXTS)} {dice.randrange(1000)}", "quality": False} for _ in range(dice.randrange(1, 5))]
         status, data = self.post("/tts/batch", json.dumps({"items": items}), {"Content-Type": "application/json"})
         if status == 202:
             with self.lock:
@@ -157,6 +157,7 @@ def main():
         while any(c.is_alive() for c in clients):
             time.sleep(5)
             memory.append((time.monotonic() - begun, server.resident()))
+        print(f"soak: {sum(soak.counts.values())} acts, resident {memory[-1][1] / 1e6:.1f} MB; now the jobs that are left", flush=True)
         soak.check_jobs()
         time.sleep(5)
         left = descriptors(server)

@@ -38,7 +38,20 @@ static int open_session(ws_ear *e, char *err) {
 	return sn_stt_open(&e->stt, e->use.model, &o, err);
 }
 
-/* What takes memory. */
+static void rest(ws_ear *e) {
+	if (!e->awake)
+		return;
+	e->awake = 0;
+	ws_watch(e->session, NULL, NULL);
+	ws_watch_fd(e->session, -1, 0);
+	ws_listening(e->session, -1);
+	sn_stt_close(&e->stt);
+	sn_reader_close(&e->reader);
+	free(e->block);
+	e->block = NULL;
+}
+
+/* What takes memory: all of it is there, or nothing. */
 static int wake(ws_ear *e, const char **field, char *err) {
 	if (e->awake)
 		return SN_OK;
@@ -52,18 +65,9 @@ static int wake(ws_ear *e, const char **field, char *err) {
 		result = open_session(e, err);
 	if (result == SN_OK)
 		ws_watch(e->session, cancel, e->stt);
+	else
+		rest(e);
 	return result;
-}
-
-static void rest(ws_ear *e) {
-	e->awake = 0;
-	ws_watch(e->session, NULL, NULL);
-	ws_watch_fd(e->session, -1, 0);
-	ws_listening(e->session, -1);
-	sn_stt_close(&e->stt);
-	sn_reader_close(&e->reader);
-	free(e->block);
-	e->block = NULL;
 }
 
 int ws_ear_open(ws_ear **out, ws_session *session, const ws_ear_options *options, json_t *owner, const char **field, char *err) {
@@ -116,8 +120,7 @@ void ws_ear_close(ws_ear **held) {
 		return;
 	if (e->stt)
 		tell_facts(e);
-	if (e->awake)
-		rest(e);
+	rest(e);
 	if (e->use.model)
 		sv_models_give(ws_server(e->session)->models, &e->use);
 	json_decref(e->owner);

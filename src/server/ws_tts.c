@@ -286,8 +286,9 @@ static int take_text(ws_session *s, tts *t, ws_message *m, const json_t *json) {
 	utterance *const u = t->now;
 	if (u->broken)
 		return SN_OK;
-	if (!u->tts && open_session(s, u, err) != SN_OK)
-		return fail_utterance(s, t, SN_E_BUSY, NULL, err, 1);
+	const int opened = u->tts ? SN_OK : open_session(s, u, err);
+	if (opened != SN_OK)
+		return fail_utterance(s, t, opened, NULL, err, 1);
 	if (!m->at)
 		u->characters += (int64_t)json_string_length(value);
 	if (u->first_text <= 0)
@@ -308,8 +309,9 @@ static int finish(ws_session *s, tts *t, int flush) {
 	if (u->flushing)
 		return SN_OK; /* the session ends already */
 	u->flushing = flush;
-	if (!u->characters && !u->tts && open_session(s, u, err) != SN_OK)
-		return fail_utterance(s, t, SN_E_BUSY, NULL, err, 1);
+	const int opened = u->characters || u->tts ? SN_OK : open_session(s, u, err); /* without a text the engine says so */
+	if (opened != SN_OK)
+		return fail_utterance(s, t, opened, NULL, err, 1);
 	if (!u->tts || (!u->pushed && u->sentences)) {
 		const int result = send_done(s, t, err);
 		return result == SN_OK ? result : fail_utterance(s, t, result, NULL, err, 1);

@@ -97,14 +97,14 @@ void sv_api_close(sv_api **held) {
 
 /* ---- finding ---- */
 
-static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; }
+int sv_hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; }
 
 /* A path segment as text; NULL: no UTF-8, a NUL inside, or no memory. */
 static json_t *decoded(const char *text, size_t size) {
 	char *const copy = malloc(size + 1);
 	size_t n = 0;
 	for (size_t i = 0; copy && i < size; i++) {
-		const int high = text[i] == '%' && i + 2 < size ? hex(text[i + 1]) : -1, low = high >= 0 ? hex(text[i + 2]) : -1;
+		const int high = text[i] == '%' && i + 2 < size ? sv_hex(text[i + 1]) : -1, low = high >= 0 ? sv_hex(text[i + 2]) : -1;
 		copy[n++] = low >= 0 ? (char)(high * 16 + low) : text[i];
 		i += low >= 0 ? 2 : 0;
 	}

@@ -18,6 +18,9 @@ void sv_api_close(sv_api **api);
  * path, else the methods that it has, for the Allow header. HEAD finds GET. */
 const sv_route *sv_api_route(const sv_api *api, const char *method, const char *path, json_t *params, char allowed[64]);
 
+/* The value of a hexadecimal digit, or -1. */
+int sv_hex(char c);
+
 /* The request body's kinds: 1 when the operation takes the content type (without its parameters), 0 when not; *none: it takes no body. */
 int sv_api_takes(const sv_api *api, const sv_route *route, const char *type, int *none);
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "server/base64.h"
 #include "server/config.h"
+#include "server/connection.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,20 +22,8 @@ static const char *temporary_directory(void) {
 	return dir && *dir && strlen(dir) < SV_AUDIO_PATH - 32 ? dir : "/tmp";
 }
 
-static int open_unlinked(void) {
-	char path[SV_AUDIO_PATH];
-	const int fd = open(temporary_directory(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-		return fd;
-	snprintf(path, sizeof path, "%s/sonant-XXXXXX", temporary_directory());
-	const int made = mkostemp(path, O_CLOEXEC);
-	if (made >= 0)
-		unlink(path);
-	return made;
-}
-
 static int spool(sv_audio_files *f, const char *data, size_t size, char *err) {
-	f->fd = open_unlinked();
+	f->fd = sv_open_spool();
 	if (f->fd < 0)
 		return sn_fail_errno(err, "a temporary file cannot be made");
 	while (size) {

@@ -83,6 +83,7 @@ void sv_reply_refusal(sv_connection *connection);
 enum MHD_Result sv_reply_queue(sv_connection *connection); /* io thread: hands the answer to the library */
 
 /* upload.c */
+int sv_open_spool(void); /* an unlinked file below TMPDIR, for reading and writing; -1: errno */
 int sv_upload_open(sv_connection *connection, char *err);   /* content type and length: SN_OK or a refusal */
 /* A piece of the body. Refusals go to connection->refused; 0: cut the connection. */
 int sv_upload_take(sv_connection *connection, const char *data, size_t size);

@@ -172,8 +172,6 @@ static void take_id(sv_connection *c) {
 		c->request.id[i] = digits[bits[i / 2] >> (i % 2 ? 0 : 4) & 15];
 }
 
-static int hex(char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; }
-
 /* "a=b&c=d", percent-decoded, into params. */
 static int take_query(sv_connection *c, char *query, char *err) {
 	for (char *part; query && (part = strsep(&query, "&"));) {
@@ -183,7 +181,7 @@ static int take_query(sv_connection *c, char *query, char *err) {
 		for (int side = 0; side < (value ? 2 : 1); side++) {
 			char *to = side ? value + 1 : part;
 			for (const char *from = to; *from; from++) {
-				const int high = *from == '%' ? hex(from[1]) : -1, low = high >= 0 ? hex(from[2]) : -1;
+				const int high = *from == '%' ? sv_hex(from[1]) : -1, low = high >= 0 ? sv_hex(from[2]) : -1;
 				*to++ = low >= 0 ? (char)(high * 16 + low) : *from == '+' ? ' ' : *from;
 				from += low >= 0 ? 2 : 0;
 			}

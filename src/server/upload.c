@@ -25,7 +25,7 @@ int sv_refuse(sv_connection *c, int code, const char *field, const char *format,
 
 /* ---- files ---- */
 
-static int open_spool(void) {
+int sv_open_spool(void) {
 	const char *const dir = getenv("TMPDIR");
 	char path[512];
 	const int fd = open(dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
@@ -74,7 +74,7 @@ static int append(sv_connection *c, sv_upload *u, const char *data, size_t size)
 		result = append_memory(u, data, size);
 	} else {
 		if (u->fd < 0) {
-			u->fd = open_spool();
+			u->fd = sv_open_spool();
 			result = u->fd < 0 ? SN_E_IO : write_all(u->fd, u->data, u->size);
 			free(u->data);
 			u->data = NULL;

@@ -52,6 +52,12 @@ VEC_INLINE void vi_store(void *p, vi x) { memcpy(p, &x, sizeof x); }
 VEC_INLINE vf vf_abs(vf x) { return (vf)((vi)x & 0x7fffffff); }
 VEC_INLINE vf vf_neg(vf x) { return (vf)((vi)x ^ INT32_MIN); }
 
+/* -1 in the first n lanes, 0 in the others. */
+VEC_INLINE vi vi_first(int64_t n) {
+	static const int32_t lane[8] = { 0, 1, 2, 3, 4, 5, 6, 7 };
+	return vi_load(lane) < (int32_t)(n > VL ? VL : n < 0 ? 0 : n);
+}
+
 /* ISA: */
 VEC_INLINE vf vf_set1(float x);
 VEC_INLINE vi vi_set1(int32_t x);

@@ -4,15 +4,10 @@
 VEC_INLINE vf vf_set1(float x) { return (vf)_mm256_set1_ps(x); }
 VEC_INLINE vi vi_set1(int32_t x) { return (vi)_mm256_set1_epi32(x); }
 
-VEC_INLINE __m256i vec_mask(int64_t n) {
-	int32_t count = n > VL ? VL : n < 0 ? 0 : (int32_t)n;
-	return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
-VEC_INLINE vf vf_load_part(const float *p, int64_t n) { return (vf)_mm256_maskload_ps(p, vec_mask(n)); }
-VEC_INLINE vi vi_load_part(const int32_t *p, int64_t n) { return (vi)_mm256_maskload_epi32(p, vec_mask(n)); }
-VEC_INLINE void vf_store_part(float *p, int64_t n, vf x) { _mm256_maskstore_ps(p, vec_mask(n), (__m256)x); }
-VEC_INLINE void vi_store_part(int32_t *p, int64_t n, vi x) { _mm256_maskstore_epi32(p, vec_mask(n), (__m256i)x); }
+VEC_INLINE vf vf_load_part(const float *p, int64_t n) { return (vf)_mm256_maskload_ps(p, (__m256i)vi_first(n)); }
+VEC_INLINE vi vi_load_part(const int32_t *p, int64_t n) { return (vi)_mm256_maskload_epi32(p, (__m256i)vi_first(n)); }
+VEC_INLINE void vf_store_part(float *p, int64_t n, vf x) { _mm256_maskstore_ps(p, (__m256i)vi_first(n), (__m256)x); }
+VEC_INLINE void vi_store_part(int32_t *p, int64_t n, vi x) { _mm256_maskstore_epi32(p, (__m256i)vi_first(n), (__m256i)x); }
 
 VEC_INLINE vf vec_from_bf16(__m128i h) { return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16); }
 VEC_INLINE vf vf_load_bf16(const uint16_t *p) { return vec_from_bf16(_mm_loadu_si128((const __m128i *)p)); }

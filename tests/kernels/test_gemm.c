@@ -428,20 +428,39 @@ static void test_table(const char *isa) {
 	test_scales(isa);
 }
 
-/* SONANT_CPU takes instruction sets away and never adds one. */
+#ifdef __aarch64__
+#define LEVELS { "scalar", 0 }, { "neon", NN_CPU_NEON }, { "neon_dotprod", NN_CPU_NEON | NN_CPU_DOTPROD }, \
+	{ "neon_i8mm", NN_CPU_NEON | NN_CPU_DOTPROD | NN_CPU_I8MM }
+#else
+#define BASE (NN_CPU_AVX2 | NN_CPU_AVX512)
+#define LEVELS { "scalar", 0 }, { "avx2", NN_CPU_AVX2 }, { "avx512", BASE }, { "avx512_vnni", BASE | NN_CPU_VNNI }, \
+	{ "avx512_bf16", BASE | NN_CPU_VNNI | NN_CPU_BF16 }
+#endif
+
+static const struct { const char *name; unsigned flags; } levels[] = { LEVELS };
+#define LEVEL_COUNT (sizeof levels / sizeof *levels)
+
+/* SONANT_CPU takes instruction sets away and never adds one; a name that is none changes nothing, and is told. */
 static void test_mask(void) {
-	static const struct { const char *level, *best; unsigned allowed; } masks[] = {
-		{ "scalar", "scalar", 0 }, { "avx512", "avx512", NN_CPU_AVX512 }, { "avx512_vnni", "avx512_vnni", NN_CPU_AVX512 | NN_CPU_VNNI },
-		{ "avx512_bf16", "avx512_bf16", ~0u },
-	};
 	result r = { 0 };
+	char why[400], cut[40];
 	unsigned all = nn_cpu_detect();
-	for (int i = 0; i < 4; i++) {
+	check_that(&r, nn_cpu_mask_known(), "unset and unknown", 0);
+	for (size_t i = 0; i < LEVEL_COUNT; i++) {
 		nn_kernels table;
-		setenv("SONANT_CPU", masks[i].level, 1);
-		check_that(&r, nn_cpu_detect() == (all & masks[i].allowed), masks[i].level, i);
+		setenv("SONANT_CPU", levels[i].name, 1);
+		check_that(&r, nn_cpu_detect() == (all & levels[i].flags) && nn_cpu_mask_known(), levels[i].name, (int64_t)i);
 		nn_kernels_fill(&table, nn_cpu_detect());
-		check_that(&r, (all & masks[i].allowed) != masks[i].allowed || !strcmp(table.name, masks[i].best), table.name, i);
+		check_that(&r, (all & levels[i].flags) != levels[i].flags || !strcmp(table.name, levels[i].name), table.name, (int64_t)i);
+	}
+	static const char *const wrong[] = { "", "avx", "AVX2", "avx512_", "scalar,avx2", "everything" };
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		setenv("SONANT_CPU", wrong[i], 1);
+		check_that(&r, nn_cpu_detect() == all && !nn_cpu_mask_known(), wrong[i], (int64_t)i);
+		nn_cpu_why(why, sizeof why);
+		check_that(&r, strstr(why, "is ignored") && strstr(why, levels[LEVEL_COUNT - 1].name), "the sentence on a wrong name", (int64_t)i);
+		nn_cpu_why(cut, sizeof cut);
+		check_that(&r, !strncmp(cut, why, sizeof cut - 1) && strlen(cut) == sizeof cut - 1, "the sentence, cut", (int64_t)i);
 	}
 	unsetenv("SONANT_CPU");
 	case_end(&r, "dispatch", "by SONANT_CPU");
@@ -456,7 +475,6 @@ static int run_bench(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-	static const unsigned levels[] = { NN_CPU_AVX512, NN_CPU_AVX512 | NN_CPU_VNNI | NN_CPU_BF16 };
 	static nn_kernels scalar, tested;
 	if (argc > 1 && !strcmp(argv[1], "--bench"))
 		return run_bench(argc, argv);
@@ -475,9 +493,9 @@ int main(int argc, char **argv) {
 		test_scalar(type);
 		test_blocks("scalar", type);
 	}
-	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++)
-		if ((nn_cpu_detect() & levels[i]) == levels[i]) {
-			nn_kernels_fill(&tested, levels[i]);
+	for (size_t i = 1; i < LEVEL_COUNT; i++)
+		if ((nn_cpu_detect() & levels[i].flags) == levels[i].flags) {
+			nn_kernels_fill(&tested, levels[i].flags);
 			test_table(tested.name);
 		}
 	return cases_end();

@@ -68,7 +68,7 @@ typedef struct nn_gemm {
  * Bytes of packed weights: panels * taps * ceil(k/kr) * nr * kr * element size. Columns n0 (a multiple of nr) start at
  * b + (n0 / nr) * taps * ceil(k/kr) * nr * kr * element size. Alignment of packed memory: 64. */
 typedef struct nn_gemm_family {
-	const char *isa;   /* "scalar", "avx512", "avx512_bf16", "avx512_vnni" */
+	const char *isa;   /* the level it comes from, as SONANT_CPU names it */
 	int mr, nr, kr;    /* mr: rows a tile; callers cut row blocks at multiples of it for speed, never for correctness */
 	int element;       /* bytes of one packed element: 4, 2, 1 */
 	/* Packs w, float, element (n, tap, k) at w[n * n_stride + tap * tap_stride + k * k_stride]. int8: symmetric per n,
@@ -79,7 +79,8 @@ typedef struct nn_gemm_family {
 } nn_gemm_family;
 
 typedef struct nn_kernels {
-	const char *name; /* "scalar", "avx512", ... : the best ISA in the table */
+	const char *name; /* the level, as SONANT_CPU names it */
+	int bf16_slow;    /* products in bf16 take longer than in f32: worth it only where the time goes into reading B */
 	nn_gemm_family f32, bf16, s8; /* every family is filled */
 
 	/* Packs activation rows x[rows, cols] (row stride in elements) as B, for attention:
@@ -124,10 +125,22 @@ typedef struct nn_kernels {
 	void (*gru_gates)(const float *x, const float *recurrent, float *h, int64_t hidden);
 } nn_kernels;
 
-/* CPU features; SONANT_CPU in the environment ("scalar", "avx512", "avx512_vnni", "avx512_bf16" = everything) lowers them. */
-enum { NN_CPU_AVX512 = 1, NN_CPU_VNNI = 2, NN_CPU_BF16 = 4 };
-unsigned nn_cpu_detect(void);                 /* what the processor has, masked by SONANT_CPU */
+/* CPU features. SONANT_CPU in the environment names a level and lowers them to it: on x86 scalar < avx2 < avx512 < avx512_vnni <
+ * avx512_bf16, on ARM scalar < neon < neon_dotprod < neon_i8mm; the last is everything. Each level has all below it. Another name
+ * lowers nothing, and nn_cpu_mask_known() says so. */
+enum { NN_CPU_AVX512 = 1, NN_CPU_VNNI = 2, NN_CPU_BF16 = 4, NN_CPU_AVX2 = 8, /* with FMA */
+       NN_CPU_NEON = 16, NN_CPU_DOTPROD = 32, NN_CPU_I8MM = 64 };
+unsigned nn_cpu_detect(void);                 /* what the processor has, lowered by SONANT_CPU */
+int nn_cpu_mask_known(void);                  /* 0: SONANT_CPU names no level of this architecture */
 const char *nn_cpu_text(unsigned flags);      /* for `info`; static */
+/* One sentence: what the processor has, what it lacks for the next level, what SONANT_CPU left of it. Cut at `size`. */
+void nn_cpu_why(char *text, size_t size);
+
+/* Whether products of int8 weights, quantisation of their left sides included, take less time than those of float32; the same for
+ * bf16. Where they do not, these types only save memory. */
+static inline int nn_cpu_prefers_int8(unsigned flags) { return (flags & (NN_CPU_AVX2 | NN_CPU_VNNI | NN_CPU_DOTPROD)) != 0; }
+static inline int nn_cpu_prefers_bf16(unsigned flags) { return (flags & NN_CPU_BF16) != 0; }
+
 void nn_kernels_fill(nn_kernels *k, unsigned flags);
 const nn_kernels *nn_kernels_best(void);      /* filled once for nn_cpu_detect() */
 

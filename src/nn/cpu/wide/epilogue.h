@@ -33,8 +33,8 @@ VEC_INLINE void wide_put(void *c, const int f32, int64_t at, int64_t left, vf v)
 
 VEC_INLINE vf wide_get(const float *x, int64_t left) { return left >= VL ? vf_load(x) : vf_load_part(x, left); }
 
-/* Column n and up to VL - 1 more (`left` of them are there) of rows m .., whose sums lie `width` apart. int8: the sums are of A's
- * bytes, which are 128 too large: (sum - 128 colsum[n]) * (a_scale[m] * b_scale[n]). */
+/* Column n and up to VL - 1 more (`left` of them are there) of rows m .., whose sums lie `width` apart. int8 1: the sums are of A's
+ * bytes, which are 128 too large: (sum - 128 colsum[n]) * (a_scale[m] * b_scale[n]); int8 2: they are of A's values already. */
 VEC_INLINE void wide_columns(const nn_gemm *g, int64_t m, int rows, int64_t n, const float *sums, int64_t width, int64_t left,
                              const int int8, const unsigned form) {
 	const nn_gemm e = *g; /* a copy, which no store can change */
@@ -47,7 +47,8 @@ VEC_INLINE void wide_columns(const nn_gemm *g, int64_t m, int rows, int64_t n, c
 	vi offset = vi_set1(0);
 	if (int8) {
 		b_scale = wide_get(e.b_scale + n, left);
-		offset = vi_load_part(e.b_colsum + n, left) << 7;
+		if (int8 == 1)
+			offset = vi_load_part(e.b_colsum + n, left) << 7;
 	}
 	for (int i = 0; i < rows; i++, m++, sums += width) {
 		vf v = vf_load(sums);

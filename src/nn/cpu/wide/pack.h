@@ -7,7 +7,7 @@
 #endif
 
 #include "nn/cpu/scalar.h"
-#include "nn/cpu/wide/elements.h"
+#include "nn/cpu/wide/store.h"
 
 #define WIDE_GROUP (WIDE_NR * 4) /* bytes of one group of k in a panel */
 

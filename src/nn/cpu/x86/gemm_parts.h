@@ -1,9 +1,15 @@
-/* What the table of plain AVX-512 products is put together from. Packed layouts do not depend on the instruction set beyond it, so
+/* What the tables of AVX2 and plain AVX-512 products are put together from. Packed layouts do not depend on the instruction set beyond it, so
  * VNNI and BF16 only replace `run`. */
 #ifndef SN_NN_CPU_X86_GEMM_PARTS_H
 #define SN_NN_CPU_X86_GEMM_PARTS_H
 
 #include "nn/cpu/kernels.h"
+
+#define NN256_NR 16
+#define NN256_MR 6 /* twelve sums, two vectors of B and one of A: sixteen registers */
+
+void nn256_run_bf16(const nn_gemm *gemm);
+void nn256_run_s8(const nn_gemm *gemm);
 
 #define NN512_NR 32
 #define NN512_WIDEN_MR 12 /* rows of a tile where operands are widened in registers first */

@@ -1,6 +1,6 @@
-/* VITS (Kim et al. 2021): Piper voices (.onnx + .onnx.json), the Hugging Face layout and Coqui's (YourTTS, Casanova et al. 2022, among
- * them), one or many speakers and languages, deterministic and stochastic duration predictor. References: transformers' VitsModel, piper,
- * coqui-tts' Vits. One engine thread drives a loaded model. */
+/* VITS (Kim et al. 2021): Piper voices (.onnx + .onnx.json), the layouts of Hugging Face, of Coqui (YourTTS, Casanova et al. 2022, among
+ * them) and of the authors, which MMS was published in too; one or many speakers and languages, deterministic and stochastic duration
+ * predictor. References: transformers' VitsModel, piper, coqui-tts' Vits, jaywalnut310/vits. One engine thread drives a loaded model. */
 #ifndef SN_MODELS_VITS_H
 #define SN_MODELS_VITS_H
 
@@ -19,18 +19,19 @@ typedef struct sn_vits_config {
 	float noise_scale, noise_duration, length_scale; /* defaults of the checkpoint */
 	int piper;                /* ids come from phonemes by phoneme_id_map, else from the character tokenizer */
 	int coqui;                /* Coqui's layout: ids come from the character set of its config.json */
+	int authors;              /* the authors' layout: ids come from the cleaners of its configuration, or from vocab.txt */
 	int embedding;            /* values of a speaker embedding that each start needs; 0: speakers are numbers */
 	int languages;            /* rows of the language embedding; 0: there is none */
 	char espeak_voice[32], language[16];
 } sn_vits_config;
 
 typedef struct sn_vits_files {
-	int piper, coqui;
+	int piper, coqui, authors;
 	char json[4096], weights[4096]; /* the configuration; a file or a directory of weights */
 } sn_vits_files;
 
-/* Which files `path` (a directory or a voice's .onnx) stands for. In a directory a config.json counts first, then the first voice by
- * name that has its JSON beside it. Errors: SN_E_NOT_FOUND, SN_E_ARGUMENT (too long). */
+/* Which files `path` (a directory, a voice's .onnx or a checkpoint's .pth) stands for. In a directory a config.json counts first, then the
+ * first voice by name that has its JSON beside it. Errors: SN_E_NOT_FOUND, SN_E_ARGUMENT (too long). */
 int sn_vits_locate(sn_vits_files *files, const char *path, char *err);
 
 int sn_vits_open(sn_vits **out, const sn_load_options *load, char *err);

@@ -1,6 +1,6 @@
 #include "models/vits_internal.h"
 
-#include "base/json.h"
+#include "base/path.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -8,41 +8,29 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PATH_BYTES 4096
 #define FILES_SEEN 4096 /* entries of a directory that are looked at for a voice */
 
-static int is_directory(const char *path) {
-	struct stat st;
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-static int ends_with(const char *text, const char *tail) {
-	const size_t length = strlen(text), end = strlen(tail);
-	return length > end && strcmp(text + length - end, tail) == 0;
-}
-
-static int join(char out[PATH_BYTES], const char *dir, const char *name, char *err) {
-	if (snprintf(out, PATH_BYTES, "%s%s", dir, name) < PATH_BYTES) return SN_OK;
-	return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long; at most %d bytes are allowed", dir, PATH_BYTES - 1);
+int vits_path(char out[VITS_PATH], const char *dir, const char *name, char *err) {
+	if (sn_path_join(out, dir, name)) return SN_OK;
+	return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long; at most %d bytes are allowed", dir, VITS_PATH - 1);
 }
 
 /* The voice of a directory: the first .onnx, by name, that has its .onnx.json beside it. */
-static int find_voice(const char *path, char voice[PATH_BYTES], char *err) {
-	char best[256] = "", json[PATH_BYTES];
+static int find_voice(const char *path, char voice[VITS_PATH], char *err) {
+	char best[256] = "", json[VITS_PATH];
 	DIR *const dir = opendir(path);
 	if (!dir) return sn_fail_errno(err, "cannot read the folder %s", path);
 	for (int seen = 0; seen < FILES_SEEN; seen++) {
 		const struct dirent *const entry = readdir(dir);
 		struct stat st;
 		if (!entry) break;
-		if (!ends_with(entry->d_name, ".onnx") || strlen(entry->d_name) >= sizeof best) continue;
+		if (!sn_path_ends_with(entry->d_name, ".onnx") || strlen(entry->d_name) >= sizeof best) continue;
 		if (snprintf(json, sizeof json, "%s/%s.json", path, entry->d_name) >= (int)sizeof json || stat(json, &st) != 0) continue;
 		if (!*best || strcmp(entry->d_name, best) < 0) strcpy(best, entry->d_name);
 	}
 	closedir(dir);
 	if (!*best) return sn_fail(err, SN_E_NOT_FOUND, "%s holds neither a config.json nor a voice (.onnx with its .onnx.json)", path);
-	if (snprintf(voice, PATH_BYTES, "%s/%s", path, best) < PATH_BYTES) return SN_OK;
-	return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long", path);
+	return vits_path(voice, path, best, err);
 }
 
 static int read_text(const json_t *object, const char *key, char *out, size_t size, const char *file, char *err) {
@@ -72,8 +60,7 @@ static int parse_piper(vits_settings *s, const json_t *root, const char *file, c
 	return SN_OK;
 }
 
-/* Lists of dilations, one for each residual block of a stage; a missing key leaves s->kernels as it is. */
-static int parse_dilations(vits_settings *s, const json_t *root, const char *key, const char *file, char *err) {
+int vits_read_dilations(vits_settings *s, const json_t *root, const char *key, const char *file, char *err) {
 	const json_t *const rows = json_object_get(root, key);
 	if ((!rows || json_is_null(rows)) && s->kernels) return SN_OK;
 	s->kernels = (int)json_array_size(rows);
@@ -92,6 +79,15 @@ static int parse_dilations(vits_settings *s, const json_t *root, const char *key
 		}
 	}
 	return SN_OK;
+}
+
+int vits_read_block_type(const json_t *object, const char *key, int *type, const char *file, char *err) {
+	const json_t *const value = json_object_get(object, key);
+	if (!value || json_is_null(value)) return SN_OK;
+	const char *const text = json_string_value(value);
+	*type = json_is_integer(value) ? (int)json_integer_value(value) : text && strcmp(text, "1") == 0 ? 1 : text && strcmp(text, "2") == 0 ? 2 : 0;
+	if (*type == 1 || *type == 2) return SN_OK;
+	return sn_fail(err, SN_E_UNSUPPORTED, "%s: '%s' is neither \"1\" nor \"2\"", file, key);
 }
 
 static int parse_stated(vits_stated *t, const json_t *root, const char *file, char *err) {
@@ -137,7 +133,7 @@ static int parse_hugging_face(vits_settings *s, const json_t *root, const char *
 	if (code == SN_OK) code = sn_json_float(root, "duration_predictor_tail_bound", 1e-3, 1e3, &s->tail_bound, file, err);
 	if (code == SN_OK) code = read_text(root, "hidden_act", act, sizeof act, file, err);
 	if (code == SN_OK) code = sn_json_ints(root, "upsample_rates", 1, 32, s->rates, VITS_MAX_STAGES, &s->stages, file, err);
-	if (code == SN_OK) code = parse_dilations(s, root, "resblock_dilation_sizes", file, err);
+	if (code == SN_OK) code = vits_read_dilations(s, root, "resblock_dilation_sizes", file, err);
 	if (code == SN_OK) code = parse_stated(&s->stated, root, file, err);
 	if (code != SN_OK) return code;
 	if (s->stages < 1) return sn_fail(err, SN_E_MODEL, "%s: 'upsample_rates' is missing", file);
@@ -151,16 +147,6 @@ static int parse_hugging_face(vits_settings *s, const json_t *root, const char *
 }
 
 /* ---- Coqui ---- */
-
-/* A number, a text of digits ("1") or nothing. */
-static int read_type(const json_t *args, int *type, const char *file, char *err) {
-	const json_t *const value = json_object_get(args, "resblock_type_decoder");
-	if (!value || json_is_null(value)) return SN_OK;
-	const char *const text = json_string_value(value);
-	*type = json_is_integer(value) ? (int)json_integer_value(value) : text && strcmp(text, "1") == 0 ? 1 : text && strcmp(text, "2") == 0 ? 2 : 0;
-	if (*type == 1 || *type == 2) return SN_OK;
-	return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'resblock_type_decoder' is neither \"1\" nor \"2\"", file);
-}
 
 /* What conditions the model: numbered speakers, embeddings that come with the request, languages. */
 static int parse_conditions(vits_settings *s, const json_t *args, const char *file, char *err) {
@@ -220,13 +206,13 @@ static int parse_coqui_sizes(vits_settings *s, const json_t *args, const char *f
 		const int code = sn_json_int32(args, sizes[i].key, 1, sizes[i].most, sizes[i].value, file, err);
 		if (code != SN_OK) return code;
 	}
-	int code = read_type(args, &c->block_type, file, err);
+	int code = vits_read_block_type(args, "resblock_type_decoder", &c->block_type, file, err);
 	if (code == SN_OK) code = sn_json_ints(args, "upsample_rates_decoder", 1, 32, s->rates, VITS_MAX_STAGES, &s->stages, file, err);
 	const char *const ups = "upsample_kernel_sizes_decoder", *const blocks = "resblock_kernel_sizes_decoder";
 	if (code == SN_OK) code = sn_json_ints(args, ups, 1, 256, c->up_kernels, VITS_MAX_STAGES, &c->up_count, file, err);
 	if (code == SN_OK) code = sn_json_ints(args, blocks, 1, 256, c->kernels, VITS_MAX_KERNELS, &c->kernel_count, file, err);
 	if (code == SN_OK) code = sn_json_bool(args, "use_sdp", &c->stochastic, file, err);
-	return code == SN_OK ? parse_dilations(s, args, "resblock_dilation_sizes_decoder", file, err) : code;
+	return code == SN_OK ? vits_read_dilations(s, args, "resblock_dilation_sizes_decoder", file, err) : code;
 }
 
 /* Keys that a configuration leaves out have the reference's defaults. */
@@ -255,54 +241,64 @@ static int parse_coqui(vits_settings *s, const json_t *root, const char *file, c
 	return code == SN_OK ? sn_json_float(args, "length_scale", 0.01, 100, &c->length_scale, file, err) : code;
 }
 
-/* Coqui's configurations say "model": "vits", Hugging Face's "model_type". Others count as Hugging Face's, whose reader refuses them. */
-static int is_coqui(const char *json) {
+/* Coqui's configurations say "model": "vits", Hugging Face's "model_type"; the authors' have sections. Others count as Hugging Face's, whose
+ * reader refuses them. */
+static void find_layout(sn_vits_files *files) {
 	json_t *root = NULL;
-	if (sn_json_file(&root, json, NULL) != SN_OK) return 0;
+	if (sn_json_file(&root, files->json, NULL) != SN_OK) return;
 	const char *const model = json_string_value(json_object_get(root, "model"));
-	const int yes = model && strcmp(model, "vits") == 0 && !json_object_get(root, "model_type");
+	files->coqui = model && strcmp(model, "vits") == 0 && !json_object_get(root, "model_type");
+	files->authors = vits_authors_is(root);
 	json_decref(root);
-	return yes;
 }
 
 /* Other .pth files lie beside the model's: embeddings of speakers, the speaker encoder. */
-static int find_coqui(const char *path, char weights[PATH_BYTES], char *err) {
+static int find_coqui(const char *path, char weights[VITS_PATH], char *err) {
 	static const char *const names[] = { "model_file.pth", "model_file.pth.tar", "best_model.pth", "best_model.pth.tar", "model.pth" };
 	struct stat st;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		if (snprintf(weights, PATH_BYTES, "%s/%s", path, names[i]) >= PATH_BYTES)
-			return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long", path);
+		const int code = vits_path(weights, path, names[i], err);
+		if (code != SN_OK) return code;
 		if (stat(weights, &st) == 0) return SN_OK;
 	}
 	return sn_fail(err, SN_E_NOT_FOUND, "%s has Coqui's config.json but no weights; model_file.pth, best_model.pth or model.pth is expected", path);
 }
 
+static int locate_directory(sn_vits_files *files, const char *path, char *err) {
+	find_layout(files);
+	if (files->coqui) return find_coqui(path, files->weights, err);
+	return files->authors ? vits_authors_weights(files->weights, path, err) : SN_OK;
+}
+
 int sn_vits_locate(sn_vits_files *files, const char *path, char *err) {
+	const int is_directory = sn_path_is_directory(path);
 	struct stat st;
-	int code;
 	*files = (sn_vits_files){ 0 };
-	if ((code = join(files->weights, path, "", err)) != SN_OK || (code = join(files->json, path, "/config.json", err)) != SN_OK) return code;
-	if (is_directory(path) && stat(files->json, &st) == 0) {
-		files->coqui = is_coqui(files->json);
-		return files->coqui ? find_coqui(path, files->weights, err) : SN_OK;
-	}
+	int code = vits_path(files->json, path, "config.json", err); /* the longest of those that are tried */
+	if (code != SN_OK) return code;
+	strcpy(files->weights, path);
+	if (is_directory && stat(files->json, &st) == 0) return locate_directory(files, path, err);
+	files->authors = !is_directory && (sn_path_ends_with(path, ".pth") || sn_path_ends_with(path, ".pt"));
+	if (files->authors) return vits_authors_json(files->json, path, err);
 	files->piper = 1;
-	if (is_directory(path)) code = find_voice(path, files->weights, err);
-	return code == SN_OK ? join(files->json, files->weights, ".json", err) : code;
+	if (is_directory) code = find_voice(path, files->weights, err);
+	if (code != SN_OK || snprintf(files->json, sizeof files->json, "%s.json", files->weights) < (int)sizeof files->json) return code;
+	return sn_fail(err, SN_E_ARGUMENT, "the path %.64s... is too long; at most %d bytes are allowed", path, VITS_PATH - 1);
 }
 
 int vits_settings_read(vits_settings *s, const sn_vits_files *files, char *err) {
 	json_t *root = NULL;
 	*s = (vits_settings){
 		.public = { .sample_rate = 22050, .speakers = 1, .noise_scale = 0.667f, .noise_duration = 0.8f, .length_scale = 1, .piper = files->piper,
-		            .coqui = files->coqui },
+		            .coqui = files->coqui, .authors = files->authors },
 		.act = NN_RELU, .norm_eps = 1e-5f, .duration_eps = 1e-5f, .slope = 0.1f, .tail_bound = 5, .wavenet_dilation = 1, .duration_voice = 1,
 		.stretch = 1,
 	};
 	int code = sn_json_file(&root, files->json, err);
 	if (code != SN_OK) return code;
 	code = files->piper ? parse_piper(s, root, files->json, err)
-	     : files->coqui ? parse_coqui(s, root, files->json, err) : parse_hugging_face(s, root, files->json, err);
+	     : files->coqui ? parse_coqui(s, root, files->json, err)
+	     : files->authors ? vits_authors_settings(s, root, files->json, err) : parse_hugging_face(s, root, files->json, err);
 	json_decref(root);
 	return code;
 }

@@ -2,6 +2,7 @@
 #ifndef SN_MODELS_VITS_INTERNAL_H
 #define SN_MODELS_VITS_INTERNAL_H
 
+#include "base/json.h"
 #include "models/vits.h"
 
 #define VITS_MAX_LAYERS 48   /* text encoder */
@@ -13,8 +14,9 @@
 #define VITS_MAX_WIDTH 8192
 #define VITS_MAX_DILATION 4096
 #define VITS_MAX_HOP 8192    /* samples of a frame */
+#define VITS_PATH 4096       /* bytes of a path */
 
-/* What Coqui's configuration states and the weights must agree with; hop 0: any. */
+/* What Coqui's configuration, or the authors', states and the weights must agree with; hop 0: any. */
 typedef struct vits_coqui {
 	int hop, chars, hidden, layers, feed_forward, text_kernel, stochastic, flow_layers, flow_kernel, decoder_width, block_type;
 	int kernel_count, up_count;
@@ -52,6 +54,20 @@ typedef struct vits_settings {
 
 /* vits_config.c: reads the JSON. */
 int vits_settings_read(vits_settings *s, const sn_vits_files *files, char *err);
+/* Lists of dilations, one for each residual block of a stage; a missing key leaves s->kernels as it is. */
+int vits_read_dilations(vits_settings *s, const json_t *root, const char *key, const char *file, char *err);
+/* "1", "2" or such a number at `key`: which kind the residual blocks are. */
+int vits_read_block_type(const json_t *object, const char *key, int *type, const char *file, char *err);
+/* DIR/NAME, or an error that says that it is too long. */
+int vits_path(char out[VITS_PATH], const char *dir, const char *name, char *err);
+
+/* vits_authors.c: the authors' configuration. */
+int vits_authors_is(const json_t *root);
+int vits_authors_settings(vits_settings *s, const json_t *root, const char *file, char *err);
+/* The generator in a directory: the G_*.pth of the highest number, else the only .pth that is no discriminator. */
+int vits_authors_weights(char path[VITS_PATH], const char *dir, char *err);
+/* The configuration of a checkpoint: NAME.json or config.json beside NAME.pth. */
+int vits_authors_json(char path[VITS_PATH], const char *weights, char *err);
 
 /* ---- weights ---- */
 

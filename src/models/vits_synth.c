@@ -1,4 +1,5 @@
 #include "models/vits_synth.h"
+#include "models/vits_internal.h"
 
 #include "base/json.h"
 #include "text/chars.h"
@@ -98,7 +99,7 @@ int vits_synth_number(const char *name, int count) {
 	return end != name && !*end && number >= 0 && number < count ? (int)number : -1;
 }
 
-/* Hugging Face and Piper. */
+/* Hugging Face's layout, Piper's and the authors'. */
 typedef struct voice_model {
 	vits_synth synth;
 	sn_chars *chars; /* one of the two */
@@ -115,7 +116,7 @@ static int voice_accepts(const char *path) {
 	if (files.piper) return 1;
 	if (sn_json_file(&root, files.json, NULL) != SN_OK) return 0;
 	const char *const type = json_string_value(json_object_get(root, "model_type"));
-	const int yes = type && strcmp(type, "vits") == 0;
+	const int yes = vits_authors_is(root) || (type && strcmp(type, "vits") == 0);
 	json_decref(root);
 	return yes;
 }
@@ -148,7 +149,9 @@ static int load_all(voice_model *m, const sn_load_options *load, char *err) {
 	int code = sn_vits_locate(&files, load->dir, err);
 	if (code == SN_OK && files.coqui)
 		code = sn_fail(err, SN_E_UNSUPPORTED, "%s holds VITS in Coqui's layout, which the architecture \"yourtts\" speaks", load->dir);
-	if (code == SN_OK) code = files.piper ? sn_piper_open(&m->piper, files.json, err) : sn_chars_open(&m->chars, load->dir, err);
+	if (code == SN_OK)
+		code = files.piper ? sn_piper_open(&m->piper, files.json, err)
+		     : files.authors ? sn_chars_open_authors(&m->chars, files.json, err) : sn_chars_open(&m->chars, load->dir, err);
 	if (code == SN_OK) code = sn_vits_open(&m->synth.vits, load, err);
 	if (code != SN_OK) return code;
 	vits_synth_fill(&m->synth);

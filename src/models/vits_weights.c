@@ -18,13 +18,13 @@ typedef struct binder {
 	size_t conv_count;
 	const char *text, *duration, *decoder; /* what names of the text encoder, the duration predictor and the decoder begin with */
 	char prefix[SN_WEIGHTS_MAX_NAME + 1]; /* what a wrapper put before every name */
-	int piper, coqui;
+	int piper, coqui, authors; /* authors: their names and numbers of flows, flips counted, which Piper keeps */
 	int code; /* the first failure; later calls do nothing */
 	char *err;
 } binder;
 
-/* Piper and Coqui keep most names of the authors' code. */
-#define PICK(b, hugging_face, authors) ((b)->piper || (b)->coqui ? (authors) : (hugging_face))
+/* Coqui keeps most names of the authors' code. */
+#define PICK(b, hugging_face, original) ((b)->authors || (b)->coqui ? (original) : (hugging_face))
 #define ANY (-1)
 
 static void fail(binder *b, const char *name, const char *found, const char *expected) {
@@ -320,9 +320,9 @@ static void bind_separable(binder *b, vits_separable *s, int64_t width, const ch
 static void bind_affine(binder *b) {
 	float translate[2], scale[2];
 	const int64_t dims[] = { 2, 1 };
-	const char *const logs_name = b->piper ? "logs" : "log_scale";
-	const sn_weight *const logs = find(b, b->duration, b->piper ? ".flows.0.logs" : ".flows.0.log_scale");
-	const sn_weight *const m = bind(b, 2, dims, "%s.flows.0.%s", b->duration, b->piper ? "m" : b->coqui ? "translation" : "translate");
+	const char *const logs_name = b->authors ? "logs" : "log_scale";
+	const sn_weight *const logs = find(b, b->duration, b->authors ? ".flows.0.logs" : ".flows.0.log_scale");
+	const sn_weight *const m = bind(b, 2, dims, "%s.flows.0.%s", b->duration, b->authors ? "m" : b->coqui ? "translation" : "translate");
 	const sn_weight *const s = logs || !b->piper ? logs : sn_weights_find(b->file, "/dp/flows.0/Exp_output_0");
 	char name[96];
 	snprintf(name, sizeof name, "%s.flows.0.%s", b->duration, logs_name);
@@ -342,7 +342,7 @@ static void bind_conditions(binder *b, int64_t width) {
 		bind_conv(b, &w->duration.cond_language, (shape){ .out = width, .in = w->language_width, .kernel = 1 }, "%s.cond_lang", b->duration);
 }
 
-/* Run backwards, the first spline flow is skipped, as in the reference; Piper's voices number the flips between flows too. */
+/* Run backwards, the first spline flow is skipped, as in the reference; the authors number the flips between flows too. */
 static void bind_stochastic(binder *b) {
 	vits_weights *const w = b->w;
 	char base[96];
@@ -355,10 +355,10 @@ static void bind_stochastic(binder *b) {
 	bind_conditions(b, width);
 	bind_affine(b);
 	snprintf(base, sizeof base, "%s.flows.", b->duration);
-	const int last = 1 + count_numbered(b, base, PICK(b, ".conv_pre.weight", ".pre.weight"), b->piper ? 3 : 2, b->piper ? 2 : 1, VITS_MAX_FLOWS);
+	const int last = 1 + count_numbered(b, base, PICK(b, ".conv_pre.weight", ".pre.weight"), b->authors ? 3 : 2, b->authors ? 2 : 1, VITS_MAX_FLOWS);
 	for (int flow = last; flow >= 2 && b->code == SN_OK; flow--) {
 		vits_spline *const f = &w->duration.splines[w->spline_count++];
-		snprintf(base, sizeof base, "%s.flows.%d", b->duration, b->piper ? 2 * flow - 1 : flow);
+		snprintf(base, sizeof base, "%s.flows.%d", b->duration, b->authors ? 2 * flow - 1 : flow);
 		bind_conv(b, &f->pre, (shape){ .out = width, .in = 1, .kernel = 1 }, PICK(b, "%s.conv_pre", "%s.pre"), base);
 		bind_conv(b, &f->proj, (shape){ .out = ANY, .in = width, .kernel = 1 }, PICK(b, "%s.conv_proj", "%s.proj"), base);
 		if (b->code == SN_OK && ((f->proj.out + 1) % 3 || f->proj.out > 191))
@@ -407,7 +407,7 @@ static void bind_coupling(binder *b, vits_coupling *f, const char *base) {
 
 static void bind_flow(binder *b) {
 	vits_weights *const w = b->w;
-	const int step = b->piper ? 2 : 1; /* Piper's voices number the flips between flows too */
+	const int step = b->authors ? 2 : 1; /* the authors number the flips between flows too */
 	w->flow_count = count_numbered(b, "flow.flows.", PICK(b, ".conv_pre.weight", ".pre.weight"), 0, step, VITS_MAX_FLOWS);
 	for (int i = 0; i < w->flow_count; i++) {
 		char base[64];
@@ -491,6 +491,41 @@ static int collect_convs(binder *b) {
 	return SN_OK;
 }
 
+static void check_decoder(binder *b, const char *kernels, const char *dilations, const char *ups, const char *type) {
+	const vits_weights *const w = b->w;
+	const vits_coqui *const c = &b->s->coqui;
+	agree(b, kernels, c->kernel_count, w->kernel_count);
+	agree(b, dilations, b->s->kernels, w->kernel_count);
+	agree(b, ups, c->up_count, w->stage_count);
+	for (int i = 0; i < w->stage_count && b->code == SN_OK; i++) {
+		agree(b, ups, c->up_kernels[i], w->stages[i].up.kernel);
+		for (int j = 0; j < w->kernel_count; j++) {
+			agree(b, kernels, c->kernels[j], w->stages[i].blocks[j].first[0].kernel);
+			if (b->s->dilation_count[j] < w->stages[i].blocks[j].depth)
+				agree(b, dilations, b->s->dilation_count[j], w->stages[i].blocks[j].depth);
+			agree(b, type, c->block_type, w->stages[i].blocks[j].two ? 1 : 2);
+		}
+	}
+}
+
+/* The authors' code fills what the checkpoint lacks with random numbers. */
+static void check_authors(binder *b) {
+	const vits_weights *const w = b->w;
+	const vits_coqui *const c = &b->s->coqui;
+	if (b->code != SN_OK) return;
+	agree(b, "hidden_channels", c->hidden, w->width);
+	agree(b, "n_layers", c->layers, w->layer_count);
+	for (int i = 0; i < w->layer_count; i++) {
+		agree(b, "filter_channels", c->feed_forward, w->layers[i].ffn1.out);
+		agree(b, "kernel_size", c->text_kernel, w->layers[i].ffn1.kernel);
+	}
+	agree(b, "use_sdp", c->stochastic, w->stochastic);
+	agree(b, "upsample_initial_channel", c->decoder_width, w->conv_pre.out);
+	agree(b, "n_speakers", b->s->stated.speakers, w->speakers ? w->speakers->dims[0] : 1);
+	if (w->speakers) agree(b, "gin_channels", b->s->speaker_width, w->speaker_width);
+	check_decoder(b, "resblock_kernel_sizes", "resblock_dilation_sizes", "upsample_kernel_sizes", "resblock");
+}
+
 /* Coqui's reference builds the model from its configuration and loads only what fits. */
 static void check_coqui(binder *b) {
 	const vits_weights *const w = b->w;
@@ -510,23 +545,13 @@ static void check_coqui(binder *b) {
 		agree(b, "kernel_size_flow", c->flow_kernel, w->flows[i].in[0].kernel);
 	}
 	agree(b, "upsample_initial_channel_decoder", c->decoder_width, w->conv_pre.out);
-	agree(b, "resblock_kernel_sizes_decoder", c->kernel_count, w->kernel_count);
-	agree(b, "resblock_dilation_sizes_decoder", b->s->kernels, w->kernel_count);
-	agree(b, "upsample_kernel_sizes_decoder", c->up_count, w->stage_count);
-	for (int i = 0; i < w->stage_count && b->code == SN_OK; i++) {
-		agree(b, "upsample_kernel_sizes_decoder", c->up_kernels[i], w->stages[i].up.kernel);
-		for (int j = 0; j < w->kernel_count; j++) {
-			agree(b, "resblock_kernel_sizes_decoder", c->kernels[j], w->stages[i].blocks[j].first[0].kernel);
-			if (b->s->dilation_count[j] < w->stages[i].blocks[j].depth)
-				agree(b, "resblock_dilation_sizes_decoder", b->s->dilation_count[j], w->stages[i].blocks[j].depth);
-			agree(b, "resblock_type_decoder", c->block_type, w->stages[i].blocks[j].two ? 1 : 2);
-		}
-	}
+	check_decoder(b, "resblock_kernel_sizes_decoder", "resblock_dilation_sizes_decoder", "upsample_kernel_sizes_decoder",
+	              "resblock_type_decoder");
 	if (!w->speaker_width && exists(b, "%s.cond_layer.weight", b->decoder))
 		fail(b, "waveform_decoder.cond_layer.weight", "is there", "none, since neither 'use_speaker_embedding' nor 'use_d_vector_file' is set");
 }
 
-/* Samples of a frame: what the upsamplings make of it, which Coqui's configuration states as well. */
+/* Samples of a frame: what the upsamplings make of it, which some configurations state as well. */
 static void set_hop(binder *b, vits_settings *s) {
 	int64_t hop = 1;
 	if (b->code != SN_OK) return;
@@ -534,8 +559,8 @@ static void set_hop(binder *b, vits_settings *s) {
 	if (hop > VITS_MAX_HOP)
 		b->code = sn_fail(b->err, SN_E_MODEL, "%s: a frame has %lld samples; at most %d are supported", sn_weights_path(b->file), (long long)hop,
 		                  VITS_MAX_HOP);
-	else if (b->coqui && s->coqui.hop && s->coqui.hop != hop)
-		b->code = sn_fail(b->err, SN_E_MODEL, "%s: the configuration's 'hop_length' asks for %d samples a frame; 'upsample_rates_decoder' makes %lld",
+	else if (s->coqui.hop && s->coqui.hop != hop)
+		b->code = sn_fail(b->err, SN_E_MODEL, "%s: the configuration's 'hop_length' asks for %d samples a frame; the upsamplings make %lld",
 		                  sn_weights_path(b->file), s->coqui.hop, (long long)hop);
 	s->public.hop = (int)hop;
 }
@@ -592,23 +617,26 @@ static void check_stated(binder *b) {
 
 int vits_weights_bind(vits_weights *w, vits_settings *s, const sn_weights *file, char *err) {
 	binder b = { .w = w, .s = s, .file = file, .piper = s->public.piper, .coqui = s->public.coqui, .err = err };
-	b.text = b.piper ? "enc_p" : "text_encoder";
-	b.duration = b.piper ? "dp" : "duration_predictor";
-	b.decoder = b.piper ? "dec" : b.coqui ? "waveform_decoder" : "decoder";
+	b.authors = b.piper || s->public.authors;
+	b.text = b.authors ? "enc_p" : "text_encoder";
+	b.duration = b.authors ? "dp" : "duration_predictor";
+	b.decoder = b.authors ? "dec" : b.coqui ? "waveform_decoder" : "decoder";
 	*w = (vits_weights){ 0 };
 	if (b.coqui) sn_weights_prefix(file, "waveform_decoder.conv_pre.weight", b.prefix);
+	if (s->public.authors) sn_weights_prefix(file, "dec.conv_pre.weight", b.prefix);
 	const int code = collect_convs(&b);
 	if (code != SN_OK) return code;
 	bind_languages(&b);
 	bind_text(&b);
 	bind_speakers(&b);
-	w->stochastic = exists(&b, "%s.flows.0.%s", b.duration, b.piper ? "m" : b.coqui ? "translation" : "translate");
+	w->stochastic = exists(&b, "%s.flows.0.%s", b.duration, b.authors ? "m" : b.coqui ? "translation" : "translate");
 	if (w->stochastic) bind_stochastic(&b);
 	else bind_deterministic(&b);
 	bind_flow(&b);
 	bind_decoder(&b);
 	free(b.convs);
 	if (b.coqui) check_coqui(&b);
+	else if (s->public.authors) check_authors(&b);
 	else if (s->stated.layers) check_stated(&b);
 	set_hop(&b, s);
 	if (b.code != SN_OK) return b.code;

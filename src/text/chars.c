@@ -1,6 +1,7 @@
-#include "text/chars.h"
+#include "text/chars_internal.h"
 
 #include "base/buf.h"
+#include "text/cleaners.h"
 #include "text/files.h"
 #include "text/marks.h"
 #include "text/utf8.h"
@@ -13,41 +14,51 @@
 #include <unicode/uloc.h>
 #include <unicode/utf8.h>
 
-#define MAX_VOCABULARY 65536
-#define MAX_SPECIALS 64
 #define MAX_TEXT ((size_t)16 << 20) /* bytes of phonemes of one text */
 
-typedef struct entry {
-	int32_t character, id;
-} entry;
-
-/* A token of several characters, or one that splits the text wherever it stands. */
-typedef struct special {
-	char text[32];
-	size_t size;
-	int32_t id; /* -1: not in the vocabulary */
-} special;
-
-struct sn_chars {
-	sn_chars_config config;
-	entry *entries; /* by character */
-	int count;
-	special specials[MAX_SPECIALS];
-	int special_count;
-	int32_t unknown; /* id for characters without one, or -1 */
-};
+typedef chars_entry entry;
+typedef chars_special special;
 
 /* ---- reading ---- */
 
 static int by_character(const void *a, const void *b) {
-	int32_t x = ((const entry *)a)->character, y = ((const entry *)b)->character;
-	return (x > y) - (x < y);
+	const entry *x = a, *y = b;
+	return x->character != y->character ? (x->character > y->character) - (x->character < y->character) : (x->id > y->id) - (x->id < y->id);
 }
 
 static int32_t find(const sn_chars *chars, int32_t character) {
-	entry wanted = { character, 0 };
-	const entry *found = bsearch(&wanted, chars->entries, (size_t)chars->count, sizeof wanted, by_character);
-	return found ? found->id : -1;
+	int low = 0, high = chars->count;
+	while (low < high) {
+		const int middle = (low + high) / 2;
+		if (chars->entries[middle].character < character)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < chars->count && chars->entries[low].character == character ? chars->entries[low].id : -1;
+}
+
+void chars_add(sn_chars *chars, int32_t character, int32_t id) {
+	chars->entries[chars->count++] = (entry){ character, id };
+	if (id >= chars->config.size)
+		chars->config.size = (int)id + 1;
+}
+
+void chars_sort(sn_chars *chars) {
+	qsort(chars->entries, (size_t)chars->count, sizeof *chars->entries, by_character);
+	int kept = 0;
+	for (int i = 0; i < chars->count; i++) {
+		kept -= kept && chars->entries[kept - 1].character == chars->entries[i].character;
+		chars->entries[kept++] = chars->entries[i];
+	}
+	chars->count = kept;
+}
+
+int32_t chars_only(const char *text) {
+	int32_t at = 0, size = (int32_t)strlen(text), character = -1;
+	if (size)
+		U8_NEXT((const uint8_t *)text, at, size, character);
+	return at == size ? character : -1;
 }
 
 static int add_special(sn_chars *chars, const char *text, const json_t *vocabulary, const char *path, char *err) {
@@ -55,8 +66,8 @@ static int add_special(sn_chars *chars, const char *text, const json_t *vocabula
 	for (int i = 0; i < chars->special_count; i++)
 		if (strcmp(chars->specials[i].text, text) == 0)
 			return SN_OK;
-	if (chars->special_count == MAX_SPECIALS || strlen(text) >= sizeof chars->specials[0].text || !*text)
-		return sn_fail(err, SN_E_MODEL, "%s: the token '%.40s' is too long or one of more than %d special tokens", path, text, MAX_SPECIALS);
+	if (chars->special_count == CHARS_MAX_SPECIALS || strlen(text) >= sizeof chars->specials[0].text || !*text)
+		return sn_fail(err, SN_E_MODEL, "%s: the token '%.40s' is too long or one of more than %d special tokens", path, text, CHARS_MAX_SPECIALS);
 	special *s = &chars->specials[chars->special_count++];
 	strcpy(s->text, text);
 	s->size = strlen(text);
@@ -69,34 +80,31 @@ static int read_vocabulary(sn_chars *chars, json_t *vocabulary, const char *path
 	const char *key;
 	json_t *value;
 	size_t count = json_object_size(vocabulary);
-	if (!count || count > MAX_VOCABULARY)
-		return sn_fail(err, SN_E_MODEL, "%s: an object of 1 to %d characters and ids is expected", path, MAX_VOCABULARY);
+	if (!count || count > CHARS_MAX_VOCABULARY)
+		return sn_fail(err, SN_E_MODEL, "%s: an object of 1 to %d characters and ids is expected", path, CHARS_MAX_VOCABULARY);
 	chars->entries = malloc(count * sizeof *chars->entries);
 	if (!chars->entries)
 		return sn_fail(err, SN_E_MEMORY, "out of memory for a vocabulary of %zu characters", count);
 	json_object_foreach(vocabulary, key, value) {
 		int64_t id = json_is_integer(value) ? json_integer_value(value) : -1;
-		int32_t at = 0, size = (int32_t)strlen(key), character = 0;
-		if (id < 0 || id >= MAX_VOCABULARY)
-			return sn_fail(err, SN_E_MODEL, "%s: the id of '%.40s' must lie between 0 and %d", path, key, MAX_VOCABULARY - 1);
+		const int32_t character = chars_only(key);
+		if (id < 0 || id >= CHARS_MAX_VOCABULARY)
+			return sn_fail(err, SN_E_MODEL, "%s: the id of '%.40s' must lie between 0 and %d", path, key, CHARS_MAX_VOCABULARY - 1);
 		if (id >= chars->config.size)
 			chars->config.size = (int)id + 1;
-		if (size)
-			U8_NEXT((const uint8_t *)key, at, size, character);
-		if (size && at == size) {
-			chars->entries[chars->count++] = (entry){ character, (int32_t)id };
-		} else if (size) {
+		if (character >= 0) {
+			chars_add(chars, character, (int32_t)id);
+		} else if (*key) {
 			int result = add_special(chars, key, vocabulary, path, err);
 			if (result != SN_OK)
 				return result;
 		}
 	}
-	qsort(chars->entries, (size_t)chars->count, sizeof *chars->entries, by_character);
+	chars_sort(chars);
 	return SN_OK;
 }
 
-/* Checkpoints name languages by ISO 639-3 ("eng"); all else here knows those of two letters, where there is one. */
-static void set_language(sn_chars *chars, const char *text) {
+void chars_set_language(sn_chars *chars, const char *text) {
 	const int size = sizeof chars->config.language;
 	UErrorCode status = U_ZERO_ERROR;
 	const int32_t length = uloc_getLanguage(text, chars->config.language, size, &status);
@@ -109,7 +117,7 @@ static int read_config(sn_chars *chars, json_t *config, const json_t *vocabulary
 	const json_t *unknown_id = json_object_get(vocabulary, unknown), *language = json_object_get(config, "language");
 	chars->unknown = unknown_id ? (int32_t)json_integer_value(unknown_id) : -1;
 	if (json_is_string(language))
-		set_language(chars, json_string_value(language));
+		chars_set_language(chars, json_string_value(language));
 	int result = sn_json_bool(config, "add_blank", &chars->config.add_blank, path, err);
 	if (result == SN_OK)
 		result = sn_json_bool(config, "normalize", &chars->config.normalize, path, err);
@@ -158,6 +166,15 @@ int sn_chars_open(sn_chars **out, const char *dir, char *err) {
 	return result;
 }
 
+int sn_chars_open_authors(sn_chars **out, const char *json, char *err) {
+	sn_chars *chars = calloc(1, sizeof *chars);
+	int result = chars ? chars_read_authors(chars, json, err) : sn_fail(err, SN_E_MEMORY, "out of memory for a tokenizer");
+	if (result != SN_OK && chars)
+		sn_chars_close(&chars);
+	*out = chars;
+	return result;
+}
+
 void sn_chars_close(sn_chars **chars) {
 	if (*chars)
 		free((*chars)->entries);
@@ -199,7 +216,7 @@ static int lower_case(const sn_chars *chars, const char *text, size_t size, sn_b
 			               text + at);
 		if (romanian && (c == 0x21b || (lower && c == 0x21a)))
 			sn_utf8_add(out, 0x163);
-		else if (lower && find(chars, c) < 0)
+		else if (lower && (chars->lower_all || find(chars, c) < 0))
 			sn_utf8_add_lower(out, c);
 		else
 			sn_utf8_add(out, c);
@@ -238,7 +255,7 @@ static void add_marks(sn_buf *out, const char *text, size_t size) {
 	}
 }
 
-static int phonemize(sn_phonemizer *phonemizer, const sn_buf *in, sn_buf *out, char *err) {
+static int add_phonemes(sn_phonemizer *phonemizer, const sn_buf *in, sn_buf *out, char *err) {
 	const char *text = in->data ? in->data : "";
 	int result = phonemizer ? SN_OK : sn_fail(err, SN_E_DEPENDENCY, "this voice needs a phonemizer");
 	for (size_t i = 0, start = 0; result == SN_OK && i <= in->size;) {
@@ -253,8 +270,33 @@ static int phonemize(sn_phonemizer *phonemizer, const sn_buf *in, sn_buf *out, c
 		while (i < in->size && ((uint8_t)text[i] & 0xc0) == 0x80)
 			i++;
 	}
+	return result;
+}
+
+/* Stress and punctuation out; white space is one space and none at the ends. */
+static void make_plain(sn_buf *text) {
+	size_t kept = 0;
+	for (int32_t i = 0; i < (int32_t)text->size;) {
+		const int32_t at = i;
+		int32_t c;
+		U8_NEXT((const uint8_t *)text->data, i, (int32_t)text->size, c);
+		const int white = sn_marks_is(c) || u_isUWhiteSpace(c);
+		if (c == 0x2c8 || c == 0x2cc || (white && (!kept || text->data[kept - 1] == ' ')))
+			continue;
+		if (white)
+			text->data[kept++] = ' ';
+		for (int32_t k = at; k < i && !white; k++)
+			text->data[kept++] = text->data[k];
+	}
+	text->size = kept && text->data[kept - 1] == ' ' ? kept - 1 : kept;
+}
+
+static int phonemize(const sn_chars *chars, sn_phonemizer *phonemizer, const sn_buf *in, sn_buf *out, char *err) {
+	const int result = add_phonemes(phonemizer, in, out, err);
 	if (result == SN_OK && out->failed)
-		result = sn_fail(err, out->failed, "the phonemes of the text take more than %zu bytes", MAX_TEXT);
+		return sn_fail(err, out->failed, "the phonemes of the text take more than %zu bytes", MAX_TEXT);
+	if (result == SN_OK && chars->plain)
+		make_plain(out);
 	return result;
 }
 
@@ -309,10 +351,10 @@ int sn_chars_encode(const sn_chars *chars, sn_phonemizer *phonemizer, const char
 		return sn_fail(err, SN_E_LIMIT, "the text has %zu bytes; at most %zu are taken", size, SN_TEXT_MAX);
 	sn_buf_init(&lower, MAX_TEXT);
 	sn_buf_init(&prepared, MAX_TEXT);
-	int result = lower_case(chars, text, size, &lower, err);
+	int result = chars->cleaner ? sn_clean(&lower, chars->cleaner, NULL, text, size, err) : lower_case(chars, text, size, &lower, err);
 	const sn_buf *ready = &lower;
 	if (result == SN_OK && (chars->config.phonemize || chars->config.normalize)) {
-		result = chars->config.phonemize ? phonemize(phonemizer, &lower, &prepared, err) : keep_known(chars, &lower, &prepared, absent, err);
+		result = chars->config.phonemize ? phonemize(chars, phonemizer, &lower, &prepared, err) : keep_known(chars, &lower, &prepared, absent, err);
 		ready = &prepared;
 	}
 	if (result == SN_OK) {

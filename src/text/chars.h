@@ -1,4 +1,4 @@
-/* The character tokenizer of Hugging Face VITS checkpoints (MMS-TTS and kin). */
+/* The character tokenizer of VITS checkpoints: Hugging Face's (MMS-TTS and kin) and the authors' cleaners and symbols. */
 #ifndef SN_TEXT_CHARS_H
 #define SN_TEXT_CHARS_H
 
@@ -15,6 +15,9 @@ typedef struct sn_chars_config {
 
 /* Reads vocab.json and tokenizer_config.json of a directory. Errors: SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_MODEL. */
 int sn_chars_open(sn_chars **out, const char *dir, char *err);
+/* Reads the authors' configuration, and of MMS the vocab.txt beside it. Errors: the same, and SN_E_UNSUPPORTED (a cleaner that is not
+ * known: lists those that are). */
+int sn_chars_open_authors(sn_chars **out, const char *json, char *err);
 void sn_chars_close(sn_chars **chars);
 const sn_chars_config *sn_chars_get_config(const sn_chars *chars);
 

@@ -54,6 +54,9 @@ static const cleaner cleaners[] = {
 	{ "chinese_mandarin_cleaners", "zh", COMPOSE | SPELL },
 	{ "multilingual_cleaners", "", COMPOSE | LOWER | SYMBOLS | BRACKETS | SPACES },
 	{ "uroman_cleaners", "", ROMAN | COMPOSE | LOWER | SPACES },
+	{ "vits", "en", ASCII | LOWER | ABBREVIATIONS | RUNS },
+	{ "vits_transliteration", "", ASCII | LOWER | RUNS },
+	{ "vits_basic", "", LOWER | RUNS },
 	{ "tacotron2", "en", ASCII | LOWER | NUMBERS | ABBREVIATIONS | RUNS },
 };
 

@@ -4,7 +4,7 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
-static int is_mark(int32_t c) {
+int sn_marks_is(int32_t c) {
 	static const int32_t marks[] = { ';', ':', ',', '.', '!', '?', 0xa1, 0xbf, 0x2014, 0x2026, '"', 0xab, 0xbb, 0x201c, 0x201d };
 	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
 		if (c == marks[i])
@@ -17,9 +17,9 @@ size_t sn_marks_at(const char *text, size_t size) {
 	while (i < (int32_t)size) {
 		int32_t next = i, c;
 		U8_NEXT((const uint8_t *)text, next, (int32_t)size, c);
-		if (!is_mark(c) && !u_isUWhiteSpace(c))
+		if (!sn_marks_is(c) && !u_isUWhiteSpace(c))
 			break;
-		marks |= is_mark(c);
+		marks |= sn_marks_is(c);
 		i = next;
 	}
 	return marks ? (size_t)i : 0;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "text/phonemize.h"
 
+int sn_marks_is(int32_t c);
 /* The length of what holds only marks and white space, with at least one mark; 0 when text does not start so. */
 size_t sn_marks_at(const char *text, size_t size);
 

@@ -124,14 +124,14 @@ static float readme_number(const golden *g, const char *key, float otherwise) {
 	return at && sscanf(at + strlen(key), " %f", &value) == 1 ? value : otherwise;
 }
 
-/* ---- Hugging Face ---- */
+/* ---- Hugging Face's layout, and the authors' ---- */
 
 static int vits_accepts(const char *model) {
 	char path[PATH_MAX];
 	json_t *config = NULL;
 	if (snprintf(path, sizeof path, "%s/config.json", model) >= (int)sizeof path || sn_json_file(&config, path, NULL) != SN_OK) return 0;
 	const char *const type = json_string_value(json_object_get(config, "model_type"));
-	const int yes = type && strcmp(type, "vits") == 0;
+	const int yes = (type && strcmp(type, "vits") == 0) || json_object_get(json_object_get(config, "model"), "inter_channels");
 	json_decref(config);
 	return yes;
 }

@@ -8,27 +8,30 @@ static struct {
 	cli_engine engine;
 	const char *format, *plot, *size;
 	sn_analysis_options analysis;
-	int json, words, scores;
+	int words, scores;
 } args;
 
 static const cli_option options[] = {
-	{ "plot", 'p', "OUT.png", "draw waveform, log-mel spectrogram, pitch, speech and words over time (one FILE)", CLI_TEXT,
+	{ "plot", 'p', "OUT.png", "draw waveform, log-mel spectrogram, pitch, speech and words over time (one FILE)", CLI_FILE,
 		&args.plot },
 	{ "size", 0, "WxH", "of the picture (default: 1600x900)", CLI_TEXT, &args.size },
 	{ "words", 0, NULL, "transcribe, too", CLI_FLAG, &args.words },
-	{ "model", 'm', "MODEL", "that transcribes and tells the language (default: auto)", CLI_TEXT, &args.analysis.model },
+	{ "model", 'm', "MODEL", "that transcribes and tells the language (default: auto)", CLI_MODEL_TRANSCRIBE, &args.analysis.model },
 	{ "language", 0, "on|off|auto", "tell the language (default: where a multilingual Whisper is installed)", CLI_SWITCH,
 		&args.analysis.language },
 	{ "scores", 0, NULL, "listeners' scores, too, as \"sonant quality\" does", CLI_FLAG, &args.scores },
 	{ "vad-threshold", 0, "X", "probability of speech, 0 to 1 (default: 0.5)", CLI_FLOAT, &args.analysis.quality.vad.threshold },
-	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },
-	{ "json", 0, NULL, "the same as --format json", CLI_FLAG, &args.json },
+	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static int cli_analyze(int argc, char **argv);
+
+const cli_command cli_analyze_command = {
 	.name = "analyze",
-	.usage = "analyze FILE... [OPTION...]",
+	.brief = "show what is in audio, also as a picture",
+	.run = cli_analyze,
+	.operands = { { "FILE", CLI_FILE, 1, 0 } },
 	.summary = "Shows what is in audio: levels, loudness, spectrum, pitch, speech, language, words; \"-\" is standard input.",
 	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
 	           "others are still looked at, and the exit status is that of the first failure.",
@@ -89,18 +92,14 @@ static int check(int count, int *width, int *height) {
 		return cli_fail(SN_E_ARGUMENT, NULL, "--plot draws one FILE");
 	if (args.size && (!args.plot || !read_size(args.size, width, height)))
 		return cli_fail(SN_E_ARGUMENT, NULL, args.plot ? "--size is WIDTHxHEIGHT, as 1600x900" : "--size needs --plot");
-	args.format = cli_facts_format(args.format, args.json);
-	return args.format ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	return 0;
 }
 
-int cli_analyze(int argc, char **argv) {
+static int cli_analyze(int argc, char **argv) {
 	const char **files = calloc((size_t)argc, sizeof *files);
-	const int count = files ? cli_parse(&command, argc, argv, files) : -1;
+	args.format = "text";
+	const int count = files ? cli_parse(&cli_analyze_command, argc, argv, files) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT), width = 0, height = 0;
-	if (count == 0) {
-		fprintf(stderr, "sonant analyze: no FILE was given\n");
-		cli_help(&command, stderr);
-	}
 	if (count > 0) {
 		args.analysis.words = args.words ? SN_ON : SN_DEFAULT;
 		args.analysis.quality.scores = args.scores ? SN_ON : SN_DEFAULT;

@@ -15,22 +15,26 @@ static struct {
 } args;
 
 static const cli_option options[] = {
-	{ "model", 'm', "MODEL", "that transcribes (default: auto)", CLI_TEXT, &args.stt },
-	{ "speaker", 0, "MODEL", "that speaks (default: auto)", CLI_TEXT, &args.tts },
-	{ "parts", 'p', "MODEL", "only the parts of this one, of any kind, with lengths forced to 3.2 s", CLI_TEXT, &args.parts },
+	{ "model", 'm', "MODEL", "that transcribes (default: auto)", CLI_MODEL_TRANSCRIBE, &args.stt },
+	{ "speaker", 0, "MODEL", "that speaks (default: auto)", CLI_MODEL_SPEAK, &args.tts },
+	{ "parts", 'p', "MODEL", "only the parts of this one, of any kind, with lengths forced to 3.2 s", CLI_MODEL, &args.parts },
 	{ "runs", 'n', "N", "of each measurement; the median counts (default: 5)", CLI_INT, &args.runs },
 	{ "beam", 0, "N", "sequences searched (default: 1)", CLI_INT, &args.beam },
 	{ "vad", 0, "on|off|auto", "voice activity detection (default: off)", CLI_SWITCH, &args.vad },
-	{ "language", 'l', "LANG", "of the clips (default: auto)", CLI_TEXT, &args.language },
+	{ "language", 'l', "LANG", "of the clips (default: auto)", CLI_LANGUAGE, &args.language },
 	{ "no-stt", 0, NULL, "leave speech to text out", CLI_FLAG, &args.no_stt },
 	{ "no-tts", 0, NULL, "leave text to speech out", CLI_FLAG, &args.no_tts },
-	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },
+	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static int cli_bench(int argc, char **argv);
+
+const cli_command cli_bench_command = {
 	.name = "bench",
-	.usage = "bench [FILE...] [OPTION...]",
+	.brief = "measure speed on this machine",
+	.run = cli_bench,
+	.operands = { { "FILE", CLI_FILE, 0, 0 } },
 	.summary = "Measures speed: loading, encoder, decoder step, transcribing each FILE (with the model loaded), speaking a\n"
 	           "short text and a paragraph.",
 	.options = options,
@@ -204,14 +208,14 @@ static int bench(const char **files, int count, int json) {
 	return code == SN_OK ? sn_result_exit(cli_write("", 0)) : cli_fail(code, NULL, err);
 }
 
-int cli_bench(int argc, char **argv) {
+static int cli_bench(int argc, char **argv) {
 	const char **files = calloc((size_t)argc, sizeof *files);
 	args.runs = 5;
 	args.vad = SN_OFF;
-	int count = files ? cli_parse(&command, argc, argv, files) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	int count = files ? cli_parse(&cli_bench_command, argc, argv, files) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	int json = args.format && strcmp(args.format, "json") == 0;
-	if (count >= 0 && (args.runs < 1 || args.runs > 1000 || (args.format && !json && strcmp(args.format, "text") != 0)))
-		status = cli_fail(SN_E_ARGUMENT, NULL, "--runs is 1 to 1000, and --format is text or json");
+	if (count >= 0 && (args.runs < 1 || args.runs > 1000))
+		status = cli_fail(SN_E_ARGUMENT, NULL, "--runs is 1 to 1000");
 	else if (count >= 0)
 		status = bench(files, count, json);
 	free(files);

@@ -8,136 +8,75 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- options ---- */
-
-static const cli_option *find(const cli_command *c, const char *name, size_t length) {
-	for (int i = 0; i < c->option_count; i++) {
-		const cli_option *const o = &c->options[i];
-		if (length == 1 ? o->letter == *name : strlen(o->name) == length && strncmp(o->name, name, length) == 0)
-			return o;
-	}
-	return NULL;
-}
-
-static int word(const char *text, const char *const *words, int count) {
-	for (int i = 0; i < count; i++)
-		if (strcmp(text, words[i]) == 0)
-			return i;
-	return -1;
-}
-
-/* Returns 0 when the text is no such value. */
-static int set(const cli_option *o, const char *text) {
-	static const char *const switches[] = { "auto", "off", "on" }, *const dtypes[] = { "auto", "f32", "bf16", "int8" };
-	char *end = NULL;
-	errno = 0;
-	if (o->kind == CLI_TEXT) {
-		*(const char **)o->target = text;
-		return 1;
-	}
-	if (o->kind == CLI_FLAG) {
-		*(int *)o->target = 1;
-		return 1;
-	}
-	if (o->kind == CLI_SWITCH || o->kind == CLI_DTYPE) {
-		int at = o->kind == CLI_SWITCH ? word(text, switches, COUNT(switches)) : word(text, dtypes, COUNT(dtypes));
-		if (at >= 0 && o->kind == CLI_SWITCH)
-			*(sn_switch *)o->target = (sn_switch)at;
-		else if (at >= 0)
-			*(sn_precision *)o->target = (sn_precision)at;
-		return at >= 0;
-	}
-	if (o->kind == CLI_INT) {
-		long value = strtol(text, &end, 10);
-		*(int *)o->target = (int)value;
-		return !errno && end != text && !*end && value >= -1000000000 && value <= 1000000000;
-	}
-	if (o->kind == CLI_U64) {
-		*(uint64_t *)o->target = strtoull(text, &end, 10);
-		return !errno && end != text && !*end && *text != '-';
-	}
-	*(float *)o->target = strtof(text, &end);
-	return !errno && end != text && !*end && isfinite(*(float *)o->target);
-}
-
-static int mistake(const cli_command *c, const char *format, const char *a, const char *b) {
-	fprintf(stderr, "sonant %s: ", c->name);
-	fprintf(stderr, format, a, b);
-	fprintf(stderr, "; \"sonant %s --help\" lists the options\n", c->name);
-	return -1;
-}
-
-int cli_parse(const cli_command *c, int argc, char **argv, const char **operands) {
-	int count = 0, only_operands = 0;
-	for (int i = 1; i < argc; i++) {
-		const char *const arg = argv[i];
-		if (only_operands || arg[0] != '-' || !arg[1]) {
-			operands[count++] = arg;
-			continue;
-		}
-		if (strcmp(arg, "--") == 0) {
-			only_operands = 1;
-			continue;
-		}
-		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-			cli_help(c, stdout);
-			return -2;
-		}
-		const int is_long = arg[1] == '-';
-		const char *const name = arg + 1 + is_long, *const equals = is_long ? strchr(name, '=') : NULL;
-		const size_t length = equals ? (size_t)(equals - name) : is_long ? strlen(name) : 1;
-		const cli_option *const o = is_long && length == 1 ? NULL : find(c, name, length);
-		if (!o)
-			return mistake(c, "there is no option \"%s\"%s", arg, "");
-		const char *value = equals ? equals + 1 : !is_long && name[1] ? name + 1 : NULL;
-		if (o->kind == CLI_FLAG && value)
-			return mistake(c, "--%s takes no value, so not \"%s\"", o->name, value);
-		if (o->kind != CLI_FLAG && !value && ++i == argc)
-			return mistake(c, "--%s needs a value: %s", o->name, o->value);
-		if (!set(o, value ? value : argv[i]))
-			return mistake(c, "--%s cannot be \"%s\"", o->name, value ? value : argv[i]);
-	}
-	return count;
-}
-
-void cli_help(const cli_command *c, FILE *out) {
-#define SN_X(code, value, text, http, exit, python) { value, exit, text },
-	static const struct {
-		int code, status;
-		const char *text;
-	} results[] = { SN_RESULTS(SN_X) };
-#undef SN_X
-	fprintf(out, "usage: sonant %s\n\n%s\n", c->usage, c->summary);
-	if (c->option_count)
-		fprintf(out, "\noptions:\n");
-	for (int i = 0; i < c->option_count; i++) {
-		char left[64];
-		const cli_option *const o = &c->options[i];
-		snprintf(left, sizeof left, "%s%.1s%s--%s%s%s", o->letter ? "-" : "  ", o->letter ? &o->letter : "",
-		         o->letter ? ", " : "  ", o->name, o->value ? " " : "", o->value ? o->value : "");
-		fprintf(out, "  %-26s %s\n", left, o->help);
-	}
-	if (c->details)
-		fprintf(out, "\n%s\n", c->details);
-	fprintf(out, "\nexit status:\n    0  success\n");
-	for (int i = 0; i < COUNT(results); i++)
-		if (results[i].code < 0)
-			fprintf(out, "  %3d  %s\n", results[i].status, results[i].text);
-}
-
 /* ---- output ---- */
 
-int cli_fail(int code, const char *what, const char *message) {
-	int named = what && strstr(message, what);
-	fprintf(stderr, "sonant: %s%s%s\n", what && !named ? what : "", what && !named ? ": " : "", message);
+static struct {
+	int json;
+	const char *colors;
+} output;
+
+void cli_errors_json(int on) { output.json = on; }
+void cli_colors(const char *when) { output.colors = when; }
+
+int cli_has_colors(FILE *stream) {
+	const char *const terminal = getenv("TERM"), *const no = getenv("NO_COLOR");
+	if (output.colors && strcmp(output.colors, "auto") != 0)
+		return strcmp(output.colors, "always") == 0;
+	return isatty(fileno(stream)) && !(no && *no) && terminal && strcmp(terminal, "dumb") != 0;
+}
+
+/* A line on standard error, the head in a colour. */
+static void remark(const char *head, int colour, const char *command, const char *what, const char *message) {
+	const int named = what && strstr(message, what), colours = cli_has_colors(stderr);
+	fprintf(stderr, "sonant%s%s: ", command ? " " : "", command ? command : "");
+	if (colours)
+		fprintf(stderr, "\033[%dm", colour);
+	fprintf(stderr, "%s%s%s%s%s\n", head, what && !named ? what : "", what && !named ? ": " : "", colours ? "\033[0m" : "", message);
+}
+
+/* One line of JSON on standard error. */
+static void remark_json(json_t *value) {
+	char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+	fprintf(stderr, "%s\n", text ? text : "{\"error\":{\"code\":7,\"name\":\"SN_E_MEMORY\",\"message\":\"out of memory\"}}");
+	free(text);
+	json_decref(value);
+}
+
+int cli_complain(int code, const char *command, const char *what, const char *message) {
+	if (!output.json) {
+		remark("", 31, command, what, message);
+		return sn_result_exit(code);
+	}
+	json_t *const e = json_pack("{s:i, s:s, s:o}", "code", sn_result_exit(code), "name", sn_result_name(code), "message", cli_text(message));
+	if (command)
+		json_object_set_new(e, "command", cli_text(command));
+	if (what)
+		json_object_set_new(e, "file", cli_text(what));
+	remark_json(json_pack("{s:o}", "error", e));
 	return sn_result_exit(code);
+}
+
+int cli_fail(int code, const char *what, const char *message) { return cli_complain(code, NULL, what, message); }
+
+void cli_note(const char *what, const char *message) {
+	if (!output.json) {
+		remark("note: ", 33, NULL, what, message);
+		return;
+	}
+	json_t *const note = json_pack("{s:o}", "message", cli_text(message));
+	if (what)
+		json_object_set_new(note, "file", cli_text(what));
+	remark_json(json_pack("{s:o}", "note", note));
 }
 
 int cli_write(const char *text, size_t size) {
 	if (fwrite(text, 1, size, stdout) == size && fflush(stdout) == 0)
 		return SN_OK;
-	int code = errno == ENOSPC ? SN_E_NO_SPACE : SN_E_IO;
-	fprintf(stderr, "sonant: cannot write to standard output: %s\n", strerror(errno));
+	const int reason = errno, code = reason == ENOSPC ? SN_E_NO_SPACE : SN_E_IO;
+	char message[128];
+	snprintf(message, sizeof message, "cannot write to standard output: %s", strerror(reason));
+	if (reason != EPIPE) /* whoever closed the pipe knows */
+		cli_fail(code, NULL, message);
 	return code;
 }
 
@@ -166,14 +105,6 @@ int cli_print(json_t *value) {
 	int code = text ? cli_write(text, strlen(text)) : SN_E_MEMORY;
 	free(text);
 	return sn_result_exit(code == SN_OK ? cli_write("\n", 1) : code);
-}
-
-const char *cli_facts_format(const char *format, int json) {
-	if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
-		cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json");
-		return NULL;
-	}
-	return json ? "json" : format ? format : "text";
 }
 
 static double now(void) {

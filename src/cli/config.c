@@ -8,12 +8,23 @@
 static struct { const char *format; } args;
 
 static const cli_option options[] = {
-	{ "format", 'f', "FORMAT", "text or json; list: also conf, a file of all options (default: text)", CLI_TEXT, &args.format },
+	{ "format", 'f', "text|json|conf", "list: also conf, a file of all options (default: text)", CLI_CHOICE, &args.format },
 };
 
-static const cli_command command = {
+static const cli_action actions[] = {
+	{ "check", "tell every mistake of FILE with its line, and those of SONANT_NAME in the environment", { { "FILE", CLI_FILE, 0, 1 } } },
+	{ "show", "what the server would take, as lines of a configuration", { { "FILE", CLI_FILE, 0, 1 } } },
+	{ "list", "all options", { { 0 } } },
+};
+
+static int cli_config(int argc, char **argv);
+
+const cli_command cli_config_command = {
 	.name = "config",
-	.usage = "config check [FILE] | config show [FILE] | config list [OPTION...]",
+	.brief = "check, show and list the server's options",
+	.run = cli_config,
+	.actions = actions,
+	.action_count = COUNT(actions),
 	.summary = "Checks a configuration of \"sonant serve\", shows what it comes to, or lists the options.",
 	.options = options,
 	.option_count = COUNT(options),
@@ -115,20 +126,16 @@ static int check(const char *path, int shows) {
 	return status;
 }
 
-int cli_config(int argc, char **argv) {
+static int cli_config(int argc, char **argv) {
 	const char **words = calloc((size_t)argc, sizeof *words);
-	const int count = words ? cli_parse(&command, argc, argv, words) : -1;
+	const int count = words ? cli_parse(&cli_config_command, argc, argv, words) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	const char *const what = count > 0 ? words[0] : "", *const path = count > 1 ? words[1] : NULL;
-	const int lists = strcmp(what, "list") == 0 && count == 1, shows = strcmp(what, "show") == 0, checks = strcmp(what, "check") == 0;
-	if (count >= 0 && !is_format("text") && !is_format("json") && !(lists && is_format("conf")))
-		status = cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json; of list also conf");
-	else if (count >= 0 && lists)
-		status = list();
-	else if (count >= 0 && (shows || checks) && count <= 2)
-		status = check(path, shows);
+	const int lists = strcmp(what, "list") == 0, shows = strcmp(what, "show") == 0;
+	if (count >= 0 && !lists && is_format("conf"))
+		status = cli_fail(SN_E_ARGUMENT, NULL, "--format conf is of \"config list\" only");
 	else if (count >= 0)
-		status = cli_fail(SN_E_ARGUMENT, NULL, "\"config\" is followed by \"check\" or \"show\" and a FILE, or by \"list\"");
+		status = lists ? list() : check(path, shows);
 	free(words);
 	return status;
 }

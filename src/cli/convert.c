@@ -8,12 +8,12 @@ static struct {
 	const char *out, *format;
 	sn_convert_options convert;
 	float start, end;
-	int json, kilobits;
+	int kilobits;
 } args;
 
 static const cli_option options[] = {
-	{ "output", 'o', "OUT", "in place of the second operand", CLI_TEXT, &args.out },
-	{ "audio", 0, "FORMAT", "wav, flac, mp3, opus or pcm (default: by the ending of OUT)", CLI_TEXT, &args.convert.format },
+	{ "output", 'o', "OUT", "in place of the second operand", CLI_FILE, &args.out },
+	{ "audio", 0, "wav|flac|mp3|opus|pcm", "default: by the ending of OUT", CLI_CHOICE, &args.convert.format },
 	{ "rate", 'r', "HZ", "sample rate (default: as it is)", CLI_INT, &args.convert.sample_rate },
 	{ "bits", 'b', "N", "16, 24 or 32 (float) in wav and pcm, 16 or 24 in flac (default: 16)", CLI_INT, &args.convert.bits },
 	{ "bitrate", 0, "KBIT", "kbit/s of mp3 and opus", CLI_INT, &args.kilobits },
@@ -21,13 +21,16 @@ static const cli_option options[] = {
 	{ "end", 0, "S", "and at which it ends (default: all)", CLI_FLOAT, &args.end },
 	{ "gain", 0, "DB", "raise the samples; beyond full scale they are clipped", CLI_FLOAT, &args.convert.gain },
 	{ "loudness", 0, "LUFS", "bring to this loudness by EBU R128, peaks below -1 dBTP", CLI_FLOAT, &args.convert.loudness },
-	{ "format", 'f', "FORMAT", "what was done, on standard output: text or json (default: none)", CLI_TEXT, &args.format },
-	{ "json", 0, NULL, "the same as --format json", CLI_FLAG, &args.json },
+	{ "format", 'f', "text|json", "what was done, on standard output (default: nothing)", CLI_CHOICE, &args.format },
 };
 
-static const cli_command command = {
+static int cli_convert(int argc, char **argv);
+
+const cli_command cli_convert_command = {
 	.name = "convert",
-	.usage = "convert IN OUT [OPTION...]",
+	.brief = "convert audio: format, rate, loudness, a part of it",
+	.run = cli_convert,
+	.operands = { { "IN", CLI_FILE, 1, 1 }, { "OUT", CLI_FILE, 0, 1 } },
 	.summary = "Converts audio, whatever is read (also FFmpeg's formats), to wav, flac, mp3, opus or bare samples.",
 	.options = options,
 	.option_count = COUNT(options),
@@ -63,15 +66,17 @@ static int convert(const char *in) {
 	if (code != SN_OK)
 		return cli_fail(code, in, err);
 	if (*facts.note)
-		fprintf(stderr, "sonant: note: %s\n", facts.note);
-	if (facts.clipped)
-		fprintf(stderr, "sonant: note: %lld samples were beyond full scale and are clipped\n", (long long)facts.clipped);
+		cli_note(NULL, facts.note);
+	if (facts.clipped) {
+		snprintf(err, sizeof err, "%lld samples were beyond full scale and are clipped", (long long)facts.clipped);
+		cli_note(NULL, err);
+	}
 	return args.format ? print_facts(&facts, in) : 0;
 }
 
-int cli_convert(int argc, char **argv) {
+static int cli_convert(int argc, char **argv) {
 	const char **operands = calloc((size_t)argc, sizeof *operands);
-	const int count = operands ? cli_parse(&command, argc, argv, operands) : -1;
+	const int count = operands ? cli_parse(&cli_convert_command, argc, argv, operands) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	const char *const in = count > 0 ? operands[0] : NULL;
 	const int wanted = args.out ? 1 : 2;
@@ -81,15 +86,11 @@ int cli_convert(int argc, char **argv) {
 	if (count < 0)
 		return status;
 	if (count != wanted) {
-		fprintf(stderr, "sonant convert: one IN and one OUT are needed\n");
-		cli_help(&command, stderr);
+		cli_mistake(&cli_convert_command, "one IN and one OUT are needed");
 		return status;
 	}
 	if (args.kilobits < 0 || args.kilobits > 1000)
 		return cli_fail(SN_E_ARGUMENT, NULL, "--bitrate is in kbit/s, 6 to 512");
-	const int tells = args.format || args.json;
-	if (tells && !(args.format = cli_facts_format(args.format, args.json)))
-		return status;
 	if (args.format && strcmp(args.out, "-") == 0)
 		return cli_fail(SN_E_ARGUMENT, NULL, "audio and facts cannot both go to standard output");
 	return convert(in);

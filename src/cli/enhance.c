@@ -6,13 +6,12 @@
 static struct {
 	cli_engine engine;
 	const char *out, *audio, *format;
-	int json;
 	sn_enhance_options enhance;
 } args;
 
 static const cli_option options[] = {
-	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_TEXT, &args.out },
-	{ "audio", 0, "FORMAT", "wav, flac, mp3, opus or pcm, whatever OUT ends in", CLI_TEXT, &args.audio },
+	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_FILE, &args.out },
+	{ "audio", 0, "wav|flac|mp3|opus|pcm", "whatever OUT ends in", CLI_CHOICE, &args.audio },
 	{ "denoise", 0, "on|off|auto", "take noise out (default: where there is some and a model is installed)", CLI_SWITCH, &args.enhance.denoise },
 	{ "attenuation", 0, "DB", "noise is lowered at most so far, 1 to 100 (default: 24)", CLI_FLOAT, &args.enhance.attenuation_limit },
 	{ "declip", 0, "on|off|auto", "repair clipped peaks (default: on)", CLI_SWITCH, &args.enhance.declip },
@@ -23,14 +22,17 @@ static const cli_option options[] = {
 	{ "ceiling", 0, "DBTP", "of true peaks, -20 to -0.1 (default: -1)", CLI_FLOAT, &args.enhance.ceiling },
 	{ "rate", 0, "HZ", "sample rate of OUT, 8000 to 192000 (default: the input's)", CLI_INT, &args.enhance.sample_rate },
 	{ "scores", 0, "on|off|auto", "rate IN and OUT by DNSMOS (default: off)", CLI_SWITCH, &args.enhance.scores },
-	{ "format", 'f', "FORMAT", "what was done, on standard output: text or json (default: none)", CLI_TEXT, &args.format },
-	{ "json", 0, NULL, "the same as --format json", CLI_FLAG, &args.json },
+	{ "format", 'f', "text|json", "what was done, on standard output (default: nothing)", CLI_CHOICE, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static int cli_enhance(int argc, char **argv);
+
+const cli_command cli_enhance_command = {
 	.name = "enhance",
-	.usage = "enhance IN|- -o OUT [OPTION...]",
+	.brief = "make a recording better to listen to",
+	.run = cli_enhance,
+	.operands = { { "IN", CLI_FILE, 1, 1 } },
 	.summary = "Makes a recording of speech better to listen to: repairs clipped peaks, takes noise out, sets the loudness.",
 	.options = options,
 	.option_count = COUNT(options),
@@ -88,28 +90,24 @@ static int enhance(const char *in) {
 	if (code != SN_OK)
 		return cli_fail(code, in, err);
 	if (*facts.note)
-		fprintf(stderr, "sonant: note: %s\n", facts.note);
+		cli_note(NULL, facts.note);
 	if (args.format)
 		status = strcmp(args.format, "json") == 0 ? print_json(&facts, in) : print_text(&facts);
 	return status;
 }
 
-int cli_enhance(int argc, char **argv) {
+static int cli_enhance(int argc, char **argv) {
 	const char **operands = calloc((size_t)argc, sizeof *operands);
-	int count = operands ? cli_parse(&command, argc, argv, operands) : -1;
+	int count = operands ? cli_parse(&cli_enhance_command, argc, argv, operands) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	const char *in = count == 1 ? operands[0] : NULL;
 	free(operands);
 	if (count < 0)
 		return status;
-	if (count != 1 || !args.out) {
-		fprintf(stderr, "sonant enhance: %s\n", count == 0 ? "no IN was given" : count > 1 ? "more than one IN was given" : "-o OUT is missing");
-		return status;
+	if (!args.out) {
+		cli_mistake(&cli_enhance_command, "-o OUT is missing");
+		return sn_result_exit(SN_E_ARGUMENT);
 	}
-	if (args.json)
-		args.format = "json";
-	if (args.format && strcmp(args.format, "text") != 0 && strcmp(args.format, "json") != 0)
-		return cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json; the audio's format is that of OUT or --audio");
 	if (args.format && strcmp(args.out, "-") == 0)
 		return cli_fail(SN_E_ARGUMENT, NULL, "audio and facts cannot both go to standard output");
 	return enhance(in);

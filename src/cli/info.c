@@ -9,29 +9,31 @@ static struct {
 } args;
 
 static const cli_option options[] = {
-	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },
+	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static int cli_info(int argc, char **argv);
+
+const cli_command cli_info_command = {
 	.name = "info",
-	.usage = "info [OPTION...]",
+	.brief = "show what the engine runs on",
+	.run = cli_info,
 	.summary = "Shows the version, the processor's instruction sets in use, threads and folders.",
 	.options = options,
 	.option_count = COUNT(options),
 };
 
-int cli_info(int argc, char **argv) {
-	const char *operands[16];
+static int cli_info(int argc, char **argv) {
 	char err[SN_ERRLEN];
 	sn_engine *engine;
 	sn_engine_info info;
-	int count = argc > COUNT(operands) ? -1 : cli_parse(&command, argc, argv, operands);
+	const char **operands = calloc((size_t)argc, sizeof *operands);
+	const int count = operands ? cli_parse(&cli_info_command, argc, argv, operands) : -1;
+	free(operands);
 	if (count < 0)
 		return count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
-	int json = args.format && strcmp(args.format, "json") == 0;
-	if (count > 0 || (args.format && !json && strcmp(args.format, "text") != 0))
-		return cli_fail(SN_E_ARGUMENT, NULL, "info takes no arguments, and --format is text or json");
+	const int json = args.format && strcmp(args.format, "json") == 0;
 	int code = cli_engine_open(&engine, &args.engine, err);
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);

@@ -1,6 +1,5 @@
 /* sonant serve keys: the API keys of a server, which takes changes within a second. */
 #include "cli/config.h"
-#include "cli/keys.h"
 #include "server/serve.h"
 #include "store/keys.h"
 
@@ -13,14 +12,25 @@ static const cli_option options[] = {
 	{ "scope", 's', "SCOPES", "of a new key: use, manage, or both separated by a comma (default: use)", CLI_TEXT, &args.scope },
 	{ "per-minute", 0, "N", "requests a minute of a new key (default: the server's limit)", CLI_INT, &args.per_minute },
 	{ "sessions", 0, "N", "requests and sessions at once of a new key (default: the server's limit)", CLI_INT, &args.sessions },
-	{ "home", 0, "DIR", "the server's home (default: as everywhere)", CLI_TEXT, &args.home },
-	{ "config", 'c', "FILE", "the server's configuration, for its home", CLI_TEXT, &args.config },
-	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },
+	{ "home", 0, "DIR", "the server's home (default: as everywhere)", CLI_FOLDER, &args.home },
+	{ "config", 'c', "FILE", "the server's configuration, for its home", CLI_FILE, &args.config },
+	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
 };
 
-static const cli_command command = {
+static const cli_action actions[] = {
+	{ "add", "make a key", { { "NAME", CLI_TEXT, 1, 1 } } },
+	{ "list", "all keys, without their secrets", { { 0 } } },
+	{ "revoke", "end a key", { { "NAME", CLI_TEXT, 1, 1 } } },
+};
+
+static int cli_keys(int argc, char **argv);
+
+const cli_command cli_keys_command = {
 	.name = "serve keys",
-	.usage = "serve keys add NAME | list | revoke NAME [OPTION...]",
+	.brief = "make, list and revoke API keys of a server",
+	.run = cli_keys,
+	.actions = actions,
+	.action_count = COUNT(actions),
 	.summary = "Makes, lists and revokes the API keys of a server. A running server notices within a second.",
 	.options = options,
 	.option_count = COUNT(options),
@@ -114,19 +124,14 @@ static int run(const char *what, const char *name, char *err) {
 	return result;
 }
 
-int cli_keys(int argc, char **argv) {
+static int cli_keys(int argc, char **argv) {
 	const char **words = calloc((size_t)argc, sizeof *words);
 	char err[SN_ERRLEN];
-	const int count = words ? cli_parse(&command, argc, argv, words) : -1;
+	const int count = words ? cli_parse(&cli_keys_command, argc, argv, words) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	const char *const what = count > 0 ? words[0] : "";
-	const int named = strcmp(what, "add") == 0 || strcmp(what, "revoke") == 0;
-	if (count >= 0 && args.format && !is_json() && strcmp(args.format, "text") != 0) {
-		status = cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json");
-	} else if (count >= 0 && (named ? count != 2 : strcmp(what, "list") != 0 || count != 1)) {
-		status = cli_fail(SN_E_ARGUMENT, NULL, "\"serve keys\" is followed by \"add\" or \"revoke\" and a name, or by \"list\"");
-	} else if (count >= 0) {
-		const int code = run(what, named ? words[1] : NULL, err);
+	if (count >= 0) {
+		const int code = run(what, count > 1 ? words[1] : NULL, err);
 		status = code == SN_OK ? sn_result_exit(cli_write("", 0)) : cli_fail(code, NULL, err);
 	}
 	free(words);

@@ -18,10 +18,10 @@ static struct {
 } args;
 
 static const cli_option options[] = {
-	{ "model", 'm', "MODEL", "name, alias or directory (default: auto)", CLI_TEXT, &args.model },
-	{ "language", 'l', "LANG", "code or name, or auto to detect it (default: auto)", CLI_TEXT, &args.stt.language },
-	{ "task", 0, "TASK", "transcribe, or translate into English", CLI_TEXT, &args.stt.task },
-	{ "format", 'f', "FORMAT", "text or json, one object for each event (default: text)", CLI_TEXT, &args.format },
+	{ "model", 'm', "MODEL", "name, alias or directory (default: auto)", CLI_MODEL_TRANSCRIBE, &args.model },
+	{ "language", 'l', "LANG", "code or name, or auto to detect it (default: auto)", CLI_LANGUAGE, &args.stt.language },
+	{ "task", 0, "transcribe|translate", "translate: into English (default: transcribe)", CLI_CHOICE, &args.stt.task },
+	{ "format", 'f', "text|json", "json: one object for each event (default: text)", CLI_CHOICE, &args.format },
 	{ "rate", 'r', "HZ", "of samples without a header (default: 16000)", CLI_INT, &args.rate },
 	{ "channels", 'c', "N", "of samples without a header (default: 1)", CLI_INT, &args.channels },
 	{ "device", 'd', "NAME", "microphone: default, a number or part of a name", CLI_TEXT, &args.device },
@@ -37,9 +37,12 @@ static const cli_option options[] = {
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static int cli_listen(int argc, char **argv);
+
+const cli_command cli_listen_command = {
 	.name = "listen",
-	.usage = "listen [OPTION...] [< SAMPLES]",
+	.brief = "live captions of a microphone or a pipe",
+	.run = cli_listen,
 	.summary = "Writes what is said while it is said: live captions of a microphone, or of samples on standard input (16-bit\n"
 	           "little endian, or a wav), as fast as they come.",
 	.details = "On a terminal the text that may still change is rewritten in place. Elsewhere each event is a line: its kind\n"
@@ -287,17 +290,13 @@ static int listen_all(void) {
 	return status;
 }
 
-int cli_listen(int argc, char **argv) {
+static int cli_listen(int argc, char **argv) {
 	const char **operands = calloc((size_t)argc, sizeof *operands);
 	args.format = "text";
-	const int count = operands ? cli_parse(&command, argc, argv, operands) : -1;
+	const int count = operands ? cli_parse(&cli_listen_command, argc, argv, operands) : -1;
 	free(operands);
 	if (count < 0)
 		return count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
-	if (count > 0)
-		return cli_fail(SN_E_ARGUMENT, NULL, "listen reads standard input or a microphone, no files; \"sonant transcribe\" reads files");
-	if (strcmp(args.format, "text") != 0 && strcmp(args.format, "json") != 0)
-		return cli_fail(SN_E_ARGUMENT, args.format, "the format must be text or json");
 	args.stt.live = SN_ON;
 	args.stt.words = args.words ? SN_DEFAULT : SN_OFF;
 	args.stt.denoise = args.denoise ? SN_ON : SN_DEFAULT;

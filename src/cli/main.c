@@ -4,43 +4,37 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-	const char *name, *summary;
-	int (*run)(int argc, char **argv);
-} commands[] = {
-	{ "transcribe", "speech to text", cli_transcribe },
-	{ "listen", "live captions of a microphone or a pipe", cli_listen },
-	{ "speak", "text to speech", cli_speak },
-	{ "enhance", "make a recording better to listen to", cli_enhance },
-	{ "quality", "rate audio from 1 to 5", cli_quality },
-	{ "analyze", "show what is in audio, also as a picture", cli_analyze },
-	{ "convert", "convert audio: format, rate, loudness, a part of it", cli_convert },
-	{ "serve", "HTTP and WebSocket server", cli_serve },
-	{ "config", "check, show and list the server's options", cli_config },
-	{ "models", "list models, or show what one can do", cli_models },
-	{ "voices", "keep voices: add, list, show, remove, export", cli_voices },
-	{ "info", "show what the engine runs on", cli_info },
-	{ "bench", "measure speed on this machine", cli_bench },
-	{ "version", "print the version", cli_version },
+const cli_command *const cli_commands[] = {
+	&cli_transcribe_command, &cli_listen_command, &cli_speak_command, &cli_enhance_command, &cli_quality_command, &cli_analyze_command,
+	&cli_convert_command, &cli_serve_command, &cli_keys_command, &cli_config_command, &cli_models_command, &cli_voices_command,
+	&cli_info_command, &cli_bench_command, &cli_version_command,
 };
+const int cli_command_count = COUNT(cli_commands);
 
 static void usage(FILE *out) {
 	fprintf(out, "usage: sonant COMMAND [OPTION...] [ARGUMENT...]\n\n");
-	for (int i = 0; i < COUNT(commands); i++)
-		fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].summary);
+	for (int i = 0; i < cli_command_count; i++)
+		fprintf(out, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->brief);
 	fprintf(out, "\n\"sonant COMMAND --help\" lists a command's options and the exit statuses.\n"
 	             "Environment: SONANT_HOME (models and caches), SONANT_LOG (error, warn, info, debug), SONANT_CPU (scalar, avx512, avx512_vnni).\n");
 }
 
-int cli_version(int argc, char **argv) {
-	static const cli_command command = { .name = "version", .usage = "version", .summary = "Prints the version." };
-	const char *operands[2];
-	int count = argc > 2 ? -1 : cli_parse(&command, argc, argv, operands);
+static int version(int argc, char **argv) {
+	const char **operands = calloc((size_t)argc, sizeof *operands);
+	const int count = operands ? cli_parse(&cli_version_command, argc, argv, operands) : -1;
+	free(operands);
 	if (count < 0)
 		return count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	printf("sonant %s\n", sn_version());
 	return sn_result_exit(cli_write("", 0));
 }
+
+const cli_command cli_version_command = {
+	.name = "version",
+	.brief = "print the version",
+	.summary = "Prints the version.",
+	.run = version,
+};
 
 static void print_log(sn_log_level level, const char *text, void *payload) { fprintf(stderr, "sonant: %s\n", text); }
 
@@ -53,7 +47,24 @@ static void follow_log(void) {
 			sn_log_set((sn_log_level)i, print_log, NULL);
 }
 
+/* words: of its name. */
+static const cli_command *find_command(int argc, char **argv, int *words) {
+	const cli_command *found = NULL;
+	*words = 0;
+	for (int i = 0; i < cli_command_count; i++) {
+		const char *const name = cli_commands[i]->name, *const space = strchr(name, ' ');
+		const size_t first = space ? (size_t)(space - name) : strlen(name);
+		const int fits = strncmp(argv[1], name, first) == 0 && !argv[1][first] && (!space || (argc > 2 && strcmp(argv[2], space + 1) == 0));
+		if (fits && 1 + !!space > *words) {
+			found = cli_commands[i];
+			*words = 1 + !!space;
+		}
+	}
+	return found;
+}
+
 int main(int argc, char **argv) {
+	int words;
 	follow_log();
 	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of writing, and a helper's end is no reason to die */
 	if (argc < 2) {
@@ -65,10 +76,10 @@ int main(int argc, char **argv) {
 		return 0;
 	}
 	if (strcmp(argv[1], "--version") == 0)
-		return cli_version(1, argv);
-	for (int i = 0; i < COUNT(commands); i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return commands[i].run(argc - 1, argv + 1);
+		return version(1, argv);
+	const cli_command *const command = find_command(argc, argv, &words);
+	if (command)
+		return command->run(argc - words, argv + words);
 	fprintf(stderr, "sonant: there is no command \"%s\"\n\n", argv[1]);
 	usage(stderr);
 	return sn_result_exit(SN_E_ARGUMENT);

@@ -10,13 +10,23 @@ static struct {
 } args;
 
 static const cli_option options[] = {
-	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },
+	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static const cli_action actions[] = {
+	{ "list", "what is known or installed", { { 0 } } },
+	{ "info", "what a model is and can do", { { "MODEL", CLI_MODEL, 1, 1 } } },
+};
+
+static int cli_models(int argc, char **argv);
+
+const cli_command cli_models_command = {
 	.name = "models",
-	.usage = "models list | models info MODEL [OPTION...]",
+	.brief = "list models, or show what one can do",
+	.run = cli_models,
+	.actions = actions,
+	.action_count = COUNT(actions),
 	.summary = "Lists the models that are known or installed, or shows what one is and can do.",
 	.options = options,
 	.option_count = COUNT(options),
@@ -166,20 +176,16 @@ static int info(sn_engine *engine, const char *name) {
 	return status;
 }
 
-int cli_models(int argc, char **argv) {
+static int cli_models(int argc, char **argv) {
 	const char **words = calloc((size_t)argc, sizeof *words);
 	char err[SN_ERRLEN];
 	sn_engine *engine;
-	int count = words ? cli_parse(&command, argc, argv, words) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	int count = words ? cli_parse(&cli_models_command, argc, argv, words) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	const int lists = count == 1 && strcmp(words[0], "list") == 0, informs = count == 2 && strcmp(words[0], "info") == 0;
 	const char *const name = informs ? words[1] : NULL;
 	free(words);
 	if (count < 0)
 		return status;
-	if (args.format && !is_json() && strcmp(args.format, "text") != 0)
-		return cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json");
-	if (!lists && !informs)
-		return cli_fail(SN_E_ARGUMENT, NULL, "\"models\" is followed by \"list\", or by \"info\" and a model");
 	int code = cli_engine_open(&engine, &args.engine, err);
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);

@@ -8,23 +8,26 @@ static struct {
 	cli_engine engine;
 	const char *format;
 	sn_quality_options quality;
-	int json, personalised, no_scores, exact;
+	int personalised, no_scores, exact;
 } args;
 
 static const cli_option options[] = {
-	{ "model", 'm', "MODEL", "that scores (default: dnsmos, where it is installed)", CLI_TEXT, &args.quality.model },
+	{ "model", 'm', "MODEL", "that scores (default: dnsmos, where it is installed)", CLI_MODEL, &args.quality.model },
 	{ "personalised", 0, NULL, "and the scores that count other voices as noise", CLI_FLAG, &args.personalised },
 	{ "no-scores", 0, NULL, "only measure", CLI_FLAG, &args.no_scores },
 	{ "windows", 0, "N", "most windows of 9 s that are scored (default: 52, all of a minute)", CLI_INT, &args.quality.windows },
 	{ "exact", 0, NULL, "score every window, one each second, however long the file is", CLI_FLAG, &args.exact },
-	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },
-	{ "json", 0, NULL, "the same as --format json", CLI_FLAG, &args.json },
+	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static int cli_quality(int argc, char **argv);
+
+const cli_command cli_quality_command = {
 	.name = "quality",
-	.usage = "quality FILE... [OPTION...]",
+	.brief = "rate audio from 1 to 5",
+	.run = cli_quality,
+	.operands = { { "FILE", CLI_FILE, 1, 0 } },
 	.summary = "Rates audio from 1 to 5, as listeners would (DNSMOS) and by what is measured; \"-\" is standard input.",
 	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
 	           "others are still rated, and the exit status is that of the first failure.",
@@ -65,21 +68,16 @@ static int rate_all(const char **files, int count) {
 	return first;
 }
 
-int cli_quality(int argc, char **argv) {
+static int cli_quality(int argc, char **argv) {
 	const char **files = calloc((size_t)argc, sizeof *files);
-	const int count = files ? cli_parse(&command, argc, argv, files) : -1;
+	args.format = "text";
+	const int count = files ? cli_parse(&cli_quality_command, argc, argv, files) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
-	if (count == 0) {
-		fprintf(stderr, "sonant quality: no FILE was given\n");
-		cli_help(&command, stderr);
-	}
 	if (count > 0) {
-		args.format = cli_facts_format(args.format, args.json);
 		args.quality.personalised = args.personalised ? SN_ON : SN_DEFAULT;
 		args.quality.scores = args.no_scores ? SN_OFF : SN_DEFAULT;
 		args.quality.windows = args.exact ? -1 : args.quality.windows;
-		if (args.format)
-			status = rate_all(files, count);
+		status = rate_all(files, count);
 	}
 	free(files);
 	return status;

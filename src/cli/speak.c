@@ -7,13 +7,13 @@ static cli_speak_args args;
 static int no_normalise, stream, verify;
 
 static const cli_option options[] = {
-	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_TEXT, &args.out },
-	{ "model", 'm', "MODEL", "name, alias or path (default: auto)", CLI_TEXT, &args.model },
-	{ "voice", 'v', "VOICE", "speaker of the model by name or number, voice of the bank, .npy or .npz file", CLI_TEXT,
+	{ "output", 'o', "OUT", "audio file; its ending says the format; \"-\": standard output", CLI_FILE, &args.out },
+	{ "model", 'm', "MODEL", "name, alias or path (default: auto)", CLI_MODEL_SPEAK, &args.model },
+	{ "voice", 'v', "VOICE", "speaker of the model by name or number, voice of the bank, .npy or .npz file", CLI_VOICE,
 		&args.tts.voice },
-	{ "vocoder", 0, "VOCODER", "name, path or griffin-lim, for models of spectrograms (default: the model's)", CLI_TEXT,
+	{ "vocoder", 0, "VOCODER", "name, path or griffin-lim, for models of spectrograms (default: the model's)", CLI_VOCODER,
 		&args.tts.vocoder },
-	{ "language", 'l', "LANG", "language of the text (default: the model's)", CLI_TEXT, &args.tts.language },
+	{ "language", 'l', "LANG", "language of the text (default: the model's)", CLI_LANGUAGE, &args.tts.language },
 	{ "emotion", 0, "EMOTION", "one that the model has", CLI_TEXT, &args.tts.emotion },
 	{ "speed", 0, "X", "0.25 to 4 (default: 1)", CLI_FLOAT, &args.tts.speed },
 	{ "pitch", 0, "X", "factor of the pitch, 0.25 to 4 (default: 1)", CLI_FLOAT, &args.tts.pitch },
@@ -30,16 +30,20 @@ static const cli_option options[] = {
 	{ "stream", 0, NULL, "speak clauses as standard input brings them", CLI_FLAG, &stream },
 	{ "check", 0, "on|off|auto", "look at each sentence; on (auto: with --format json): rate the whole", CLI_SWITCH, &args.tts.check },
 	{ "verify", 0, NULL, "read each sentence back by a model that transcribes", CLI_FLAG, &verify },
-	{ "verify-model", 0, "MODEL", "that one (default: auto)", CLI_TEXT, &args.tts.verify_model },
+	{ "verify-model", 0, "MODEL", "that one (default: auto)", CLI_MODEL_TRANSCRIBE, &args.tts.verify_model },
 	{ "retries", 0, "N", "speak a bad sentence again, at most so often; below 0: never (default: 1)", CLI_INT, &args.tts.retries },
-	{ "audio", 0, "FORMAT", "wav, flac, mp3, opus or pcm, whatever OUT ends in", CLI_TEXT, &args.audio },
-	{ "format", 'f', "FORMAT", "facts of the result on standard output: text or json (default: none)", CLI_TEXT, &args.format },
+	{ "audio", 0, "wav|flac|mp3|opus|pcm", "whatever OUT ends in", CLI_CHOICE, &args.audio },
+	{ "format", 'f', "text|json", "facts of the result, on standard output (default: nothing)", CLI_CHOICE, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static int cli_speak(int argc, char **argv);
+
+const cli_command cli_speak_command = {
 	.name = "speak",
-	.usage = "speak TEXT|- -o OUT [OPTION...]",
+	.brief = "text to speech",
+	.run = cli_speak,
+	.operands = { { "TEXT", CLI_TEXT, 1, 1 } },
 	.summary = "Speaks a text to an audio file; \"-\" reads the text from standard input.",
 	.options = options,
 	.option_count = COUNT(options),
@@ -79,7 +83,7 @@ json_t *cli_speak_facts(const sn_speech *s) {
 
 int cli_speak_report(const sn_speech *s) {
 	for (int i = 0; i < s->note_count; i++)
-		fprintf(stderr, "sonant: note: %s\n", s->notes[i].message);
+		cli_note(NULL, s->notes[i].message);
 	if (!args.format)
 		return 0;
 	if (strcmp(args.format, "json") == 0)
@@ -121,21 +125,18 @@ static void take_switches(void) {
 		args.tts.check = SN_ON;
 }
 
-int cli_speak(int argc, char **argv) {
+static int cli_speak(int argc, char **argv) {
 	const char **operands = calloc((size_t)argc, sizeof *operands);
-	int count = operands ? cli_parse(&command, argc, argv, operands) : -1;
+	int count = operands ? cli_parse(&cli_speak_command, argc, argv, operands) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	const char *text = count == 1 ? operands[0] : NULL;
 	free(operands);
 	if (count < 0)
 		return status;
-	if (count != 1 || !args.out) {
-		const char *const many = count > 1 ? "more than one TEXT was given; quote it" : "-o OUT is missing";
-		fprintf(stderr, "sonant speak: %s\n", count == 0 ? "no TEXT was given" : many);
-		return status;
+	if (!args.out) {
+		cli_mistake(&cli_speak_command, "-o OUT is missing");
+		return sn_result_exit(SN_E_ARGUMENT);
 	}
-	if (args.format && strcmp(args.format, "text") != 0 && strcmp(args.format, "json") != 0)
-		return cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json; the audio's format is that of OUT or --audio");
 	if (args.format && strcmp(args.out, "-") == 0)
 		return cli_fail(SN_E_ARGUMENT, NULL, "audio and facts cannot both go to standard output");
 	take_switches();

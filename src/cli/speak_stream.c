@@ -150,7 +150,7 @@ int cli_speak_stream(const cli_speak_args *args) {
 		code = sn_writer_finish(l.writer, l.err);
 	if (code == SN_OK) {
 		if (sn_tts_check(l.tts, &speech, l.err) != SN_OK)
-			fprintf(stderr, "sonant: note: the speech was not rated: %s\n", l.err);
+			cli_note("the speech was not rated", l.err);
 		status = cli_speak_report(&speech);
 	} else {
 		status = cli_fail(code, NULL, l.err);

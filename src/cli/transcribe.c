@@ -16,11 +16,11 @@ static struct {
 } args;
 
 static const cli_option options[] = {
-	{ "model", 'm', "MODEL", "name, alias or directory (default: auto)", CLI_TEXT, &args.model },
-	{ "language", 'l', "LANG", "code or name, or auto to detect it (default: auto)", CLI_TEXT, &args.stt.language },
-	{ "task", 0, "TASK", "transcribe, or translate into English", CLI_TEXT, &args.stt.task },
-	{ "format", 'f', "FORMAT", SN_TRANSCRIPT_FORMATS " (default: text)", CLI_TEXT, &args.format },
-	{ "output", 'o', "OUT", "file; with several FILEs a folder; default: standard output", CLI_TEXT, &args.out },
+	{ "model", 'm', "MODEL", "name, alias or directory (default: auto)", CLI_MODEL_TRANSCRIBE, &args.model },
+	{ "language", 'l', "LANG", "code or name, or auto to detect it (default: auto)", CLI_LANGUAGE, &args.stt.language },
+	{ "task", 0, "transcribe|translate", "translate: into English (default: transcribe)", CLI_CHOICE, &args.stt.task },
+	{ "format", 'f', SN_TRANSCRIPT_FORMATS, "default: text", CLI_CHOICE, &args.format },
+	{ "output", 'o', "OUT", "file; with several FILEs a folder; default: standard output", CLI_FILE, &args.out },
 	{ "vad", 0, "on|off|auto", "decode speech only, in batches (default: where silero-vad is installed)", CLI_SWITCH,
 		&args.stt.vad },
 	{ "batch", 0, "N", "windows decoded together with --vad (default: 8)", CLI_INT, &args.stt.batch },
@@ -34,11 +34,11 @@ static const cli_option options[] = {
 	{ "hotwords", 0, "LIST", "words and phrases, separated by commas, that are made likelier", CLI_TEXT, &args.stt.hotwords },
 	{ "guards", 0, "on|off|auto", "against loops, text on silence and echoes of the prompt (default: on)", CLI_SWITCH,
 		&args.stt.guards },
-	{ "retry", 0, "MODELS", "tried one after the other, separated by commas, below --min-confidence", CLI_TEXT, &args.retry },
+	{ "retry", 0, "MODELS", "tried one after the other, separated by commas, below --min-confidence", CLI_MODEL_TRANSCRIBE, &args.retry },
 	{ "min-confidence", 0, "X", "0 to 1 (default with --retry: 0.6)", CLI_FLOAT, &args.stt.min_confidence },
 	{ "punctuate", 0, "on|off|auto", "marks and capitals where the model writes none (default: on there)", CLI_SWITCH,
 		&args.stt.punctuate },
-	{ "punctuation", 0, "MODEL", "token classifier for that (default: an installed one, else rules)", CLI_TEXT, &args.stt.punctuation },
+	{ "punctuation", 0, "MODEL", "token classifier for that (default: an installed one, else rules)", CLI_MODEL, &args.stt.punctuation },
 	{ "vad-threshold", 0, "X", "probability of speech, 0 to 1 (default: 0.5)", CLI_FLOAT, &args.stt.vad_settings.threshold },
 	{ "vad-min-speech", 0, "MS", "shorter stretches are no speech; below 0: 0 (default: 0)", CLI_INT, &args.stt.vad_settings.min_speech },
 	{ "vad-min-silence", 0, "MS", "a silence that ends a stretch of speech (default: 160)", CLI_INT, &args.stt.vad_settings.min_silence },
@@ -48,9 +48,13 @@ static const cli_option options[] = {
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static int cli_transcribe(int argc, char **argv);
+
+const cli_command cli_transcribe_command = {
 	.name = "transcribe",
-	.usage = "transcribe FILE... [OPTION...]",
+	.brief = "speech to text",
+	.run = cli_transcribe,
+	.operands = { { "FILE", CLI_FILE, 1, 0 } },
 	.summary = "Writes what is said in audio files: wav, flac, ogg, opus, mp3 and all that FFmpeg reads; \"-\" is standard\n"
 	           "input.",
 	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
@@ -101,7 +105,7 @@ static int transcribe_one(sn_model *model, const char *file, int is_folder, int 
 	}
 	const int carries_notes = strcmp(args.format, "json") == 0 || strcmp(args.format, "verbose_json") == 0;
 	for (size_t i = 0; i < t->note_count && !carries_notes; i++)
-		fprintf(stderr, "sonant: %s: %s\n", file, t->notes[i].message);
+		cli_note(file, t->notes[i].message);
 	char *path = args.out ? output_path(file, is_folder) : NULL;
 	int status;
 	if (!args.out)
@@ -112,14 +116,6 @@ static int transcribe_one(sn_model *model, const char *file, int is_folder, int 
 	free(text);
 	sn_transcript_free(&t);
 	return status;
-}
-
-static int check_format(const char *format) {
-	const sn_transcript empty = { .text = "", .language = "", .task = "", .model = "", .dtype = "" };
-	char err[SN_ERRLEN], *text;
-	int code = sn_transcript_format(&text, NULL, &empty, format, NULL, err);
-	free(text);
-	return code == SN_OK ? 0 : cli_fail(code, NULL, err);
 }
 
 /* Two inputs of one name would write one file. */
@@ -181,15 +177,11 @@ static int transcribe_all(const char **files, int count, int is_folder) {
 	return first;
 }
 
-int cli_transcribe(int argc, char **argv) {
+static int cli_transcribe(int argc, char **argv) {
 	const char **files = calloc((size_t)argc, sizeof *files);
 	args.format = "text";
-	int is_folder, count = files ? cli_parse(&command, argc, argv, files) : -1;
+	int is_folder, count = files ? cli_parse(&cli_transcribe_command, argc, argv, files) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
-	if (count == 0) {
-		fprintf(stderr, "sonant transcribe: no FILE was given\n");
-		cli_help(&command, stderr);
-	}
 	if (count > 0) {
 		args.stt.timestamps = args.timestamps;
 		args.stt.words = args.words ? SN_ON : SN_DEFAULT;
@@ -198,8 +190,6 @@ int cli_transcribe(int argc, char **argv) {
 		args.stt.denoise = args.denoise ? SN_ON : SN_DEFAULT;
 		char *const retry = args.retry ? strdup(args.retry) : NULL;
 		status = read_retries(retry);
-		if (!status)
-			status = check_format(args.format);
 		if (!status)
 			status = prepare_output(count, &is_folder);
 		if (!status)

@@ -11,18 +11,31 @@ static struct {
 } args;
 
 static const cli_option options[] = {
-	{ "model", 'm', "MODEL", "that the voice is for (add), or whose speakers are listed, too (list)", CLI_TEXT, &args.model },
+	{ "model", 'm', "MODEL", "that the voice is for (add), or whose speakers are listed, too (list)", CLI_MODEL_SPEAK, &args.model },
 	{ "speaker", 0, "SPEAKER", "add a name for a speaker of MODEL instead of a FILE", CLI_TEXT, &args.facts.speaker },
-	{ "language", 0, "LANG", "of the voice, kept with it", CLI_TEXT, &args.facts.language },
+	{ "language", 0, "LANG", "of the voice, kept with it", CLI_LANGUAGE, &args.facts.language },
 	{ "licence", 0, "TEXT", "under which it may be used, kept with it", CLI_TEXT, &args.facts.licence },
 	{ "source", 0, "TEXT", "where it comes from, kept with it", CLI_TEXT, &args.facts.source },
-	{ "format", 'f', "FORMAT", "text or json (default: text)", CLI_TEXT, &args.format },
+	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
-static const cli_command command = {
+static const cli_action actions[] = {
+	{ "list", "the voices of the bank, and MODEL's speakers", { { 0 } } },
+	{ "show", "one voice", { { "NAME", CLI_VOICE, 1, 1 } } },
+	{ "add", "a voice of FILE, or a name for a --speaker", { { "NAME", CLI_TEXT, 1, 1 }, { "FILE", CLI_FILE, 0, 1 } } },
+	{ "remove", "forget a voice", { { "NAME", CLI_VOICE, 1, 1 } } },
+	{ "export", "a voice's data to a file, or all of it to a folder", { { "NAME", CLI_VOICE, 1, 1 }, { "OUT", CLI_FILE, 1, 1 } } },
+};
+
+static int cli_voices(int argc, char **argv);
+
+const cli_command cli_voices_command = {
 	.name = "voices",
-	.usage = "voices add NAME FILE | list | show NAME | remove NAME | export NAME OUT [OPTION...]",
+	.brief = "keep voices: add, list, show, remove, export",
+	.run = cli_voices,
+	.actions = actions,
+	.action_count = COUNT(actions),
 	.summary = "Keeps voices in a bank, for \"sonant speak -v NAME\".",
 	.options = options,
 	.option_count = COUNT(options),
@@ -112,26 +125,10 @@ static int run(const char **words, int count) {
 	return status;
 }
 
-/* The actions and how many words each takes. */
-static int check(const char **words, int count) {
-	static const struct { const char *name; int least, most; } actions[] = {
-		{ "list", 1, 1 }, { "show", 2, 2 }, { "add", 2, 3 }, { "remove", 2, 2 }, { "export", 3, 3 },
-	};
-	if (args.format && !is_json() && strcmp(args.format, "text") != 0)
-		return cli_fail(SN_E_ARGUMENT, NULL, "--format is text or json");
-	for (int i = 0; i < COUNT(actions) && count; i++)
-		if (strcmp(words[0], actions[i].name) == 0 && count >= actions[i].least && count <= actions[i].most)
-			return 0;
-	return cli_fail(SN_E_ARGUMENT, NULL, "\"voices\" is followed by \"add NAME FILE\", \"list\", \"show NAME\", \"remove NAME\" or "
-	                "\"export NAME OUT\"");
-}
-
-int cli_voices(int argc, char **argv) {
+static int cli_voices(int argc, char **argv) {
 	const char **words = calloc((size_t)argc, sizeof *words);
-	int count = words ? cli_parse(&command, argc, argv, words) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	int count = words ? cli_parse(&cli_voices_command, argc, argv, words) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	if (count >= 0)
-		status = check(words, count);
-	if (count >= 0 && status == 0)
 		status = run(words, count);
 	free(words);
 	return status;

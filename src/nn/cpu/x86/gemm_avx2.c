@@ -10,8 +10,10 @@
 #define PASSES 1
 #define LEFT(pass, x) (x)
 #define RIGHT(pass, x) (x)
-#define ADD(c, a, b) (vi)vf_fma((vf)(a), (vf)(b), (vf)(c))
-#define STORE(to, c, s) vf_store(to, (vf)(c) * vf_set1(s))
+#define ACC vf
+#define ACC_ZERO vf_set1(0)
+#define ADD(c, a, b) vf_fma((vf)(a), (vf)(b), c)
+#define STORE(to, c, s) vf_store(to, (c) * vf_set1(s))
 #include "nn/cpu/x86/gemm_avx2.h"
 
 #define WIDE_NR NR

@@ -1,5 +1,6 @@
 /* Element kernels of every instruction set against scalar C. */
 #include "fence.h"
+#include "levels.h"
 #include "nn/cpu/scalar.h"
 
 static const nn_kernels *truth, *k;
@@ -303,31 +304,31 @@ static void bench(const char *isa) {
 }
 
 int main(int argc, char **argv) {
-	nn_kernels scalar, best;
+	static nn_kernels scalar, tested;
 	nn_kernels_fill(&scalar, 0);
-	nn_kernels_fill(&best, nn_cpu_detect());
 	truth = &scalar;
 	fence *fences[] = { &in_a, &in_b, &out_a, &out_b, &out_c };
 	for (int i = 0; i < 5; i++)
 		fence_open(fences[i]);
-	if (argc > 1 && !strcmp(argv[1], "--bench")) {
-		k = &scalar;
-		bench(k->name);
+	int benches = argc > 1 && !strcmp(argv[1], "--bench");
+	k = &tested;
+	for (size_t i = benches ? 0 : 1; i < LEVEL_COUNT; i++) {
+		const nn_kernels last = tested;
+		nn_kernels_fill(&tested, levels[i].flags);
+		if (!has_level(i) || tested.unary == (i ? last.unary : NULL))
+			continue;
+		if (benches) {
+			bench(k->name);
+			continue;
+		}
+		test_unary(k->name);
+		test_binary(k->name);
+		test_affine(k->name);
+		test_convert(k->name);
+		test_gated_tanh(k->name);
+		test_lstm(k->name);
+		test_gru(k->name);
+		test_depthwise(k->name);
 	}
-	k = &best;
-	if (best.unary == scalar.unary)
-		return cases_end();
-	if (argc > 1 && !strcmp(argv[1], "--bench")) {
-		bench(k->name);
-		return 0;
-	}
-	test_unary(k->name);
-	test_binary(k->name);
-	test_affine(k->name);
-	test_convert(k->name);
-	test_gated_tanh(k->name);
-	test_lstm(k->name);
-	test_gru(k->name);
-	test_depthwise(k->name);
-	return cases_end();
+	return benches ? 0 : cases_end();
 }

@@ -1,6 +1,7 @@
 /* Matrix products and their packing: every instruction set against scalar C, scalar C against the formula in double. */
 #include "bench_gemm.h"
 #include "fence.h"
+#include "levels.h"
 #include "nn/cpu/scalar.h"
 
 enum { F32, BF16, S8 };
@@ -428,18 +429,6 @@ static void test_table(const char *isa) {
 	test_scales(isa);
 }
 
-#ifdef __aarch64__
-#define LEVELS { "scalar", 0 }, { "neon", NN_CPU_NEON }, { "neon_dotprod", NN_CPU_NEON | NN_CPU_DOTPROD }, \
-	{ "neon_i8mm", NN_CPU_NEON | NN_CPU_DOTPROD | NN_CPU_I8MM }
-#else
-#define BASE (NN_CPU_AVX2 | NN_CPU_AVX512)
-#define LEVELS { "scalar", 0 }, { "avx2", NN_CPU_AVX2 }, { "avx512", BASE }, { "avx512_vnni", BASE | NN_CPU_VNNI }, \
-	{ "avx512_bf16", BASE | NN_CPU_VNNI | NN_CPU_BF16 }
-#endif
-
-static const struct { const char *name; unsigned flags; } levels[] = { LEVELS };
-#define LEVEL_COUNT (sizeof levels / sizeof *levels)
-
 /* SONANT_CPU takes instruction sets away and never adds one; a name that is none changes nothing, and is told. */
 static void test_mask(void) {
 	result r = { 0 };
@@ -494,7 +483,7 @@ int main(int argc, char **argv) {
 		test_blocks("scalar", type);
 	}
 	for (size_t i = 1; i < LEVEL_COUNT; i++)
-		if ((nn_cpu_detect() & levels[i].flags) == levels[i].flags) {
+		if (has_level(i)) {
 			nn_kernels_fill(&tested, levels[i].flags);
 			test_table(tested.name);
 		}

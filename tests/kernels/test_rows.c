@@ -1,5 +1,6 @@
 /* Row kernels (quantising, norms, softmax, cache attention) of every instruction set against scalar C. */
 #include "fence.h"
+#include "levels.h"
 #include "nn/cpu/scalar.h"
 
 static const nn_kernels *truth, *k;
@@ -286,30 +287,29 @@ static void bench(const char *isa) {
 }
 
 int main(int argc, char **argv) {
-	nn_kernels scalar, best;
+	static nn_kernels scalar, tested;
 	nn_kernels_fill(&scalar, 0);
-	nn_kernels_fill(&best, nn_cpu_detect());
 	truth = &scalar;
 	fence *fences[] = { &in_a, &in_b, &in_c, &in_d, &out_a, &out_b, &out_c };
 	for (int i = 0; i < 7; i++)
 		fence_open(fences[i]);
 	int benches = argc > 1 && !strcmp(argv[1], "--bench");
-	if (benches) {
-		k = &scalar;
-		bench(k->name);
+	k = &tested;
+	for (size_t i = benches ? 0 : 1; i < LEVEL_COUNT; i++) {
+		const nn_kernels last = tested;
+		nn_kernels_fill(&tested, levels[i].flags);
+		if (!has_level(i) || tested.softmax_row == (i ? last.softmax_row : NULL))
+			continue;
+		if (benches) {
+			bench(k->name);
+			continue;
+		}
+		test_quantize(k->name);
+		test_norm(k->name);
+		test_norm_edges(k->name);
+		test_softmax(k->name);
+		test_places(k->name);
+		test_cache_attention(k->name);
 	}
-	k = &best;
-	if (best.softmax_row == scalar.softmax_row)
-		return cases_end();
-	if (benches) {
-		bench(k->name);
-		return 0;
-	}
-	test_quantize(k->name);
-	test_norm(k->name);
-	test_norm_edges(k->name);
-	test_softmax(k->name);
-	test_places(k->name);
-	test_cache_attention(k->name);
-	return cases_end();
+	return benches ? 0 : cases_end();
 }

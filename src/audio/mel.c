@@ -54,8 +54,11 @@ static void make_tables(sn_mel_tables *t, float *dense) {
 
 static sn_mel_kernel choose_kernel(void) {
 #if defined(__x86_64__)
-	if (nn_cpu_detect() & NN_CPU_AVX512)
+	const unsigned cpu = nn_cpu_detect();
+	if (cpu & NN_CPU_AVX512)
 		return sn_mel_kernel_avx512;
+	if (cpu & NN_CPU_AVX2)
+		return sn_mel_kernel_avx2;
 #endif
 	return sn_mel_kernel_base;
 }

@@ -21,6 +21,7 @@ typedef void (*sn_mel_kernel)(const sn_mel_tables *tables, const float *samples,
 
 void sn_mel_kernel_base(const sn_mel_tables *tables, const float *samples, float *out);
 #if defined(__x86_64__)
+void sn_mel_kernel_avx2(const sn_mel_tables *tables, const float *samples, float *out);
 void sn_mel_kernel_avx512(const sn_mel_tables *tables, const float *samples, float *out);
 #endif
 

@@ -61,12 +61,11 @@ VEC_INLINE void vi_store_upper_part(uint16_t *p, int64_t n, vi x) {
 
 VEC_INLINE void vi_store_bytes_part(uint8_t *p, int64_t n, vi x) {
 	uint16x4_t half = vmovn_u32((uint32x4_t)(x + 128));
-	uint8_t bytes[2 * VL];
-	vst1_u8(bytes, vmovn_u16(vcombine_u16(half, half)));
+	uint32_t bytes = vget_lane_u32((uint32x2_t)vmovn_u16(vcombine_u16(half, half)), 0);
 	if (n >= VL)
-		memcpy(p, bytes, VL);
+		memcpy(p, &bytes, VL);
 	for (int64_t i = 0; n < VL && i < n; i++)
-		p[i] = bytes[i];
+		p[i] = (uint8_t)(bytes >> 8 * i);
 }
 
 VEC_INLINE vf vf_fma(vf a, vf b, vf c) { return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }

@@ -1,19 +1,21 @@
 /* Looking at audio. */
-#include "cli/cli.h"
+#include "cli/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static struct {
 	cli_engine engine;
-	const char *format, *plot, *size;
+	const char *format, *size;
+	cli_inputs inputs;
+	cli_outputs outputs, pictures;
 	sn_analysis_options analysis;
-	int words, scores;
+	int words, scores, width, height;
 } args;
 
 static const cli_option options[] = {
-	{ "plot", 'p', "OUT.png", "draw waveform, log-mel spectrogram, pitch, speech and words over time (one FILE)", CLI_FILE,
-		&args.plot },
+	{ "plot", 'p', "OUT.png", "draw waveform, log-mel spectrogram, pitch, speech and words over time; a pattern as of -o", CLI_FILE,
+		&args.pictures.out },
 	{ "size", 0, "WxH", "of the picture (default: 1600x900)", CLI_TEXT, &args.size },
 	{ "words", 0, NULL, "transcribe, too", CLI_FLAG, &args.words },
 	{ "model", 'm', "MODEL", "that transcribes and tells the language (default: auto)", CLI_MODEL_TRANSCRIBE, &args.analysis.model },
@@ -22,6 +24,9 @@ static const cli_option options[] = {
 	{ "scores", 0, NULL, "listeners' scores, too, as \"sonant quality\" does", CLI_FLAG, &args.scores },
 	{ "vad-threshold", 0, "X", "probability of speech, 0 to 1 (default: 0.5)", CLI_FLOAT, &args.analysis.quality.vad.threshold },
 	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
+	{ "output", 'o', "OUT", "file, folder or pattern (default: standard output)", CLI_FILE, &args.outputs.out },
+	CLI_OUTPUT_OPTIONS(args.outputs),
+	CLI_INPUT_OPTIONS(args.inputs),
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
@@ -31,54 +36,85 @@ const cli_command cli_analyze_command = {
 	.name = "analyze",
 	.brief = "show what is in audio, also as a picture",
 	.run = cli_analyze,
-	.operands = { { "FILE", CLI_FILE, 1, 0 } },
+	.operands = { { "FILE", CLI_FILE, 0, 0 } },
 	.summary = "Shows what is in audio: levels, loudness, spectrum, pitch, speech, language, words; \"-\" is standard input.",
-	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
+	.details = CLI_PATTERN_HELP "\n"
+	           "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
 	           "others are still looked at, and the exit status is that of the first failure.",
 	.options = options,
 	.option_count = COUNT(options),
 };
 
-static int write_all(const sn_analysis *analysis, const char *file, int many, int width, int height) {
+typedef struct run {
+	sn_engine *engine;
+	const cli_batch *batch;
+	cli_batch pictures; /* items of the same places; none where none are drawn */
+} run;
+
+static int write_all(const run *r, const sn_analysis *analysis, const cli_item *item, int many) {
 	char err[SN_ERRLEN], *text = NULL;
 	size_t size;
-	const char *const slash = strrchr(file, '/');
-	int code = args.plot ? sn_analysis_plot(analysis, args.plot, width, height, slash ? slash + 1 : file, err) : SN_OK;
+	const char *const slash = strrchr(item->input, '/'), *const picture = r->pictures.count ? r->pictures.items[item - r->batch->items].out : NULL;
+	int code = picture ? sn_analysis_plot(analysis, picture, args.width, args.height, slash ? slash + 1 : item->input, err) : SN_OK;
 	if (code == SN_OK)
-		code = sn_analysis_format(&text, &size, analysis, args.format, many ? file : NULL, err);
+		code = sn_analysis_format(&text, &size, analysis, args.format, many ? item->input : NULL, err);
 	if (code != SN_OK)
-		return cli_fail(code, file, err);
-	const int status = sn_result_exit(cli_write(text, size));
+		return cli_fail(code, item->input, err);
+	const int status = cli_batch_write(item, text, size);
 	free(text);
 	return status;
 }
 
-static int analyze_one(sn_engine *engine, const char *file, int many, int width, int height) {
+static int analyze_one(void *payload, const cli_item *item, int many) {
+	const run *const r = payload;
 	char err[SN_ERRLEN];
 	sn_analysis *analysis = NULL;
 	cli_progress progress;
-	cli_progress_start(&progress, file);
+	cli_progress_start(&progress, item->input);
 	args.analysis.quality.progress = cli_progress_show;
 	args.analysis.quality.payload = &progress;
-	const int code = sn_analyze_file(&analysis, engine, file, &args.analysis, err);
+	const int code = sn_analyze_file(&analysis, r->engine, item->input, &args.analysis, err);
 	cli_progress_done(&progress);
-	const int status = code == SN_OK ? write_all(analysis, file, many, width, height) : cli_fail(code, file, err);
+	const int status = code == SN_OK ? write_all(r, analysis, item, many) : cli_fail(code, item->input, err);
 	sn_analysis_free(&analysis);
 	return status;
 }
 
-static int analyze_all(const char **files, int count, int width, int height) {
+/* Pictures are planned as results of the inputs that are left. */
+static int plan_pictures(run *r) {
+	const cli_inputs none = { 0 };
+	const char **const files = calloc((size_t)r->batch->count + 1, sizeof *files);
+	const cli_wish wish = { .command = &cli_analyze_command, .operands = files, .operand_count = r->batch->count, .inputs = &none,
+		.outputs = &args.pictures, .format = "png" };
+	if (!files)
+		return cli_fail(SN_E_MEMORY, NULL, "out of memory");
+	for (int i = 0; i < r->batch->count; i++)
+		files[i] = r->batch->items[i].input;
+	const int status = cli_batch_open(&r->pictures, &wish);
+	free(files);
+	return status;
+}
+
+static int analyze_all(const char **files, int count) {
+	const cli_wish wish = { .command = &cli_analyze_command, .operands = files, .operand_count = count, .inputs = &args.inputs,
+		.outputs = &args.outputs, .format = strcmp(args.format, "json") == 0 ? "json" : "txt" };
 	char err[SN_ERRLEN];
-	sn_engine *engine = NULL;
-	int code = cli_engine_open(&engine, &args.engine, err), first = 0;
-	if (code != SN_OK)
-		return cli_fail(code, NULL, err);
-	for (int i = 0; i < count; i++) {
-		const int status = analyze_one(engine, files[i], count > 1, width, height);
-		first = first ? first : status;
+	cli_batch batch;
+	run r = { .batch = &batch };
+	int status = cli_batch_open(&batch, &wish);
+	if (!status && batch.count && args.pictures.out)
+		status = plan_pictures(&r);
+	if (!status && batch.count) {
+		const int code = cli_engine_open(&r.engine, &args.engine, err);
+		if (code == SN_OK)
+			cli_batch_run(&batch, analyze_one, &r);
+		else
+			status = cli_fail(code, NULL, err);
 	}
-	sn_engine_close(&engine);
-	return first;
+	sn_engine_close(&r.engine);
+	cli_batch_close(&r.pictures);
+	const int all = cli_batch_close(&batch);
+	return status ? status : all;
 }
 
 /* "WxH"; 0: not of this form. */
@@ -87,25 +123,17 @@ static int read_size(const char *text, int *width, int *height) {
 	return sscanf(text, "%5dx%5d%c", width, height, &rest) == 2;
 }
 
-static int check(int count, int *width, int *height) {
-	if (args.plot && count > 1)
-		return cli_fail(SN_E_ARGUMENT, NULL, "--plot draws one FILE");
-	if (args.size && (!args.plot || !read_size(args.size, width, height)))
-		return cli_fail(SN_E_ARGUMENT, NULL, args.plot ? "--size is WIDTHxHEIGHT, as 1600x900" : "--size needs --plot");
-	return 0;
-}
-
 static int cli_analyze(int argc, char **argv) {
 	const char **files = calloc((size_t)argc, sizeof *files);
 	args.format = "text";
 	const int count = files ? cli_parse(&cli_analyze_command, argc, argv, files) : -1;
-	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT), width = 0, height = 0;
-	if (count > 0) {
+	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	if (count >= 0 && args.size && (!args.pictures.out || !read_size(args.size, &args.width, &args.height))) {
+		status = cli_fail(SN_E_ARGUMENT, NULL, args.pictures.out ? "--size is WIDTHxHEIGHT, as 1600x900" : "--size needs --plot");
+	} else if (count >= 0) {
 		args.analysis.words = args.words ? SN_ON : SN_DEFAULT;
 		args.analysis.quality.scores = args.scores ? SN_ON : SN_DEFAULT;
-		status = check(count, &width, &height);
-		if (!status)
-			status = analyze_all(files, count, width, height);
+		status = analyze_all(files, count);
 	}
 	free(files);
 	return status;

@@ -1,5 +1,6 @@
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -11,7 +12,7 @@
 /* ---- output ---- */
 
 static struct {
-	int json;
+	int json, lost;
 	const char *colors;
 } output;
 
@@ -25,9 +26,18 @@ int cli_has_colors(FILE *stream) {
 	return isatty(fileno(stream)) && !(no && *no) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
+/* Whether the message has the name already, as a word of its own. */
+static int is_in(const char *name, const char *message) {
+	const size_t size = strlen(name);
+	for (const char *at = message; size && (at = strstr(at, name)); at++)
+		if ((at == message || !isalnum((unsigned char)at[-1])) && !isalnum((unsigned char)at[size]))
+			return 1;
+	return 0;
+}
+
 /* A line on standard error, the head in a colour. */
 static void remark(const char *head, int colour, const char *command, const char *what, const char *message) {
-	const int named = what && strstr(message, what), colours = cli_has_colors(stderr);
+	const int named = what && is_in(what, message), colours = cli_has_colors(stderr);
 	fprintf(stderr, "sonant%s%s: ", command ? " " : "", command ? command : "");
 	if (colours)
 		fprintf(stderr, "\033[%dm", colour);
@@ -74,11 +84,14 @@ int cli_write(const char *text, size_t size) {
 		return SN_OK;
 	const int reason = errno, code = reason == ENOSPC ? SN_E_NO_SPACE : SN_E_IO;
 	char message[128];
+	output.lost = 1;
 	snprintf(message, sizeof message, "cannot write to standard output: %s", strerror(reason));
 	if (reason != EPIPE) /* whoever closed the pipe knows */
 		cli_fail(code, NULL, message);
 	return code;
 }
+
+int cli_output_is_lost(void) { return output.lost; }
 
 char *cli_quoted(const char *text) {
 	json_t *s = json_string(text);

@@ -114,6 +114,8 @@ int cli_has_colors(FILE *stream);
 
 /* Writes all of it to standard output. Returns an sn_result. */
 int cli_write(const char *text, size_t size);
+/* Whether that has failed. */
+int cli_output_is_lost(void);
 
 /* Text as a JSON string with its quotes; free() it. NULL when out of memory. */
 char *cli_quoted(const char *text);

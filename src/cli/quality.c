@@ -1,5 +1,5 @@
 /* Rating audio. */
-#include "cli/cli.h"
+#include "cli/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,8 @@
 static struct {
 	cli_engine engine;
 	const char *format;
+	cli_inputs inputs;
+	cli_outputs outputs;
 	sn_quality_options quality;
 	int personalised, no_scores, exact;
 } args;
@@ -18,6 +20,9 @@ static const cli_option options[] = {
 	{ "windows", 0, "N", "most windows of 9 s that are scored (default: 52, all of a minute)", CLI_INT, &args.quality.windows },
 	{ "exact", 0, NULL, "score every window, one each second, however long the file is", CLI_FLAG, &args.exact },
 	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
+	{ "output", 'o', "OUT", "file, folder or pattern (default: standard output)", CLI_FILE, &args.outputs.out },
+	CLI_OUTPUT_OPTIONS(args.outputs),
+	CLI_INPUT_OPTIONS(args.inputs),
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
@@ -27,45 +32,51 @@ const cli_command cli_quality_command = {
 	.name = "quality",
 	.brief = "rate audio from 1 to 5",
 	.run = cli_quality,
-	.operands = { { "FILE", CLI_FILE, 1, 0 } },
+	.operands = { { "FILE", CLI_FILE, 0, 0 } },
 	.summary = "Rates audio from 1 to 5, as listeners would (DNSMOS) and by what is measured; \"-\" is standard input.",
-	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
+	.details = CLI_PATTERN_HELP "\n"
+	           "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
 	           "others are still rated, and the exit status is that of the first failure.",
 	.options = options,
 	.option_count = COUNT(options),
 };
 
-static int rate_one(sn_engine *engine, const char *file, int many) {
+static int rate_one(void *engine, const cli_item *item, int many) {
 	char err[SN_ERRLEN], *text = NULL;
 	size_t size;
 	sn_quality quality;
 	cli_progress progress;
-	cli_progress_start(&progress, file);
+	cli_progress_start(&progress, item->input);
 	args.quality.progress = cli_progress_show;
 	args.quality.payload = &progress;
-	int code = sn_quality_file(&quality, engine, file, &args.quality, err);
+	int code = sn_quality_file(&quality, engine, item->input, &args.quality, err);
 	cli_progress_done(&progress);
 	if (code == SN_OK)
-		code = sn_quality_format(&text, &size, &quality, args.format, many ? file : NULL, err);
+		code = sn_quality_format(&text, &size, &quality, args.format, many ? item->input : NULL, err);
 	if (code != SN_OK)
-		return cli_fail(code, file, err);
-	const int status = sn_result_exit(cli_write(text, size));
+		return cli_fail(code, item->input, err);
+	const int status = cli_batch_write(item, text, size);
 	free(text);
 	return status;
 }
 
 static int rate_all(const char **files, int count) {
+	const cli_wish wish = { .command = &cli_quality_command, .operands = files, .operand_count = count, .inputs = &args.inputs,
+		.outputs = &args.outputs, .format = strcmp(args.format, "json") == 0 ? "json" : "txt" };
 	char err[SN_ERRLEN];
 	sn_engine *engine = NULL;
-	int code = cli_engine_open(&engine, &args.engine, err), first = 0;
-	if (code != SN_OK)
-		return cli_fail(code, NULL, err);
-	for (int i = 0; i < count; i++) {
-		const int status = rate_one(engine, files[i], count > 1);
-		first = first ? first : status;
+	cli_batch batch;
+	int status = cli_batch_open(&batch, &wish);
+	if (!status && batch.count) {
+		const int code = cli_engine_open(&engine, &args.engine, err);
+		if (code == SN_OK)
+			cli_batch_run(&batch, rate_one, engine);
+		else
+			status = cli_fail(code, NULL, err);
 	}
 	sn_engine_close(&engine);
-	return first;
+	const int all = cli_batch_close(&batch);
+	return status ? status : all;
 }
 
 static int cli_quality(int argc, char **argv) {
@@ -73,7 +84,7 @@ static int cli_quality(int argc, char **argv) {
 	args.format = "text";
 	const int count = files ? cli_parse(&cli_quality_command, argc, argv, files) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
-	if (count > 0) {
+	if (count >= 0) {
 		args.quality.personalised = args.personalised ? SN_ON : SN_DEFAULT;
 		args.quality.scores = args.no_scores ? SN_OFF : SN_DEFAULT;
 		args.quality.windows = args.exact ? -1 : args.quality.windows;

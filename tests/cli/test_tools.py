@@ -177,7 +177,7 @@ class Analyze(Case):
         self.fails(run("analyze", file, "--plot", self.folder / "no" / "a.png"), 3, "a.png")
         self.fails(run("analyze", file, "--plot", self.folder / "a.png", "--size", "10x10"), 2, "10 x 10")
         self.fails(run("analyze", file, "--plot", self.folder / "a.png", "--size", "large"), 2, "1600x900")
-        self.fails(run("analyze", file, file, "--plot", self.folder / "a.png"), 2, "one FILE")
+        self.fails(run("analyze", file, file, "--plot", self.folder / "a.png"), 2, "same file")
         self.fails(run("analyze", "-", "--words", data=file.read_bytes()), 2, "read twice")
         self.fails(run("analyze", self.folder / "none.wav"), 3, "none.wav")
         self.assertEqual([p.name for p in self.folder.iterdir()], ["a.wav"])

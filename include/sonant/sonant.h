@@ -335,7 +335,11 @@ typedef struct sn_stt_options {
 	 * with `stream` also go on by themselves only when pulled. */
 	void (*ready)(void *payload);
 	void *ready_payload;
-	int64_t reserved[5];
+	/* One-call helpers: off: the transcript has no text and no segments, so that memory does not grow with what is said; they go to
+	 * `segment` alone. With retry models they are kept until it is known which go there. Default: on. */
+	sn_switch keep;
+	double from, length;       /* one-call helpers: seconds at which to begin, and how many to hear (0: all); times stay those of the whole audio */
+	int64_t reserved[2];
 } sn_stt_options;
 
 #define SN_MAX_BEAM 16
@@ -432,15 +436,29 @@ SN_API int sn_transcribe_pcm(sn_transcript **out, sn_model *model, const float *
 
 SN_API void sn_transcript_free(sn_transcript **transcript);
 
-#define SN_TRANSCRIPT_FORMATS "text, json, verbose_json, srt, vtt, tsv"
+#define SN_TRANSCRIPT_FORMATS "text, json, verbose_json, jsonl, srt, vtt, tsv"
 
 /* Writes a transcript: "text" (one line), "json" (one line: everything but the decoder's numbers), "verbose_json" (with tokens,
- * log probabilities and so on of each segment, indented), "srt", "vtt", "tsv" (milliseconds). Words are in both JSON formats
- * (`word_timestamps`) and, where there are any, cut the long segments of "srt" and "vtt" into lines. file: becomes the
- * JSON's "file"; may be NULL. *text is malloc'ed (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
+ * log probabilities and so on of each segment, indented), "jsonl" (a line for each segment, with its words; the last one holds the rest),
+ * "srt", "vtt", "tsv" (milliseconds). Words are in both JSON formats (`word_timestamps`) and, where there are any, cut the long
+ * segments of "srt" and "vtt" into lines. file: becomes the JSON's "file"; may be NULL. *text is malloc'ed (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
  * Returns SN_OK, SN_E_ARGUMENT (unknown format: lists them), SN_E_MEMORY. */
 SN_API int sn_transcript_format(char **text, size_t *size, const sn_transcript *transcript, const char *format, const char *file,
                                 char *err);
+
+/* The same, written as it comes: what to write for each finished segment, in order, and at the end. Joined it is what
+ * sn_transcript_format gives of the whole; what was written for a segment never changes. */
+#define SN_TRANSCRIPT_STREAMS "text, jsonl, srt, vtt, tsv"
+typedef struct sn_transcript_stream sn_transcript_stream;
+
+/* file: as above. Returns SN_OK, SN_E_ARGUMENT (a format that needs the whole: lists the others), SN_E_MEMORY. */
+SN_API int sn_transcript_stream_open(sn_transcript_stream **out, const char *format, const char *file, char *err);
+/* *text lives until the next call on the stream. Returns SN_OK, SN_E_LIMIT, SN_E_MEMORY. */
+SN_API int sn_transcript_stream_add(sn_transcript_stream *stream, const sn_segment *segment, const char **text, size_t *size, char *err);
+/* What ends it; of the transcript all but text and segments is used. */
+SN_API int sn_transcript_stream_end(sn_transcript_stream *stream, const sn_transcript *transcript, const char **text, size_t *size,
+                                    char *err);
+SN_API void sn_transcript_stream_close(sn_transcript_stream **stream);
 
 /* ---- text to speech ---- */
 

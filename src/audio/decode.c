@@ -2,6 +2,7 @@
 #include "audio/validate.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,8 @@ static int is_text(const sn_input *input) {
 
 static int open_source(sn_decoder *d, char *err) {
 	char refusal[SN_ERRLEN], needed[SN_ERRLEN];
+	if (d->source.state)
+		return SN_OK;
 	int known = 0, result = sn_source_open_sndfile(&d->source, &d->input, &d->info, &known, refusal);
 	if (result != SN_AGAIN)
 		return result == SN_OK ? SN_OK : sn_fail(err, result, "%s", refusal);
@@ -109,6 +112,15 @@ int sn_decoder_open_fd(sn_decoder **out, int fd, const char *name, int rate, cha
 	return d ? finish_open(out, d, sn_input_open_fd(&d->input, fd, name, err), rate, err) : SN_E_MEMORY;
 }
 
+int sn_decoder_open_stream(sn_decoder **out, int fd, const char *name, int rate, char *err) {
+	sn_decoder *d = *out = new_decoder(err);
+	if (!d)
+		return SN_E_MEMORY;
+	snprintf(d->input.name, sizeof d->input.name, "%s", name);
+	const int result = sn_source_open_pipe(&d->source, &d->input, fd, &d->info, err);
+	return finish_open(out, d, result == SN_AGAIN ? SN_OK : result, rate, err);
+}
+
 int sn_decoder_open_memory(sn_decoder **out, const void *data, size_t size, const char *name, int rate, char *err) {
 	sn_decoder *d = *out = new_decoder(err);
 	return d ? finish_open(out, d, sn_input_open_memory(&d->input, data, size, name, err), rate, err) : SN_E_MEMORY;
@@ -128,6 +140,31 @@ int sn_decoder_rewind(sn_decoder *d, char *err) {
 	close_source(d);
 	*d = (sn_decoder){ .input = input };
 	return open_input(d, rate, err);
+}
+
+static int fill(sn_decoder *d, char *err);
+
+/* Decodes and drops what comes before the frame. */
+static int pass_over(sn_decoder *d, int64_t frame, char *err) {
+	int result = SN_OK;
+	while (d->position < frame && !d->ended && (result == SN_OK || result == SN_AGAIN))
+		result = fill(d, err);
+	const int64_t behind = d->position - frame;
+	d->at = behind >= 0 && (size_t)behind <= d->count ? d->count - (size_t)behind : d->count;
+	return result == SN_AGAIN ? SN_OK : result;
+}
+
+int sn_decoder_seek(sn_decoder *d, double seconds, char *err) {
+	const int64_t frame = llround(seconds * d->info.rate);
+	int result = SN_OK;
+	if (d->info.frames > 0 && frame >= d->info.frames)
+		d->ended = 1;
+	else if (d->source.seek)
+		result = d->source.seek(d->source.state, frame, err);
+	else
+		return pass_over(d, frame, err);
+	d->position = frame;
+	return result;
 }
 
 void sn_decoder_close(sn_decoder **decoder) {

@@ -47,11 +47,19 @@ int sn_decoder_open_path(sn_decoder **out, const char *path, int rate, char *err
  * is what messages call it. */
 int sn_decoder_open_fd(sn_decoder **out, int fd, const char *name, int rate, char *err);
 
+/* The same to be read once, without rewinding: a wav from a pipe is not kept, and is read as it comes. */
+int sn_decoder_open_stream(sn_decoder **out, int fd, const char *name, int rate, char *err);
+
 /* data must stay until the decoder is closed. */
 int sn_decoder_open_memory(sn_decoder **out, const void *data, size_t size, const char *name, int rate, char *err);
 
-/* Up to `frames` samples; *got is at least 1 with SN_OK. SN_END: all were read. An error is final: later reads repeat it. */
+/* Up to `frames` samples; *got is at least 1 with SN_OK. SN_END: all were read. An error is final: later reads repeat it. Only a stream
+ * returns SN_AGAIN, about ten times a second while nothing comes, with the *got samples that there were. */
 int sn_decoder_read(sn_decoder *decoder, float *out, size_t frames, size_t *got, char *err);
+
+/* Before the first read: the first sample will be the one at so many seconds. Formats that can are not decoded up to there. Behind the
+ * end there is nothing to read. */
+int sn_decoder_seek(sn_decoder *decoder, double seconds, char *err);
 
 /* Back to the first sample, also of what came from a pipe; what had failed may be read again. On failure the decoder can only be closed. */
 int sn_decoder_rewind(sn_decoder *decoder, char *err);

@@ -281,6 +281,6 @@ int sn_source_open_helper(sn_source *source, sn_input *input, sn_audio_info *inf
 		source_close(s);
 		return result;
 	}
-	*source = (sn_source){ s, source_read, source_close };
+	*source = (sn_source){ s, source_read, source_close, NULL };
 	return SN_OK;
 }

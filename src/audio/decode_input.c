@@ -56,13 +56,14 @@ static int move_to_disk(int *fd, char *block) {
 	return 0;
 }
 
-/* Copies a stream that cannot be sought to its end: into memory while it is small, to the disk beyond. */
-static int spool(sn_input *input, int from, char *err) {
+/* Copies a stream that cannot be sought, and what was read of it already, to its end: into memory while it is small, to the disk beyond. */
+static int spool(sn_input *input, int from, const void *head, size_t size, char *err) {
 	char *block = malloc(COPY_BLOCK);
 	input->fd = memfd_create("sonant-input", MFD_CLOEXEC);
 	int on_disk = 0, result = SN_OK;
-	if (!block || input->fd < 0)
+	if (!block || input->fd < 0 || write_all(input->fd, head, size) != 0)
 		result = sn_fail(err, SN_E_MEMORY, "no memory to hold '%s'", input->name);
+	input->size = (int64_t)size;
 	while (result == SN_OK) {
 		ssize_t n = read(from, block, COPY_BLOCK);
 		if (n == 0)
@@ -89,7 +90,7 @@ static int spool(sn_input *input, int from, char *err) {
 }
 
 /* fd is ours to close from here on. */
-static int take(sn_input *input, int fd, char *err) {
+static int take(sn_input *input, int fd, const void *head, size_t size, char *err) {
 	struct stat st;
 	if (fstat(fd, &st) != 0) {
 		int result = sn_fail_errno(err, "cannot read '%s'", input->name);
@@ -107,7 +108,7 @@ static int take(sn_input *input, int fd, char *err) {
 	else if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
 		result = sn_fail(err, SN_E_FORMAT, "'%s' is a terminal or a device; an audio file or a pipe was expected", input->name);
 	else
-		result = spool(input, fd, err);
+		result = spool(input, fd, head, size, err);
 	close(fd);
 	return result;
 }
@@ -118,7 +119,7 @@ int sn_input_open_path(sn_input *input, const char *path, char *err) {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return sn_fail_errno(err, "cannot open '%s'", input->name);
-	int result = take(input, fd, err);
+	int result = take(input, fd, NULL, 0, err);
 	if (result != SN_OK)
 		sn_input_close(input);
 	return result;
@@ -127,10 +128,14 @@ int sn_input_open_path(sn_input *input, const char *path, char *err) {
 int sn_input_open_fd(sn_input *input, int fd, const char *name, char *err) {
 	*input = (sn_input){ .fd = -1 };
 	set_name(input, name);
+	return sn_input_open_rest(input, fd, NULL, 0, err);
+}
+
+int sn_input_open_rest(sn_input *input, int fd, const void *head, size_t size, char *err) {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	if (copy < 0)
 		return sn_fail_errno(err, "cannot read '%s'", input->name);
-	int result = take(input, copy, err);
+	int result = take(input, copy, head, size, err);
 	if (result != SN_OK)
 		sn_input_close(input);
 	return result;

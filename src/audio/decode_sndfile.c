@@ -104,6 +104,15 @@ static int source_read(void *opaque, float *out, size_t frames, size_t *got, sn_
 	return SN_OK;
 }
 
+static int source_seek(void *opaque, int64_t frame, char *err) {
+	state *s = opaque;
+	const sf_count_t at = sf_seek(s->file, frame, SF_SEEK_SET);
+	if (at < 0)
+		return sn_fail(err, SN_E_FORMAT, "'%s' cannot be read from frame %lld on: %s", s->input->name, (long long)frame, sf_strerror(s->file));
+	s->position = at;
+	return SN_OK;
+}
+
 static void source_close(void *opaque) {
 	state *s = opaque;
 	if (s->file)
@@ -175,6 +184,6 @@ int sn_source_open_sndfile(sn_source *source, sn_input *input, sn_audio_info *in
 		source_close(s);
 		return result;
 	}
-	*source = (sn_source){ s, source_read, source_close };
+	*source = (sn_source){ s, source_read, source_close, source_seek };
 	return SN_OK;
 }

@@ -17,6 +17,8 @@ typedef struct sn_input {
  * exceeds SN_AUDIO_MAX_BYTES. */
 int sn_input_open_path(sn_input *input, const char *path, char *err);
 int sn_input_open_fd(sn_input *input, int fd, const char *name, char *err);
+/* A descriptor of which `size` bytes at `head` were read already; the name is set. */
+int sn_input_open_rest(sn_input *input, int fd, const void *head, size_t size, char *err);
 int sn_input_open_memory(sn_input *input, const void *data, size_t size, const char *name, char *err);
 void sn_input_close(sn_input *input);
 
@@ -32,12 +34,16 @@ typedef struct sn_source {
 	void *state;
 	int (*read)(void *state, float *out, size_t frames, size_t *got, sn_audio_info *info, char *err);
 	void (*close)(void *state);
+	int (*seek)(void *state, int64_t frame, char *err); /* before the first read; NULL: reading is the only way there */
 } sn_source;
 
 /* SN_AGAIN: not for libsndfile; err says what it said about the input, and *known whether it knows this kind of file. */
 int sn_source_open_sndfile(sn_source *source, sn_input *input, sn_audio_info *info, int *known, char *err);
 /* Runs sonant-decode (path) with in and out, both above 2, as its standard input and output. name: of what it decodes, for messages. */
 int sn_decode_start(pid_t *pid, const char *path, const char *const *arguments, int in, int out, const char *name, char *err);
+/* A wav from a pipe, whose reads return SN_AGAIN when nothing comes for a while. SN_AGAIN: it is not that; the input is open, with all
+ * of it. Else the input stays closed, with its name. */
+int sn_source_open_pipe(sn_source *source, sn_input *input, int fd, sn_audio_info *info, char *err);
 int sn_source_open_helper(sn_source *source, sn_input *input, sn_audio_info *info, char *err);
 
 #endif

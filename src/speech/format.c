@@ -1,12 +1,16 @@
 /* Transcripts as text, subtitles and JSON. */
 #include "base/buf.h"
 
+#include <sonant/sonant.h>
+
+#include <ctype.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_OUTPUT ((size_t)512 << 20)
+#define MAX_SPACES ((size_t)4096)
 #define DIGITS 9 /* of JSON numbers, which are rounded before */
 /* A subtitle of words: two usual lines, no longer than one can keep in mind, no pause inside. */
 #define CUE_BYTES 84
@@ -26,6 +30,14 @@ static json_t *lenient(const char *text) {
 	s = s ? s : json_string(copy ? copy : "");
 	free(copy);
 	return s;
+}
+
+/* ---- JSON ----
+ * A transcript is written piece by piece: the tree of a whole one would take a hundred times the memory of its text. */
+
+static json_t *word_json(const sn_word *w) {
+	return json_pack("{s:o, s:o, s:o, s:o}", "word", lenient(w->text), "start", seconds(w->start), "end", seconds(w->end), "confidence",
+	                 fraction((double)w->confidence));
 }
 
 static json_t *segment_json(const sn_segment *s, int verbose) {
@@ -54,33 +66,14 @@ static json_t *segment_json(const sn_segment *s, int verbose) {
 	return o;
 }
 
-static json_t *words_json(const sn_transcript *t) {
-	json_t *words = json_array();
-	for (size_t i = 0; i < t->segment_count; i++)
-		for (int k = 0; k < t->segments[i].word_count; k++) {
-			const sn_word *const w = &t->segments[i].words[k];
-			json_array_append_new(words, json_pack("{s:o, s:o, s:o, s:o}", "word", lenient(w->text), "start", seconds(w->start), "end",
-			                                       seconds(w->end), "confidence", fraction((double)w->confidence)));
-		}
-	return words;
-}
-
-static json_t *attempts_json(const sn_transcript *t) {
-	json_t *attempts = json_array();
-	for (int i = 0; i < t->attempt_count; i++) {
-		const sn_attempt *const a = &t->attempts[i];
-		json_array_append_new(attempts, json_pack("{s:o, s:s, s:o, s:b}", "model", lenient(a->model), "dtype", a->dtype, "confidence",
-		                                          fraction((double)a->confidence), "kept", a->kept));
-	}
-	return attempts;
-}
-
-static json_t *transcript_json(const sn_transcript *t, int verbose, const char *file) {
-	json_t *o = json_object(), *segments = json_array(), *notes = json_array();
+/* All that comes before the segments. */
+static json_t *head_json(const sn_transcript *t, const char *file, int with_text) {
+	json_t *o = json_object();
 	if (file)
 		json_object_set_new(o, "file", lenient(file));
 	json_object_set_new(o, "success", json_true());
-	json_object_set_new(o, "text", lenient(t->text));
+	if (with_text)
+		json_object_set_new(o, "text", lenient(t->text));
 	json_object_set_new(o, "task", json_string(t->task));
 	json_object_set_new(o, "language", json_string(t->language));
 	json_object_set_new(o, "language_confidence", fraction((double)t->language_confidence));
@@ -89,29 +82,120 @@ static json_t *transcript_json(const sn_transcript *t, int verbose, const char *
 	json_object_set_new(o, "processing_time", seconds(t->processing_time));
 	json_object_set_new(o, "model", lenient(t->model));
 	json_object_set_new(o, "dtype", json_string(t->dtype));
-	for (size_t i = 0; i < t->segment_count; i++)
-		json_array_append_new(segments, segment_json(&t->segments[i], verbose));
-	json_object_set_new(o, "segments", segments);
-	json_t *words = words_json(t);
-	if (json_array_size(words))
-		json_object_set(o, "word_timestamps", words);
-	json_decref(words);
+	return o;
+}
+
+/* All that comes behind them. */
+static void add_tail(json_t *o, const sn_transcript *t) {
+	json_t *notes = json_array(), *attempts = json_array();
 	for (size_t i = 0; i < t->note_count; i++)
 		json_array_append_new(notes, json_pack("{s:s, s:o}", "code", t->notes[i].code, "message", lenient(t->notes[i].message)));
 	json_object_set_new(o, "notes", notes);
+	for (int i = 0; i < t->attempt_count; i++) {
+		const sn_attempt *const a = &t->attempts[i];
+		json_array_append_new(attempts, json_pack("{s:o, s:s, s:o, s:b}", "model", lenient(a->model), "dtype", a->dtype, "confidence",
+		                                          fraction((double)a->confidence), "kept", a->kept));
+	}
 	if (t->attempt_count > 1)
-		json_object_set_new(o, "attempts", attempts_json(t));
-	return o;
+		json_object_set(o, "attempts", attempts);
+	json_decref(attempts);
 }
 
 static int dump(const char *data, size_t size, void *payload) { return sn_buf_add(payload, data, size) == SN_OK ? 0 : -1; }
 
-static void write_json(sn_buf *out, const sn_transcript *t, int verbose, const char *file) {
-	json_t *o = transcript_json(t, verbose, file);
-	json_dump_callback(o, dump, out, (verbose ? JSON_INDENT(2) : 0) | JSON_REAL_PRECISION(DIGITS));
-	json_decref(o);
-	sn_buf_text(out, "\n");
+/* A JSON text under way. depth: that the lines of a value stand at, -1 without lines. */
+typedef struct json_out {
+	sn_buf *to, piece;
+	int depth, members;
+} json_out;
+
+/* The value (decref'ed) as jansson writes it inside of others: its further lines move in. Returns it, to be used up to the next call. */
+static const char *dumped(json_out *out, json_t *value) {
+	sn_buf_clear(&out->piece);
+	if (!value || json_dump_callback(value, dump, &out->piece, (out->depth < 0 ? 0 : JSON_INDENT(2)) | JSON_REAL_PRECISION(DIGITS)) != 0)
+		out->to->failed = out->to->failed ? out->to->failed : SN_E_MEMORY;
+	json_decref(value);
+	return out->piece.data ? out->piece.data : "";
 }
+
+static void line(json_out *out, int depth) {
+	if (out->depth >= 0)
+		sn_buf_printf(out->to, "\n%*s", 2 * depth, "");
+}
+
+/* The members of an object (decref'ed) without its braces. */
+static void put_members(json_out *out, json_t *object) {
+	const int is_empty = json_object_size(object) == 0;
+	const char *const text = dumped(out, object);
+	const size_t size = out->piece.size, edge = out->depth < 0 ? 1 : 2; /* a brace, and the line's end beside it */
+	if (!is_empty && size > 2 * edge)
+		sn_buf_add(out->to, text + 1, size - 1 - edge);
+}
+
+static void begin_list(json_out *out, const char *name) {
+	sn_buf_text(out->to, out->depth < 0 ? ", " : ",");
+	line(out, 1);
+	sn_buf_printf(out->to, "\"%s\": [", name);
+	out->members = 0;
+}
+
+/* A value (decref'ed) of the list. */
+static void put(json_out *out, json_t *value) {
+	if (out->members++)
+		sn_buf_text(out->to, out->depth < 0 ? ", " : ",");
+	line(out, 2);
+	for (const char *at = dumped(out, value), *end; *at; at = end) {
+		end = strchr(at, '\n');
+		sn_buf_add(out->to, at, end ? (size_t)(end - at) : strlen(at));
+		if (!end)
+			break;
+		line(out, 2);
+		end++;
+	}
+}
+
+static void end_list(json_out *out) {
+	if (out->members)
+		line(out, 1);
+	sn_buf_text(out->to, "]");
+}
+
+static void write_json(sn_buf *to, const sn_transcript *t, int verbose, const char *file) {
+	json_out out = { .to = to, .depth = verbose ? 0 : -1 };
+	json_t *tail = json_object();
+	int words = 0;
+	sn_buf_init(&out.piece, MAX_OUTPUT);
+	sn_buf_text(to, "{");
+	put_members(&out, head_json(t, file, 1));
+	begin_list(&out, "segments");
+	for (size_t i = 0; i < t->segment_count && !to->failed; i++) {
+		put(&out, segment_json(&t->segments[i], verbose));
+		words |= t->segments[i].word_count;
+	}
+	end_list(&out);
+	if (words)
+		begin_list(&out, "word_timestamps");
+	for (size_t i = 0; i < t->segment_count && !to->failed; i++)
+		for (int k = 0; k < t->segments[i].word_count; k++)
+			put(&out, word_json(&t->segments[i].words[k]));
+	if (words)
+		end_list(&out);
+	add_tail(tail, t);
+	sn_buf_text(to, verbose ? "," : ", ");
+	put_members(&out, tail);
+	line(&out, 0);
+	sn_buf_text(to, "}\n");
+	sn_buf_free(&out.piece);
+}
+
+static void write_line(sn_buf *to, json_t *value) {
+	if (!value || json_dump_callback(value, dump, to, JSON_REAL_PRECISION(DIGITS)) != 0)
+		to->failed = to->failed ? to->failed : SN_E_MEMORY;
+	json_decref(value);
+	sn_buf_text(to, "\n");
+}
+
+/* ---- subtitles and tables ---- */
 
 /* hours:minutes:seconds and milliseconds; WebVTT writes a point, SubRip a comma */
 static void write_time(sn_buf *out, double t, char point) {
@@ -121,10 +205,10 @@ static void write_time(sn_buf *out, double t, char point) {
 
 static const char *trimmed(const char *text) { return text + strspn(text, " "); }
 
-static void write_cue(sn_buf *out, size_t *number, double start, double end, const char *text, size_t size, char point) {
+static void write_cue(sn_buf *out, int64_t *number, double start, double end, const char *text, size_t size, char point) {
 	++*number;
 	if (point == ',')
-		sn_buf_printf(out, "%zu\n", *number);
+		sn_buf_printf(out, "%lld\n", (long long)*number);
 	write_time(out, start, point);
 	sn_buf_text(out, " --> ");
 	write_time(out, end, point);
@@ -133,7 +217,7 @@ static void write_cue(sn_buf *out, size_t *number, double start, double end, con
 
 /* A segment whose words have times, cut where a subtitle gets too long. Words are found again in the text, which knows whether the
  * language puts spaces between them. 0: they are not all there. */
-static int write_words(sn_buf *out, size_t *number, const sn_segment *s, char point) {
+static int write_words(sn_buf *out, int64_t *number, const sn_segment *s, char point) {
 	const char *at = s->text, *begin = NULL, *end = NULL;
 	for (int i = 0; i < s->word_count; i++) {
 		if (!(at = strstr(at, s->words[i].text)))
@@ -158,50 +242,175 @@ static int write_words(sn_buf *out, size_t *number, const sn_segment *s, char po
 	return 1;
 }
 
-static void write_subtitles(sn_buf *out, const sn_transcript *t, char point) {
-	size_t number = 0;
-	for (size_t i = 0; i < t->segment_count; i++) {
-		const sn_segment *s = &t->segments[i];
-		if (!s->word_count || !write_words(out, &number, s, point))
-			write_cue(out, &number, s->start, s->end, trimmed(s->text), strlen(trimmed(s->text)), point);
-	}
+static void write_cues(sn_buf *out, int64_t *number, const sn_segment *s, char point) {
+	if (!s->word_count || !write_words(out, number, s, point))
+		write_cue(out, number, s->start, s->end, trimmed(s->text), strlen(trimmed(s->text)), point);
 }
 
-static void write_tsv(sn_buf *out, const sn_transcript *t) {
-	sn_buf_text(out, "start\tend\ttext\n");
-	for (size_t i = 0; i < t->segment_count; i++) {
-		const sn_segment *s = &t->segments[i];
-		sn_buf_printf(out, "%lld\t%lld\t", llround(s->start * 1000), llround(s->end * 1000));
-		for (const char *c = trimmed(s->text); *c; c++)
-			sn_buf_add(out, *c == '\t' ? " " : c, 1);
-		sn_buf_text(out, "\n");
+static void write_row(sn_buf *out, const sn_segment *s) {
+	sn_buf_printf(out, "%lld\t%lld\t", llround(s->start * 1000), llround(s->end * 1000));
+	for (const char *c = trimmed(s->text); *c; c++)
+		sn_buf_add(out, *c == '\t' ? " " : c, 1);
+	sn_buf_text(out, "\n");
+}
+
+/* ---- a transcript as it comes ---- */
+
+typedef enum stream_kind { STREAM_TEXT, STREAM_JSONL, STREAM_SRT, STREAM_VTT, STREAM_TSV, STREAM_KINDS } stream_kind;
+static const char *const stream_names[STREAM_KINDS] = { "text", "jsonl", "srt", "vtt", "tsv" };
+static const char *const stream_heads[STREAM_KINDS] = { "", "", "", "WEBVTT\n\n", "start\tend\ttext\n" };
+
+struct sn_transcript_stream {
+	stream_kind kind;
+	char *file;                   /* in each line of jsonl; NULL: it is not said */
+	sn_buf out, spaces;           /* spaces: that end the text so far, written when more follows */
+	int64_t cues;
+	int begun;                    /* the head is written */
+	int said;                     /* text: there is some */
+};
+
+int sn_transcript_stream_open(sn_transcript_stream **out, const char *format, const char *file, char *err) {
+	int kind = 0;
+	*out = NULL;
+	while (kind < STREAM_KINDS && strcmp(format, stream_names[kind]) != 0)
+		kind++;
+	if (kind == STREAM_KINDS)
+		return sn_fail(err, SN_E_ARGUMENT, "format \"%s\" cannot be written as it comes; %s can", format, SN_TRANSCRIPT_STREAMS);
+	sn_transcript_stream *s = calloc(1, sizeof *s);
+	if (s && file)
+		s->file = strdup(file);
+	if (!s || (file && !s->file)) {
+		free(s);
+		return sn_fail(err, SN_E_MEMORY, "no memory to write a transcript");
 	}
+	s->kind = (stream_kind)kind;
+	sn_buf_init(&s->out, MAX_OUTPUT);
+	sn_buf_init(&s->spaces, MAX_SPACES);
+	*out = s;
+	return SN_OK;
+}
+
+void sn_transcript_stream_close(sn_transcript_stream **held) {
+	sn_transcript_stream *s = *held;
+	*held = NULL;
+	if (!s)
+		return;
+	sn_buf_free(&s->out);
+	sn_buf_free(&s->spaces);
+	free(s->file);
+	free(s);
+}
+
+/* Spaces before the text and behind it are left out. */
+static void write_text(sn_transcript_stream *s, const char *text) {
+	text = s->said ? text : trimmed(text);
+	size_t size = strlen(text);
+	while (size && isspace((unsigned char)text[size - 1]))
+		size--;
+	if (size && s->said && s->spaces.size)
+		sn_buf_add(&s->out, s->spaces.data, s->spaces.size);
+	if (size)
+		sn_buf_clear(&s->spaces);
+	sn_buf_add(&s->out, text, size);
+	s->said |= size > 0;
+	if (s->said)
+		sn_buf_text(&s->spaces, text + size);
+}
+
+static void write_segment_line(sn_transcript_stream *s, const sn_segment *segment) {
+	json_t *o = json_object(), *words = json_array();
+	if (s->file)
+		json_object_set_new(o, "file", lenient(s->file));
+	json_object_update_new(o, segment_json(segment, 0));
+	for (int i = 0; i < segment->word_count; i++)
+		json_array_append_new(words, word_json(&segment->words[i]));
+	if (segment->word_count)
+		json_object_set(o, "words", words);
+	json_decref(words);
+	write_line(&s->out, o);
+}
+
+/* What was written, in *text. */
+static int hand_out(sn_transcript_stream *s, const char **text, size_t *size, char *err) {
+	*text = s->out.data ? s->out.data : "";
+	*size = s->out.size;
+	return s->out.failed ? sn_fail(err, s->out.failed, "a segment is too long to be written") : SN_OK;
+}
+
+static void begin_piece(sn_transcript_stream *s) {
+	sn_buf_clear(&s->out);
+	if (!s->begun)
+		sn_buf_text(&s->out, stream_heads[s->kind]);
+	s->begun = 1;
+}
+
+static void write_segment(sn_transcript_stream *s, const sn_segment *segment) {
+	if (s->kind == STREAM_TEXT)
+		write_text(s, segment->text);
+	else if (s->kind == STREAM_JSONL)
+		write_segment_line(s, segment);
+	else if (s->kind == STREAM_TSV)
+		write_row(&s->out, segment);
+	else
+		write_cues(&s->out, &s->cues, segment, s->kind == STREAM_SRT ? ',' : '.');
+}
+
+int sn_transcript_stream_add(sn_transcript_stream *s, const sn_segment *segment, const char **text, size_t *size, char *err) {
+	begin_piece(s);
+	write_segment(s, segment);
+	return hand_out(s, text, size, err);
+}
+
+static void write_end(sn_transcript_stream *s, const sn_transcript *t) {
+	if (s->kind == STREAM_JSONL) {
+		json_t *o = head_json(t, s->file, 0);
+		add_tail(o, t);
+		write_line(&s->out, o);
+	}
+	if (s->kind == STREAM_TEXT || (s->kind == STREAM_SRT && !s->cues))
+		sn_buf_text(&s->out, "\n");
+}
+
+int sn_transcript_stream_end(sn_transcript_stream *s, const sn_transcript *t, const char **text, size_t *size, char *err) {
+	begin_piece(s);
+	write_end(s, t);
+	return hand_out(s, text, size, err);
+}
+
+/* ---- a whole transcript ---- */
+
+static int format_stream(sn_buf *out, const sn_transcript *t, const char *format, const char *file, char *err) {
+	sn_transcript_stream *s;
+	if (sn_transcript_stream_open(&s, format, file, NULL) != SN_OK)
+		return sn_fail(err, SN_E_ARGUMENT, "format \"%s\" is unknown; known are %s", format, SN_TRANSCRIPT_FORMATS);
+	const sn_buf kept = s->out;
+	s->out = *out;
+	begin_piece(s);
+	for (size_t i = 0; i < t->segment_count && s->kind != STREAM_TEXT && !s->out.failed; i++)
+		write_segment(s, &t->segments[i]);
+	if (s->kind == STREAM_TEXT)
+		sn_buf_text(&s->out, t->text);
+	write_end(s, t);
+	*out = s->out;
+	s->out = kept;
+	sn_transcript_stream_close(&s);
+	return SN_OK;
 }
 
 int sn_transcript_format(char **text, size_t *size, const sn_transcript *t, const char *format, const char *file, char *err) {
 	sn_buf out;
+	int result = SN_OK;
 	*text = NULL;
 	sn_buf_init(&out, MAX_OUTPUT);
-	if (strcmp(format, "text") == 0)
-		sn_buf_printf(&out, "%s\n", t->text);
-	else if (strcmp(format, "json") == 0 || strcmp(format, "verbose_json") == 0)
+	if (strcmp(format, "json") == 0 || strcmp(format, "verbose_json") == 0)
 		write_json(&out, t, *format == 'v', file);
-	else if (strcmp(format, "srt") == 0)
-		write_subtitles(&out, t, ',');
-	else if (strcmp(format, "vtt") == 0) {
-		sn_buf_text(&out, "WEBVTT\n\n");
-		write_subtitles(&out, t, '.');
-	} else if (strcmp(format, "tsv") == 0)
-		write_tsv(&out, t);
 	else
-		return sn_fail(err, SN_E_ARGUMENT, "format \"%s\" is unknown; known are %s", format, SN_TRANSCRIPT_FORMATS);
-	if (!out.size)
-		sn_buf_text(&out, "\n");
-	if (out.failed) {
-		int result = sn_fail(err, out.failed, "the transcript is too long to be written at once");
+		result = format_stream(&out, t, format, file, err);
+	if (result == SN_OK && out.failed)
+		result = sn_fail(err, out.failed, "the transcript is too long to be written at once");
+	if (result == SN_OK)
+		*text = sn_buf_take(&out, size);
+	else
 		sn_buf_free(&out);
-		return result;
-	}
-	*text = sn_buf_take(&out, size);
-	return SN_OK;
+	return result;
 }

@@ -67,11 +67,13 @@ static const char *copy_text(char **at, const char *text) {
 	return memcpy(*at - size, text, size);
 }
 
-/* The words to *word, their texts to *at. */
-static const sn_word *copy_words(sn_word **word, char **at, const sn_word *words, int count) {
+/* The words, `origin` seconds later, to *word, their texts to *at. */
+static const sn_word *copy_words(sn_word **word, char **at, const sn_word *words, int count, double origin) {
 	sn_word *const first = *word;
 	for (int i = 0; i < count; i++) {
 		first[i] = words[i];
+		first[i].start += origin;
+		first[i].end += origin;
 		first[i].text = copy_text(at, words[i].text);
 	}
 	*word += count;
@@ -89,6 +91,8 @@ int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 		return sn_fail(stt->message, SN_E_MEMORY, "no memory for a segment of %zu bytes", words + tokens + text);
 	e->next = NULL;
 	e->event = *event;
+	e->event.segment.start += stt->origin;
+	e->event.segment.end += stt->origin;
 	sn_word *word = (sn_word *)(e + 1); /* first what is aligned most */
 	char *at = (char *)(e + 1) + words + tokens;
 	if (s->token_count)
@@ -96,10 +100,10 @@ int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	if (logprobs)
 		e->event.segment.token_logprobs = memcpy((char *)(e + 1) + words + ids, s->token_logprobs, logprobs);
 	e->event.segment.text = copy_text(&at, s->text);
-	e->event.segment.words = copy_words(&word, &at, s->words, s->word_count);
+	e->event.segment.words = copy_words(&word, &at, s->words, s->word_count, stt->origin);
 	e->event.text = copy_text(&at, event->text);
 	e->event.language = copy_text(&at, event->language);
-	e->event.words = copy_words(&word, &at, event->words, event->word_count);
+	e->event.words = copy_words(&word, &at, event->words, event->word_count, stt->origin);
 	sn_sched_lock(stt->engine->sched);
 	*stt->last = e;
 	stt->last = &e->next;
@@ -209,6 +213,8 @@ static int ended(const sn_stt *stt, char *err) {
 }
 
 void sn_stt_be_patient(sn_stt *stt, double seconds) { stt->patience = seconds; }
+
+void sn_stt_begin_at(sn_stt *stt, double seconds) { stt->origin = seconds; }
 
 /* Lock held. The steps rest while there is a chore, so it may use what is theirs. 0: the caller's patience is at its end. */
 static int wait_or_serve(sn_stt *stt) {

@@ -44,6 +44,7 @@ struct sn_stt {
 	sn_engine *engine;
 	sn_model *model;
 	const sn_stt_class *class;
+	double origin;               /* seconds of the whole audio before the first sample */
 	double patience;             /* seconds that a call of the caller may wait: INFINITY, or 0 where it is told by `ready` */
 
 	/* between caller and conductor, under the scheduler's lock */
@@ -79,6 +80,8 @@ void sn_stt_ask(sn_stt *stt);                        /* work rests until the cal
 void sn_stt_inside(sn_stt_options *options, sn_job *outer);
 /* The most seconds that a call of the session may wait; then it returns SN_AGAIN. */
 void sn_stt_be_patient(sn_stt *stt, double seconds);
+/* Where its first sample lies in the whole audio, whose times it tells. Before the first push. */
+void sn_stt_begin_at(sn_stt *stt, double seconds);
 
 /* ---- stt_tape.c ---- */
 static inline int64_t sn_stt_tape_end(const sn_stt *stt) { return stt->tape_first + stt->tape_count; }

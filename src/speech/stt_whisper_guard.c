@@ -207,8 +207,8 @@ static void note(stt_whisper *stt, const stt_window *w, const char *code, double
 	while (text[size] && size && ((unsigned char)text[size] & 0xc0) == 0x80)
 		size--;
 	const double whole = (double)w->frames * SN_MEL_HOP / SN_MEL_RATE;
-	const double start = sn_stt_whisper_time(w, (int64_t)(fmin(from, whole) * SN_MEL_RATE), 0);
-	const double stop = sn_stt_whisper_time(w, (int64_t)(fmin(to, whole) * SN_MEL_RATE), 1);
+	const double start = stt->base.origin + sn_stt_whisper_time(w, (int64_t)(fmin(from, whole) * SN_MEL_RATE), 0);
+	const double stop = stt->base.origin + sn_stt_whisper_time(w, (int64_t)(fmin(to, whole) * SN_MEL_RATE), 1);
 	sn_notes_append(&stt->base.notes, code, "%.2f to %.2f s: \"%.*s%s\" %s", start, fmax(start, stop), size, text, more, why);
 }
 
@@ -314,7 +314,7 @@ int sn_stt_guard_purge(stt_whisper *stt, stt_window *w, int64_t *advance) {
 	*advance = advance_of(stt, w);
 	if (w->alone && w->best.alone && w->changed)
 		sn_notes_append(&stt->base.notes, "guard_prompt", "%.2f s: the text repeated what it was told to follow; it was written again "
-		                "without that", sn_stt_whisper_time(w, 0, 0));
+		                "without that", stt->base.origin + sn_stt_whisper_time(w, 0, 0));
 	judge_stretches(stt, w, gone);
 	cut_stuck(stt, w, gone);
 	if (w->best.looped)

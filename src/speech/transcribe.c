@@ -10,6 +10,7 @@
 #include "speech/tick.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@
 typedef struct transcript {
 	sn_transcript t; /* first: callers see only this */
 	size_t room;
+	int keep;                     /* segments and text; otherwise they only pass by */
+	double weight, sum;           /* of the segments' confidences */
 	sn_buf text;
 	sn_notes notes;
 	sn_note note_list[SN_MAX_NOTES];
@@ -32,6 +35,9 @@ typedef struct transcript {
 	char attempt_model[SN_MAX_RETRIES + 1][SN_STORE_NAME];
 	sn_tick tick;
 } transcript;
+
+/* Segments are then shown when it is known which model's are kept. */
+static int may_retry(const sn_stt_options *o) { return o && o->min_confidence > 0 && o->retry_model_count > 0; }
 
 static transcript *transcript_new(const sn_model *model, const sn_stt_options *o) {
 	transcript *r = calloc(1, sizeof *r);
@@ -42,11 +48,14 @@ static transcript *transcript_new(const sn_model *model, const sn_stt_options *o
 	r->t.model = r->model;
 	r->t.dtype = sn_dtype_label(model->dtype);
 	r->t.language = r->language;
+	r->keep = !o || o->keep != SN_OFF || may_retry(o);
 	if (o)
 		r->tick = (sn_tick){ .progress = o->progress, .payload = o->payload };
 	r->t.task = o && o->task && strcmp(o->task, "translate") == 0 ? "translate" : "transcribe";
 	return r;
 }
+
+static void free_segment(sn_segment *s) { free((void *)(uintptr_t)s->tokens); /* all that it points to lies behind them */ }
 
 static void free_transcript(transcript **held) {
 	transcript *r = *held;
@@ -54,7 +63,7 @@ static void free_transcript(transcript **held) {
 	if (!r)
 		return;
 	for (size_t i = 0; i < r->t.segment_count; i++)
-		free((void *)(uintptr_t)r->t.segments[i].tokens); /* all that it points to lies behind them */
+		free_segment(&r->t.segments[i]);
 	free(r->t.segments);
 	sn_buf_free(&r->text);
 	free(r);
@@ -96,7 +105,7 @@ static int copy_segment(sn_segment *to, const sn_segment *s) {
 	return 1;
 }
 
-static int add_segment(transcript *r, const sn_segment *s, char *err) {
+static int keep_segment(transcript *r, const sn_segment *s, char *err) {
 	if (r->t.segment_count == r->room) {
 		size_t room = r->room ? 2 * r->room : 16;
 		sn_segment *grown = room <= MAX_SEGMENTS ? realloc(r->t.segments, room * sizeof *grown) : NULL;
@@ -105,17 +114,27 @@ static int add_segment(transcript *r, const sn_segment *s, char *err) {
 		r->t.segments = grown;
 		r->room = room;
 	}
-	sn_segment *to = &r->t.segments[r->t.segment_count];
-	if (!copy_segment(to, s))
-		return sn_fail(err, SN_E_MEMORY, "no memory for a segment of %d words", s->word_count);
-	r->t.segment_count++;
 	const char *words = r->text.size ? s->text : s->text + strspn(s->text, " ");
-	return sn_buf_text(&r->text, words) == SN_OK ? SN_OK : sn_fail(err, SN_E_LIMIT, "the text is longer than %zu bytes",
-	                                                               MAX_TEXT);
+	if (sn_buf_text(&r->text, words) != SN_OK)
+		return sn_fail(err, SN_E_LIMIT, "the text is longer than %zu bytes", MAX_TEXT);
+	r->t.segments[r->t.segment_count++] = *s;
+	return SN_OK;
 }
 
-/* Segments are then shown when it is known which model's are kept. */
-static int may_retry(const sn_stt_options *o) { return o && o->min_confidence > 0 && o->retry_model_count > 0; }
+static int add_segment(transcript *r, const sn_segment *s, const sn_stt_options *o, char *err) {
+	const double length = s->end - s->start > 0.01 ? s->end - s->start : 0.01;
+	sn_segment kept;
+	int result = SN_OK;
+	if (r->keep && !copy_segment(&kept, s))
+		return sn_fail(err, SN_E_MEMORY, "no memory for a segment of %d words", s->word_count);
+	if (r->keep && (result = keep_segment(r, &kept, err)) != SN_OK)
+		free_segment(&kept);
+	r->weight += length;
+	r->sum += length * (double)s->confidence;
+	if (result == SN_OK && o && o->segment && !may_retry(o))
+		o->segment(o->payload, r->keep ? &r->t.segments[r->t.segment_count - 1] : s);
+	return result;
+}
 
 static int take_event(transcript *r, const sn_event *e, const sn_stt_options *o, char *err) {
 	if (e->kind == SN_EVENT_LANGUAGE) {
@@ -124,10 +143,7 @@ static int take_event(transcript *r, const sn_event *e, const sn_stt_options *o,
 	} else if (e->kind == SN_EVENT_NOTE) {
 		sn_notes_append(&r->notes, e->note.code, "%s", e->note.message);
 	} else if (e->kind == SN_EVENT_SEGMENT) {
-		int result = add_segment(r, &e->segment, err);
-		if (result == SN_OK && o && o->segment && !may_retry(o))
-			o->segment(o->payload, &r->t.segments[r->t.segment_count - 1]);
-		return result;
+		return add_segment(r, &e->segment, o, err);
 	}
 	return SN_OK;
 }
@@ -172,14 +188,7 @@ static void add_attempt(transcript *r, const char *model, const char *dtype, flo
 }
 
 static void complete(transcript *r) {
-	double weight = 0, sum = 0;
-	for (size_t i = 0; i < r->t.segment_count; i++) {
-		const sn_segment *s = &r->t.segments[i];
-		double length = s->end - s->start > 0.01 ? s->end - s->start : 0.01;
-		weight += length;
-		sum += length * (double)s->confidence;
-	}
-	r->t.avg_confidence = weight > 0 ? (float)(sum / weight) : 0;
+	r->t.avg_confidence = r->weight > 0 ? (float)(r->sum / r->weight) : 0;
 	while (r->text.size && isspace((unsigned char)r->text.data[r->text.size - 1]))
 		r->text.data[--r->text.size] = 0;
 	r->t.text = r->text.data ? r->text.data : "";
@@ -193,26 +202,51 @@ typedef struct source {
 	sn_decoder *decoder;
 	const float *pcm;
 	size_t count;
+	size_t first, most;           /* samples to begin at and to hear, as the options say */
 } source;
 
-/* The next block: *pcm points to it, or to `block` that was filled. SN_END: there is no more. */
+/* Goes to the first sample that is to be heard. */
+static int begin_source(source *from, const sn_stt_options *o, char *err) {
+	const double begin = o ? o->from : 0, length = o && o->length > 0 ? o->length : INFINITY;
+	if (!(begin >= 0 && begin <= SN_AUDIO_MAX_SECONDS) || (o && !(o->length >= 0 && o->length <= SN_AUDIO_MAX_SECONDS)))
+		return sn_fail(err, SN_E_ARGUMENT, "from %g s and length %g s must lie between 0 and %d", begin, o->length, SN_AUDIO_MAX_SECONDS);
+	from->first = (size_t)llround(begin * SN_STT_RATE);
+	from->most = isinf(length) ? SIZE_MAX : (size_t)llround(length * SN_STT_RATE);
+	return from->decoder && begin > 0 ? sn_decoder_seek(from->decoder, begin, err) : SN_OK;
+}
+
+/* Seconds that there are to hear; 0: not known. */
+static double source_length(const source *from) {
+	const sn_audio_info *info = from->decoder ? sn_decoder_get_info(from->decoder) : NULL;
+	const double whole = !info ? (double)from->count / SN_STT_RATE : info->frames > 0 ? (double)info->frames / info->rate : 0;
+	const double rest = fmax(whole - (double)from->first / SN_STT_RATE, 0);
+	return from->most == SIZE_MAX || rest == 0 ? rest : fmin(rest, (double)from->most / SN_STT_RATE);
+}
+
+/* The next block, after `at` samples: *pcm points to it, or to `block` that was filled. SN_END: there is no more. SN_AGAIN: not yet. */
 static int read_block(source *from, size_t at, float *block, const float **pcm, size_t *got, char *err) {
-	*pcm = from->decoder ? block : from->pcm + at;
+	const size_t left = from->most - at, want = left < BLOCK ? left : BLOCK;
+	*got = 0;
+	if (!want)
+		return SN_END;
+	*pcm = from->decoder ? block : from->pcm + from->first + at;
 	if (from->decoder)
-		return sn_decoder_read(from->decoder, block, BLOCK, got, err);
-	*got = from->count - at < BLOCK ? from->count - at : BLOCK;
+		return sn_decoder_read(from->decoder, block, want, got, err);
+	const size_t there = from->count > from->first + at ? from->count - from->first - at : 0;
+	*got = there < want ? there : want;
 	return *got ? SN_OK : SN_END;
 }
 
 static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *o, char *err) {
 	float block[BLOCK];
-	const sn_audio_info *info = from->decoder ? sn_decoder_get_info(from->decoder) : NULL;
-	r->tick.total = !info ? (double)from->count / SN_STT_RATE : info->frames > 0 ? (double)info->frames / info->rate : 0;
 	sn_audio_level level = SN_AUDIO_LEVEL_INIT;
 	size_t samples = 0, got = 0;
 	const float *pcm;
-	int result;
-	while ((result = read_block(from, samples, block, &pcm, &got, err)) == SN_OK) {
+	int result = begin_source(from, o, err);
+	if (result != SN_OK)
+		return result;
+	r->tick.total = source_length(from);
+	while ((result = read_block(from, samples, block, &pcm, &got, err)) == SN_OK || result == SN_AGAIN) {
 		sn_audio_measure(&level, pcm, got);
 		samples += got;
 		result = push_all(r, stt, pcm, got, o, err);
@@ -220,8 +254,10 @@ static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *
 			break;
 	}
 	r->t.duration = (double)samples / SN_STT_RATE;
-	if (result == SN_END && samples == 0 && from->decoder)
+	if (result == SN_END && samples == 0 && from->decoder && from->first == 0)
 		return sn_fail(err, SN_E_FORMAT, "there are no samples in it");
+	if (result == SN_END && samples == 0 && from->first)
+		return sn_fail(err, SN_E_ARGUMENT, "from %g s is behind the end of the audio", o->from);
 	const double share = (double)level.clipped / ((double)samples + 1);
 	if (share > CLIPPED)
 		sn_notes_add(&r->notes, "clipped", "%.1f %% of the samples are at full scale: the recording was too loud, words in loud places may "
@@ -238,6 +274,8 @@ static int attempt(transcript **out, sn_model *model, source *from, const sn_stt
 	int result = r ? sn_stt_open(&stt, model, &options, err) : sn_fail(err, SN_E_MEMORY, "no memory for a transcript");
 	if (result == SN_OK && r->tick.progress)
 		sn_stt_be_patient(stt, SN_TICK);
+	if (result == SN_OK)
+		sn_stt_begin_at(stt, o ? o->from : 0);
 	if (result == SN_OK)
 		result = feed(r, stt, from, o, err);
 	if (result == SN_OK)
@@ -333,8 +371,14 @@ int sn_transcribe_file(sn_transcript **out, sn_model *model, const char *path, c
 	const double started = sn_now();
 	source from = { .count = 0 };
 	*out = NULL;
-	int result = strcmp(path, "-") == 0 ? sn_decoder_open_fd(&from.decoder, STDIN_FILENO, "standard input", SN_STT_RATE, err)
-	                                    : sn_decoder_open_path(&from.decoder, path, SN_STT_RATE, err);
+	const int is_input = strcmp(path, "-") == 0;
+	int result;
+	if (is_input && may_retry(options)) /* is read again */
+		result = sn_decoder_open_fd(&from.decoder, STDIN_FILENO, "standard input", SN_STT_RATE, err);
+	else if (is_input)
+		result = sn_decoder_open_stream(&from.decoder, STDIN_FILENO, "standard input", SN_STT_RATE, err);
+	else
+		result = sn_decoder_open_path(&from.decoder, path, SN_STT_RATE, err);
 	if (result == SN_OK)
 		result = run(out, model, &from, options, started, err);
 	sn_decoder_close(&from.decoder);

@@ -323,6 +323,124 @@ static void descriptors_give_the_same_as_memory(void **state) {
 	free(c.data);
 }
 
+/* ---- streams, and beginning later ---- */
+
+/* A child that writes the bytes in pieces of an odd size and ends. */
+static int piped(const clip *c, pid_t *writer) {
+	int fds[2];
+	assert_int_equal(pipe(fds), 0);
+	*writer = fork();
+	if (*writer == 0) {
+		close(fds[0]);
+		for (size_t at = 0, n; at < c->size; at += n) {
+			n = c->size - at < 1023 ? c->size - at : 1023;
+			if (write(fds[1], c->data + at, n) != (ssize_t)n)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	close(fds[1]);
+	return fds[0];
+}
+
+static void read_stream(const clip *c, float **samples, size_t *count, sn_audio_info *info, int wanted) {
+	pid_t writer;
+	sn_decoder *decoder;
+	int fd = piped(c, &writer), result, status = -1;
+	size_t got = 0;
+	*samples = malloc(sizeof **samples * 200000);
+	*count = 0;
+	assert_int_equal(sn_decoder_open_stream(&decoder, fd, "standard input", 16000, err), SN_OK);
+	while ((result = sn_decoder_read(decoder, *samples + *count, 4096, &got, err)) == SN_OK || result == SN_AGAIN)
+		*count += got;
+	assert_int_equal(result, wanted);
+	*info = *sn_decoder_get_info(decoder);
+	sn_decoder_close(&decoder);
+	close(fd);
+	assert_int_equal(waitpid(writer, &status, 0), writer);
+	assert_int_equal(status, 0);
+}
+
+/* Read as it comes a wav gives the samples that it gives as a file, whatever its header says of its size. */
+static void a_stream_gives_the_same_as_memory(void **state) {
+	static const struct { int tag, bits, rate, channels; } kinds[] = {
+		{ WAV_PCM, 8, 16000, 1 }, { WAV_PCM, 16, 44100, 2 }, { WAV_PCM, 24, 16000, 3 }, { WAV_PCM, 32, 8000, 1 }, { WAV_FLOAT, 32, 48000, 2 },
+		{ WAV_MULAW, 8, 8000, 1 },
+	};
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		for (int endless = 0; endless < 2; endless++) {
+			clip c = clip_sine(kinds[i].tag, kinds[i].bits, kinds[i].rate, kinds[i].channels, kinds[i].rate * 2, 0.5);
+			float *expected, *samples;
+			size_t expected_count, count;
+			sn_audio_info info;
+			assert_int_equal(decode(&c, 16000, &expected, &expected_count, &info), SN_OK);
+			if (endless)
+				memset(c.data + 40, 0xff, 4);
+			read_stream(&c, &samples, &count, &info, SN_END);
+			assert_int_equal(count, expected_count);
+			assert_memory_equal(samples, expected, count * sizeof *samples);
+			assert_string_equal(info.format, "wav");
+			assert_int_equal(info.frames, endless ? -1 : 2 * kinds[i].rate);
+			assert_int_equal(info.truncated, 0);
+			free(samples);
+			free(expected);
+			free(c.data);
+		}
+}
+
+static void a_stream_that_is_cut_or_no_wav_says_so(void **state) {
+	clip whole = clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), c = cut(whole, 44 + 2000);
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	read_stream(&c, &samples, &count, &info, SN_END);
+	assert_int_equal(count, 1000);
+	assert_int_equal(info.truncated, 1);
+	assert_string_equal(info.note, "cut off: the header promises 32000 bytes of audio, 2000 are there");
+	free(samples);
+	c = cut(c, 44);
+	read_stream(&c, &samples, &count, &info, SN_E_FORMAT);
+	assert_non_null(strstr(err, "32000 bytes of audio are missing"));
+	free(samples);
+	free(c.data);
+	clip text = text_clip("this is no audio");
+	pid_t writer;
+	sn_decoder *decoder;
+	int fd = piped(&text, &writer);
+	assert_int_equal(sn_decoder_open_stream(&decoder, fd, "standard input", 16000, err), SN_E_FORMAT);
+	assert_non_null(strstr(err, "'standard input' is text"));
+	waitpid(writer, NULL, 0);
+	close(fd);
+	free(text.data);
+}
+
+static void reading_begins_at_any_time(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 16000, 2, 64000, 0.5);
+	float *whole, *rest;
+	size_t count, rest_count;
+	sn_audio_info info;
+	sn_decoder *decoder;
+	assert_int_equal(decode(&c, 16000, &whole, &count, &info), SN_OK);
+	for (int i = 0; i < 3; i++) {
+		const double from[] = { 0, 1.25, 3.9999375 };
+		const size_t first = (size_t)(from[i] * 16000);
+		assert_int_equal(sn_decoder_open_memory(&decoder, c.data, c.size, NAME, 16000, err), SN_OK);
+		assert_int_equal(sn_decoder_seek(decoder, from[i], err), SN_OK);
+		assert_int_equal(sn_decoder_read_all(decoder, 100, &rest, &rest_count, err), SN_OK);
+		assert_int_equal(rest_count, count - first);
+		assert_memory_equal(rest, whole + first, rest_count * sizeof *rest);
+		sn_decoder_close(&decoder);
+		free(rest);
+	}
+	float sample;
+	assert_int_equal(sn_decoder_open_memory(&decoder, c.data, c.size, NAME, 16000, err), SN_OK);
+	assert_int_equal(sn_decoder_seek(decoder, 4, err), SN_OK);
+	assert_int_equal(sn_decoder_read(decoder, &sample, 1, &count, err), SN_END);
+	sn_decoder_close(&decoder);
+	free(whole);
+	free(c.data);
+}
+
 /* ---- the helper ---- */
 
 static void other_containers_go_to_the_helper(void **state) {
@@ -509,6 +627,9 @@ int main(void) {
 		cmocka_unit_test(a_maximum_of_seconds_holds),
 		cmocka_unit_test(paths_that_are_no_files),
 		cmocka_unit_test(descriptors_give_the_same_as_memory),
+		cmocka_unit_test(a_stream_gives_the_same_as_memory),
+		cmocka_unit_test(a_stream_that_is_cut_or_no_wav_says_so),
+		cmocka_unit_test(reading_begins_at_any_time),
 		cmocka_unit_test(other_containers_go_to_the_helper),
 		cmocka_unit_test(the_helper_reads_memory_and_cut_files),
 		cmocka_unit_test(the_helper_is_given_spoilt_files),

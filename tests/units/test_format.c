@@ -83,11 +83,48 @@ static void the_text_decides_what_is_between_words(void **state) {
 	expect(&other, "srt", "1\n00:00:01,000 --> 00:00:12,500\nlike it\n\n");
 }
 
+/* Piece by piece the same as at once, in every format that can be written so. */
+static void what_is_written_as_it_comes_is_the_whole(void **state) {
+	const sn_word words[] = { { 1, 2, "one", 1 }, { 2, 3, "two", 1 }, { 5, 6, "three", 1 } };
+	sn_segment segments[] = { segment(" one two three ", words, 3), segment(" said\tsecond", NULL, 0), segment("third \n", NULL, 0) };
+	sn_note note = { "clipped", "it was" };
+	const sn_transcript whole = { .text = "one two three  said\tsecondthird", .language = "en", .task = "transcribe", .model = "m",
+		.dtype = "f32", .duration = 12.5, .segments = segments, .segment_count = 3, .notes = &note, .note_count = 1 };
+	const char *const names[] = { "text", "jsonl", "srt", "vtt", "tsv" };
+	for (int i = 0; i < 5; i++)
+		for (size_t count = 0; count <= 3; count += 3) {
+			sn_transcript t = whole;
+			sn_transcript_stream *stream;
+			const char *piece;
+			char joined[4096] = "", *text;
+			size_t size;
+			t.segment_count = count;
+			t.text = count ? whole.text : "";
+			assert_int_equal(sn_transcript_stream_open(&stream, names[i], "a.wav", NULL), SN_OK);
+			for (size_t k = 0; k < count; k++) {
+				assert_int_equal(sn_transcript_stream_add(stream, &segments[k], &piece, &size, NULL), SN_OK);
+				assert_true(size > 0);
+				strncat(joined, piece, size);
+			}
+			assert_int_equal(sn_transcript_stream_end(stream, &t, &piece, &size, NULL), SN_OK);
+			strncat(joined, piece, size);
+			sn_transcript_stream_close(&stream);
+			assert_int_equal(sn_transcript_format(&text, NULL, &t, names[i], "a.wav", NULL), SN_OK);
+			assert_string_equal(joined, text);
+			free(text);
+		}
+	sn_transcript_stream *stream;
+	char err[SN_ERRLEN];
+	assert_int_equal(sn_transcript_stream_open(&stream, "json", NULL, err), SN_E_ARGUMENT);
+	assert_non_null(strstr(err, "\"json\""));
+	assert_non_null(strstr(err, SN_TRANSCRIPT_STREAMS));
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_lists_words), cmocka_unit_test(a_short_segment_is_one_subtitle),
 		cmocka_unit_test(long_segments_are_cut_at_pauses_lengths_and_seconds),
-		cmocka_unit_test(the_text_decides_what_is_between_words),
+		cmocka_unit_test(the_text_decides_what_is_between_words), cmocka_unit_test(what_is_written_as_it_comes_is_the_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,11 @@
-#include "cli/cli.h"
+#include "cli/transcribe.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#define FILES_AT_ONCE 4
 #define RETRY_BELOW 0.6f /* confidence at which --retry begins, if not said */
 
 static struct {
@@ -12,7 +13,8 @@ static struct {
 	const char *model, *format, *out, *retry;
 	sn_stt_options stt;
 	sn_switch timestamps;
-	int words, no_fallback, no_condition, denoise;
+	int words, no_fallback, no_condition, denoise, jobs;
+	float from, length;
 } args;
 
 static const cli_option options[] = {
@@ -24,6 +26,9 @@ static const cli_option options[] = {
 	{ "vad", 0, "on|off|auto", "decode speech only, in batches (default: where silero-vad is installed)", CLI_SWITCH,
 		&args.stt.vad },
 	{ "batch", 0, "N", "windows decoded together with --vad (default: 8)", CLI_INT, &args.stt.batch },
+	{ "jobs", 'j', "N", "FILEs that are heard side by side (default: 4)", CLI_INT, &args.jobs },
+	{ "from", 0, "SECONDS", "where in the audio to begin; times stay those of the whole (default: 0)", CLI_FLOAT, &args.from },
+	{ "length", 0, "SECONDS", "how much of it to hear (default: all)", CLI_FLOAT, &args.length },
 	{ "beam", 0, "N", "sequences searched; 1: greedy (default: 5)", CLI_INT, &args.stt.beam },
 	{ "prompt", 0, "TEXT", "text that the audio follows: names, spelling, style", CLI_TEXT, &args.stt.prompt },
 	{ "temperature", 0, "X", "first temperature, 0 to 1 (default: 0)", CLI_FLOAT, &args.stt.temperature },
@@ -58,7 +63,8 @@ const cli_command cli_transcribe_command = {
 	.summary = "Writes what is said in audio files: wav, flac, ogg, opus, mp3 and all that FFmpeg reads; \"-\" is standard\n"
 	           "input.",
 	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
-	           "others are still transcribed, and the exit status is that of the first failure.",
+	           "others are still transcribed, and the exit status is that of the first failure. All formats but json and\n"
+	           "verbose_json are written while the audio is heard; what was written stays when an interrupt ends it.",
 	.options = options,
 	.option_count = COUNT(options),
 };
@@ -76,46 +82,6 @@ static char *output_path(const char *file, int is_folder) {
 	if (asprintf(&path, "%s/%.*s.%s", args.out, is_input ? 5 : length, is_input ? "stdin" : base, ending) < 0)
 		return NULL;
 	return path;
-}
-
-/* Returns an exit status. */
-static int write_file(const char *path, const char *text, size_t size) {
-	FILE *file = fopen(path, "w");
-	int failed = !file || fwrite(text, 1, size, file) != size;
-	if (file && fclose(file) != 0)
-		failed = 1;
-	return failed ? cli_fail(errno == ENOSPC ? SN_E_NO_SPACE : SN_E_IO, path, strerror(errno)) : 0;
-}
-
-static int transcribe_one(sn_model *model, const char *file, int is_folder, int many) {
-	char err[SN_ERRLEN], *text = NULL;
-	size_t size;
-	sn_transcript *t;
-	cli_progress progress;
-	cli_progress_start(&progress, file);
-	args.stt.progress = cli_progress_show;
-	args.stt.payload = &progress;
-	int code = sn_transcribe_file(&t, model, file, &args.stt, err);
-	cli_progress_done(&progress);
-	if (code == SN_OK)
-		code = sn_transcript_format(&text, &size, t, args.format, many ? file : NULL, err);
-	if (code != SN_OK) {
-		sn_transcript_free(&t);
-		return cli_fail(code, file, err);
-	}
-	const int carries_notes = strcmp(args.format, "json") == 0 || strcmp(args.format, "verbose_json") == 0;
-	for (size_t i = 0; i < t->note_count && !carries_notes; i++)
-		cli_note(file, t->notes[i].message);
-	char *path = args.out ? output_path(file, is_folder) : NULL;
-	int status;
-	if (!args.out)
-		status = sn_result_exit(cli_write(text, size));
-	else
-		status = path ? write_file(path, text, size) : cli_fail(SN_E_MEMORY, file, "out of memory");
-	free(path);
-	free(text);
-	sn_transcript_free(&t);
-	return status;
 }
 
 /* Two inputs of one name would write one file. */
@@ -163,18 +129,23 @@ static int transcribe_all(const char **files, int count, int is_folder) {
 	char err[SN_ERRLEN];
 	sn_engine *engine = NULL;
 	sn_model *model = NULL;
-	int code = cli_engine_open(&engine, &args.engine, err), first = 0;
+	transcribe_file *const each = calloc((size_t)count, sizeof *each);
+	int status = 0, code = each ? cli_engine_open(&engine, &args.engine, err) : SN_E_MEMORY;
 	if (code == SN_OK)
 		code = sn_model_load(&model, engine, args.model, &load, err);
-	if (code != SN_OK)
-		first = cli_fail(code, NULL, err);
 	for (int i = 0; i < count && code == SN_OK; i++) {
-		int status = transcribe_one(model, files[i], is_folder, count > 1);
-		first = first ? first : status;
+		each[i] = (transcribe_file){ files[i], args.out ? output_path(files[i], is_folder) : NULL };
+		code = args.out && !each[i].path ? SN_E_MEMORY : SN_OK;
 	}
+	const transcribe_plan plan = { .model = model, .stt = &args.stt, .format = args.format, .files = each, .count = count,
+		.most = args.jobs > 0 ? args.jobs : FILES_AT_ONCE, .named = count > 1 };
+	status = code == SN_OK ? transcribe_files(&plan) : cli_fail(code, NULL, code == SN_E_MEMORY ? "out of memory" : err);
+	for (int i = 0; each && i < count; i++)
+		free((char *)(uintptr_t)each[i].path);
+	free(each);
 	sn_model_release(&model);
 	sn_engine_close(&engine);
-	return first;
+	return status;
 }
 
 static int cli_transcribe(int argc, char **argv) {
@@ -187,6 +158,8 @@ static int cli_transcribe(int argc, char **argv) {
 		args.stt.words = args.words ? SN_ON : SN_DEFAULT;
 		args.stt.fallback = args.no_fallback ? SN_OFF : SN_DEFAULT;
 		args.stt.condition = args.no_condition ? SN_OFF : SN_DEFAULT;
+		args.stt.from = (double)args.from;
+		args.stt.length = (double)args.length;
 		args.stt.denoise = args.denoise ? SN_ON : SN_DEFAULT;
 		char *const retry = args.retry ? strdup(args.retry) : NULL;
 		status = read_retries(retry);

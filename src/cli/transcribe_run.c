@@ -1,0 +1,234 @@
+#include "cli/transcribe.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct run;
+
+/* A file, from when a thread takes it to when it is reported. */
+typedef struct job {
+	struct run *run;
+	const transcribe_file *what;
+	int index;
+	sn_transcript_stream *stream; /* NULL: the format needs the whole */
+	FILE *out;                    /* its own file, from the first text on */
+	FILE *held;                   /* for standard output, until those before it are done; its text is in `waiting` */
+	char *waiting;
+	size_t waiting_size;
+	cli_progress progress;
+	sn_transcript *t;             /* of a stream: its notes */
+	char language[16];
+	int written, done, code;      /* written: there was some text */
+	char err[SN_ERRLEN];
+} job;
+
+typedef struct run {
+	const transcribe_plan *plan;
+	job *jobs;
+	pthread_mutex_t lock;
+	int next, front;              /* the next one to be taken; the one whose text goes to standard output at once */
+	int lost;                     /* standard output: an exit status, already reported */
+	int status;                   /* of the first failure */
+} run;
+
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number) { interrupted = 1; }
+
+/* ---- writing ---- */
+
+static int to_own_file(job *j, const char *text, size_t size) {
+	if (!j->out)
+		j->out = fopen(j->what->path, "w");
+	if (j->out && fwrite(text, 1, size, j->out) == size && fflush(j->out) == 0)
+		return SN_OK;
+	j->code = errno == ENOSPC ? SN_E_NO_SPACE : SN_E_IO;
+	snprintf(j->err, sizeof j->err, "%s: %s", j->what->path, strerror(errno));
+	return j->code;
+}
+
+/* Lock held. */
+static int to_standard_output(job *j, const char *text, size_t size) {
+	run *const r = j->run;
+	if (r->lost)
+		return SN_E_IO;
+	if (j->index == r->front) {
+		cli_progress_done(&j->progress);
+		r->lost = sn_result_exit(cli_write(text, size));
+		return r->lost ? SN_E_IO : SN_OK;
+	}
+	if (!j->held)
+		j->held = open_memstream(&j->waiting, &j->waiting_size);
+	if (j->held && fwrite(text, 1, size, j->held) == size)
+		return SN_OK;
+	snprintf(j->err, sizeof j->err, "no memory to hold its text");
+	return j->code = SN_E_MEMORY;
+}
+
+static int put(job *j, const char *text, size_t size) {
+	if (j->code != SN_OK || !size)
+		return j->code;
+	j->written = 1;
+	if (j->what->path)
+		return to_own_file(j, text, size);
+	pthread_mutex_lock(&j->run->lock);
+	const int result = to_standard_output(j, text, size);
+	pthread_mutex_unlock(&j->run->lock);
+	return result;
+}
+
+/* What waited for its turn. Lock held. */
+static void release(job *j) {
+	if (!j->held)
+		return;
+	const int failed = fclose(j->held) != 0;
+	j->held = NULL;
+	if (failed)
+		j->run->lost = cli_fail(SN_E_MEMORY, j->what->file, "no memory to hold its text");
+	else if (j->waiting_size)
+		to_standard_output(j, j->waiting, j->waiting_size);
+	free(j->waiting);
+	j->waiting = NULL;
+}
+
+/* ---- one file ---- */
+
+static void take_segment(void *payload, const sn_segment *segment) {
+	job *const j = payload;
+	const char *text;
+	size_t size;
+	if (j->code == SN_OK)
+		j->code = sn_transcript_stream_add(j->stream, segment, &text, &size, j->err);
+	put(j, j->code == SN_OK ? text : "", j->code == SN_OK ? size : 0);
+}
+
+static int ask(void *payload, double seconds, double total) {
+	job *const j = payload;
+	pthread_mutex_lock(&j->run->lock);
+	const int is_front = j->index == j->run->front, stop = interrupted || j->code != SN_OK || (j->run->lost && !j->what->path);
+	pthread_mutex_unlock(&j->run->lock);
+	return stop || (is_front && cli_progress_show(&j->progress, seconds, total));
+}
+
+static int write_whole(job *j, const sn_transcript *t, char *err) {
+	char *text = NULL;
+	size_t size = 0;
+	const int result = sn_transcript_format(&text, &size, t, j->run->plan->format, j->run->plan->named ? j->what->file : NULL, err);
+	if (result == SN_OK)
+		put(j, text, size);
+	free(text);
+	return result;
+}
+
+static int write_rest(job *j, const sn_transcript *t, char *err) {
+	const char *text;
+	size_t size;
+	const int result = sn_transcript_stream_end(j->stream, t, &text, &size, err);
+	if (result == SN_OK)
+		put(j, text, size);
+	return result;
+}
+
+static void transcribe(job *j) {
+	const transcribe_plan *const plan = j->run->plan;
+	char err[SN_ERRLEN];
+	sn_transcript *t = NULL;
+	sn_stt_options o = *plan->stt;
+	const int streams = sn_transcript_stream_open(&j->stream, plan->format, plan->named ? j->what->file : NULL, err) != SN_E_ARGUMENT;
+	int result = streams && !j->stream ? SN_E_MEMORY : SN_OK;
+	cli_progress_start(&j->progress, j->what->file);
+	o.progress = ask;
+	o.payload = j;
+	o.segment = streams ? take_segment : NULL;
+	o.keep = streams ? SN_OFF : SN_ON;
+	if (result == SN_OK)
+		result = sn_transcribe_file(&t, plan->model, j->what->file, &o, err);
+	if (result == SN_OK)
+		result = streams ? write_rest(j, t, err) : write_whole(j, t, err);
+	else if (j->written && strcmp(plan->format, "text") == 0)
+		put(j, "\n", 1);
+	if (t)
+		snprintf(j->language, sizeof j->language, "%s", t->language);
+	if (result != SN_OK && j->code == SN_OK) {
+		j->code = result;
+		snprintf(j->err, sizeof j->err, "%s", err);
+	}
+	if (j->out && fclose(j->out) != 0 && j->code == SN_OK) {
+		j->code = SN_E_IO;
+		snprintf(j->err, sizeof j->err, "%s: %s", j->what->path, strerror(errno));
+	}
+	if (streams)
+		j->t = t;
+	else
+		sn_transcript_free(&t);
+}
+
+/* ---- all of them ---- */
+
+/* Says what is to be said of a file that is done. Lock held. */
+static void report(job *j) {
+	run *const r = j->run;
+	int status = j->what->path ? 0 : r->lost;
+	cli_progress_done(&j->progress);
+	release(j);
+	for (size_t i = 0; j->t && i < j->t->note_count && j->code == SN_OK && strcmp(r->plan->format, "jsonl") != 0; i++)
+		cli_note(j->what->file, j->t->notes[i].message);
+	if (j->code == SN_E_CANCELLED && !status)
+		status = sn_result_exit(SN_E_CANCELLED);
+	else if (j->code != SN_OK && !status)
+		status = cli_fail(j->code, j->what->file, j->err);
+	r->status = r->status ? r->status : status;
+	if (r->plan->ended)
+		r->plan->ended(r->plan->payload, j->index, status, j->language);
+	sn_transcript_free(&j->t);
+	sn_transcript_stream_close(&j->stream);
+}
+
+static void *work(void *payload) {
+	run *const r = payload;
+	pthread_mutex_lock(&r->lock);
+	while (r->next < r->plan->count && !interrupted) {
+		job *const j = &r->jobs[r->next++];
+		pthread_mutex_unlock(&r->lock);
+		transcribe(j);
+		pthread_mutex_lock(&r->lock);
+		j->done = 1;
+		while (r->front < r->next && r->jobs[r->front].done) {
+			report(&r->jobs[r->front]);
+			if (++r->front < r->next)
+				release(&r->jobs[r->front]);
+		}
+	}
+	pthread_mutex_unlock(&r->lock);
+	return NULL;
+}
+
+/* Threads of which the caller's is one. */
+static void work_together(run *r) {
+	const int most = r->plan->most < r->plan->count ? r->plan->most : r->plan->count;
+	pthread_t *const threads = calloc((size_t)most, sizeof *threads);
+	int others = 0;
+	while (threads && others < most - 1 && pthread_create(&threads[others], NULL, work, r) == 0)
+		others++;
+	work(r);
+	for (int i = 0; i < others; i++)
+		pthread_join(threads[i], NULL);
+	free(threads);
+}
+
+int transcribe_files(const transcribe_plan *plan) {
+	run r = { .plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER, .jobs = calloc((size_t)plan->count, sizeof(job)) };
+	struct sigaction stop = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND }, before; /* the second one ends the program */
+	if (!r.jobs)
+		return cli_fail(SN_E_MEMORY, NULL, "out of memory");
+	for (int i = 0; i < plan->count; i++)
+		r.jobs[i] = (job){ .run = &r, .what = &plan->files[i], .index = i };
+	sigaction(SIGINT, &stop, &before);
+	work_together(&r);
+	sigaction(SIGINT, &before, NULL);
+	free(r.jobs);
+	return interrupted ? cli_fail(SN_E_CANCELLED, NULL, "interrupted: what was written is what was heard so far") : r.status;
+}

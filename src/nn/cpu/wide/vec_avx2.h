@@ -4,10 +4,47 @@
 VEC_INLINE vf vf_set1(float x) { return (vf)_mm256_set1_ps(x); }
 VEC_INLINE vi vi_set1(int32_t x) { return (vi)_mm256_set1_epi32(x); }
 
-VEC_INLINE vf vf_load_part(const float *p, int64_t n) { return (vf)_mm256_maskload_ps(p, (__m256i)vi_first(n)); }
-VEC_INLINE vi vi_load_part(const int32_t *p, int64_t n) { return (vi)_mm256_maskload_epi32(p, (__m256i)vi_first(n)); }
-VEC_INLINE void vf_store_part(float *p, int64_t n, vf x) { _mm256_maskstore_ps(p, (__m256i)vi_first(n), (__m256)x); }
-VEC_INLINE void vi_store_part(int32_t *p, int64_t n, vi x) { _mm256_maskstore_epi32(p, (__m256i)vi_first(n), (__m256i)x); }
+/* Not by the masked moves: on some processors their stores take tens of cycles, and emulators read all that they mask. */
+VEC_INLINE __m128i vec_load_few(const void *p, int64_t n) { /* n < 4 */
+	switch (n) {
+	case 1: return _mm_loadu_si32(p);
+	case 2: return _mm_loadl_epi64(p);
+	case 3: return _mm_unpacklo_epi64(_mm_loadl_epi64(p), _mm_loadu_si32((const char *)p + 8));
+	}
+	return _mm_setzero_si128();
+}
+
+VEC_INLINE void vec_store_few(void *p, int64_t n, __m128i x) {
+	if (n >= 2)
+		_mm_storel_epi64(p, x);
+	if (n == 1)
+		_mm_storeu_si32(p, x);
+	if (n == 3)
+		_mm_storeu_si32((char *)p + 8, _mm_unpackhi_epi64(x, x));
+}
+
+VEC_INLINE vi vi_load_part(const int32_t *p, int64_t n) {
+	if (n >= VL)
+		return vi_load(p);
+	if (n < 4)
+		return (vi)_mm256_zextsi128_si256(vec_load_few(p, n));
+	return (vi)_mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)p)), vec_load_few(p + 4, n - 4), 1);
+}
+
+VEC_INLINE void vi_store_part(int32_t *p, int64_t n, vi x) {
+	const __m128i low = _mm256_castsi256_si128((__m256i)x);
+	if (n >= VL) {
+		vi_store(p, x);
+	} else if (n < 4) {
+		vec_store_few(p, n, low);
+	} else {
+		_mm_storeu_si128((__m128i *)p, low);
+		vec_store_few(p + 4, n - 4, _mm256_extracti128_si256((__m256i)x, 1));
+	}
+}
+
+VEC_INLINE vf vf_load_part(const float *p, int64_t n) { return (vf)vi_load_part((const int32_t *)p, n); }
+VEC_INLINE void vf_store_part(float *p, int64_t n, vf x) { vi_store_part((int32_t *)p, n, (vi)x); }
 
 VEC_INLINE vf vec_from_bf16(__m128i h) { return (vf)_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16); }
 VEC_INLINE vf vf_load_bf16(const uint16_t *p) { return vec_from_bf16(_mm_loadu_si128((const __m128i *)p)); }

@@ -103,13 +103,16 @@ typedef struct sn_engine_options {
 	/* 1: names of models, vocoders and voices are never paths: they come from the catalogue, home, the hub's cache, the bank, and the
 	 * models' own speakers only. For names that strangers may give. */
 	int no_paths;
-	int64_t reserved[8];
+	/* Bytes that loaded models may take, with all that they decode at once; 0: what the machine and the process's control groups have
+	 * available. A model that would take more is not loaded. */
+	int64_t max_memory;
+	int64_t reserved[7];
 } sn_engine_options;
 
 #define SN_MAX_THREADS 256
 
 /* Starts an engine. options may be NULL. The home directory need not exist or be writable.
- * Returns SN_OK, SN_E_ARGUMENT (threads or precision out of range), SN_E_MEMORY. */
+ * Returns SN_OK, SN_E_ARGUMENT (threads, precision or memory out of range), SN_E_MEMORY. */
 SN_API int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err);
 
 /* Stops the threads. Close sessions and release models first; models still held keep the engine alive until they are released. */
@@ -156,7 +159,7 @@ typedef enum sn_task {
 typedef struct sn_model_options {
 	sn_precision precision; /* SN_AUTO: the engine's */
 	int task;               /* an sn_task that name "auto" is for; else, when not 0, the model must have it */
-	int windows;            /* Whisper: audio windows of 30 s decoded together, 1..32; 0: 8 */
+	int windows;            /* Whisper: audio windows of 30 s decoded together, 1..32; 0: 8, or as many as there is memory for */
 	int64_t reserved[8];
 } sn_model_options;
 
@@ -165,7 +168,8 @@ typedef struct sn_model_options {
  * beside it. NULL or "auto" (with options->task): the default model of the task. Loading is atomic: on failure nothing changes for
  * models that are in use.
  * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files:
- * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_IO, SN_E_LIMIT, SN_E_MEMORY. */
+ * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_IO, SN_E_LIMIT (max_memory of the engine),
+ * SN_E_MEMORY (more than the machine has: both say what would fit). */
 SN_API int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err);
 
 /* Gives a reference back; the last one frees the model. Sessions hold a reference of their own. */
@@ -204,6 +208,9 @@ typedef struct sn_model_info {
 	const char *vocoder;       /* that a session takes by default: name or path, "griffin-lim" where there is none */
 	double load_time;
 	int from_cache;            /* packed weights came from disk */
+	/* Bytes that it takes, estimated before it was loaded: while it decodes one window greedily, or speaks; and with all windows and
+	 * sequences that it may decode at once. */
+	int64_t memory, memory_most;
 } sn_model_info;
 SN_API void sn_model_describe(const sn_model *model, sn_model_info *info);
 

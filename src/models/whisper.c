@@ -30,29 +30,34 @@ struct sn_whisper {
 	struct { int32_t *token, *slot, *position, *table, *window, *wanted; } in;
 	/* alignment: queries of its heads, [slots, target positions, alignment heads, head size], mapped and untouched until kept */
 	int keep;
-	int64_t slots;
+	int64_t slots, windows;
 	float *kept;
 };
 
-static int compile(sn_whisper *w, const sn_load_options *load, const char *name, void (*record)(whisper_recorder *), nn_plan **out,
-                   char *err) {
-	whisper_recorder r = {
-		.g = nn_graph_new(name), .names = whisper_names_of(w->weights),
-		.c = &w->config, .act = w->act, .probs = w->debug, .outputs = w->outputs,
-		.slots = w->slots, .windows = load->windows > 0 ? load->windows : 8,
-	};
-	if (!r.g)
-		return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
-	record(&r);
+typedef void recording(whisper_recorder *);
+
+static int record_graph(whisper_recorder *r, sn_whisper *w, const char *dir, const char *name, recording *record, char *err) {
+	*r = (whisper_recorder){ .g = nn_graph_new(name), .names = whisper_names_of(w->weights), .c = &w->config, .act = w->act,
+		.probs = w->debug, .outputs = w->outputs, .slots = w->slots, .windows = w->windows };
+	if (!r->g)
+		return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", dir);
+	record(r);
+	return SN_OK;
+}
+
+static int compile(sn_whisper *w, const sn_load_options *load, const char *name, recording *record, nn_plan **out, char *err) {
+	whisper_recorder r;
+	int result = record_graph(&r, w, load->dir, name, record, err);
+	if (result != SN_OK)
+		return result;
 	nn_plan_options options = { .dtype = load->dtype, .debug = load->debug, .pack = w->pack };
-	int result = nn_plan_compile(out, r.g, &options, err);
+	result = nn_plan_compile(out, r.g, &options, err);
 	nn_graph_free(&r.g);
 	return result;
 }
 
 /* A plan with its one exec, which shares the encoder's states. */
-static int prepare(sn_whisper *w, const sn_load_options *load, const char *name, void (*record)(whisper_recorder *), nn_exec **out,
-                   char *err) {
+static int prepare(sn_whisper *w, const sn_load_options *load, const char *name, recording *record, nn_exec **out, char *err) {
 	nn_plan *plan = NULL;
 	int result = compile(w, load, name, record, &plan, err);
 	if (result == SN_OK)
@@ -66,6 +71,43 @@ static int prepare(sn_whisper *w, const sn_load_options *load, const char *name,
 /* Floats of the alignment heads' queries of one row. */
 static size_t query_size(const sn_whisper *w) {
 	return (size_t)w->config.alignment_count * (size_t)(w->config.width / w->config.decoder_heads);
+}
+
+static int measure(sn_whisper *w, const sn_load_options *load, const char *name, recording *record, nn_need *need, char *err) {
+	whisper_recorder r;
+	int result = record_graph(&r, w, load->dir, name, record, err);
+	if (result != SN_OK)
+		return result;
+	nn_plan_options options = { .dtype = load->dtype, .debug = load->debug };
+	result = nn_plan_measure(need, r.g, &options, nn_pool_threads(load->pool), err);
+	nn_graph_free(&r.g);
+	return result;
+}
+
+/* The graphs for one window and one sequence say what each takes: the decoder's states are both, the encoder's the window's. */
+static int admit(sn_whisper *w, const sn_load_options *load, char *err) {
+	if (!load->admit)
+		return SN_OK;
+	int rows = (int)w->slots, windows = (int)w->windows;
+	nn_need encoder, decoder, attend;
+	w->slots = w->windows = 1;
+	int result = measure(w, load, "whisper.encoder", whisper_record_encoder, &encoder, err);
+	if (result == SN_OK)
+		result = measure(w, load, "whisper.decoder", whisper_record_decoder, &decoder, err);
+	if (result == SN_OK)
+		result = measure(w, load, "whisper.attend", whisper_record_attend, &attend, err);
+	if (result == SN_OK) {
+		const sn_load_need need = {
+			.weights = encoder.weights + decoder.weights, .work = encoder.work + decoder.work + attend.work, .window = encoder.states,
+			.sequence = decoder.states - encoder.states + (size_t)w->config.target_positions * query_size(w) * sizeof *w->kept,
+			.input = 2 * (size_t)w->config.source_positions * (size_t)w->config.mels * sizeof(float),
+			.logits = (size_t)w->config.vocab * sizeof(float), .parameters = sn_whisper_parameters(w),
+		};
+		result = load->admit(load->payload, &need, &rows, &windows, err);
+	}
+	w->slots = rows;
+	w->windows = windows;
+	return result;
 }
 
 static int open_pack(sn_whisper *w, const sn_load_options *load, char *err) {
@@ -109,12 +151,15 @@ int sn_whisper_open(sn_whisper **out, const sn_load_options *load, char *err) {
 	w->debug = load->debug;
 	w->pool = load->pool;
 	w->slots = load->rows > 0 ? load->rows : 40;
+	w->windows = load->windows > 0 ? load->windows : 8;
 	w->outputs = load->dtype == NN_DTYPE_F32;
 	int result = sn_weights_open(&w->weights, load->dir, err);
 	if (result == SN_OK)
 		result = sn_bpe_open(&w->bpe, load->dir, err);
 	if (result == SN_OK)
 		result = whisper_config_read(&w->config, &w->act, load->dir, w->weights, w->bpe, err);
+	if (result == SN_OK)
+		result = admit(w, load, err);
 	if (result == SN_OK)
 		result = open_pack(w, load, err);
 	if (result == SN_OK)

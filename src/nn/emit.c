@@ -256,6 +256,13 @@ static int constant_value(emitter *e, int node) {
 	id = new_value(e, node, NN_STORE_F32, PLACE_CONST);
 	float *values = NULL;
 	int64_t count;
+	if (e->result == SN_OK && e->plan->need) {
+		size_t bytes = sizeof(float);
+		for (int a = 0; a < node_of(e, node)->rank; a++)
+			bytes *= (size_t)node_of(e, node)->dims[a].add;
+		e->plan->need->weights += bytes;
+		return id;
+	}
 	if (e->result == SN_OK)
 		e->result = nn_fold(e->plan->graph, node, &values, &count, e->err);
 	if (e->result == SN_OK)
@@ -294,7 +301,7 @@ static const float *vector(emitter *e, int node, int64_t size, int64_t repeat) {
 	if (node == NN_NONE || e->result != SN_OK)
 		return NULL;
 	int id = constant_value(e, node);
-	if (e->result != SN_OK || repeat == 1)
+	if (e->result != SN_OK || repeat == 1 || e->plan->need)
 		return e->plan->value[id].constant;
 	nn_value v = { .place = PLACE_CONST, .store = NN_STORE_F32, .base = -1, .node = node, .cols = size * repeat, .stride = size * repeat };
 	v.constant = malloc((size_t)(size * repeat) * sizeof(float) + NN_OVERREAD);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RELEASED 65536 /* elements of a tensor whose pages are worth a system call */
+
 static int64_t element_count(const nn_node *n) {
 	int64_t count = 1;
 	for (int i = 0; i < n->rank; i++)
@@ -61,6 +63,20 @@ static void fold_binary(nn_binary_op op, float *a, int64_t count, const float *b
 	}
 }
 
+/* What was read will not be needed again once it is packed. */
+static void read_rows(const sn_weight *weight, int64_t first, int64_t count, float *out) {
+	sn_weight_floats(weight, first, count, out);
+	if (count >= RELEASED)
+		sn_weight_release(weight, first, count);
+}
+
+const sn_weight *nn_stored_rows(const nn_graph *g, nn_t t, int64_t *first) {
+	const nn_node *n = g->nodes + t;
+	*first = n->op == OP_FOLD_ROWS ? n->first : 0;
+	n = n->op == OP_FOLD_ROWS ? g->nodes + n->inputs[0] : n;
+	return n->op == OP_WEIGHT ? n->weight : NULL;
+}
+
 int nn_fold(const nn_graph *g, nn_t t, float **out, int64_t *count, char *err) {
 	const nn_node *n = g->nodes + t;
 	*out = NULL;
@@ -70,7 +86,7 @@ int nn_fold(const nn_graph *g, nn_t t, float **out, int64_t *count, char *err) {
 		if (!*out)
 			return sn_fail(err, SN_E_MEMORY, "no memory for '%s' (%lld values)", n->name, (long long)*count);
 		if (n->op == OP_WEIGHT)
-			sn_weight_floats(n->weight, 0, *count, *out);
+			read_rows(n->weight, 0, *count, *out);
 		else
 			memcpy(*out, n->values, (size_t)*count * sizeof(float));
 		return SN_OK;

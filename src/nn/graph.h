@@ -62,5 +62,7 @@ int nn_is_state(nn_op op);
 
 /* fold.c: the float values of a constant tensor, malloc'ed into *out. */
 int nn_fold(const nn_graph *g, nn_t t, float **out, int64_t *count, char *err);
+/* The tensor of the file whose rows, from *first on, the constant is as they stand; NULL where it has to be computed. */
+const sn_weight *nn_stored_rows(const nn_graph *g, nn_t t, int64_t *first);
 
 #endif

@@ -216,6 +216,10 @@ typedef struct nn_plan_options {
 int nn_plan_compile(nn_plan **out, const nn_graph *graph, const nn_plan_options *options, char *err);
 void nn_plan_release(nn_plan **plan); /* execs hold a reference */
 
+/* Bytes that a graph would take: packed weights and constants, an exec's own memory for the symbols' maxima, and its states. No weight is read. */
+typedef struct nn_need { size_t weights, work, states; } nn_need;
+int nn_plan_measure(nn_need *need, const nn_graph *graph, const nn_plan_options *options, int threads, char *err);
+
 /* Threads that run steps, the caller's thread not among them: `threads` >= 1 workers. Workers flush denormals. */
 int nn_pool_open(nn_pool **out, int threads, char *err);
 void nn_pool_close(nn_pool **pool);

@@ -76,6 +76,25 @@ static float *arranged(const nn_plan *plan, int node, const nn_step *s, char *er
 	return out;
 }
 
+#define STRIPE ((int64_t)256 << 10) /* values of a matrix that are read and packed together */
+
+/* A matrix of the file stripe by stripe, so that a large one is never whole in float32. Rows are packed alike whatever is beside them. */
+static int pack_stripes(const nn_step *s, const sn_weight *stored, int64_t first, char *packed, float *scale, int32_t *colsum, char *err) {
+	const nn_gemm_family *f = s->family;
+	const int64_t fit = STRIPE / s->k / f->nr * f->nr, most = fit > f->nr ? fit : f->nr;
+	float *w = malloc((size_t)(most * s->k) * sizeof *w + NN_OVERREAD);
+	if (!w)
+		return sn_fail(err, SN_E_MEMORY, "no memory for %lld rows of '%s'", (long long)most, stored->name);
+	for (int64_t r = 0; r < s->n; r += most) {
+		const int64_t rows = s->n - r < most ? s->n - r : most;
+		sn_weight_floats(stored, (first + r) * s->k, rows * s->k, w);
+		f->pack(w, rows, s->k, 1, s->k, s->k, 1, packed + nn_packed_size(f, r, s->k, 1), scale ? scale + r : NULL, colsum ? colsum + r : NULL);
+		sn_weight_release(stored, (first + r) * s->k, rows * s->k);
+	}
+	free(w);
+	return SN_OK;
+}
+
 /* Depthwise weights [channels, 1, k] as [k][channels]. */
 static void arrange_depthwise(float *out, const float *w, int64_t channels, int64_t k) {
 	for (int64_t c = 0; c < channels; c++)
@@ -83,41 +102,70 @@ static void arrange_depthwise(float *out, const float *w, int64_t channels, int6
 			out[j * channels + c] = w[c * k + j];
 }
 
-/* Fills step's packed, scale and colsum from the pack, packing on a miss. The blob: packed | scale[n] | colsum[n], per group. */
-int nn_weights_pack(nn_plan *plan, nn_pack *pack, nn_step *s, int node, char *err) {
+/* The blob of a step: packed | scale[n] | colsum[n], per group. */
+typedef struct layout {
+	size_t group, body, size;
+	int scaled; /* has scales and sums */
+} layout;
+
+static layout layout_of(const nn_plan *plan, const nn_step *s) {
+	const int depthwise = s->kind == STEP_DEPTHWISE;
+	layout l = { .group = depthwise ? 0 : nn_packed_size(s->family, s->n / s->groups, s->k, s->taps), .scaled = s->family == &plan->kernels.s8 };
+	l.body = depthwise ? (size_t)(s->n * s->taps) * sizeof(float) : aligned(l.group) * (size_t)s->groups;
+	l.size = aligned(l.body) + (l.scaled ? 2 * aligned((size_t)s->n * 4) : 0);
+	return l;
+}
+
+static void point_into(nn_step *s, const layout *l, const char *blob) {
+	s->packed = blob;
+	s->scale = l->scaled ? (const float *)(blob + aligned(l->body)) : NULL;
+	s->colsum = l->scaled ? (const int32_t *)(blob + aligned(l->body) + aligned((size_t)s->n * 4)) : NULL;
+}
+
+static int pack_into(char *fresh, const nn_plan *plan, const nn_step *s, const layout *l, int node, char *err) {
 	const nn_gemm_family *f = s->family;
-	int64_t n = s->n / s->groups, total = s->n;
-	int s8 = f == &plan->kernels.s8, depthwise = s->kind == STEP_DEPTHWISE;
-	size_t group = depthwise ? 0 : nn_packed_size(f, n, s->k, s->taps);
-	size_t body = depthwise ? (size_t)(s->n * s->taps) * sizeof(float) : aligned(group) * (size_t)s->groups;
-	size_t size = aligned(body) + (s8 ? 2 * aligned((size_t)total * 4) : 0);
+	const int64_t n = s->n / s->groups;
+	nn_step to = *s;
+	point_into(&to, l, fresh);
+	int64_t first;
+	const sn_weight *stored = nn_plan_node(plan, node)->op == OP_LINEAR ? nn_stored_rows(plan->graph, nn_plan_node(plan, node)->inputs[1], &first) : NULL;
+	if (stored)
+		return pack_stripes(s, stored, first, fresh, (float *)to.scale, (int32_t *)to.colsum, err);
+	int result;
+	float *w = arranged(plan, node, s, err, &result);
+	if (result != SN_OK)
+		return result;
+	if (s->kind == STEP_DEPTHWISE)
+		arrange_depthwise((float *)fresh, w, s->n, s->taps);
+	for (int g = 0; g < s->groups && s->kind != STEP_DEPTHWISE; g++)
+		f->pack(w + g * n * s->taps * s->k, n, s->k, s->taps, s->taps * s->k, s->k, 1, fresh + (size_t)g * aligned(l->group),
+		        l->scaled ? (float *)to.scale + g * n : NULL, l->scaled ? (int32_t *)to.colsum + g * n : NULL);
+	free(w);
+	return SN_OK;
+}
+
+/* Fills step's packed, scale and colsum from the pack, packing on a miss. */
+int nn_weights_pack(nn_plan *plan, nn_pack *pack, nn_step *s, int node, char *err) {
+	const layout l = layout_of(plan, s);
+	if (plan->need) {
+		plan->need->weights += l.size + NN_ALIGN;
+		return SN_OK;
+	}
 	/* The weight's own name tells apart graphs that differ in some weights of the same shapes only (adapters of a language). */
 	const char *weight = nn_plan_node(plan, nn_plan_node(plan, node)->inputs[1])->name;
 	char name[4 * NN_NAME];
 	snprintf(name, sizeof name, "%s/%d/%lldx%lldx%d/%d/%s/%s", plan->name, node, (long long)s->n, (long long)s->k, s->taps, s->groups,
-	         depthwise ? "depthwise" : f->isa, weight);
+	         s->kind == STEP_DEPTHWISE ? "depthwise" : s->family->isa, weight);
 	size_t found;
 	const char *blob = nn_pack_find(pack, name, &found);
-	if (!blob || found != size) {
-		char *fresh = nn_pack_new(pack, name, size);
-		int result = fresh ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for %zu bytes of packed weights", size);
-		float *w = fresh ? arranged(plan, node, s, err, &result) : NULL;
+	if (!blob || found != l.size) {
+		char *fresh = nn_pack_new(pack, name, l.size);
+		int result = fresh ? pack_into(fresh, plan, s, &l, node, err) : sn_fail(err, SN_E_MEMORY, "no memory for %zu bytes of packed weights", l.size);
 		if (result != SN_OK)
 			return result;
-		if (depthwise) {
-			arrange_depthwise((float *)fresh, w, s->n, s->taps);
-		} else {
-			for (int g = 0; g < s->groups; g++)
-				f->pack(w + g * n * s->taps * s->k, n, s->k, s->taps, s->taps * s->k, s->k, 1, fresh + (size_t)g * aligned(group),
-				        s8 ? (float *)(fresh + aligned(body)) + g * n : NULL,
-				        s8 ? (int32_t *)(fresh + aligned(body) + aligned((size_t)total * 4)) + g * n : NULL);
-		}
-		free(w);
-		blob = fresh;
+		blob = nn_pack_filled(pack);
 	}
-	s->packed = blob;
-	s->scale = s8 ? (const float *)(blob + aligned(body)) : NULL;
-	s->colsum = s8 ? (const int32_t *)(blob + aligned(body) + aligned((size_t)total * 4)) : NULL;
+	point_into(s, &l, blob);
 	return SN_OK;
 }
 
@@ -151,7 +199,7 @@ static nn_graph *copy_graph(const nn_graph *g) {
 	return copy;
 }
 
-int nn_plan_compile(nn_plan **out, const nn_graph *g, const nn_plan_options *options, char *err) {
+static int compile(nn_plan **out, const nn_graph *g, const nn_plan_options *options, nn_need *need, char *err) {
 	*out = NULL;
 	if (g->error[0])
 		return sn_fail(err, SN_E_MODEL, "%s", g->error);
@@ -165,10 +213,11 @@ int nn_plan_compile(nn_plan **out, const nn_graph *g, const nn_plan_options *opt
 	plan->kernels = *(options->kernels ? options->kernels : nn_kernels_best());
 	plan->debug = options->debug;
 	plan->dtype = options->debug ? NN_DTYPE_F32 : options->dtype;
+	plan->need = need;
 	plan->of_node = malloc(((size_t)g->count * 3 + 1) * sizeof *plan->of_node);
 	nn_pack *pack = options->pack;
 	int result = plan->of_node ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for plan %s", g->name);
-	if (result == SN_OK && !pack) {
+	if (result == SN_OK && !pack && !need) {
 		result = nn_pack_open(&plan->own_pack, NULL, 0, err);
 		pack = plan->own_pack;
 	}
@@ -181,6 +230,20 @@ int nn_plan_compile(nn_plan **out, const nn_graph *g, const nn_plan_options *opt
 		return result;
 	}
 	*out = plan;
+	return SN_OK;
+}
+
+int nn_plan_compile(nn_plan **out, const nn_graph *g, const nn_plan_options *options, char *err) { return compile(out, g, options, NULL, err); }
+
+int nn_plan_measure(nn_need *need, const nn_graph *g, const nn_plan_options *options, int threads, char *err) {
+	nn_plan *plan;
+	*need = (nn_need){ 0 };
+	int result = compile(&plan, g, options, need, err);
+	if (result != SN_OK)
+		return result;
+	need->work = plan->arena + plan->inputs + (plan->local + plan->scratch) * (size_t)threads;
+	need->states = plan->states;
+	nn_plan_release(&plan);
 	return SN_OK;
 }
 

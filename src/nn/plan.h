@@ -93,6 +93,7 @@ struct nn_plan {
 	int *of_node; /* [nodes * 3] value of each node by store, -1 */
 	size_t arena, local, scratch, inputs, states; /* bytes; scratch: attention scores and gathered rows of one worker, after its locals */
 	nn_pack *own_pack;
+	nn_need *need; /* only measured: nothing is read of the weights */
 };
 
 static inline size_t nn_store_size(nn_store s) { return s == NN_STORE_F32 ? 4 : s == NN_STORE_BF16 ? 2 : 1; }

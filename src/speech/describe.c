@@ -65,7 +65,8 @@ size_t sn_model_token(const sn_model *model, int32_t token, char *text, size_t s
 void sn_model_describe(const sn_model *m, sn_model_info *info) {
 	*info = (sn_model_info){ .name = m->name, .path = m->path, .architecture = m->label, .precision = sn_dtype_label(m->dtype),
 		.task = sn_model_task(m->label), .sample_rate = SN_STT_RATE, .languages = m->languages, .windows = m->windows,
-		.load_time = m->load_time, .from_cache = m->from_cache, .mel = m->mel, .vocoder = "" };
+		.load_time = m->load_time, .from_cache = m->from_cache, .memory = (int64_t)m->memory,
+		.memory_most = (int64_t)m->memory_most, .mel = m->mel, .vocoder = "" };
 	if (m->whisper)
 		describe_whisper(m, info);
 	if (m->wav2vec2)
@@ -129,14 +130,15 @@ static void fill_list(model_list *l, const sn_store *store, int known, int insta
 		l->list.entries[l->list.count++] = (sn_model_entry){ .name = e->name, .architecture = e->architecture,
 			.licence = e->licence,
 			.source = e->origin, .aliases = l->aliases[i], .task = sn_model_task(e->architecture), .bytes = (uint64_t)e->size,
-			.installed = place != NULL, .path = place ? place->path : l->paths[i] };
+			.installed = place != NULL, .path = place ? place->path : l->paths[i], .in_hub_cache = place && place->in_hub_cache };
 	}
 	for (int i = 0; i < installed; i++) {
 		const sn_model_place *const p = &l->places[i];
 		if (!p->entry)
 			l->list.entries[l->list.count++] = (sn_model_entry){ .name = p->name, .architecture = p->architecture, .licence = "",
 				.source = "",
-				.aliases = "", .task = sn_model_task(p->architecture), .installed = 1, .path = p->path };
+				.aliases = "", .task = sn_model_task(p->architecture), .installed = 1, .path = p->path,
+				.in_hub_cache = p->in_hub_cache };
 	}
 }
 

@@ -35,6 +35,8 @@ int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err)
 		               SN_MAX_THREADS);
 	if (o->precision < SN_AUTO || o->precision > SN_PRECISION_INT8)
 		return sn_fail(err, SN_E_ARGUMENT, "precision %d is none of sn_precision", (int)o->precision);
+	if (o->max_memory < 0)
+		return sn_fail(err, SN_E_ARGUMENT, "max_memory is %lld; it is a number of bytes, 0 means what the machine has", (long long)o->max_memory);
 	sn_engine *engine = calloc(1, sizeof *engine);
 	if (!engine)
 		return sn_fail(err, SN_E_MEMORY, "no memory for an engine");
@@ -46,6 +48,7 @@ int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err)
 		engine->threads = SN_MAX_THREADS;
 	engine->precision = o->precision;
 	engine->no_cache = o->no_cache;
+	engine->max_memory = (size_t)o->max_memory;
 	engine->no_paths = o->no_paths;
 	engine->cpu = nn_cpu_text(nn_cpu_detect());
 	int result = sn_store_open(&engine->store, o->home, err);

@@ -22,6 +22,7 @@ struct sn_engine {
 	sn_sched *sched;
 	int references;            /* the caller's and one for each model; guarded by models_lock */
 	int threads, no_cache, no_paths;
+	size_t max_memory;         /* of loaded models; 0: what the machine has */
 	sn_precision precision;
 	sn_store *store;
 	const char *cpu;
@@ -46,8 +47,9 @@ struct sn_model {
 	sn_architecture architecture;
 	const char *label;           /* its architecture's name */
 	nn_dtype dtype;
-	int windows, from_cache;
+	int windows_wanted, windows, rows, from_cache; /* wanted: 0 for as many as there is memory for; rows: sequences at once */
 	double load_time;
+	size_t memory, memory_most; /* bytes while one window is decoded greedily, and with all that it may decode at once */
 	/* one of these */
 	sn_whisper *whisper;
 	sn_lane *lane;               /* with whisper, as is the next */
@@ -80,7 +82,7 @@ const char *sn_dtype_label(nn_dtype dtype); /* "f32", "bf16", "int8" */
 typedef struct sn_model_request {
 	const char *label;
 	nn_dtype dtype;
-	int windows;
+	int windows;                 /* 0: as many as there is memory for */
 	const sn_mel_layout *mel;    /* griffin-lim: the layout that it is for */
 } sn_model_request;
 int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err);

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "models/vits.h"
 #include "nn/cpu/kernels.h"
+#include "speech/memory.h"
 #include "speech/vocoders.h"
 #include "text/piper.h"
 #include "weights/weights.h"
@@ -16,6 +17,7 @@
 
 #define DEFAULT_WINDOWS 8
 #define MIN_ROWS SN_SEARCH_MAX_BEAM
+#define OTHER_WORK ((size_t)24 << 20) /* what a model that is no Whisper takes beside its weights, about */
 
 static const struct {
 	const char *name;
@@ -172,7 +174,7 @@ static int load_whisper(sn_model *m, const sn_load_options *load, char *err) {
 	for (int i = 0; i < c->languages && c->multilingual; i++)
 		m->languages[i] = c->language[i].code;
 	m->languages[0] = c->multilingual ? m->languages[0] : "en";
-	result = sn_lane_open(&m->lane, m->whisper, load->windows - SN_EARS, load->rows - SN_EARS, m->engine->sched, m->engine->pool, err);
+	result = sn_lane_open(&m->lane, m->whisper, m->windows, m->rows, m->engine->sched, m->engine->pool, err);
 	return result == SN_OK ? sn_align_open(&m->align, m->whisper, m->engine->pool, err) : result;
 }
 
@@ -219,10 +221,52 @@ static int load_embedder(sn_model *m, const sn_load_options *load, char *err) {
 	return sn_speaker_encoder_open(&m->encoder, config, m->path, load, err);
 }
 
+/* What of the budget other models leave. Where it is the machine's they are part of what is used. */
+static size_t budget_left(sn_engine *engine) {
+	if (!engine->max_memory)
+		return sn_memory_available("");
+	size_t taken = 0;
+	pthread_mutex_lock(&engine->models_lock);
+	for (const sn_model *m = engine->models; m; m = m->next)
+		taken += m->memory_most;
+	pthread_mutex_unlock(&engine->models_lock);
+	return taken < engine->max_memory ? engine->max_memory - taken : 0;
+}
+
+/* Asked by the Whisper that is being loaded, before it reads a weight. */
+static int admit_whisper(void *payload, const sn_load_need *need, int *rows, int *windows, char *err) {
+	sn_model *const m = payload;
+	sn_memory_request r = { .name = m->name, .dtype = m->dtype, .budget = budget_left(m->engine), .given = m->engine->max_memory > 0,
+		.windows = m->windows, .ears = SN_EARS, .flexible = m->windows_wanted == 0, .sequences = SN_LANE_BEST_OF, .rows = MIN_ROWS };
+	int result = sn_memory_fit(&r, need, err);
+	if (result != SN_OK)
+		return result;
+	m->windows = r.windows;
+	*windows = r.windows + SN_EARS;
+	*rows = sn_memory_rows(&r, r.windows);
+	m->rows = *rows - SN_EARS;
+	m->memory = sn_memory_of(need, 1, 1);
+	m->memory_most = sn_memory_of(need, *rows, *windows);
+	return SN_OK;
+}
+
+/* Of other models the weights are known, and what they work in is small beside them. Files that cannot be read are the load's to name. */
+static int admit_other(sn_model *m, char *err) {
+	static const double bytes[] = { [NN_DTYPE_F32] = 4, [NN_DTYPE_BF16] = 2.2, [NN_DTYPE_INT8] = 1.5 };
+	sn_weights *weights;
+	int64_t parameters = 0;
+	if (sn_weights_open(&weights, m->path, NULL) != SN_OK)
+		return SN_OK;
+	for (size_t i = 0; i < sn_weights_count(weights); i++)
+		parameters += (int64_t)(sn_weights_at(weights, i)->bytes / sn_dtype_size(sn_weights_at(weights, i)->dtype));
+	sn_weights_close(&weights);
+	m->memory = m->memory_most = (size_t)((double)parameters * bytes[m->dtype]) + OTHER_WORK;
+	return sn_memory_allow(m->name, m->memory_most, budget_left(m->engine), m->engine->max_memory > 0, err);
+}
+
 static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	char pack[SN_STORE_PATH] = "", note[SN_ERRLEN], variant[96];
 	const double start = sn_now();
-	const int rows = m->windows * SN_LANE_BEST_OF;
 	if (!m->engine->no_cache && !mel) {
 		snprintf(variant, sizeof variant, "%s%s-%s", m->architecture == SN_ARCH_VOCODER ? "vocoder-" : "", sn_dtype_label(m->dtype),
 		         nn_kernels_best()->name);
@@ -232,9 +276,11 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	}
 	struct stat before;
 	m->from_cache = *pack && stat(pack, &before) == 0;
-	const sn_load_options options = { .dir = m->path, .dtype = m->dtype, .pool = m->engine->pool, .windows = m->windows + SN_EARS,
-	                                  .pack_path = *pack ? pack : NULL, .rows = (rows < MIN_ROWS ? MIN_ROWS : rows) + SN_EARS };
-	int result;
+	const sn_load_options options = { .dir = m->path, .dtype = m->dtype, .pool = m->engine->pool, .admit = admit_whisper, .payload = m,
+	                                  .pack_path = *pack ? pack : NULL };
+	int result = m->architecture == SN_ARCH_WHISPER || mel ? SN_OK : admit_other(m, err);
+	if (result != SN_OK)
+		return result;
 	if (m->architecture == SN_ARCH_WHISPER)
 		result = load_whisper(m, &options, err);
 	else if (m->architecture == SN_ARCH_WAV2VEC2)
@@ -257,13 +303,18 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	return result;
 }
 
+/* Who does not say how many windows takes those that are there by the same rule, or the usual number. */
+static int serves(const sn_model *m, int windows) {
+	return windows ? m->windows == windows : m->windows_wanted == 0 || m->windows == DEFAULT_WINDOWS;
+}
+
 /* The same files may be an acoustic model and a vocoder at once. Griffin-Lim has no files: its path is its layout. */
 static sn_model *find_loaded(sn_engine *engine, const sn_model_place *place, const sn_model_request *request) {
 	const sn_architecture architecture = architectures[find(request->label)].architecture;
 	pthread_mutex_lock(&engine->models_lock);
 	sn_model *m = engine->models;
 	while (m && (m->architecture != architecture || strcmp(m->path, place->path) != 0 || m->dtype != request->dtype ||
-	             m->windows != request->windows))
+	             !serves(m, request->windows)))
 		m = m->next;
 	if (m)
 		m->references++;
@@ -279,7 +330,8 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 	m->engine = engine;
 	m->references = 1;
 	m->dtype = request->dtype;
-	m->windows = request->windows;
+	m->windows_wanted = request->windows;
+	m->windows = request->windows ? request->windows : DEFAULT_WINDOWS;
 	m->label = architectures[at].name;
 	m->architecture = architectures[at].architecture;
 	m->class = architectures[at].class;
@@ -360,7 +412,7 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 	int result = resolve(engine, name, o->task, &place, err);
 	if (result != SN_OK)
 		return result;
-	sn_model_request request = { .label = sn_model_label(&place), .windows = o->windows ? o->windows : DEFAULT_WINDOWS };
+	sn_model_request request = { .label = sn_model_label(&place), .windows = o->windows };
 	result = check_task(&place, request.label, o->task, err);
 	if (result == SN_OK)
 		result = settle(&place, request.label, err);

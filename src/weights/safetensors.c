@@ -167,6 +167,21 @@ static int read_shard(sn_weights *weights, const char *index_path, const char *n
 	return result;
 }
 
+/* `ends` has, for each shard in the order of reading, how many tensors there were behind it. */
+static int check_place(const sn_weights *weights, const char *index_path, json_t *ends, const char *name, const char *shard, char *err) {
+	const sn_weight *const weight = sn_weights_find(weights, name);
+	const char *lies = "", *key;
+	json_t *end;
+	json_object_foreach(ends, key, end)
+		if (!*lies && weight && weight - weights->items < json_integer_value(end))
+			lies = key;
+	if (!weight)
+		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' is not in '%s'", index_path, name, shard);
+	if (strcmp(lies, shard) != 0)
+		return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' lies in '%s', the index names '%s'", index_path, name, lies, shard);
+	return SN_OK;
+}
+
 int sn_read_shards(sn_weights *weights, const char *index_path, int (*read)(sn_weights *, const char *, char *), char *err) {
 	json_t *index;
 	int result = sn_json_file(&index, index_path, err);
@@ -186,12 +201,14 @@ int sn_read_shards(sn_weights *weights, const char *index_path, int (*read)(sn_w
 			result = sn_fail(err, SN_E_LIMIT, "%s: more than %d shards", index_path, SN_WEIGHTS_MAX_SHARDS);
 		else
 			result = read_shard(weights, index_path, shard, read, err);
-		if (result == SN_OK)
-			json_object_set_new(seen, shard, json_true());
+		if (result == SN_OK && json_object_set_new(seen, shard, json_integer((json_int_t)weights->count)) != 0)
+			result = sn_fail(err, SN_E_MEMORY, "%s: out of memory", index_path);
 	}
+	if (result == SN_OK && json_object_size(list) == 0)
+		result = sn_fail(err, SN_E_MODEL, "%s: 'weight_map' lists no tensor", index_path);
 	json_object_foreach((json_t *)list, name, file)
-		if (result == SN_OK && !sn_weights_find(weights, name))
-			result = sn_fail(err, SN_E_MODEL, "%s: tensor '%s' is not in '%s'", index_path, name, json_string_value(file));
+		if (result == SN_OK)
+			result = check_place(weights, index_path, seen, name, json_string_value(file), err);
 	json_decref(seen);
 	json_decref(index);
 	return result;

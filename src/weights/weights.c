@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define KEY_HEADER 16384 /* bytes at the front of each file that enter the key */
 #define BLOCK_SIZE 65536
+#define FAULTED ((size_t)64 << 10) /* bytes of a file that the kernel maps around one that is read */
 #define OWNED_BASE ((size_t)16 << 20) /* owned bytes allowed for any file, and more for each byte mapped */
 #define OWNED_FACTOR 8                /* a typed int64 of ONNX takes one byte in the file */
 
@@ -153,6 +155,18 @@ static int check(const sn_weights *weights, const sn_weight *weight, const char 
 	return SN_OK;
 }
 
+static void find_map(const sn_weights *weights, sn_weight *weight) {
+	const uintptr_t at = (uintptr_t)weight->data;
+	weight->map = NULL;
+	for (int i = 0; i < weights->map_count; i++) {
+		const sn_map *const map = weights->maps + i;
+		if (at >= (uintptr_t)map->data && at - (uintptr_t)map->data < map->size) {
+			weight->map = map->data;
+			weight->map_size = map->size;
+		}
+	}
+}
+
 int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *file, char *err) {
 	int result = check(weights, weight, file, err);
 	if (result != SN_OK)
@@ -168,10 +182,20 @@ int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *fil
 		weights->capacity = capacity;
 	}
 	weights->items[weights->count] = *weight;
+	find_map(weights, weights->items + weights->count);
 	if (add_name(weights) != SN_OK)
 		return sn_fail(err, SN_E_MEMORY, "%s: out of memory for the names of tensors", file);
 	weights->count++;
 	return SN_OK;
+}
+
+void sn_weight_release(const sn_weight *weight, int64_t first, int64_t count) {
+	if (!weight->map || count <= 0)
+		return;
+	const size_t size = sn_dtype_size(weight->dtype), from = (size_t)((const uint8_t *)weight->data - weight->map);
+	const size_t begin = (from + (size_t)first * size) / FAULTED * FAULTED;
+	const size_t end = (from + (size_t)(first + count) * size + FAULTED - 1) / FAULTED * FAULTED;
+	madvise((void *)(weight->map + begin), (end < weight->map_size ? end : weight->map_size) - begin, MADV_DONTNEED); /* advice: it may fail */
 }
 
 size_t sn_weights_count(const sn_weights *weights) { return weights->count; }

@@ -25,6 +25,8 @@ typedef struct sn_weight {
 	const void *data;                  /* not necessarily aligned to the element */
 	size_t bytes;                      /* product of dims times element size */
 	const float *row_scale;            /* int8 matrices of CTranslate2: value = int8 * row_scale[row]; else NULL; may be unaligned */
+	const uint8_t *map;                /* of the file, where `data` lies in one; set when the tensor is added, as is the next */
+	size_t map_size;
 } sn_weight;
 
 typedef struct sn_weights sn_weights;
@@ -93,5 +95,9 @@ void sn_weight_floats(const sn_weight *weight, int64_t first, int64_t count, flo
 
 /* The same for an integer or bool tensor, as int64. 0 when its type is a floating one, and nothing is written. */
 int sn_weight_integers(const sn_weight *weight, int64_t first, int64_t count, int64_t *out);
+
+/* Says that elements [first, first + count) will not be read again soon: where they lie in a file their pages leave this process's
+ * memory. Reading them brings them back. */
+void sn_weight_release(const sn_weight *weight, int64_t first, int64_t count);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -32,6 +33,20 @@ static nn_t constant(nn_graph *g, const char *name, int rank, int64_t a, int64_t
 	nn_t t = nn_const(g, name, rank, dims, v);
 	free(v);
 	return t;
+}
+
+static void save_npy(const char *path, const float *w, int rows, int columns) {
+	char header[118];
+	memset(header, ' ', sizeof header);
+	int length = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", rows, columns);
+	header[length] = ' ';
+	header[sizeof header - 1] = '\n';
+	FILE *out = fopen(path, "wb");
+	assert_non_null(out);
+	fwrite("\x93NUMPY\1\0\x76\0", 1, 10, out);
+	fwrite(header, 1, sizeof header, out);
+	fwrite(w, sizeof *w, (size_t)rows * (size_t)columns, out);
+	fclose(out);
 }
 
 static nn_exec *build(const nn_graph *g, nn_pool *pool, nn_dtype dtype, int debug, unsigned flags) {
@@ -347,10 +362,69 @@ static void packs_are_kept(void **state) {
 	unlink(path);
 }
 
+/* A matrix of a file: packed stripe by stripe into the pack's file, which is what packing it whole in memory gives. */
+static void large_matrices_are_packed_in_stripes(void **state) {
+	enum { N = 1030, K = 520, ROWS = 3 };
+	static const nn_dtype dtypes[] = { NN_DTYPE_F32, NN_DTYPE_BF16, NN_DTYPE_INT8 };
+	(void)state;
+	char err[SN_ERRLEN] = "", dir[] = "/tmp/sonant-stripes-XXXXXX", file[64], packed[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof file, "%s/w.npy", dir);
+	snprintf(packed, sizeof packed, "%s/w.pack", dir);
+	seed = 5;
+	float *w = values(N * K, 0.1f);
+	save_npy(file, w, N, K);
+	sn_weights *weights;
+	assert_int_equal(sn_weights_open(&weights, file, err), SN_OK);
+	nn_pool *pool;
+	assert_int_equal(nn_pool_open(&pool, 1, err), SN_OK);
+	for (int d = 0; d < 3; d++) {
+		float first[ROWS * N];
+		unlink(packed);
+		for (int run = 0; run < 3; run++) { /* a constant in memory, of the file, and from the pack */
+			nn_graph *g = nn_graph_new("stripes");
+			nn_t x = nn_input(g, "x", NN_F32, 2, (nn_dim[]){ nn_fix(ROWS), nn_fix(K) });
+			nn_t matrix = run ? nn_weight_shaped(g, weights, "array", 2, (int64_t[]){ N, K }) : nn_const(g, "w", 2, (int64_t[]){ N, K }, w);
+			nn_output(g, nn_linear(g, x, matrix, NN_NONE), "y");
+			nn_pack *pack;
+			nn_plan *plan;
+			nn_exec *e;
+			nn_need need;
+			nn_plan_options options = { .dtype = dtypes[d] };
+			assert_int_equal(nn_plan_measure(&need, g, &options, 1, err), SN_OK);
+			assert_int_equal(nn_pack_open(&pack, run ? packed : NULL, 7, err), SN_OK);
+			options.pack = pack;
+			assert_int_equal(nn_plan_compile(&plan, g, &options, err), SN_OK);
+			assert_int_equal(nn_pack_save(pack, err), SN_OK);
+			struct stat st;
+			if (run && (stat(packed, &st) != 0 || (size_t)st.st_size < need.weights || (size_t)st.st_size > need.weights + 8192))
+				fail_msg("%zu bytes were measured, the file has %lld", need.weights, (long long)st.st_size);
+			assert_int_equal(nn_exec_new(&e, plan, pool, err), SN_OK);
+			for (int i = 0; i < ROWS * K; i++)
+				nn_exec_input(e, "x")[i] = (float)(i % 13) - 6;
+			nn_exec_run(e);
+			if (!run)
+				memcpy(first, nn_exec_output(e, "y", NULL), sizeof first);
+			assert_memory_equal(first, nn_exec_output(e, "y", NULL), sizeof first);
+			nn_exec_free(&e);
+			nn_plan_release(&plan);
+			nn_pack_close(&pack);
+			nn_graph_free(&g);
+		}
+	}
+	nn_pool_close(&pool);
+	sn_weights_close(&weights);
+	free(w);
+	unlink(file);
+	unlink(packed);
+	assert_int_equal(rmdir(dir), 0); /* nothing else was left there */
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transformer_block), cmocka_unit_test(vocoder_stage), cmocka_unit_test(convolutions_by_hand), cmocka_unit_test(skips_and_slices),
 		cmocka_unit_test(cached_rows_are_batch_invariant), cmocka_unit_test(arenas_are_shared), cmocka_unit_test(errors_are_sentences), cmocka_unit_test(packs_are_kept),
+		cmocka_unit_test(large_matrices_are_packed_in_stripes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,7 +67,7 @@ int cli_next_choice(const char **words, char word[CLI_NAME]) {
 }
 
 const char *cli_choices(const cli_option *o) {
-	const int listed = o->kind == CLI_CHOICE || o->kind == CLI_SWITCH;
+	const int listed = o->kind == CLI_CHOICE || o->kind == CLI_SWITCH || (o->kind == CLI_TEXT && strchr(o->value, '|'));
 	return listed ? o->value : o->kind == CLI_DTYPE ? "auto|f32|bf16|int8" : NULL;
 }
 

@@ -13,7 +13,8 @@ typedef enum cli_kind {
 	CLI_SIZE,                                         /* uint64_t bytes: 500, 64K, 10M, 2G */
 	CLI_CHOICE,                                       /* a text: one of the words of `value`, which stand between '|' or commas */
 	CLI_FILE, CLI_FOLDER,                             /* texts from here on */
-	CLI_MODEL, CLI_MODEL_TRANSCRIBE, CLI_MODEL_SPEAK, /* any model, or one of a task */
+	CLI_MODEL, CLI_MODEL_TRANSCRIBE, CLI_MODEL_SPEAK, /* an installed model, of a task */
+	CLI_MODEL_KNOWN,                                  /* any of the catalogue */
 	CLI_VOCODER, CLI_VOICE, CLI_LANGUAGE,
 	CLI_COMMAND,                                      /* a word of the command line of sonant itself */
 	CLI_JSON, CLI_HELP                                /* every command's own */
@@ -48,6 +49,7 @@ typedef struct cli_action {
 typedef struct cli_command {
 	const char *name, *brief;          /* "serve keys" may have a space; brief: one line in the list of commands */
 	const char *summary, *details;     /* details: after the options in the help; may be NULL */
+	const char *examples;              /* for the manual: a line what, a line how, ...; may be NULL */
 	const cli_option *options;
 	int option_count;
 	cli_operand operands[CLI_MAX_OPERANDS];
@@ -60,6 +62,8 @@ typedef struct cli_command {
 /* The one table of commands. */
 extern const cli_command *const cli_commands[];
 extern const int cli_command_count;
+/* The command that argv begins with; words: of its name. NULL: none. */
+const cli_command *cli_command_named(int argc, char **argv, int *words);
 
 #define CLI_NAME 96
 
@@ -150,7 +154,7 @@ int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
 
 extern const cli_command cli_transcribe_command, cli_listen_command, cli_speak_command, cli_enhance_command, cli_quality_command, cli_analyze_command,
 	cli_convert_command, cli_serve_command, cli_keys_command, cli_config_command, cli_models_command, cli_voices_command, cli_info_command,
-	cli_bench_command, cli_version_command;
+	cli_bench_command, cli_version_command, cli_help_command, cli_completion_command, cli_complete_command, cli_man_command;
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 

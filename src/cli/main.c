@@ -7,17 +7,69 @@
 const cli_command *const cli_commands[] = {
 	&cli_transcribe_command, &cli_listen_command, &cli_speak_command, &cli_enhance_command, &cli_quality_command, &cli_analyze_command,
 	&cli_convert_command, &cli_serve_command, &cli_keys_command, &cli_config_command, &cli_models_command, &cli_voices_command,
-	&cli_info_command, &cli_bench_command, &cli_version_command,
+	&cli_info_command, &cli_bench_command, &cli_completion_command, &cli_help_command, &cli_version_command, &cli_complete_command, &cli_man_command,
 };
 const int cli_command_count = COUNT(cli_commands);
+
+const cli_command *cli_command_named(int argc, char **argv, int *words) {
+	const cli_command *found = NULL;
+	*words = 0;
+	for (int i = 0; i < cli_command_count && argc; i++) {
+		const char *const name = cli_commands[i]->name, *const space = strchr(name, ' ');
+		const size_t first = space ? (size_t)(space - name) : strlen(name);
+		const int fits = strncmp(argv[0], name, first) == 0 && !argv[0][first] && (!space || (argc > 1 && strcmp(argv[1], space + 1) == 0));
+		if (fits && 1 + !!space > *words) {
+			found = cli_commands[i];
+			*words = 1 + !!space;
+		}
+	}
+	return found;
+}
 
 static void usage(FILE *out) {
 	fprintf(out, "usage: sonant COMMAND [OPTION...] [ARGUMENT...]\n\n");
 	for (int i = 0; i < cli_command_count; i++)
-		fprintf(out, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->brief);
-	fprintf(out, "\n\"sonant COMMAND --help\" lists a command's options and the exit statuses.\n"
-	             "Environment: SONANT_HOME (models and caches), SONANT_LOG (error, warn, info, debug), SONANT_CPU (scalar, avx512, avx512_vnni).\n");
+		if (!cli_commands[i]->hidden)
+			fprintf(out, "  %-12s %s\n", cli_commands[i]->name, cli_commands[i]->brief);
+	fprintf(out, "\n\"sonant help COMMAND\" lists a command's options and the exit statuses.\n"
+	             "Environment: SONANT_HOME (models and caches), SONANT_LOG (error, warn, info, debug), SONANT_CPU (which instruction sets to use),\n"
+	             "NO_COLOR.\n");
 }
+
+/* Returns an exit status. */
+static int no_command(const char *word) {
+	char text[SN_ERRLEN];
+	cli_nearest near = { .wanted = word };
+	for (int i = 0; i < cli_command_count; i++)
+		if (!cli_commands[i]->hidden && !strchr(cli_commands[i]->name, ' '))
+			cli_near(&near, cli_commands[i]->name);
+	snprintf(text, sizeof text, "there is no command \"%.80s\"%s%s%s (\"sonant help\" lists them)", word, *near.name ? "; did you mean " : "",
+	         near.name, *near.name ? "?" : "");
+	return cli_fail(SN_E_ARGUMENT, NULL, text);
+}
+
+static int help(int argc, char **argv) {
+	const char **operands = calloc((size_t)argc, sizeof *operands);
+	const int count = operands ? cli_parse(&cli_help_command, argc, argv, operands) : -1;
+	int words, status = count == -1 ? sn_result_exit(SN_E_ARGUMENT) : 0;
+	const cli_command *const command = count > 0 ? cli_command_named(count, (char **)(uintptr_t)operands, &words) : NULL;
+	if (command)
+		cli_help(command, stdout);
+	else if (count > 0)
+		status = no_command(operands[0]);
+	else if (count == 0)
+		usage(stdout);
+	free(operands);
+	return status ? status : sn_result_exit(cli_write("", 0));
+}
+
+const cli_command cli_help_command = {
+	.name = "help",
+	.brief = "list the commands, or tell about one",
+	.summary = "Lists the commands, or tells what COMMAND does and takes.",
+	.operands = { { "COMMAND", CLI_COMMAND, 0, 2 } },
+	.run = help,
+};
 
 static int version(int argc, char **argv) {
 	const char **operands = calloc((size_t)argc, sizeof *operands);
@@ -47,22 +99,6 @@ static void follow_log(void) {
 			sn_log_set((sn_log_level)i, print_log, NULL);
 }
 
-/* words: of its name. */
-static const cli_command *find_command(int argc, char **argv, int *words) {
-	const cli_command *found = NULL;
-	*words = 0;
-	for (int i = 0; i < cli_command_count; i++) {
-		const char *const name = cli_commands[i]->name, *const space = strchr(name, ' ');
-		const size_t first = space ? (size_t)(space - name) : strlen(name);
-		const int fits = strncmp(argv[1], name, first) == 0 && !argv[1][first] && (!space || (argc > 2 && strcmp(argv[2], space + 1) == 0));
-		if (fits && 1 + !!space > *words) {
-			found = cli_commands[i];
-			*words = 1 + !!space;
-		}
-	}
-	return found;
-}
-
 int main(int argc, char **argv) {
 	int words;
 	follow_log();
@@ -71,16 +107,10 @@ int main(int argc, char **argv) {
 		usage(stderr);
 		return sn_result_exit(SN_E_ARGUMENT);
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
-		usage(stdout);
-		return 0;
-	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return help(1, argv);
 	if (strcmp(argv[1], "--version") == 0)
 		return version(1, argv);
-	const cli_command *const command = find_command(argc, argv, &words);
-	if (command)
-		return command->run(argc - words, argv + words);
-	fprintf(stderr, "sonant: there is no command \"%s\"\n\n", argv[1]);
-	usage(stderr);
-	return sn_result_exit(SN_E_ARGUMENT);
+	const cli_command *const command = cli_command_named(argc - 1, argv + 1, &words);
+	return command ? command->run(argc - words, argv + words) : no_command(argv[1]);
 }

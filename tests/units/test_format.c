@@ -6,7 +6,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <cmocka.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1 /* what was freed is kept */
+#else
+#define SANITIZED 0
+#endif
 
 static sn_segment segment(const char *text, const sn_word *words, int count) {
 	return (sn_segment){ .start = 1, .end = 12.5, .text = text, .words = words, .word_count = count, .confidence = 0.5f };
@@ -120,11 +127,40 @@ static void what_is_written_as_it_comes_is_the_whole(void **state) {
 	assert_non_null(strstr(err, SN_TRANSCRIPT_STREAMS));
 }
 
+static long peak(void) {
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_maxrss;
+}
+
+/* A tree of all its words would take ten times the memory of what is written. */
+static void json_of_a_long_transcript_takes_little_memory(void **state) {
+	enum { SEGMENTS = 20000, WORDS = 5 };
+	sn_word words[WORDS];
+	for (int i = 0; i < WORDS; i++)
+		words[i] = (sn_word){ i, i + 1, "word", 0.5f };
+	sn_segment *const segments = malloc(SEGMENTS * sizeof *segments);
+	for (int i = 0; i < SEGMENTS; i++)
+		segments[i] = segment(" word word word word word", words, WORDS);
+	const sn_transcript t = { .text = "", .language = "en", .task = "transcribe", .model = "m", .dtype = "f32", .segments = segments, .segment_count = SEGMENTS };
+	char *text;
+	size_t size;
+	const long before = peak();
+	assert_int_equal(sn_transcript_format(&text, &size, &t, "json", NULL, NULL), SN_OK);
+	const long grown = peak() - before;
+	assert_true(size > 5 << 20);
+	if (!SANITIZED)
+		assert_true(grown < (long)(4 * size >> 10));
+	free(text);
+	free(segments);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_lists_words), cmocka_unit_test(a_short_segment_is_one_subtitle),
 		cmocka_unit_test(long_segments_are_cut_at_pauses_lengths_and_seconds),
 		cmocka_unit_test(the_text_decides_what_is_between_words), cmocka_unit_test(what_is_written_as_it_comes_is_the_whole),
+		cmocka_unit_test(json_of_a_long_transcript_takes_little_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

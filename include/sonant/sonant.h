@@ -123,6 +123,7 @@ typedef struct sn_engine_info {
 	int threads;
 	const char *home;   /* resolved */
 	const char *cpu;    /* instruction sets in use, e.g. "avx512 vnni bf16" */
+	const char *cpu_why; /* why these: what the processor has, and what SONANT_CPU leaves of it */
 } sn_engine_info;
 SN_API void sn_engine_describe(const sn_engine *engine, sn_engine_info *info);
 
@@ -229,6 +230,7 @@ typedef struct sn_model_entry {
 	uint64_t bytes;            /* on disk when installed; 0: unknown */
 	int installed;
 	const char *path;          /* where it is or would be */
+	int in_hub_cache;          /* it lies in the cache of the Hugging Face hub, not in home */
 } sn_model_entry;
 typedef struct sn_model_list { sn_model_entry *entries; size_t count; } sn_model_list;
 
@@ -245,6 +247,94 @@ typedef struct sn_measure { char name[40], unit[16]; double median, best; int ru
  * 3.2 s; Wav2Vec2: a clip of 11 s. Writes at most `max` figures and *count. Sessions of the engine wait meanwhile.
  * Returns SN_OK, SN_E_ARGUMENT, SN_E_BUSY (a session uses the model), SN_E_MEMORY, and what a session's opening returns. */
 SN_API int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max, size_t *count, char *err);
+
+/* ---- getting models ---- */
+
+/* The library itself opens no connection and reads no archive: the program sonant-pull does, which these calls start and wait for. Any
+ * number may run at once, in this process and in others: each holds a lock on the one model that it changes. docs/hub.md says what is
+ * asked of whom. */
+
+/* How far a pull is. Borrowed for the time of the call. */
+typedef struct sn_pull_state {
+	const char *model;
+	const char *file;          /* that moved last; "" before the first */
+	int64_t file_bytes, file_total;
+	int64_t bytes, total;      /* of all files, those that were there already included; total 0: not known yet */
+	double rate;               /* bytes a second over the last seconds */
+	const char *note;          /* a sentence to be shown once (a fallback, a wait for another pull), or NULL */
+} sn_pull_state;
+/* Called on the caller's thread, at least twice a second; a value other than 0 cancels (SN_E_CANCELLED). */
+typedef int (*sn_pull_progress)(void *payload, const sn_pull_state *state);
+
+typedef struct sn_pull_options {
+	const char *home;          /* as in sn_engine_options */
+	const char *revision;      /* branch, tag or commit of the repository; NULL: "main", or the catalogue's */
+	const char *source;        /* NULL or "auto": the hub, then packages of the catalogue; "hub"; "packages" */
+	const char *include;       /* more files than those that are needed: patterns separated by commas ("adapter.deu.*") */
+	const char *endpoint;      /* of the hub; NULL: $HF_ENDPOINT, else https://huggingface.co */
+	const char *token;         /* NULL: $HF_TOKEN, else the file that `hf auth login` writes; "": none */
+	const char *index;         /* of packages; NULL: pip's */
+	const char *certificates;  /* PEM file of authorities; NULL: the environment's, else the system's */
+	int dry;                   /* 1: say what would be fetched, fetch nothing */
+	int force;                 /* 1: check every file of an installed model and fetch what differs; take models of unknown kinds, too */
+	sn_pull_progress progress;
+	void *payload;
+	int64_t reserved[8];
+} sn_pull_options;
+
+typedef struct sn_pull_file {
+	const char *name;
+	int64_t bytes;
+	int64_t present;           /* bytes of it that need not be fetched (any more) */
+} sn_pull_file;
+
+/* Texts that do not apply are "". */
+typedef struct sn_pulled {
+	const char *model, *path;
+	const char *source;        /* "hub", "hub-cache" (lies there, nothing was fetched) or "packages" */
+	const char *repository, *revision; /* the hub's; a commit */
+	int already;               /* it was there, whole */
+	int64_t bytes, fetched;    /* of all files; that came over the network */
+	const sn_pull_file *files;
+	size_t file_count;
+} sn_pulled;
+
+/* Installs a model in HOME/models, whole or not at all. `name` is a name or alias of the catalogue, "org/name" of the Hugging Face hub, or
+ * "org/name/folder" of a repository that holds several. Only files that Sonant reads are taken, in one layout of weights. What was
+ * broken off goes on where it stopped; every file is checked by its SHA-256 (small ones of the hub by git's SHA-1).
+ * options may be NULL. Free the result with sn_pulled_free.
+ * Returns SN_OK, SN_E_ARGUMENT, SN_E_NOT_FOUND (no such model, repository, revision; or it is gated: says what to do), SN_E_UNSUPPORTED
+ * (nothing in it that Sonant reads), SN_E_FORMAT (a wrong hash or size, an answer that is none), SN_E_IO (network, read-only store),
+ * SN_E_NO_SPACE (says how much is missing), SN_E_BUSY (the hub asks to wait), SN_E_LIMIT, SN_E_CANCELLED, SN_E_MEMORY,
+ * SN_E_DEPENDENCY (sonant-pull is missing). */
+SN_API int sn_models_pull(sn_pulled **out, const char *name, const sn_pull_options *options, char *err);
+SN_API void sn_pulled_free(sn_pulled **pulled);
+
+typedef struct sn_flaw {
+	const char *file;
+	const char *what;          /* "changed", "missing", "extra", "unreadable" */
+	const char *message;       /* the same in a sentence */
+} sn_flaw;
+
+typedef struct sn_verified {
+	const char *model, *path, *source, *revision; /* as in sn_pulled */
+	size_t file_count;         /* that were compared */
+	int64_t bytes;
+	const sn_flaw *flaws;
+	size_t flaw_count;         /* 0: every file is what it was when it was installed */
+} sn_verified;
+
+/* Reads every file of an installed model and compares it with the hashes that were written down when it was installed, with the
+ * catalogue's, or in the hub's cache with the names of its blobs. Of the options home, progress and payload count.
+ * Returns SN_OK (with or without flaws), SN_E_NOT_FOUND, SN_E_UNSUPPORTED (nothing says what its files should be), and as above. */
+SN_API int sn_models_verify(sn_verified **out, const char *name, const sn_pull_options *options, char *err);
+SN_API void sn_verified_free(sn_verified **verified);
+
+/* Deletes a model of HOME/models and its packed weights, and what a broken-off pull of it left. *freed (may be NULL): bytes. Links are
+ * deleted, not followed; the hub's cache is left alone. Of the options home and force count: without force a model that a process has
+ * open is SN_E_BUSY (as far as the system tells of other users' processes).
+ * Returns SN_OK, SN_E_NOT_FOUND, SN_E_ARGUMENT, SN_E_UNSUPPORTED (it lies in the hub's cache), SN_E_BUSY, SN_E_IO. */
+SN_API int sn_models_remove(const char *name, const sn_pull_options *options, int64_t *freed, char *err);
 
 /* ---- speech to text ---- */
 

@@ -1,4 +1,4 @@
-#include "cli/cli.h"
+#include "cli/models_pull.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -7,27 +7,36 @@
 static struct {
 	cli_engine engine;
 	const char *format;
+	sn_pull_options pull;
 } args;
 
 static const cli_option options[] = {
 	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
+	{ "revision", 0, "NAME", "pull: branch, tag or commit of the repository (default: main)", CLI_TEXT, &args.pull.revision },
+	{ "source", 0, "auto|hub|packages", "pull: where from (default: the hub, then packages)", CLI_CHOICE, &args.pull.source },
+	{ "include", 0, "PATTERNS", "pull: more files than needed, as \"adapter.deu.*\"", CLI_TEXT, &args.pull.include },
+	{ "dry-run", 'n', NULL, "pull: list files and sizes, fetch nothing", CLI_FLAG, &args.pull.dry },
+	{ "force", 0, NULL, "pull: compare every file, and fetch any kind; remove: even what is in use", CLI_FLAG, &args.pull.force },
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
 static const cli_action actions[] = {
 	{ "list", "what is known or installed", { { 0 } } },
 	{ "info", "what a model is and can do", { { "MODEL", CLI_MODEL, 1, 1 } } },
+	{ "pull", "install models of the catalogue or the hub (org/name)", { { "MODEL", CLI_MODEL, 1, 0 } } },
+	{ "verify", "compare every file with what was installed", { { "MODEL", CLI_MODEL, 0, 0 } } },
+	{ "remove", "delete models and their packed weights", { { "MODEL", CLI_MODEL, 1, 0 } } },
 };
 
 static int cli_models(int argc, char **argv);
 
 const cli_command cli_models_command = {
 	.name = "models",
-	.brief = "list models, or show what one can do",
+	.brief = "list, install, verify and remove models",
 	.run = cli_models,
 	.actions = actions,
 	.action_count = COUNT(actions),
-	.summary = "Lists the models that are known or installed, or shows what one is and can do.",
+	.summary = "Lists the models that are known or installed, shows what one can do, installs, verifies and removes them.",
 	.options = options,
 	.option_count = COUNT(options),
 };
@@ -41,8 +50,8 @@ static const char *const tasks[] = {
 static int is_json(void) { return args.format && strcmp(args.format, "json") == 0; }
 
 static json_t *entry_json(const sn_model_entry *e) {
-	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:I, s:s, s:s, s:s}", "name", e->name, "aliases", e->aliases, "task", tasks[e->task],
-	                 "architecture", e->architecture, "installed", e->installed, "bytes", (json_int_t)e->bytes, "licence", e->licence,
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:I, s:s, s:s, s:s}", "name", e->name, "aliases", e->aliases, "task", tasks[e->task],
+	                 "architecture", e->architecture, "installed", e->installed, "in_hub_cache", e->in_hub_cache, "bytes", (json_int_t)e->bytes, "licence", e->licence,
 	                 "source", e->source, "path", e->path);
 }
 
@@ -69,7 +78,7 @@ static int list(sn_engine *engine) {
 			snprintf(size, sizeof size, "%.1f", (double)e->bytes / 1e6);
 		if (!is_json())
 			printf("%-*s %-10s %-16s %-9s %8s  %-15s %s\n", width, e->name, tasks[e->task], e->architecture,
-			       e->installed ? "yes" : "no", size, e->licence, e->aliases);
+			       e->in_hub_cache ? "cache" : e->installed ? "yes" : "no", size, e->licence, e->aliases);
 	}
 	sn_model_list_free(&models);
 	if (is_json())
@@ -176,20 +185,31 @@ static int info(sn_engine *engine, const char *name) {
 	return status;
 }
 
-static int cli_models(int argc, char **argv) {
-	const char **words = calloc((size_t)argc, sizeof *words);
+/* Lists, or tells of the model. */
+static int with_engine(const char *name) {
 	char err[SN_ERRLEN];
 	sn_engine *engine;
-	int count = words ? cli_parse(&cli_models_command, argc, argv, words) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
-	const int lists = count == 1 && strcmp(words[0], "list") == 0, informs = count == 2 && strcmp(words[0], "info") == 0;
-	const char *const name = informs ? words[1] : NULL;
-	free(words);
-	if (count < 0)
-		return status;
-	int code = cli_engine_open(&engine, &args.engine, err);
+	const int code = cli_engine_open(&engine, &args.engine, err);
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
-	status = lists ? list(engine) : info(engine, name);
+	const int status = name ? info(engine, name) : list(engine);
 	sn_engine_close(&engine);
+	return status;
+}
+
+static int cli_models(int argc, char **argv) {
+	const char **words = calloc((size_t)argc, sizeof *words);
+	int count = words ? cli_parse(&cli_models_command, argc, argv, words) : -1, status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
+	const char *const what = count > 0 ? words[0] : "";
+	const int rest = count - 1;
+	if (count > 0 && strcmp(what, "pull") == 0)
+		status = cli_models_pull(words + 1, rest, &args.pull, is_json());
+	else if (count > 0 && strcmp(what, "verify") == 0)
+		status = cli_models_verify(words + 1, rest, &args.pull, is_json());
+	else if (count > 0 && strcmp(what, "remove") == 0)
+		status = cli_models_remove(words + 1, rest, &args.pull, is_json());
+	else if (count > 0)
+		status = with_engine(strcmp(what, "info") == 0 ? words[1] : NULL);
+	free(words);
 	return status;
 }

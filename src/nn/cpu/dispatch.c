@@ -145,7 +145,11 @@ void nn_cpu_why(char *text, size_t size) {
 		say(text, size, "; SONANT_CPU=%s allows %s", mask, asked_level() == LEVELS - 1 ? "everything" : "no more than that");
 		return;
 	}
-	say(text, size, "; SONANT_CPU=%.40s is ignored, for it is none of", mask);
+	char shown[41];
+	snprintf(shown, sizeof shown, "%s", mask);
+	for (char *c = shown; *c; c++)
+		*c = *c < ' ' || *c > '~' ? '?' : *c;
+	say(text, size, "; SONANT_CPU=%s is ignored, for it is none of", shown);
 	for (int i = 0; i < LEVELS; i++)
 		say(text, size, "%s %s", i ? "," : "", levels[i].name);
 }

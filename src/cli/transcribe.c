@@ -1,16 +1,17 @@
+#include "cli/batch.h"
 #include "cli/transcribe.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define FILES_AT_ONCE 4
 #define RETRY_BELOW 0.6f /* confidence at which --retry begins, if not said */
 
 static struct {
 	cli_engine engine;
-	const char *model, *format, *out, *retry;
+	const char *model, *format, *retry;
+	cli_inputs inputs;
+	cli_outputs outputs;
 	sn_stt_options stt;
 	sn_switch timestamps;
 	int words, no_fallback, no_condition, denoise, jobs;
@@ -22,7 +23,7 @@ static const cli_option options[] = {
 	{ "language", 'l', "LANG", "code or name, or auto to detect it (default: auto)", CLI_LANGUAGE, &args.stt.language },
 	{ "task", 0, "transcribe|translate", "translate: into English (default: transcribe)", CLI_CHOICE, &args.stt.task },
 	{ "format", 'f', SN_TRANSCRIPT_FORMATS, "default: text", CLI_CHOICE, &args.format },
-	{ "output", 'o', "OUT", "file; with several FILEs a folder; default: standard output", CLI_FILE, &args.out },
+	{ "output", 'o', "OUT", "file, folder or pattern (default: standard output)", CLI_FILE, &args.outputs.out },
 	{ "vad", 0, "on|off|auto", "decode speech only, in batches (default: where silero-vad is installed)", CLI_SWITCH,
 		&args.stt.vad },
 	{ "batch", 0, "N", "windows decoded together with --vad (default: 8)", CLI_INT, &args.stt.batch },
@@ -50,6 +51,8 @@ static const cli_option options[] = {
 	{ "vad-pad", 0, "MS", "silence kept around speech; below 0: none (default: 400)", CLI_INT, &args.stt.vad_settings.pad },
 	{ "no-fallback", 0, NULL, "do not repeat doubtful windows at higher temperatures", CLI_FLAG, &args.no_fallback },
 	{ "no-condition", 0, NULL, "without vad: do not give windows the text before them", CLI_FLAG, &args.no_condition },
+	CLI_OUTPUT_OPTIONS(args.outputs),
+	CLI_INPUT_OPTIONS(args.inputs),
 	CLI_ENGINE_OPTIONS(args.engine),
 };
 
@@ -59,54 +62,25 @@ const cli_command cli_transcribe_command = {
 	.name = "transcribe",
 	.brief = "speech to text",
 	.run = cli_transcribe,
-	.operands = { { "FILE", CLI_FILE, 1, 0 } },
+	.operands = { { "FILE", CLI_FILE, 0, 0 } },
 	.summary = "Writes what is said in audio files: wav, flac, ogg, opus, mp3 and all that FFmpeg reads; \"-\" is standard\n"
 	           "input.",
-	.details = "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
+	.details = CLI_PATTERN_HELP "\n"
+	           "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
 	           "others are still transcribed, and the exit status is that of the first failure. All formats but json and\n"
 	           "verbose_json are written while the audio is heard; what was written stays when an interrupt ends it.",
+	.examples = "What is said in a recording:\nsonant transcribe talk.mp3\n"
+	            "Subtitles beside each film below a folder, with the language in their names:\n"
+	            "sonant transcribe -R films -o '{dir}/{stem}.{lang}.srt' -f srt\n"
+	            "What find finds, a line of JSON for each; what fails is told on standard error:\n"
+	            "find . -newer last.txt -name '*.opus' -print0 | sonant transcribe --files-from - --json\n",
 	.options = options,
 	.option_count = COUNT(options),
 };
 
-/* Where a file's transcript goes with -o: OUT itself, or OUT/NAME.FORMAT when OUT is a folder. NULL: out of memory. */
-static char *output_path(const char *file, int is_folder) {
-	const char *const base = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
-	const char *const dot = strrchr(base, '.');
-	const int is_text = strcmp(args.format, "text") == 0, is_json = strcmp(args.format, "verbose_json") == 0;
-	const char *const ending = is_text ? "txt" : is_json ? "json" : args.format;
-	const int is_input = strcmp(file, "-") == 0, length = dot && dot != base ? (int)(dot - base) : (int)strlen(base);
-	char *path = NULL;
-	if (!is_folder)
-		return strdup(args.out);
-	if (asprintf(&path, "%s/%.*s.%s", args.out, is_input ? 5 : length, is_input ? "stdin" : base, ending) < 0)
-		return NULL;
-	return path;
-}
-
-/* Two inputs of one name would write one file. */
-static int check_outputs(const char **files, int count, int is_folder) {
-	for (int i = 0; is_folder && i < count; i++)
-		for (int k = 0; k < i; k++) {
-			char *a = output_path(files[i], 1), *b = output_path(files[k], 1), text[SN_ERRLEN];
-			const int same = a && b && strcmp(a, b) == 0;
-			if (same)
-				snprintf(text, sizeof text, "'%.200s' would be written to the same file '%.200s'", files[k], a);
-			free(a);
-			free(b);
-			if (same)
-				return cli_fail(SN_E_ARGUMENT, files[i], text);
-		}
-	return 0;
-}
-
-/* OUT is a folder when it is one already or several files go there. */
-static int prepare_output(int files, int *is_folder) {
-	struct stat st;
-	*is_folder = args.out && (files > 1 || (stat(args.out, &st) == 0 && S_ISDIR(st.st_mode)));
-	if (*is_folder && mkdir(args.out, 0777) != 0 && errno != EEXIST)
-		return cli_fail(SN_E_IO, args.out, strerror(errno));
-	return 0;
+/* The ending of files of the format. */
+static const char *ending(void) {
+	return strcmp(args.format, "text") == 0 ? "txt" : strcmp(args.format, "verbose_json") == 0 ? "json" : args.format;
 }
 
 /* Cuts --retry at its commas, in place. 0, or an exit status. */
@@ -124,36 +98,47 @@ static int read_retries(char *list) {
 	return 0;
 }
 
-static int transcribe_all(const char **files, int count, int is_folder) {
+static void ended(void *batch, int index, int status, const char *language) { cli_batch_ended(batch, index, status, language); }
+
+/* Loads the model and transcribes what is left to do. Returns an exit status. */
+static int transcribe_batch(cli_batch *batch) {
 	const sn_model_options load = { .task = SN_TASK_TRANSCRIBE, .windows = args.stt.batch };
-	char err[SN_ERRLEN];
+	char err[SN_ERRLEN] = "out of memory";
 	sn_engine *engine = NULL;
 	sn_model *model = NULL;
-	transcribe_file *const each = calloc((size_t)count, sizeof *each);
-	int status = 0, code = each ? cli_engine_open(&engine, &args.engine, err) : SN_E_MEMORY;
+	transcribe_file *const files = calloc((size_t)batch->count, sizeof *files);
+	int code = files ? cli_engine_open(&engine, &args.engine, err) : SN_E_MEMORY;
 	if (code == SN_OK)
 		code = sn_model_load(&model, engine, args.model, &load, err);
-	for (int i = 0; i < count && code == SN_OK; i++) {
-		each[i] = (transcribe_file){ files[i], args.out ? output_path(files[i], is_folder) : NULL };
-		code = args.out && !each[i].path ? SN_E_MEMORY : SN_OK;
-	}
-	const transcribe_plan plan = { .model = model, .stt = &args.stt, .format = args.format, .files = each, .count = count,
-		.most = args.jobs > 0 ? args.jobs : FILES_AT_ONCE, .named = count > 1 };
-	status = code == SN_OK ? transcribe_files(&plan) : cli_fail(code, NULL, code == SN_E_MEMORY ? "out of memory" : err);
-	for (int i = 0; each && i < count; i++)
-		free((char *)(uintptr_t)each[i].path);
-	free(each);
+	for (int i = 0; i < batch->count && code == SN_OK; i++)
+		files[i] = (transcribe_file){ batch->items[i].input, batch->items[i].out };
+	const transcribe_plan plan = { .model = model, .stt = &args.stt, .format = args.format, .files = files, .count = batch->count,
+		.most = args.jobs > 0 ? args.jobs : FILES_AT_ONCE, .named = batch->given > 1, .ended = ended, .payload = batch };
+	const int status = code == SN_OK ? transcribe_files(&plan) : cli_fail(code, NULL, err);
+	free(files);
 	sn_model_release(&model);
 	sn_engine_close(&engine);
 	return status;
 }
 
+static int transcribe_all(const char **files, int count) {
+	const int is_known = args.stt.language && strcmp(args.stt.language, "auto") != 0;
+	const cli_wish wish = { .command = &cli_transcribe_command, .operands = files, .operand_count = count, .inputs = &args.inputs,
+		.outputs = &args.outputs, .format = ending(), .language = is_known ? args.stt.language : NULL };
+	cli_batch batch;
+	int status = cli_batch_open(&batch, &wish);
+	if (!status && batch.count)
+		status = transcribe_batch(&batch);
+	const int all = cli_batch_close(&batch);
+	return status == sn_result_exit(SN_E_CANCELLED) || !all ? status : all;
+}
+
 static int cli_transcribe(int argc, char **argv) {
 	const char **files = calloc((size_t)argc, sizeof *files);
 	args.format = "text";
-	int is_folder, count = files ? cli_parse(&cli_transcribe_command, argc, argv, files) : -1;
+	const int count = files ? cli_parse(&cli_transcribe_command, argc, argv, files) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
-	if (count > 0) {
+	if (count >= 0) {
 		args.stt.timestamps = args.timestamps;
 		args.stt.words = args.words ? SN_ON : SN_DEFAULT;
 		args.stt.fallback = args.no_fallback ? SN_OFF : SN_DEFAULT;
@@ -164,11 +149,7 @@ static int cli_transcribe(int argc, char **argv) {
 		char *const retry = args.retry ? strdup(args.retry) : NULL;
 		status = read_retries(retry);
 		if (!status)
-			status = prepare_output(count, &is_folder);
-		if (!status)
-			status = check_outputs(files, count, is_folder);
-		if (!status)
-			status = transcribe_all(files, count, is_folder);
+			status = transcribe_all(files, count);
 		free(retry);
 	}
 	free(files);

@@ -68,14 +68,28 @@ static int to_standard_output(job *j, const char *text, size_t size) {
 	return j->code = SN_E_MEMORY;
 }
 
+/* Texts of several files one after the other are told apart as by head and tail. Lock held. */
+static int put_head(job *j) {
+	char *head;
+	const int size = asprintf(&head, "%s==> %s <==\n", j->index ? "\n" : "", j->what->file);
+	const int result = size < 0 ? SN_E_MEMORY : to_standard_output(j, head, (size_t)size);
+	if (size >= 0)
+		free(head);
+	return result;
+}
+
 static int put(job *j, const char *text, size_t size) {
+	const transcribe_plan *const plan = j->run->plan;
+	const int heads = !j->written && plan->named && strcmp(plan->format, "text") == 0;
 	if (j->code != SN_OK || !size)
 		return j->code;
 	j->written = 1;
 	if (j->what->path)
 		return to_own_file(j, text, size);
 	pthread_mutex_lock(&j->run->lock);
-	const int result = to_standard_output(j, text, size);
+	int result = heads ? put_head(j) : SN_OK;
+	if (result == SN_OK)
+		result = to_standard_output(j, text, size);
 	pthread_mutex_unlock(&j->run->lock);
 	return result;
 }

@@ -145,11 +145,13 @@ typedef struct cli_engine {
 	int threads;
 	sn_precision precision;
 	int no_cache;
+	uint64_t max_memory;
 } cli_engine;
 #define CLI_ENGINE_OPTIONS(e) \
 	{ "threads", 't', "N", "threads that compute (default: one for each CPU)", CLI_INT, &(e).threads }, \
 	{ "dtype", 0, "TYPE", "auto, f32, bf16 or int8 (default: auto)", CLI_DTYPE, &(e).precision }, \
-	{ "no-cache", 0, NULL, "keep no packed weights on disk", CLI_FLAG, &(e).no_cache }
+	{ "no-cache", 0, NULL, "keep no packed weights on disk", CLI_FLAG, &(e).no_cache }, \
+	{ "max-memory", 0, "BYTES", "that models may take (default: what the machine has)", CLI_SIZE, &(e).max_memory }
 int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
 
 extern const cli_command cli_transcribe_command, cli_listen_command, cli_speak_command, cli_enhance_command, cli_quality_command, cli_analyze_command,

@@ -49,7 +49,11 @@ static int product(const emitter *e, int i) {
 	return n->op == OP_LINEAR || n->op == OP_CONV_TRANSPOSE || (n->op == OP_CONV && !depthwise(e, n));
 }
 
-static int bf16_plan(const emitter *e) { return e->plan->dtype != NN_DTYPE_F32 && e->plan->kernels.bf16.run != NULL; }
+/* Where products in bf16 are slow an int8 plan has them in f32, and bf16 only in what a decoder step reads from memory. */
+static int bf16_plan(const emitter *e) {
+	const nn_dtype dtype = e->plan->dtype;
+	return e->plan->kernels.bf16.run && (dtype == NN_DTYPE_BF16 || (dtype == NN_DTYPE_INT8 && !e->plan->kernels.bf16_slow));
+}
 
 /* In which form a product reads its left side. */
 static nn_store product_store(const emitter *e, const nn_node *n) {
@@ -61,7 +65,8 @@ static nn_store product_store(const emitter *e, const nn_node *n) {
 
 static nn_store attention_store(const emitter *e, const nn_node *n) {
 	int relative = n->op == OP_ATTENTION && (n->attn.rel_k != NN_NONE || n->attn.shifted);
-	return relative || nn_attention_family(e->plan) != &e->plan->kernels.bf16 ? NN_STORE_F32 : NN_STORE_BF16;
+	int bf16 = n->op == OP_ATTENTION ? bf16_plan(e) && !e->plan->debug : nn_attention_family(e->plan) == &e->plan->kernels.bf16;
+	return relative || !bf16 ? NN_STORE_F32 : NN_STORE_BF16;
 }
 
 /* ---- what reads what ---- */

@@ -51,6 +51,7 @@ int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err)
 	engine->max_memory = (size_t)o->max_memory;
 	engine->no_paths = o->no_paths;
 	engine->cpu = nn_cpu_text(nn_cpu_detect());
+	nn_cpu_why(engine->cpu_why, sizeof engine->cpu_why);
 	int result = sn_store_open(&engine->store, o->home, err);
 	if (result == SN_OK && o->no_paths)
 		sn_store_refuse_paths(engine->store);
@@ -82,5 +83,6 @@ void sn_engine_close(sn_engine **held) {
 void sn_engine_measure(sn_engine *engine, sn_engine_stats *stats) { sn_sched_measure(engine->sched, stats); }
 
 void sn_engine_describe(const sn_engine *engine, sn_engine_info *info) {
-	*info = (sn_engine_info){ .threads = engine->threads, .home = sn_store_home(engine->store), .cpu = engine->cpu };
+	*info = (sn_engine_info){ .threads = engine->threads, .home = sn_store_home(engine->store), .cpu = engine->cpu,
+		.cpu_why = engine->cpu_why };
 }

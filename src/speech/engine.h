@@ -26,6 +26,7 @@ struct sn_engine {
 	sn_precision precision;
 	sn_store *store;
 	const char *cpu;
+	char cpu_why[320];
 	pthread_mutex_t load_lock;   /* one load at a time */
 	pthread_mutex_t models_lock; /* guards the list and all reference counts */
 	sn_model *models;

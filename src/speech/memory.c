@@ -126,8 +126,9 @@ int sn_memory_rows(const sn_memory_request *r, int windows) {
 	return (rows < r->rows ? r->rows : rows) + r->ears;
 }
 
-static size_t of_windows(const sn_memory_request *r, const sn_load_need *need, int windows) {
-	return sn_memory_of(need, sn_memory_rows(r, windows), windows + r->ears);
+size_t sn_memory_most(const sn_memory_request *r, const sn_load_need *need, int windows) {
+	const int ears = windows > 1 ? r->ears : 0;
+	return sn_memory_of(need, windows * r->sequences + ears, windows + ears);
 }
 
 /* The same in another precision, about: keys and values are float32 where all is, else bfloat16. */
@@ -139,14 +140,14 @@ static size_t in_precision(const sn_memory_request *r, const sn_load_need *need,
 		other.window /= 2;
 		other.sequence /= 2;
 	}
-	return of_windows(r, &other, 1);
+	return sn_memory_most(r, &other, 1);
 }
 
 /* The largest published Whisper that would fit as int8, or NULL: parameters and what one window takes beside them. */
 static const char *smaller_model(const sn_memory_request *r, int64_t parameters) {
 	static const struct { const char *name; int64_t parameters; size_t beside; } published[] = {
-		{ "large-v3-turbo", 809000000, (size_t)500 << 20 }, { "medium", 769000000, (size_t)1400 << 20 }, { "small", 244000000, (size_t)600 << 20 },
-		{ "base", 74000000, (size_t)260 << 20 }, { "tiny", 39000000, (size_t)160 << 20 },
+		{ "large-v3-turbo", 809000000, (size_t)260 << 20 }, { "medium", 769000000, (size_t)520 << 20 }, { "small", 244000000, (size_t)240 << 20 },
+		{ "base", 74000000, (size_t)120 << 20 }, { "tiny", 39000000, (size_t)80 << 20 },
 	};
 	for (size_t i = 0; i < sizeof published / sizeof published[0]; i++)
 		if (published[i].parameters < parameters && (size_t)published[i].parameters + published[i].beside <= r->budget)
@@ -157,7 +158,7 @@ static const char *smaller_model(const sn_memory_request *r, int64_t parameters)
 static void advise(const sn_memory_request *r, const sn_load_need *need, char *text, size_t size) {
 	char amount[SN_MEMORY_TEXT];
 	int fewer = r->windows - 1;
-	while (fewer > 0 && of_windows(r, need, fewer) > r->budget)
+	while (fewer > 0 && sn_memory_most(r, need, fewer) > r->budget)
 		fewer--;
 	const nn_dtype narrow = r->dtype == NN_DTYPE_F32 && in_precision(r, need, NN_DTYPE_BF16) <= r->budget ? NN_DTYPE_BF16 : NN_DTYPE_INT8;
 	const char *const smaller = smaller_model(r, need->parameters);
@@ -175,9 +176,9 @@ static void advise(const sn_memory_request *r, const sn_load_need *need, char *t
 int sn_memory_fit(sn_memory_request *r, const sn_load_need *need, char *err) {
 	static const char *const dtypes[] = { [NN_DTYPE_F32] = "f32", [NN_DTYPE_BF16] = "bf16", [NN_DTYPE_INT8] = "int8" };
 	const int wanted = r->windows;
-	while (r->flexible && r->windows > 1 && of_windows(r, need, r->windows) > r->budget)
+	while (r->flexible && r->windows > 1 && sn_memory_most(r, need, r->windows) > r->budget)
 		r->windows--;
-	const size_t takes = of_windows(r, need, r->windows);
+	const size_t takes = sn_memory_most(r, need, r->windows);
 	if (takes <= r->budget)
 		return SN_OK;
 	r->windows = r->flexible ? 1 : wanted;

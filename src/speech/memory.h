@@ -24,7 +24,7 @@ typedef struct sn_memory_request {
 	int given;           /* the budget was set; else it is what the machine has */
 	int windows, ears;   /* windows wanted, and what live sessions need beside them */
 	int flexible;        /* fewer windows will do */
-	int sequences, rows; /* sequences of a window, and the fewest of all */
+	int sequences, rows; /* sequences of a window, and the fewest that there is room for */
 } sn_memory_request;
 
 /* A model that has nothing to give up. */
@@ -32,6 +32,9 @@ int sn_memory_allow(const char *name, size_t takes, size_t budget, int given, ch
 
 /* Sequences for so many windows, those of the ears among them. */
 int sn_memory_rows(const sn_memory_request *request, int windows);
+
+/* What it takes with so many windows, each with its sequences. Live sessions count where there are several; larger beams do not. */
+size_t sn_memory_most(const sn_memory_request *request, const sn_load_need *need, int windows);
 
 /* Lowers request->windows to what fits where it is flexible. SN_E_LIMIT (a budget that was set) or SN_E_MEMORY: one sentence with both figures
  * and what would fit. */

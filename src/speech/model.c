@@ -134,7 +134,7 @@ void sn_model_release(sn_model **held) {
 nn_dtype sn_vocoder_dtype(nn_dtype model) {
 	if (model != NN_DTYPE_INT8)
 		return model;
-	return nn_cpu_detect() & NN_CPU_BF16 ? NN_DTYPE_BF16 : NN_DTYPE_F32;
+	return nn_cpu_prefers_bf16(nn_cpu_detect()) ? NN_DTYPE_BF16 : NN_DTYPE_F32;
 }
 
 static nn_dtype choose_dtype(const sn_engine *engine, sn_precision asked, const sn_model_place *place) {
@@ -142,9 +142,9 @@ static nn_dtype choose_dtype(const sn_engine *engine, sn_precision asked, const 
 	const unsigned cpu = nn_cpu_detect();
 	if (precision != SN_AUTO)
 		return precision == SN_PRECISION_F32 ? NN_DTYPE_F32 : precision == SN_PRECISION_BF16 ? NN_DTYPE_BF16 : NN_DTYPE_INT8;
-	if ((cpu & NN_CPU_VNNI) && place->entry && sn_catalogue_allows(place->entry, "int8"))
+	if (nn_cpu_prefers_int8(cpu) && place->entry && sn_catalogue_allows(place->entry, "int8"))
 		return NN_DTYPE_INT8;
-	int bf16 = (cpu & NN_CPU_BF16) && (!place->entry || sn_catalogue_allows(place->entry, "bf16"));
+	int bf16 = nn_cpu_prefers_bf16(cpu) && (!place->entry || sn_catalogue_allows(place->entry, "bf16"));
 	return bf16 ? NN_DTYPE_BF16 : NN_DTYPE_F32;
 }
 
@@ -246,7 +246,7 @@ static int admit_whisper(void *payload, const sn_load_need *need, int *rows, int
 	*rows = sn_memory_rows(&r, r.windows);
 	m->rows = *rows - SN_EARS;
 	m->memory = sn_memory_of(need, 1, 1);
-	m->memory_most = sn_memory_of(need, *rows, *windows);
+	m->memory_most = sn_memory_most(&r, need, r.windows);
 	return SN_OK;
 }
 

@@ -56,6 +56,7 @@ typedef struct cli_wish {
 	const char *format;         /* ending of the results, "srt"; NULL: audio, by --audio or as the input's */
 	const char *audio, *language; /* may be NULL */
 	int in_place;               /* a single OUT may be its input */
+	int hears;                  /* the language is known when a result is there */
 	int texts;                  /* operands are texts to speak, not files, and so are the lines of `lines` */
 	const char *lines;          /* may be NULL */
 } cli_wish;

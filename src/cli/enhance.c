@@ -92,11 +92,11 @@ static int enhance_one(void *engine, const cli_item *item, int many) {
 	cli_progress_done(&progress);
 	if (code != SN_OK)
 		return cli_fail(code, item->input, err);
+	if (args.format && strcmp(args.format, "json") == 0)
+		return print_json(&facts, item->input, out);
 	if (*facts.note)
 		cli_note(many ? item->input : NULL, facts.note);
-	if (!args.format)
-		return 0;
-	return strcmp(args.format, "json") == 0 ? print_json(&facts, item->input, out) : print_text(&facts, out);
+	return args.format ? print_text(&facts, out) : 0;
 }
 
 static int enhance_all(const char **files, int count) {

@@ -40,6 +40,8 @@ static int check_pattern(const plan *p) {
 			continue;
 		}
 		const int field = at[1 + size] ? field_at(at + 1, size) : -1;
+		if (field == LANG && !p->wish->language && !p->wish->hears)
+			return cli_fail(SN_E_ARGUMENT, NULL, "{lang} stands for nothing here: the language is known with --language only");
 		if (field == LANG && !p->wish->language && at < slash)
 			return cli_fail(SN_E_ARGUMENT, NULL, "{lang} in a folder's name needs --language: the language is known when the folder is there already");
 		if (field >= 0)

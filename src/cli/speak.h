@@ -14,7 +14,7 @@ typedef struct cli_speak_args {
 int cli_speak_stream(const cli_speak_args *args);
 
 /* Facts of a synthesis as JSON; notes on standard error and facts on standard output as --format says. */
-json_t *cli_speak_facts(const sn_speech *speech);
-int cli_speak_report(const sn_speech *speech);
+json_t *cli_speak_facts(const sn_speech *speech, const char *out);
+int cli_speak_report(const sn_speech *speech, const char *out);
 
 #endif

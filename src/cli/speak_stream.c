@@ -151,7 +151,7 @@ int cli_speak_stream(const cli_speak_args *args) {
 	if (code == SN_OK) {
 		if (sn_tts_check(l.tts, &speech, l.err) != SN_OK)
 			cli_note("the speech was not rated", l.err);
-		status = cli_speak_report(&speech);
+		status = cli_speak_report(&speech, args->out);
 	} else {
 		status = cli_fail(code, NULL, l.err);
 	}

@@ -124,7 +124,7 @@ static int transcribe_batch(cli_batch *batch) {
 static int transcribe_all(const char **files, int count) {
 	const int is_known = args.stt.language && strcmp(args.stt.language, "auto") != 0;
 	const cli_wish wish = { .command = &cli_transcribe_command, .operands = files, .operand_count = count, .inputs = &args.inputs,
-		.outputs = &args.outputs, .format = ending(), .language = is_known ? args.stt.language : NULL };
+		.outputs = &args.outputs, .format = ending(), .language = is_known ? args.stt.language : NULL, .hears = 1 };
 	cli_batch batch;
 	int status = cli_batch_open(&batch, &wish);
 	if (!status && batch.count)

@@ -200,6 +200,7 @@ static int pull_model(const json_t *request, char *err) {
 	if (result == SN_OK && !p.dry)
 		result = pull_place_lock(&p, err);
 	if (result == SN_OK) {
+		pull_sandbox(p.dry ? NULL : p.models);
 		join_includes(&p);
 		result = try_all(&p, err);
 	}
@@ -218,12 +219,14 @@ int main(void) {
 	json_t *const request = json_loadb(text, fread(text, 1, sizeof text, stdin), 0, NULL);
 	const char *const what = pull_text(request, "do");
 	int result = pull_http_open(err);
-	if (result == SN_OK && strcmp(what, "pull") == 0)
+	if (result == SN_OK && strcmp(what, "pull") == 0) {
 		result = pull_model(request, err);
-	else if (result == SN_OK && strcmp(what, "verify") == 0)
+	} else if (result == SN_OK && strcmp(what, "verify") == 0) {
+		pull_sandbox(NULL);
 		result = pull_verify(request, err);
-	else if (result == SN_OK)
+	} else if (result == SN_OK) {
 		result = sn_fail(err, SN_E_ARGUMENT, "sonant-pull is started by sonant, with a request on its standard input");
+	}
 	if (result != SN_OK)
 		pull_event(json_pack("{s:s, s:i, s:o}", "event", "error", "code", result, "text", sentence(err)));
 	pull_http_close();

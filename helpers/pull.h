@@ -145,6 +145,11 @@ void pull_place_leave(pull *p);
 /* Makes a directory and those above it. */
 int pull_place_make(const char *path, char *err);
 
+/* ---- pull_sandbox.c ---- */
+
+/* From here on this process can write below that directory only (NULL: nowhere) and execute nothing, where the kernel has Landlock. */
+void pull_sandbox(const char *writable);
+
 /* ---- pull_verify.c ---- */
 
 int pull_verify(const json_t *request, char *err);

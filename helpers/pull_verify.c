@@ -55,7 +55,7 @@ static int is_recorded(const checking *c, const char *name) {
 	for (size_t i = 0; i < json_array_size(c->files); i++)
 		if (strcmp(pull_text(json_array_get(c->files, i), "name"), name) == 0)
 			return 1;
-	return strcmp(name, PULL_MANIFEST) == 0 || strcmp(name, ".checked.json") == 0;
+	return strcmp(name, PULL_MANIFEST) == 0;
 }
 
 /* A snapshot's file is a link to ../../blobs/HASH. */
@@ -109,7 +109,7 @@ int pull_verify(const json_t *request, char *err) {
 		if (pull_name_is_safe(pull_text(f, "name")))
 			compare(&c, pull_text(f, "name"), pull_text(f, "sha256"), json_integer_value(json_object_get(f, "size")));
 	}
-	if (json_array_size(c.files) || c.is_cache)
+	if (listed || c.is_cache) /* what was put there by hand may have company */
 		walk(&c, "", 0);
 	int result = c.ended ? sn_fail(err, SN_E_CANCELLED, "nobody waits for the answer any more") : SN_OK;
 	if (result == SN_OK && c.count == 0 && json_array_size(c.flaws) == 0)

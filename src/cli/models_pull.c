@@ -175,16 +175,14 @@ static int verify_all(sn_pull_options *options, json_t *all, int json) {
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
 	code = sn_model_list_read(&models, engine, err);
-	sn_engine_close(&engine);
-	if (code != SN_OK)
-		return cli_fail(code, NULL, err);
-	for (size_t i = 0; i < models->count; i++)
+	for (size_t i = 0; code == SN_OK && i < models->count; i++)
 		if (models->entries[i].installed) {
 			const int one = verify(models->entries[i].name, options, all, json);
 			status = status && status != sn_result_exit(SN_E_UNSUPPORTED) ? status : one ? one : status;
 		}
 	sn_model_list_free(&models);
-	return status;
+	sn_engine_close(&engine);
+	return code == SN_OK ? status : cli_fail(code, NULL, err);
 }
 
 int cli_models_verify(const char *const *names, int count, sn_pull_options *options, int json) {

@@ -78,7 +78,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.plain(200, body, Content_Type=kind)
         elif not self.refused(repo):
             files, sha = hub.repos[repo], hub.commit(repo)
-            if revision not in ("main", sha):
+            if revision not in ("main", sha, hub.tags.get(repo)):
                 self.plain(404, X_Error_Code="RevisionNotFound")
                 return
             siblings = []
@@ -165,7 +165,7 @@ class Hub:
     of bytes after which the connection breaks once; private: repository to the token that opens it; refusals: to (status, headers)."""
 
     def __init__(self):
-        self.repos, self.faults, self.private, self.refusals, self.blobs, self.seen = {}, {}, {}, {}, {}, []
+        self.repos, self.faults, self.private, self.refusals, self.blobs, self.tags, self.seen = {}, {}, {}, {}, {}, {}, []
         self.extra_names, self.raw_listing, self.cdn, self.bare, self.pause = [], None, True, False, 0.05
         self.listed = threading.Event()
         self.servers = []

@@ -1,4 +1,7 @@
 """sonant models pull, verify and remove against a hub of our own: the way it should be, and everything that can go wrong."""
+import functools
+import http.server
+import io
 import json
 import os
 import pathlib
@@ -10,15 +13,23 @@ import sys
 import threading
 import time
 import unittest
+import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from cli import AUDIO, SONANT, TINY, Case, run
+from cli import AUDIO, SONANT, SOURCE, TINY, Case, installed, run
 from hub_server import Hub, git_hash, sha256
 
+CATALOGUE = json.loads((SOURCE / "data/catalogue.json").read_text())["models"]
+INSTALLED = pathlib.Path(os.environ.get("SONANT_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "sonant"))
 REPO = "someone/tiny-whisper"
 BIG = random.Random(7).randbytes(700_000)
 WHISPER = {p.name: p.read_bytes() for p in (TINY / "whisper").iterdir() if p.is_file() and p.name not in ("expected.safetensors", "README.md", "tokenizer_cases.json")}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
 
 
 class Hubs(Case):
@@ -98,7 +109,7 @@ class Pulling(Hubs):
         done = self.models("pull", REPO, "no/body", other, "--json")
         self.fails(done, 3, "no/body", "HF_TOKEN")
         self.assertEqual([m["model"] for m in json.loads(done.stdout)], [REPO, other])
-        self.assertEqual(len(self.json("verify")), 2)
+        self.assertEqual({m["model"] for m in self.json("verify")}, {REPO, other})
 
     def test_dry_run_lists_sizes_and_writes_nothing(self):
         done = self.json("pull", REPO, "--dry-run")[0]
@@ -151,6 +162,60 @@ class Pulling(Hubs):
         self.hub.repos["big/gguf"] = {"model.gguf": BIG}
         self.fails(self.pull("big/gguf"), 6, "no weights")
         self.assertEqual(self.hub.sent("model.safetensors"), 0)
+
+
+class Packages(Hubs):
+    """The catalogue's silero-vad from an index, and its hub's files for those that have a repository."""
+
+    def index(self):
+        silero = next(m for m in CATALOGUE if m["name"] == "silero-vad")
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as z:
+            for f in silero["files"]:
+                z.writestr(f["from"][0], (INSTALLED / "models/silero-vad" / f["name"]).read_bytes())
+        wheel = f"silero_vad-{silero['packages'][0]['version']}-py3-none-any.whl"
+        (self.folder / "files").mkdir()
+        (self.folder / "files" / wheel).write_bytes(out.getvalue())
+        (self.folder / "simple/silero-vad").mkdir(parents=True)
+        url = f"../../files/{wheel}#sha256={sha256(out.getvalue())}"
+        page = f'<!DOCTYPE html><html><body><a href="../x">silero_vad-1.0.tar.gz</a>\n<a href="{url}" data-x="&gt;">{wheel}</a></body></html>'
+        (self.folder / "simple/silero-vad/index.html").write_text(page)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(self.folder)))
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}/simple"
+
+    @installed("silero-vad")
+    def test_a_package_of_the_index_that_pip_is_configured_for(self):
+        url = self.index()
+        config = self.folder / "pip.conf"
+        config.write_text(f"[global]\ntimeout = 5\n# index-url = http://no.where\nindex-url = {url}/\n[list]\nindex-url = http://no.where\n")
+        env = {"PIP_INDEX_URL": "", "PIP_CONFIG_FILE": str(config)}
+        done = self.json("pull", "silero", env=env)[0]
+        self.assertEqual((done["source"], done["already"]), ("packages", False))
+        self.assertTrue(self.json("verify", "silero")[0]["good"])
+        self.assertTrue(self.json("pull", "silero")[0]["already"])
+        weights = self.home / "models/silero-vad/silero_vad.onnx"
+        data = weights.read_bytes()
+        weights.write_bytes(data[:99] + bytes([data[99] ^ 4]) + data[100:])
+        self.fails(self.models("verify", "silero"), 5, "silero_vad.onnx")
+        self.assertEqual(self.pull("silero", "--force", env=env).returncode, 0)
+        self.assertEqual(weights.read_bytes(), data)
+
+    @installed("joe")
+    def test_a_short_name_means_the_files_that_the_catalogue_knows(self):
+        folder, place = "en/en_US/joe/medium", INSTALLED / "models/joe"
+        joe = next(m for m in CATALOGUE if m["name"] == "en_US-joe-medium")
+        files = {f"{folder}/{f['name']}": (place / f["name"]).read_bytes() for f in joe["files"]}
+        self.hub.repos["rhasspy/piper-voices"] = {**files, "en/en_US/amy/medium/amy.onnx": BIG, "en/en_US/amy/medium/amy.onnx.json": b"{}"}
+        self.hub.tags["rhasspy/piper-voices"] = "v1.0.0"
+        done = self.json("pull", "joe")[0]
+        self.assertEqual((done["source"], done["repository"]), ("hub", "rhasspy/piper-voices"))
+        self.assertEqual(sorted(f["name"] for f in done["files"]), sorted(f["name"] for f in joe["files"]))
+        shutil.rmtree(self.home)
+        self.hub.repos["rhasspy/piper-voices"][f"{folder}/MODEL_CARD"] = b"another"
+        self.fails(self.pull("joe"), 8, "not the file that the catalogue knows", "comes from packages")
 
 
 class Networks(Hubs):

@@ -81,26 +81,6 @@ static void follow(stt_live *live, float probability) {
 		live->marked = least_likely(live);
 }
 
-/* Lets the detector hear what is new on the tape. SN_AGAIN: less than a chunk. */
-static int detect(stt_live *live) {
-	stt_whisper *const w = &live->whisper;
-	const float *pcm = w->base.tape + (w->heard - w->base.tape_first);
-	int64_t fresh = sn_stt_tape_end(&w->base) - w->heard, chunks = fresh / STT_LIVE_CHUNK;
-	float last[STT_LIVE_CHUNK] = { 0 };
-	if (chunks == 0 && w->base.at_end && fresh > 0) {
-		memcpy(last, pcm, (size_t)fresh * sizeof *last);
-		pcm = last;
-		chunks = 1;
-	}
-	chunks = chunks < SN_STT_VAD_CHUNKS ? chunks : SN_STT_VAD_CHUNKS;
-	if (chunks == 0)
-		return SN_AGAIN;
-	w->heard += pcm == last ? fresh : chunks * STT_LIVE_CHUNK;
-	w->probability_count = (int)chunks;
-	w->probability_next = 0;
-	return sn_silero_run(w->vad_model->silero, &w->vad_stream, pcm, (int)chunks, w->probabilities, w->base.message);
-}
-
 int stt_live_hear(stt_live *live) {
 	stt_whisper *const w = &live->whisper;
 	int result = SN_AGAIN;
@@ -111,7 +91,7 @@ int stt_live_hear(stt_live *live) {
 		if (live->past_count && live->past[0].start < needed)
 			needed = live->past[0].start;
 		sn_stt_trim(&w->base, needed - SN_MEL_CONTEXT);
-		result = detect(live);
+		result = sn_stt_whisper_hear(w);
 		if (result == SN_AGAIN && !w->base.at_end) {
 			result = sn_stt_intake(&w->base);
 			if (result == SN_OK)

@@ -135,7 +135,7 @@ static stt_window *window_of(stt_live *live) {
 	const int64_t samples = live->pass.until - live->pass.from;
 	w->frames = samples / SN_MEL_HOP;
 	w->piece_count = 1;
-	w->pieces[0] = (stt_piece){ 0, live->pass.from, samples };
+	w->pieces[0] = (stt_piece){ 0, live->pass.from, samples, 0 };
 	w->result.count = context + d->count;
 	memcpy(w->result.tokens, text_of(&live->pass) - context, (size_t)w->result.count * sizeof *w->result.tokens);
 	memset(w->result.logprobs, 0, (size_t)context * sizeof *w->result.logprobs);

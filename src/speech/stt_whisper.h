@@ -10,13 +10,15 @@
 #define SN_STT_MAX_PIECES 256    /* stretches of speech in one window */
 #define SN_STT_MAX_PAUSES 64     /* kept for choosing the cut of a window */
 #define SN_STT_MAX_HISTORY 448   /* tokens of earlier text that are kept */
-#define SN_STT_VOICED 4096       /* chunks of the tape whose probabilities are kept: as many as it can hold */
 #define SN_STT_VAD_CHUNKS 128    /* chunks that the detector hears at once */
 #define SN_STT_VOICE (SN_STT_TAPE_MAX / SN_GUARD_CHUNK) /* probabilities that are kept: of all samples that the tape may hold */
+/* Of a window's pieces, each of which may begin and end inside a chunk. */
+#define SN_STT_STAGED_VOICE (SN_GUARD_CHUNKS + 2 * SN_STT_MAX_PIECES)
 
 /* A stretch of the source inside a window. */
 typedef struct stt_piece {
 	int64_t at, source, samples; /* where in the window, where in the source */
+	int voice;                   /* its first chunk in staged_voice, while it is staged */
 } stt_piece;
 
 /* A pause in the speech, where a window may be cut. */
@@ -100,9 +102,10 @@ typedef struct stt_whisper {
 	int64_t staged_count, staged_speech; /* the latter: up to the end of the last speech */
 	stt_piece pieces[SN_STT_MAX_PIECES];
 	int piece_count, sealed;     /* sealed: waits for the encoder */
+	float staged_voice[SN_STT_STAGED_VOICE]; /* what the detector said of the pieces: they may lie further apart than `voice` reaches */
+	int staged_voices;
 	int window_first, window_count, window_room, places; /* places: windows that hold one */
 	stt_window *windows;         /* [window_room], a ring in the order of time */
-	uint8_t voiced[SN_STT_VOICED]; /* words: the detector's probabilities times 255, by the number of the chunk, a ring */
 	sn_word *listed;             /* words of the segment being emitted */
 	sn_buf listed_text;
 	int32_t history[SN_STT_MAX_HISTORY]; /* text before the window, for conditioning */
@@ -117,6 +120,12 @@ int sn_stt_whisper_begin(sn_stt *stt, char *err);
 
 /* stt_whisper_step.c */
 int sn_stt_whisper_work(sn_stt *stt, int full);
+int sn_stt_whisper_hear(stt_whisper *stt); /* lets the detector hear what is new on the tape. SN_AGAIN: less than a chunk */
+/* Of the chunk that the piece's sample of the source lies in, while the piece is staged. */
+static inline float sn_stt_whisper_voice(const stt_whisper *stt, const stt_piece *piece, int64_t source) {
+	const int64_t last = piece->source + piece->samples - 1, at = source < last ? source : last;
+	return stt->staged_voice[piece->voice + at / SN_GUARD_CHUNK - piece->source / SN_GUARD_CHUNK];
+}
 void sn_stt_whisper_leave(sn_stt *stt);
 
 /* stt_whisper_words.c: times of words. Each does nothing where they are not wanted: a window takes words when the session begins, hears
@@ -124,7 +133,6 @@ void sn_stt_whisper_leave(sn_stt *stt);
  * given back. */
 int sn_stt_words_open(stt_whisper *stt, char *err);
 void sn_stt_words_close(stt_whisper *stt);
-void sn_stt_words_note(stt_whisper *stt, float probability); /* of speech, of the chunk that the state machine takes next */
 void sn_stt_words_hear(stt_whisper *stt, stt_window *window, const sn_mel_view *view);
 void sn_stt_words_align(stt_whisper *stt, stt_window *window);
 /* The words of tokens [first, end), which are a segment of the window that lies in [start, stop] of the source: fills *words, borrowed

@@ -24,8 +24,7 @@ static stt_window *window_at(const stt_whisper *stt, int i) { return &stt->windo
 
 /* ---- voice activity ---- */
 
-/* Lets the detector hear what is new on the tape. SN_AGAIN: less than a chunk. */
-static int hear(stt_whisper *stt) {
+int sn_stt_whisper_hear(stt_whisper *stt) {
 	const float *pcm = stt->base.tape + (stt->heard - stt->base.tape_first);
 	int64_t fresh = sn_stt_tape_end(&stt->base) - stt->heard, chunks = fresh / VAD_CHUNK;
 	float last[VAD_CHUNK] = { 0 };
@@ -41,10 +40,17 @@ static int hear(stt_whisper *stt) {
 	stt->heard += pcm == last ? fresh : chunks * VAD_CHUNK;
 	stt->probability_count = (int)chunks;
 	stt->probability_next = 0;
-	int result = sn_silero_run(stt->ear->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->base.message);
+	const int result = sn_silero_run(stt->ear->silero, &stt->vad_stream, pcm, (int)chunks, stt->probabilities, stt->base.message);
 	for (int64_t i = 0; i < chunks && result == SN_OK; i++)
 		stt->voice[(first + i) % (int64_t)SN_STT_VOICE] = stt->probabilities[i];
 	return result;
+}
+
+/* Keeps what the detector said of the last piece, as far as it goes now. */
+static void keep_voice(stt_whisper *stt, const stt_piece *piece) {
+	const int64_t first = piece->source / VAD_CHUNK, last = (piece->source + piece->samples - 1) / VAD_CHUNK;
+	for (int64_t i = first + stt->staged_voices - piece->voice; i <= last && stt->staged_voices < SN_STT_STAGED_VOICE; i++)
+		stt->staged_voice[stt->staged_voices++] = stt->voice[i % (int64_t)SN_STT_VOICE];
 }
 
 /* Puts the speech that was found into the window being filled; a short silence before it goes along, since the model knows
@@ -63,7 +69,8 @@ static int stage_speech(stt_whisper *stt, const sn_vad_segment *speech) {
 	if (joins)
 		last->samples += samples;
 	else
-		stt->pieces[stt->piece_count++] = (stt_piece){ stt->staged_count, start, samples };
+		stt->pieces[stt->piece_count++] = (stt_piece){ stt->staged_count, start, samples, stt->staged_voices };
+	keep_voice(stt, &stt->pieces[stt->piece_count - 1]);
 	stt->staged_count += samples;
 	stt->staged_speech = stt->staged_count;
 	return 1;
@@ -77,6 +84,7 @@ static void stage_end(stt_whisper *stt) {
 		return;
 	memcpy(stt->staged + stt->staged_count, stt->base.tape + (from - stt->base.tape_first), (size_t)samples * sizeof *stt->staged);
 	last->samples += samples;
+	keep_voice(stt, last);
 	stt->staged_count += samples;
 }
 
@@ -99,11 +107,15 @@ static int piece_with(const stt_whisper *stt, int64_t sample) {
 	return -1;
 }
 
+/* Samples before the next speech that stay on the tape, for a cut. */
+static int64_t behind(const stt_whisper *stt) { return KEPT_SILENCE + stt->window_samples / 3; }
+
 /* A window is full. Rather than inside a sentence it ends at the longest pause of its last quarter: what is behind that is
  * carried to the next. */
 static void cut_at_pause(stt_whisper *stt) {
 	const stt_piece *const last = &stt->pieces[stt->piece_count - 1];
 	const int64_t end = last->source + last->samples;
+	const int64_t kept = stt->speech.start - behind(stt); /* on the tape, whenever the samples came */
 	const stt_pause *best = NULL;
 	int64_t natural = 0; /* the pause at which it would end */
 	for (int i = stt->pause_count > SN_STT_MAX_PAUSES ? stt->pause_count - SN_STT_MAX_PAUSES : 0; i < stt->pause_count; i++) {
@@ -111,7 +123,7 @@ static void cut_at_pause(stt_whisper *stt) {
 		const int at = piece_with(stt, p->middle);
 		if (p->middle >= end - NEAR && p->middle <= stt->speech.start + NEAR)
 			natural = p->samples > natural ? p->samples : natural;
-		else if (at >= 0 && p->middle >= stt->base.tape_first &&
+		else if (at >= 0 && p->middle >= kept &&
 		         4 * (stt->pieces[at].at + p->middle - stt->pieces[at].source) >= 3 * stt->window_samples &&
 		         (!best || p->samples > best->samples))
 			best = p;
@@ -145,7 +157,6 @@ static void gather(stt_whisper *stt) {
 			stt->has_speech = 1;
 		} else if (stt->probability_next < stt->probability_count) {
 			note_pause(stt, stt->probabilities[stt->probability_next], stt->vad.sample);
-			sn_stt_words_note(stt, stt->probabilities[stt->probability_next]);
 			sn_vad_push(&stt->vad, stt->probabilities[stt->probability_next++]);
 		} else if (stt->base.at_end && stt->heard == sn_stt_tape_end(&stt->base) && !stt->vad_ended) {
 			sn_vad_finish(&stt->vad, sn_stt_tape_end(&stt->base));
@@ -177,14 +188,14 @@ static int64_t sequential_frames(const stt_whisper *stt) {
 static int prepare(stt_whisper *stt) {
 	if (!stt->vad_model) {
 		sn_stt_trim(&stt->base, stt->seek * SN_MEL_HOP - SN_MEL_CONTEXT);
-		int result = stt->ear && !sequential_ready(stt) ? hear(stt) : SN_AGAIN;
+		int result = stt->ear && !sequential_ready(stt) ? sn_stt_whisper_hear(stt) : SN_AGAIN;
 		return result == SN_AGAIN && !sequential_ready(stt) ? sn_stt_intake(&stt->base) : result;
 	}
 	if (stt->sealed)
 		return SN_AGAIN;
 	int result = SN_AGAIN;
 	if (stt->probability_next == stt->probability_count) {
-		result = hear(stt);
+		result = sn_stt_whisper_hear(stt);
 		if (result == SN_AGAIN)
 			result = sn_stt_intake(&stt->base);
 	}
@@ -193,7 +204,7 @@ static int prepare(stt_whisper *stt) {
 	gather(stt);
 	int64_t needed = sn_vad_settled(&stt->vad);
 	needed = stt->has_speech && stt->speech.start < needed ? stt->speech.start : needed;
-	sn_stt_trim(&stt->base, needed - KEPT_SILENCE - stt->window_samples / 3);
+	sn_stt_trim(&stt->base, needed - behind(stt));
 	return stt->sealed ? SN_OK : result;
 }
 
@@ -209,7 +220,7 @@ static void note_voice(const stt_whisper *stt, stt_window *w, const sn_mel_view 
 		const int64_t source = w->pieces[piece].source + middle - w->pieces[piece].at;
 		w->voice[k] = -1;
 		if (stt->ear && source < stt->heard) {
-			w->voice[k] = stt->voice[source / SN_GUARD_CHUNK % (int64_t)SN_STT_VOICE];
+			w->voice[k] = sn_stt_whisper_voice(stt, &w->pieces[piece], source);
 			continue;
 		}
 		double power = 0;
@@ -246,7 +257,9 @@ static int begin_window(stt_whisper *stt) {
 	if (stt->vad_model)
 		memcpy(w->pieces, stt->pieces, (size_t)stt->piece_count * sizeof *w->pieces);
 	else
-		w->pieces[0] = (stt_piece){ 0, stt->seek * SN_MEL_HOP, frames * SN_MEL_HOP };
+		w->pieces[0] = (stt_piece){ 0, stt->seek * SN_MEL_HOP, frames * SN_MEL_HOP, 0 };
+	if (!stt->vad_model)
+		keep_voice(stt, &w->pieces[0]);
 	note_voice(stt, w, &view);
 	if (frames > 0) {
 		sn_lane_features(stt->base.model->lane, place, &view, frames);
@@ -254,6 +267,7 @@ static int begin_window(stt_whisper *stt) {
 	}
 	if (stt->vad_model)
 		stt->staged_count = stt->piece_count = stt->sealed = 0;
+	stt->staged_voices = 0;
 	if (frames > 0) {
 		stt->window_count++;
 		stt->places++;

@@ -28,11 +28,6 @@ void sn_stt_words_close(stt_whisper *stt) {
 	sn_buf_free(&stt->listed_text);
 }
 
-void sn_stt_words_note(stt_whisper *stt, float probability) {
-	if (stt->words)
-		stt->voiced[stt->vad.sample / stt->vad.window % SN_STT_VOICED] = (uint8_t)(255 * probability);
-}
-
 /* What the detector said of each 10 ms of the window. */
 static void look_up(const stt_whisper *stt, const stt_window *w, sn_align_levels *levels) {
 	int piece = 0;
@@ -41,7 +36,7 @@ static void look_up(const stt_whisper *stt, const stt_window *w, sn_align_levels
 		while (piece + 1 < w->piece_count && w->pieces[piece + 1].at <= middle)
 			piece++;
 		const int64_t source = w->pieces[piece].source + middle - w->pieces[piece].at;
-		levels->speech[i] = stt->voiced[source / stt->vad.window % SN_STT_VOICED];
+		levels->speech[i] = (uint8_t)(255 * sn_stt_whisper_voice(stt, &w->pieces[piece], source));
 	}
 }
 

@@ -14,7 +14,7 @@ import threading
 import time
 import unittest
 
-from cli import AUDIO, SONANT, TINY, Case, installed, run, write_wav
+from cli import AUDIO, SONANT, TINY, Case, installed, run, transcript, write_wav
 
 RATE = 16000
 JFK = AUDIO / "jfk.wav"
@@ -204,6 +204,18 @@ class AsItComes(Case):
         self.assertEqual(cut, part)
         self.fails(run("transcribe", self.folder / "a.wav", *MODEL, "--from", "76"), 2, "76")
         self.fails(run("transcribe", self.folder / "a.wav", *MODEL, "--from", "-1"), 2, "-1")
+
+
+@installed("silero-vad", "tiny.en")
+@unittest.skipUnless(JFK.exists(), "no clip")
+class FarApart(Case):
+    def test_speech_after_minutes_of_silence_takes_no_words_away(self):
+        """Both are heard in one window, minutes apart."""
+        write_wav(self.folder / "a.wav", speech() + bytes(2 * RATE * 170) + speech())
+        result = transcript(self.folder / "a.wav", "-m", "tiny.en", "--beam", "1", "--vad", "on")
+        self.assertEqual(result["text"].lower().count("fellow americans"), 2, result["text"])
+        starts = [w["start"] for w in result["word_timestamps"] if w["word"].lower().startswith("fellow")]
+        self.assertTrue(abs(starts[1] - starts[0] - 181) < 0.5, starts)
 
 
 class Together(Case):

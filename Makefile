@@ -26,11 +26,11 @@ build-asan/build.ninja:
 		{ cat build-asan.log; rm -rf build-asan build-asan.log; exit 1; }
 	@mv build-asan.log build-asan/setup.log
 
-models: setup
-	@scripts/models.py
+models: build
+	@build/sonant models pull base tiny.en joe silero-vad deepfilternet3 dnsmos
 
 demo: build
-	@scripts/models.py base joe silero-vad
+	@build/sonant models pull base joe silero-vad
 	@scripts/demo.sh
 
 # The suite in a normal build and in one that watches memory and undefined behaviour.

@@ -61,3 +61,9 @@ int sn_fail_errno(char *err, const char *format, ...) {
 		return SN_E_MEMORY;
 	return number == ENOENT ? SN_E_NOT_FOUND : SN_E_IO;
 }
+
+int sn_fail_memory(int result, char *err) {
+	if (errno != ENOMEM || result == SN_E_MEMORY)
+		return result;
+	return sn_fail(err, SN_E_MEMORY, "out of memory");
+}

@@ -13,4 +13,8 @@ int sn_fail(char *err, int code, const char *format, ...) __attribute__((format(
  * ENOENT into SN_E_NOT_FOUND; otherwise SN_E_IO. */
 int sn_fail_errno(char *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* `result`, or SN_E_MEMORY where memory ran out since the caller set errno to 0: what a parser lost to that looks damaged to it, and
+ * jansson leaves out what it has no memory for. Only errno tells, which no function sets to 0. */
+int sn_fail_memory(int result, char *err);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +11,19 @@ int sn_json_text(json_t **out, const char *text, size_t size, const char *name, 
 	if (size > SN_JSON_MAX)
 		return sn_fail(err, SN_E_LIMIT, "%s has %zu bytes; at most %zu are read as JSON", name, size, SN_JSON_MAX);
 	json_error_t where;
+	const int before = errno; /* may tell a caller that memory ran out earlier */
+	errno = 0;
 	*out = json_loadb(text ? text : "", size, 0, &where);
 	if (!*out)
-		return sn_fail(err, SN_E_FORMAT, "%s is not valid JSON: line %d: %s", name, where.line, where.text);
+		return sn_json_refused(&where, SN_E_FORMAT, name, err);
+	errno = before;
 	return SN_OK;
+}
+
+int sn_json_refused(const json_error_t *where, int code, const char *name, char *err) {
+	if (errno == ENOMEM)
+		return sn_fail(err, SN_E_MEMORY, "no memory to read %s", name);
+	return sn_fail(err, code, "%s is not valid JSON: line %d: %s", name, where->line, where->text);
 }
 
 /* What Python writes for numbers that JSON lacks. */
@@ -63,6 +73,8 @@ int sn_json_file(json_t **out, const char *path, char *err) {
 		char *text = without_constants((const char *)map.data, map.size, &length, &changed);
 		if (text && changed)
 			result = sn_json_text(out, text, length, path, err);
+		else if (!text)
+			result = sn_fail(err, SN_E_MEMORY, "no memory to read %s", path);
 		free(text);
 	}
 	sn_map_close(&map);

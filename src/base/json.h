@@ -9,11 +9,14 @@
 #define SN_JSON_MAX ((size_t)64 << 20)
 
 /* Parses a file; json_decref() the result. Infinity and NaN, which Python writes, read as null. Errors: SN_E_NOT_FOUND, SN_E_IO,
- * SN_E_FORMAT, SN_E_LIMIT. */
+ * SN_E_FORMAT, SN_E_LIMIT, SN_E_MEMORY. */
 int sn_json_file(json_t **out, const char *path, char *err);
 
 /* Parses text of `size` bytes; `name` stands for the source in messages. */
 int sn_json_text(json_t **out, const char *text, size_t size, const char *name, char *err);
+
+/* Why json_loadb gave nothing, errno having been 0 before: SN_E_MEMORY, else `code` with the place. */
+int sn_json_refused(const json_error_t *where, int code, const char *name, char *err);
 
 /* Reads object[key] into *out. A missing or null key leaves *out as it is (the caller's default) and succeeds; a wrong
  * type or a number outside [least, most] is SN_E_MODEL with file, key, value and range. */

@@ -1,6 +1,7 @@
 /* Analyses as text and JSON. */
 #include "speech/quality_format.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,7 @@ static void analysis_text(sn_buf *b, const sn_analysis *a) {
 int sn_analysis_format(char **text, size_t *size, const sn_analysis *analysis, const char *format, const char *file, char *err) {
 	sn_buf b;
 	*text = NULL;
+	errno = 0;
 	if (strcmp(format, "json") == 0)
 		return sn_facts_write(text, size, analysis_json(analysis), file, err);
 	if (strcmp(format, "text") != 0)

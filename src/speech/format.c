@@ -1,9 +1,11 @@
 /* Transcripts as text, subtitles and JSON. */
 #include "base/buf.h"
+#include "base/error.h"
 
 #include <sonant/sonant.h>
 
 #include <ctype.h>
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -334,10 +336,12 @@ static void write_segment_line(sn_transcript_stream *s, const sn_segment *segmen
 static int hand_out(sn_transcript_stream *s, const char **text, size_t *size, char *err) {
 	*text = s->out.data ? s->out.data : "";
 	*size = s->out.size;
-	return s->out.failed ? sn_fail(err, s->out.failed, "a segment is too long to be written") : SN_OK;
+	const int result = s->out.failed ? sn_fail(err, s->out.failed, "a segment is too long to be written") : SN_OK;
+	return sn_fail_memory(result, err);
 }
 
 static void begin_piece(sn_transcript_stream *s) {
+	errno = 0;
 	sn_buf_clear(&s->out);
 	if (!s->begun)
 		sn_buf_text(&s->out, stream_heads[s->kind]);
@@ -381,8 +385,11 @@ int sn_transcript_stream_end(sn_transcript_stream *s, const sn_transcript *t, co
 
 static int format_stream(sn_buf *out, const sn_transcript *t, const char *format, const char *file, char *err) {
 	sn_transcript_stream *s;
-	if (sn_transcript_stream_open(&s, format, file, NULL) != SN_OK)
+	const int result = sn_transcript_stream_open(&s, format, file, err);
+	if (result == SN_E_ARGUMENT)
 		return sn_fail(err, SN_E_ARGUMENT, "format \"%s\" is unknown; known are %s", format, SN_TRANSCRIPT_FORMATS);
+	if (result != SN_OK)
+		return result;
 	const sn_buf kept = s->out;
 	s->out = *out;
 	begin_piece(s);
@@ -401,6 +408,7 @@ int sn_transcript_format(char **text, size_t *size, const sn_transcript *t, cons
 	sn_buf out;
 	int result = SN_OK;
 	*text = NULL;
+	errno = 0;
 	sn_buf_init(&out, MAX_OUTPUT);
 	if (strcmp(format, "json") == 0 || strcmp(format, "verbose_json") == 0)
 		write_json(&out, t, *format == 'v', file);
@@ -408,6 +416,7 @@ int sn_transcript_format(char **text, size_t *size, const sn_transcript *t, cons
 		result = format_stream(&out, t, format, file, err);
 	if (result == SN_OK && out.failed)
 		result = sn_fail(err, out.failed, "the transcript is too long to be written at once");
+	result = sn_fail_memory(result, err);
 	if (result == SN_OK)
 		*text = sn_buf_take(&out, size);
 	else

@@ -10,6 +10,7 @@
 #include "text/piper.h"
 #include "weights/weights.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -397,7 +398,7 @@ static int check_task(const sn_model_place *place, const char *label, int wanted
 	return SN_OK;
 }
 
-int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err) {
+static int load_named(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err) {
 	static const sn_model_options defaults;
 	const sn_model_options *const o = options ? options : &defaults;
 	sn_model_place place;
@@ -429,4 +430,10 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 	result = sn_model_take(out, engine, &place, &request, err);
 	pthread_mutex_unlock(&engine->load_lock);
 	return result;
+}
+
+int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err) {
+	errno = 0;
+	const int result = load_named(out, engine, name, options, err);
+	return result == SN_OK ? SN_OK : sn_fail_memory(result, err);
 }

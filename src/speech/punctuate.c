@@ -348,7 +348,7 @@ static int write_words(sn_punctuator *p, const held *h) {
 	}
 	for (int i = 0; i < count && !text->failed; i++)
 		p->out[i].text = text->data + p->out_at[i];
-	return text->failed ? 0 : count;
+	return count;
 }
 
 int sn_punctuator_next(sn_punctuator *p, const sn_segment **segment) {
@@ -356,17 +356,21 @@ int sn_punctuator_next(sn_punctuator *p, const sn_segment **segment) {
 		return 0;
 	const held *const h = &p->segments[p->next];
 	if (!reserve_out(p, h->count))
-		return 0;
+		return SN_E_MEMORY;
 	set_cases(p, h);
 	p->given = h->segment;
 	p->given.words = p->out;
 	p->given.word_count = write_words(p, h);
+	if (p->word_text.failed)
+		return SN_E_MEMORY;
 	sn_buf_clear(&p->text);
 	for (int i = 0; i < p->given.word_count; i++) {
 		if (i || p->given.id)
 			sn_buf_text(&p->text, p->space);
 		sn_buf_text(&p->text, p->out[i].text);
 	}
+	if (p->text.failed)
+		return SN_E_MEMORY;
 	p->given.text = p->text.data ? p->text.data : "";
 	p->next++;
 	*segment = &p->given;

@@ -31,7 +31,7 @@ void sn_punctuator_end(sn_punctuator *punctuator);
 /* A piece of work, some ms long. SN_OK: call again; SN_END: nothing to do until a segment is added or all are; SN_AGAIN: others use the
  * classifier. Errors: SN_E_MEMORY. */
 int sn_punctuator_work(sn_punctuator *punctuator, char *err);
-/* The next segment that is ready: 1, borrowed until the next call; 0: none. */
+/* The next segment that is ready: 1, borrowed until the next call; 0: none; SN_E_MEMORY. */
 int sn_punctuator_next(sn_punctuator *punctuator, const sn_segment **segment);
 /* Whether it is in the middle of a window of the classifier, so that others wait for it; leave gives that back, and it begins the
  * window anew later. */

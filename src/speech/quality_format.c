@@ -1,6 +1,7 @@
 /* Ratings and other facts of audio as text and JSON. */
 #include "speech/quality_format.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,12 +90,17 @@ int sn_facts_write(char **text, size_t *size, json_t *facts, const char *file, c
 	*text = line ? sn_buf_take(&b, size) : NULL;
 	sn_buf_free(&b);
 	free(line);
+	if (errno == ENOMEM) { /* what there was no memory for is left out */
+		free(*text);
+		*text = NULL;
+	}
 	return *text ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the text of the facts");
 }
 
 int sn_quality_format(char **text, size_t *size, const sn_quality *quality, const char *format, const char *file, char *err) {
 	sn_buf b;
 	*text = NULL;
+	errno = 0;
 	if (strcmp(format, "json") == 0)
 		return sn_facts_write(text, size, sn_quality_json(quality), file, err);
 	if (strcmp(format, "text") != 0)

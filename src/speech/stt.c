@@ -22,7 +22,11 @@ static int do_work(sn_stt *stt, int full) {
 	stt->begun = 1;
 	if (begins && stt->class->begin)
 		result = stt->class->begin(stt, stt->message);
-	return result == SN_OK ? stt->class->work(stt, full) : result;
+	if (result == SN_OK)
+		result = stt->class->work(stt, full);
+	if (result < 0 && !*stt->message)
+		sn_fail(stt->message, result, "the session ended: %s", sn_result_text(result));
+	return result;
 }
 
 static int step(sn_job *job) {
@@ -80,6 +84,14 @@ static const sn_word *copy_words(sn_word **word, char **at, const sn_word *words
 	return count ? first : NULL;
 }
 
+int sn_stt_fail(sn_stt *stt, int code, const char *sentence) {
+	sn_sched_lock(stt->engine->sched);
+	stt->error = sn_fail(stt->message, code, "%s", sentence);
+	signal_end(stt);
+	sn_sched_unlock(stt->engine->sched);
+	return code;
+}
+
 int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	const sn_segment *s = &event->segment;
 	const size_t words = (size_t)(s->word_count + event->word_count) * sizeof *s->words;
@@ -88,7 +100,7 @@ int sn_stt_emit(sn_stt *stt, const sn_event *event) {
 	                    words_size(event->words, event->word_count);
 	stt_event *e = malloc(sizeof *e + words + tokens + text);
 	if (!e)
-		return sn_fail(stt->message, SN_E_MEMORY, "no memory for a segment of %zu bytes", words + tokens + text);
+		return sn_stt_fail(stt, SN_E_MEMORY, "no memory for what was heard");
 	e->next = NULL;
 	e->event = *event;
 	e->event.segment.start += stt->origin;
@@ -190,6 +202,8 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 		result = class->open(stt, o, err);
 	if (result == SN_OK)
 		result = sn_sched_add(stt->engine->sched, &stt->job, err);
+	if (result != SN_OK && *stt->message)
+		sn_fail(err, result, "%s", stt->message);
 	if (result != SN_OK)
 		sn_stt_close(&stt);
 	*out = stt;

@@ -70,6 +70,8 @@ struct sn_stt {
 };
 
 /* ---- stt.c: for the classes ---- */
+/* Ends the session with an error behind what was emitted; returns `code`. */
+int sn_stt_fail(sn_stt *stt, int code, const char *sentence);
 int sn_stt_emit(sn_stt *stt, const sn_event *event); /* appends an event for the caller; copies what it points to */
 void sn_stt_moved(sn_stt *stt, int64_t samples);     /* so many are done */
 void sn_stt_conclude(sn_stt *stt);                   /* emits the notes and ends the session */

@@ -577,8 +577,9 @@ static int work(sn_stt *base, int full) {
 			conclude(stt);
 		return enough ? SN_AGAIN : sn_stt_intake(base);
 	}
-	if (stt->punctuator && sn_punctuator_next(stt->punctuator, &segment))
-		return emit(stt, segment);
+	const int given = stt->punctuator ? sn_punctuator_next(stt->punctuator, &segment) : 0;
+	if (given)
+		return given > 0 ? emit(stt, segment) : sn_fail(base->message, given, "no memory for the words of a segment");
 	if (sn_ctc_track_next(stt->track, &cut))
 		return deliver(stt, &cut);
 	const int punctuated = stt->punctuator ? punctuate(stt) : SN_END;

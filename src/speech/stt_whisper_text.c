@@ -71,8 +71,9 @@ static void add_segment(stt_whisper *stt, const stt_window *w, const sn_search_r
 			text_tokens[n++] = r->tokens[i];
 	sn_buf text;
 	sn_buf_init(&text, TEXT_MAX);
-	sn_bpe_decode(sn_whisper_bpe(stt->base.model->whisper), text_tokens, n, &text);
-	if (from != to && !is_blank(&text)) {
+	if (sn_bpe_decode(sn_whisper_bpe(stt->base.model->whisper), text_tokens, n, &text) != SN_OK)
+		sn_stt_fail(&stt->base, text.failed ? text.failed : SN_E_MEMORY, "no memory for the text of a segment");
+	else if (from != to && !is_blank(&text)) {
 		/* the model may hear the padding, and a tail's time may lie before its beginning */
 		const int64_t whole = w->frames * SN_MEL_HOP, first_sample = from < whole ? from : whole;
 		const int64_t last_sample = to > whole ? whole : to > first_sample ? to : first_sample;

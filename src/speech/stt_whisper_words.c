@@ -94,8 +94,10 @@ int sn_stt_words_list(stt_whisper *stt, const stt_window *w, int first, int end,
 		const double from = fmin(in_source(w, a->start, 0), most), to = fmin(in_source(w, a->stop, 1), most);
 		stt->listed[count++] = (sn_word){ .start = from, .end = to > from ? to : from, .confidence = sn_confidence_word(w->result.logprobs + a->first, a->end - a->first) };
 	}
-	if (stt->listed_text.failed)
+	if (stt->listed_text.failed) {
+		sn_stt_fail(&stt->base, SN_E_MEMORY, "no memory for the words of a segment");
 		count = 0;
+	}
 	for (int i = 0; i < count; i++)
 		stt->listed[i].text = stt->listed_text.data + begin[i];
 	*words = count ? stt->listed : NULL;

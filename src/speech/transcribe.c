@@ -116,7 +116,8 @@ static int keep_segment(transcript *r, const sn_segment *s, char *err) {
 	}
 	const char *words = r->text.size ? s->text : s->text + strspn(s->text, " ");
 	if (sn_buf_text(&r->text, words) != SN_OK)
-		return sn_fail(err, SN_E_LIMIT, "the text is longer than %zu bytes", MAX_TEXT);
+		return r->text.failed == SN_E_MEMORY ? sn_fail(err, SN_E_MEMORY, "no memory for %zu bytes of text", r->text.size)
+		                                     : sn_fail(err, SN_E_LIMIT, "the text is longer than %zu bytes", MAX_TEXT);
 	r->t.segments[r->t.segment_count++] = *s;
 	return SN_OK;
 }

@@ -187,7 +187,8 @@ int sn_tts_text_mark(sn_tts *tts, const char *name, char *err) {
 	snprintf(padded, sizeof padded, "%s", name);
 	if (in->text.size + SN_INLINE_BYTES > SN_TTS_MAX_TEXT || in->marks.size + TTS_NAME > (size_t)TTS_MARKS * TTS_NAME)
 		return sn_fail(err, SN_E_LIMIT, "more than %d marks in one sentence", TTS_MARKS);
-	if (sn_buf_text(&in->text, SN_INLINE_MARK) != SN_OK || sn_buf_add(&in->marks, padded, sizeof padded) != SN_OK)
+	/* the name first: text with more marks than names could not be spoken */
+	if (sn_buf_add(&in->marks, padded, sizeof padded) != SN_OK || sn_buf_text(&in->text, SN_INLINE_MARK) != SN_OK)
 		return sn_fail(err, SN_E_MEMORY, "no memory for a mark");
 	return SN_OK;
 }

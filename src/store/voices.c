@@ -201,11 +201,13 @@ static int write_in(const char *dir, const char *name, const void *data, size_t 
 
 /* The texts were checked to be short; bytes that are no UTF-8 make the facts unwritable, which is an error of the caller's. */
 static int write_facts(const char *dir, const sn_bank_voice *v, char *err) {
+	errno = 0;
 	json_t *const facts = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "name", v->name, "kind", kind_names[v->kind],
 		"speaker", v->speaker, "model", v->model, "architecture", v->architecture, "embedding", v->embedding, "language", v->language,
 		"licence", v->licence, "source", v->source, "created", v->created);
 	char *const text = facts ? json_dumps(facts, JSON_INDENT(2)) : NULL;
 	int result = text ? write_in(dir, FACTS, text, strlen(text), err)
+		: errno == ENOMEM ? sn_fail(err, SN_E_MEMORY, "no memory for the facts of the voice \"%s\"", v->name)
 		: sn_fail(err, SN_E_ARGUMENT, "the facts of the voice \"%s\" are not valid UTF-8", v->name);
 	free(text);
 	json_decref(facts);

@@ -251,8 +251,11 @@ static int read_tokenizer(sn_bpe *bpe, const char *path, char *err) {
 	size_t i;
 	json_array_foreach(json_object_get(root, "added_tokens"), i, entry) {
 		const char *content = json_string_value(json_object_get(entry, "content"));
-		if (!content || json_object_set(added, content, json_object_get(entry, "id")) != 0)
+		json_t *const id = json_object_get(entry, "id");
+		if (!content || !id)
 			result = sn_fail(err, SN_E_FORMAT, "%s: added token %zu lacks its content or id", path, i);
+		else if (json_object_set(added, content, id) != 0)
+			result = sn_fail(err, SN_E_MEMORY, "no memory for the added tokens of %s", path);
 	}
 	if (result == SN_OK)
 		result = add_object(bpe, vocab, path, err);

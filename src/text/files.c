@@ -2,6 +2,7 @@
 
 #include "base/map.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 int sn_text_path(char path[SN_PATH_MAX], const char *dir, const char *name, char *err) {
@@ -23,8 +24,9 @@ static int read_loosely(json_t **out, const char *path, char *err) {
 		return result;
 	if (map.size > SN_JSON_MAX)
 		result = sn_fail(err, SN_E_LIMIT, "%s has %zu bytes; at most %zu are read as JSON", path, map.size, SN_JSON_MAX);
-	else if (!(*out = json_loadb(map.data ? (const char *)map.data : "", map.size, JSON_DECODE_INT_AS_REAL, &where)))
-		result = sn_fail(err, SN_E_FORMAT, "%s is not valid JSON: line %d: %s", path, where.line, where.text);
+	errno = 0;
+	if (result == SN_OK && !(*out = json_loadb(map.data ? (const char *)map.data : "", map.size, JSON_DECODE_INT_AS_REAL, &where)))
+		result = sn_json_refused(&where, SN_E_FORMAT, path, err);
 	sn_map_close(&map);
 	return result;
 }

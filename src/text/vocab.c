@@ -14,9 +14,11 @@ void vocab_free(vocab *v) {
 static int reserve(vocab *v, int64_t id, size_t size, const char *file, char *err) {
 	if (v->used + size + 1 > v->room) {
 		size_t room = 2 * (v->used + size) + 256;
-		char *bytes = room <= 2 * SN_VOCAB_MAX_BYTES ? realloc(v->bytes, room) : NULL;
+		if (room > 2 * SN_VOCAB_MAX_BYTES)
+			return sn_fail(err, SN_E_LIMIT, "%s: the tokens take more than %zu bytes", file, SN_VOCAB_MAX_BYTES);
+		char *bytes = realloc(v->bytes, room);
 		if (!bytes)
-			return sn_fail(err, SN_E_LIMIT, "%s: the tokens take more than %zu bytes or all memory", file, SN_VOCAB_MAX_BYTES);
+			return sn_fail(err, SN_E_MEMORY, "out of memory for tokens of %zu bytes", room);
 		v->bytes = bytes;
 		v->room = room;
 	}

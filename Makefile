@@ -3,7 +3,7 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs
 # One with faster-whisper and piper-tts measures those too.
 PYTHON ?= python3
 
-.PHONY: build demo models check check-all bench bench-models bench-stream bench-server soak install help setup asan testenv
+.PHONY: build demo models check check-all check-arm bench bench-models bench-stream bench-server soak install help setup asan testenv
 build: setup build/build.ninja
 	@ninja -C build
 
@@ -42,6 +42,10 @@ check: build asan models testenv
 check-all: check
 	@scripts/check-all.sh
 
+# The AArch64 build under emulation.
+check-arm: setup
+	@scripts/check-arm.sh
+
 bench: build models
 	@$(PYTHON) bench/compare.py $(BENCH)
 
@@ -70,7 +74,8 @@ help:
 	@echo "make demo       transcribes a clip and speaks a sentence with real models"
 	@echo "make models     installs the default models in \$$SONANT_HOME (~/.cache/sonant)"
 	@echo "make check      all tests, in a normal and in a sanitizer build"
-	@echo "make check-all  and the long ones: other instruction sets, fuzzing"
+	@echo "make check-all  and the long ones: other instruction sets, fuzzing, AArch64"
+	@echo "make check-arm  the AArch64 build, cross-compiled and run under qemu"
 	@echo "make bench      speed beside other engines; PYTHON= one that has them, BENCH= options of bench/compare.py"
 	@echo "make bench-models  every model beside PyTorch; PYTHON= one that has torch and transformers"
 	@echo "make bench-stream  waiting times of live captions and streamed speech"

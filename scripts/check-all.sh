@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make check` leaves out: the long tests, the instruction sets below this machine's best, and a minute of fuzzing.
+# What `make check` leaves out: the long tests, the instruction sets below this machine's best, a minute of fuzzing, and AArch64.
 set -eu
 cd "$(dirname "$0")/.."
 status=0
@@ -22,5 +22,8 @@ if command -v clang >/dev/null; then
 else
 	echo "check-all: no clang, so no fuzzing"
 fi
+echo "check-all: AArch64 under emulation"
+scripts/check-arm.sh || status=1
+
 [ "$status" -eq 0 ] && echo "check-all: good" || echo "check-all: something failed"
 exit "$status"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what building needs, and with the argument "test" what testing needs besides, on Debian 12 and 13. Costs nothing when everything
-# is there.
+# Installs what building needs, and with the argument "test" what testing needs besides, with "arm" what building for AArch64 and running that
+# needs, on Debian 12 and 13. Costs nothing when everything is there.
 set -eu
 
 packages="
@@ -15,6 +15,8 @@ libcmocka-dev
 "
 [ "${1:-}" != test ] || packages="$packages
 python3-pytest python3-venv python3-websockets python3-jsonschema openssl chromium chromium-driver python3-selenium"
+[ "${1:-}" != arm ] || packages="$packages
+gcc-aarch64-linux-gnu qemu-user"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libebur128 libpng expat portaudio-2.0 libavformat libavcodec libavutil libswresample espeak-ng libseccomp libmicrohttpd sqlite3 gnutls libcurl libarchive cmocka; do

@@ -112,5 +112,6 @@ int main(int argc, char **argv) {
 	if (strcmp(argv[1], "--version") == 0)
 		return version(1, argv);
 	const cli_command *const command = cli_command_named(argc - 1, argv + 1, &words);
-	return command ? command->run(argc - words, argv + words) : no_command(argv[1]);
+	const int status = command ? command->run(argc - words, argv + words) : no_command(argv[1]);
+	return status || cli_output_is_lost() ? status : sn_result_exit(cli_write("", 0));
 }

@@ -1,12 +1,44 @@
 #include "models/synth.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define LISTED 320 /* bytes of the names in a message */
 
 void sn_voice_clear(sn_voice *voice) {
 	free(voice->embedding);
 	for (int i = 0; i < 3; i++) free(voice->prompt[i]);
 	*voice = (sn_voice){ .speaker = -1 };
+}
+
+int sn_voice_speaker(const sn_synth_facts *f, const char *name) {
+	char *end;
+	for (int i = 0; f->speaker_names && i < f->speakers; i++)
+		if (strcmp(f->speaker_names[i], name) == 0) return i;
+	for (int i = 0; f->speaker_names && i < f->speakers; i++)
+		if (strcasecmp(f->speaker_names[i], name) == 0) return i;
+	const long number = strtol(name, &end, 10);
+	return end != name && !*end && number >= 0 && number < f->speakers ? (int)number : -1;
+}
+
+int sn_voice_unknown(const sn_synth_facts *f, const char *name, char *err) {
+	char list[LISTED] = "";
+	int listed = 0;
+	size_t used = 0;
+	while (f->speaker_names && listed < f->speakers && used + strlen(f->speaker_names[listed]) + 5 < sizeof list) {
+		used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%s\"", listed ? ", " : "", f->speaker_names[listed]);
+		listed++;
+	}
+	if (listed)
+		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; there %s %s%s (%d)", name, f->speakers > 1 ? "are" : "is", list,
+		               listed < f->speakers ? ", ..." : "", f->speakers);
+	if (f->speakers > 0)
+		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has %d, numbered from 0", name, f->speakers);
+	return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has none of its own: give a .npy file of %d values", name,
+	               f->embedding);
 }
 
 static const sn_weight *of_size(const sn_weights *w, int64_t size, int64_t *found) {

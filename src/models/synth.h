@@ -35,6 +35,8 @@ typedef struct sn_synth_facts {
 	char language[16];           /* of the text front end where there is one language; "" else */
 	sn_synth_phonemes phonemes;  /* that may stand in the text */
 	int foreign;                 /* 1: sn_synth_options.espeak works */
+	int romanises;               /* 1: other letters than Latin ones are written in those, by own rules */
+	const char *letters;         /* that the voice knows, for messages; NULL: it speaks sounds, not letters */
 } sn_synth_facts;
 
 /* A voice, resolved for one model. sn_voice_clear frees its parts. */
@@ -47,6 +49,10 @@ typedef struct sn_voice {
 	int prompt_rows[3], prompt_count[3]; /* prompt_count: columns n */
 } sn_voice;
 void sn_voice_clear(sn_voice *voice);
+/* A speaker by name, as it is written or in other capitals, or by number; -1: none. */
+int sn_voice_speaker(const sn_synth_facts *facts, const char *name);
+/* SN_E_NOT_FOUND, with the speakers that there are. */
+int sn_voice_unknown(const sn_synth_facts *facts, const char *name, char *err);
 /* Reads an embedding of `size` finite values from a file (.npy, or any weights file with one such tensor) into voice->embedding. Errors:
  * SN_E_NOT_FOUND, SN_E_ARGUMENT (another size: says both; not a number: says where), those of sn_weights_open. */
 int sn_voice_read(sn_voice *voice, const char *path, int size, char *err);

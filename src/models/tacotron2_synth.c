@@ -14,7 +14,6 @@
 #define SENTENCE_BYTES 200 /* of text that is spoken at once: the attention loses itself in longer ones */
 #define SENTENCE_LEAST 64  /* shorter pieces are no sentences, whatever the checkpoint's most steps */
 #define BYTES_A_SECOND 12  /* of text, spoken slowly */
-#define NAMES_LISTED 8     /* in a message */
 
 /* ---- loading ---- */
 
@@ -208,28 +207,9 @@ static int taco_encode(const void *held, sn_phonemizer *phonemizer, const char *
 
 /* ---- voices ---- */
 
-static int no_such_voice(const taco_model *m, const char *name, char *err) {
-	const sn_synth_facts *const f = &m->facts;
-	char list[512] = "";
-	size_t used = 0;
-	for (int i = 0; f->speaker_names && i < f->speakers && i < NAMES_LISTED && used < sizeof list; i++)
-		used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%.48s\"", i ? ", " : "", f->speaker_names[i]);
-	if (used)
-		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; there are %s%s", name, list,
-		               f->speakers > NAMES_LISTED ? ", ..." : "");
-	if (f->speakers)
-		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has %d, numbered from 0", name, f->speakers);
-	return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has none of its own: give a .npy file of %d values",
-	               name, f->embedding);
-}
-
 static int number_of(const taco_model *m, const char *name) {
-	char *end;
-	const int found = yourtts_find_speaker(&m->names, name);
-	if (found >= 0) return found;
-	if (m->facts.speakers && strcmp(name, "default") == 0) return 0;
-	const long number = strtol(name, &end, 10);
-	return end != name && !*end && number >= 0 && number < m->facts.speakers ? (int)number : -1;
+	const int found = sn_voice_speaker(&m->facts, name);
+	return found < 0 && m->facts.speakers && strcmp(name, "default") == 0 ? 0 : found;
 }
 
 static int taco_voice(const void *held, const char *name, sn_voice *voice, char *err) {
@@ -238,7 +218,7 @@ static int taco_voice(const void *held, const char *name, sn_voice *voice, char 
 	int code = SN_OK;
 	*voice = (sn_voice){ .speaker = number_of(m, name) };
 	if (voice->speaker < 0) {
-		if (!size || !*name || access(name, R_OK) != 0) return no_such_voice(m, name, err);
+		if (!size || !*name || access(name, R_OK) != 0) return sn_voice_unknown(&m->facts, name, err);
 		code = sn_voice_read(voice, name, size, err);
 	} else if (size) {
 		voice->embedding = malloc((size_t)size * sizeof *voice->embedding);

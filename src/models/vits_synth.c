@@ -1,5 +1,6 @@
 #include "models/vits_synth.h"
 #include "models/vits_internal.h"
+#include "models/yourtts_internal.h"
 
 #include "base/json.h"
 #include "text/chars.h"
@@ -93,19 +94,15 @@ void vits_synth_fill(vits_synth *synth) {
 	};
 }
 
-int vits_synth_number(const char *name, int count) {
-	char *end;
-	const long number = strtol(name, &end, 10);
-	return end != name && !*end && number >= 0 && number < count ? (int)number : -1;
-}
-
 /* Hugging Face's layout, Piper's and the authors'. */
 typedef struct voice_model {
 	vits_synth synth;
 	sn_chars *chars; /* one of the two */
 	sn_piper *piper;
 	const char *languages[1];
-	const char **names; /* [speakers], where each has one */
+	const char **piper_names; /* [speakers], where each has one */
+	yourtts_names names;      /* of the other layouts */
+	char letters[160];
 } voice_model;
 
 static int voice_accepts(const char *path) {
@@ -128,20 +125,37 @@ static void voice_close(void **held) {
 	sn_vits_close(&m->synth.vits);
 	sn_chars_close(&m->chars);
 	sn_piper_close(&m->piper);
-	free(m->names);
+	free(m->piper_names);
+	yourtts_names_clear(&m->names);
 	free(m);
 }
 
 /* Names are listed where every speaker has one. */
-static int list_names(voice_model *m, char *err) {
+static int piper_names(voice_model *m, char *err) {
 	const int speakers = m->synth.facts.speakers;
-	if (!m->piper || !sn_piper_speaker_name(m->piper, 0)) return SN_OK;
-	m->names = calloc((size_t)speakers, sizeof *m->names);
-	if (!m->names) return sn_fail(err, SN_E_MEMORY, "out of memory for the names of %d speakers", speakers);
+	if (!sn_piper_speaker_name(m->piper, 0)) return SN_OK;
+	m->piper_names = calloc((size_t)speakers, sizeof *m->piper_names);
+	if (!m->piper_names) return sn_fail(err, SN_E_MEMORY, "out of memory for the names of %d speakers", speakers);
 	for (int i = 0; i < speakers; i++)
-		if (!(m->names[i] = sn_piper_speaker_name(m->piper, i))) return SN_OK;
-	m->synth.facts.speaker_names = m->names;
+		if (!(m->piper_names[i] = sn_piper_speaker_name(m->piper, i))) return SN_OK;
+	m->synth.facts.speaker_names = m->piper_names;
 	return SN_OK;
+}
+
+/* The other layouts have no place for names; configurations that were written with derived code list them. */
+static int list_names(voice_model *m, const char *json, char *err) {
+	char dir[VITS_PATH];
+	json_t *root;
+	if (m->piper || m->synth.facts.speakers < 2) return m->piper ? piper_names(m, err) : SN_OK;
+	int code = sn_json_file(&root, json, err);
+	if (code != SN_OK) return code;
+	const char *const slash = strrchr(json, '/');
+	snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - json) : 1, slash ? json : ".");
+	m->names.speaker_count = m->synth.facts.speakers;
+	code = yourtts_speakers_read(&m->names, root, dir, json, err);
+	m->synth.facts.speaker_names = m->names.speakers;
+	json_decref(root);
+	return code;
 }
 
 static int load_all(voice_model *m, const sn_load_options *load, char *err) {
@@ -167,7 +181,12 @@ static int load_all(voice_model *m, const sn_load_options *load, char *err) {
 	f->language_count = *f->language != 0;
 	f->foreign = m->piper && sn_piper_get_config(m->piper)->phonemize;
 	f->phonemes = f->foreign ? SN_PHONEMES_IPA : SN_PHONEMES_NONE;
-	return list_names(m, err);
+	if (m->chars && !sn_chars_get_config(m->chars)->phonemize) {
+		sn_chars_letters(m->chars, m->letters, sizeof m->letters);
+		f->letters = m->letters;
+		f->romanises = sn_chars_get_config(m->chars)->uroman;
+	}
+	return list_names(m, files.json, err);
 }
 
 static int voice_open(void **out, const sn_load_options *load, char *err) {
@@ -206,15 +225,11 @@ static int voice_encode(const void *model, sn_phonemizer *phonemizer, const char
 
 static int voice_voice(const void *model, const char *name, sn_voice *voice, char *err) {
 	const voice_model *const m = model;
-	const int speakers = m->synth.facts.speakers;
+	const sn_synth_facts *const f = &m->synth.facts;
 	*voice = (sn_voice){ .speaker = m->piper ? sn_piper_speaker(m->piper, name) : -1 };
-	if (voice->speaker < 0 || voice->speaker >= speakers) voice->speaker = vits_synth_number(name, speakers);
+	if (voice->speaker < 0 || voice->speaker >= f->speakers) voice->speaker = sn_voice_speaker(f, name);
 	if (voice->speaker < 0 && strcmp(name, "default") == 0) voice->speaker = m->synth.default_speaker;
-	if (voice->speaker < 0) {
-		const char *const first = m->names ? m->names[0] : NULL;
-		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has %d, numbered from 0%s%s%s", name, speakers,
-		               first ? " (\"" : "", first ? first : "", first ? "\" is the first)" : "");
-	}
+	if (voice->speaker < 0) return sn_voice_unknown(f, name, err);
 	snprintf(voice->name, sizeof voice->name, "%s", name);
 	return SN_OK;
 }

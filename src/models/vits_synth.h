@@ -13,8 +13,6 @@ typedef struct vits_synth {
 
 /* Facts that every layout has. */
 void vits_synth_fill(vits_synth *synth);
-/* The number that `name` is, below `count`; -1: none. */
-int vits_synth_number(const char *name, int count);
 
 /* Streams. A model's struct begins with vits_synth; vits_synth_begin is told speaker, embedding and language by `own`. */
 int vits_synth_stream_new(void **stream, void *model, char *err);

@@ -70,6 +70,7 @@ static void fill_facts(yourtts *m) {
 	f->languages = m->names.languages;
 	f->language_count = m->names.language_count;
 	f->embeds = m->encoder != NULL;
+	f->romanises = strcmp(sn_coqui_get_config(m->coqui)->cleaner, "uroman_cleaners") == 0;
 	if (m->encoder) f->parameters += sn_speaker_encoder_parameters(m->encoder);
 	if (f->language_count > 0) return;
 	snprintf(f->language, sizeof f->language, "%.15s", sn_coqui_get_config(m->coqui)->phoneme_language);
@@ -136,25 +137,14 @@ static int yourtts_encode(const void *model, sn_phonemizer *phonemizer, const ch
 	return code == SN_OK && count > 0 ? emit(payload, ids, count, size, err) : code;
 }
 
-static int no_such_voice(const yourtts *m, const char *name, char *err) {
-	char names[NAMES_LISTED * (YOURTTS_MAX_NAME + 4) + 16];
-	const int speakers = m->synth.facts.speakers, size = m->synth.facts.embedding;
-	list(names, sizeof names, m->names.speakers, m->names.speakers ? speakers : 0);
-	if (size && !speakers)
-		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has none of its own: give a .npy file of %d values", name, size);
-	if (*names) return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; there are %s", name, names);
-	return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; the model has %d, numbered from 0", name, speakers);
-}
-
 /* A speaker's name or number, "default" for the first, or a file with an embedding. */
 static int yourtts_voice(const void *model, const char *name, sn_voice *voice, char *err) {
 	const yourtts *const m = model;
 	const int speakers = m->synth.facts.speakers, size = m->synth.facts.embedding;
-	*voice = (sn_voice){ .speaker = yourtts_find_speaker(&m->names, name) };
-	if (voice->speaker < 0) voice->speaker = vits_synth_number(name, speakers);
+	*voice = (sn_voice){ .speaker = sn_voice_speaker(&m->synth.facts, name) };
 	if (voice->speaker < 0 && speakers > 0 && strcmp(name, "default") == 0) voice->speaker = 0;
 	int code = SN_OK;
-	if (voice->speaker < 0 && (!*name || access(name, R_OK) != 0)) return no_such_voice(m, name, err);
+	if (voice->speaker < 0 && (!*name || access(name, R_OK) != 0)) return sn_voice_unknown(&m->synth.facts, name, err);
 	if (voice->speaker < 0 && !size)
 		return sn_fail(err, SN_E_ARGUMENT, "the file %.64s cannot be a voice of this model, which has %d speakers by number", name, speakers);
 	if (voice->speaker < 0) {

@@ -2,6 +2,7 @@
 #ifndef SN_MODELS_YOURTTS_INTERNAL_H
 #define SN_MODELS_YOURTTS_INTERNAL_H
 
+#include "base/json.h"
 #include "models/vits.h"
 
 #define YOURTTS_MAX_LANGUAGES 256
@@ -21,8 +22,11 @@ typedef struct yourtts_names {
 int yourtts_names_read(yourtts_names *n, const sn_vits_config *config, const char *dir, const char *json, char *err);
 void yourtts_names_clear(yourtts_names *n);
 
+/* The names of n->speaker_count numbered speakers: "speakers" of the configuration (a list, or names with numbers), or a file beside it.
+ * n->speakers stays NULL where not each has one. */
+int yourtts_speakers_read(yourtts_names *n, const json_t *root, const char *dir, const char *json, char *err);
+
 /* -1: none. Languages also by what stands before the region ("fr" for "fr-fr"). */
-int yourtts_find_speaker(const yourtts_names *n, const char *name);
 int yourtts_find_language(const yourtts_names *n, const char *language);
 
 /* The file that a configuration's path stands for: a file of that name in `dir`, which must be there. 1: written. */

@@ -49,14 +49,20 @@ static int place(const char **names, int count, const char *name, size_t length,
 }
 
 /* {"name": number, ...} */
-static int read_numbers(const char **names, int count, const char *what, const char *path, char *err) {
-	json_t *root, *value;
+static int place_all(const char **names, int count, json_t *map, const char *what, const char *path, char *err) {
 	const char *key;
+	json_t *value;
+	int code = json_is_object(map) ? SN_OK : sn_fail(err, SN_E_MODEL, "%s: an object of names and numbers is expected", path);
+	json_object_foreach(map, key, value)
+		if (code == SN_OK) code = place(names, count, key, strlen(key), json_is_number(value) ? json_number_value(value) : -1, what, path, err);
+	return code;
+}
+
+static int read_numbers(const char **names, int count, const char *what, const char *path, char *err) {
+	json_t *root;
 	int code = sn_json_file(&root, path, err);
 	if (code != SN_OK) return code;
-	if (!json_is_object(root)) code = sn_fail(err, SN_E_MODEL, "%s: an object of names and numbers is expected", path);
-	json_object_foreach(root, key, value)
-		if (code == SN_OK) code = place(names, count, key, strlen(key), json_is_number(value) ? json_number_value(value) : -1, what, path, err);
+	code = place_all(names, count, root, what, path, err);
 	json_decref(root);
 	return code;
 }
@@ -103,13 +109,14 @@ static int read_languages(yourtts_names *n, const json_t *root, const char *dir,
 }
 
 /* Names that are not there are no error: speakers can be chosen by number. */
-static int read_speakers(yourtts_names *n, const json_t *root, const char *dir, const char *json, char *err) {
-	const json_t *const list = json_object_get(root, "speakers");
+int yourtts_speakers_read(yourtts_names *n, const json_t *root, const char *dir, const char *json, char *err) {
+	json_t *const list = json_object_get(root, "speakers");
 	char path[PATH_BYTES];
 	int code = SN_OK, all = 1;
 	n->speakers = calloc((size_t)n->speaker_count, sizeof *n->speakers);
 	if (!n->speakers) return sn_fail(err, SN_E_MEMORY, "out of memory for the names of %d speakers", n->speaker_count);
 	if (json_array_size(list) > 0) code = read_list(n->speakers, n->speaker_count, list, "speaker", json, err);
+	else if (json_object_size(list) > 0) code = place_all(n->speakers, n->speaker_count, list, "speaker", json, err);
 	else if (yourtts_file(path, dir, json_string_value(setting(root, "speakers_file"))) || yourtts_file(path, dir, "speaker_ids.json") ||
 	         yourtts_file(path, dir, "speakers.pth"))
 		code = ends_with(path, ".json") ? read_numbers(n->speakers, n->speaker_count, "speaker", path, err)
@@ -261,7 +268,7 @@ int yourtts_names_read(yourtts_names *n, const sn_vits_config *config, const cha
 	n->language_count = config->languages;
 	code = read_languages(n, root, dir, json, err);
 	if (code == SN_OK && config->embedding) code = read_embeddings(n, root, dir, err);
-	else if (code == SN_OK && config->speakers > 1) code = read_speakers(n, root, dir, json, err);
+	else if (code == SN_OK && config->speakers > 1) code = yourtts_speakers_read(n, root, dir, json, err);
 	json_decref(root);
 	return code;
 }
@@ -272,12 +279,6 @@ void yourtts_names_clear(yourtts_names *n) {
 	free(n->speakers);
 	free(n->embeddings);
 	*n = (yourtts_names){ 0 };
-}
-
-int yourtts_find_speaker(const yourtts_names *n, const char *name) {
-	for (int i = 0; n->speakers && i < n->speaker_count; i++)
-		if (strcmp(n->speakers[i], name) == 0) return i;
-	return -1;
 }
 
 static size_t primary(const char *language) { return strcspn(language, "-_"); }

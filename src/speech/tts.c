@@ -209,6 +209,8 @@ void sn_tts_result(const sn_tts *tts, sn_speech *speech) {
 	if (tts->in.missing || tts->in.unspoken)
 		add_note(speech, "left_out", "%zu characters or sounds that cannot be spoken by this voice were left out%s%s",
 		         (size_t)tts->in.missing + tts->in.unspoken, *tts->in.sample ? ": " : "", tts->in.sample);
+	if (tts->in.romanised)
+		add_note(speech, "romanised", "the text was written in Latin letters by own rules, which are near to those that the voice was trained with");
 	if (tts->mark_count > SN_SPEECH_MARKS)
 		add_note(speech, "ssml_marks", "%d marks were reached; the first %d are listed", tts->mark_count, SN_SPEECH_MARKS);
 	if (clipped)

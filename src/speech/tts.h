@@ -77,6 +77,7 @@ typedef struct tts_text {
 	int normalise, stream;
 	int sentences, items;      /* queued so far */
 	int missing;               /* characters and phonemes that the voice does not know */
+	int romanised;             /* some of the text was written in Latin letters for the voice */
 	size_t unspoken;           /* characters without a reading, */
 	char sample[64];           /* some of them */
 	char nothing[SN_ERRLEN];   /* why there is nothing to speak so far */

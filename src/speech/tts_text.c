@@ -258,7 +258,8 @@ int sn_tts_text_finish(sn_tts *tts, char *err) {
 		return end_text(tts, result, reason, err);
 	if (result == SN_OK && !in->items && (in->missing || in->unspoken))
 		return sn_fail(err, SN_E_ARGUMENT,
-		               "there is nothing to speak: the voice \"%.64s\" of \"%.128s\" knows none of the %zu characters or sounds",
-		               *tts->voice.name ? tts->voice.name : "default", tts->model->name, (size_t)in->missing + in->unspoken);
+		               "there is nothing to speak: the voice \"%.64s\" of \"%.128s\" knows none of the %zu characters or sounds%s%s",
+		               *tts->voice.name ? tts->voice.name : "default", tts->model->name, (size_t)in->missing + in->unspoken,
+		               tts->model->facts->letters ? "; its letters are " : "", tts->model->facts->letters ? tts->model->facts->letters : "");
 	return result == SN_OK && !in->items ? sn_fail(err, SN_E_ARGUMENT, "%s", in->nothing) : result;
 }

@@ -5,6 +5,7 @@
 #include "text/sentences.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unicode/uchar.h>
@@ -132,6 +133,7 @@ static int encode(sn_tts *tts, making *m, const char *words, size_t size, char *
 	m->done = 0;
 	int result = model->class->encode(model->synth, model->engine->phonemizer, words, size, &options, queue_ids, m, &missing, err);
 	tts->in.missing += missing;
+	for (size_t i = 0; model->facts->romanises && i < size; i++) tts->in.romanised |= (unsigned char)words[i] > 0x7f;
 	return result;
 }
 
@@ -166,6 +168,7 @@ sn_normaliser *sn_tts_reader(sn_tts *tts, const char *language, char *err) {
 	const int at = free_place >= 0 ? free_place : (in->last_reader = (in->last_reader + 1) % TTS_NORMALISERS);
 	sn_normaliser_close(&in->readers[at].normaliser);
 	snprintf(in->readers[at].language, sizeof in->readers[at].language, "%s", language);
+	errno = 0;
 	return sn_normaliser_open(&in->readers[at].normaliser, language, err) == SN_OK ? in->readers[at].normaliser : NULL;
 }
 
@@ -210,7 +213,7 @@ static int read_words(sn_tts *tts, const char *text, size_t size, sn_buf *out, c
 	if (!tts->in.normalise)
 		return sn_buf_add(out, text, size) == SN_OK ? SN_OK : sn_fail(err, out->failed, "no memory for %zu bytes of text", size);
 	if (!reader)
-		return SN_E_DEPENDENCY;
+		return sn_fail_memory(SN_E_DEPENDENCY, err);
 	int result = SN_OK;
 	size_t start = 0;
 	for (size_t i = 0; result == SN_OK && i < size;) {

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* ---- clips ---- */
 
@@ -134,7 +135,7 @@ static int take_voice(sn_voice *voice, const sn_model *model, const sn_bank_voic
 static int is_speaker(const sn_model *model, const char *name) {
 	const sn_synth_facts *const f = model->facts;
 	for (int i = 0; f->speaker_names && i < f->speakers; i++)
-		if (strcmp(f->speaker_names[i], name) == 0)
+		if (strcasecmp(f->speaker_names[i], name) == 0)
 			return 1;
 	return !name[strspn(name, "0123456789")];
 }
@@ -152,7 +153,7 @@ int sn_voice_find(sn_voice *voice, sn_model *model, const char *name, char *err)
 	if (!model->engine->no_paths || is_speaker(model, name))
 		result = model->class->voice(model->synth, name, voice, why);
 	else
-		snprintf(why, sizeof why, "the model \"%.128s\" has no speaker \"%.64s\"", model->name, name);
+		sn_voice_unknown(model->facts, name, why);
 	if (result == SN_OK)
 		return SN_OK;
 	sn_voice_clear(voice);

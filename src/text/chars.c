@@ -4,6 +4,7 @@
 #include "text/cleaners.h"
 #include "text/files.h"
 #include "text/marks.h"
+#include "text/roman.h"
 #include "text/utf8.h"
 #include "text/validate.h"
 
@@ -184,6 +185,22 @@ void sn_chars_close(sn_chars **chars) {
 
 const sn_chars_config *sn_chars_get_config(const sn_chars *chars) { return &chars->config; }
 
+void sn_chars_letters(const sn_chars *chars, char *out, size_t size) {
+	size_t used = 0;
+	*out = 0;
+	for (int i = 0; i < chars->count; i++) {
+		const int32_t c = chars->entries[i].character;
+		if (u_isalpha(c) && used + U8_LENGTH(c) + sizeof " ..." <= size) {
+			used += (size_t)snprintf(out + used, size - used, "%s", used ? " " : "");
+			U8_APPEND_UNSAFE((uint8_t *)out, used, c);
+			out[used] = 0;
+		} else if (u_isalpha(c)) {
+			snprintf(out + used, size - used, " ...");
+			return;
+		}
+	}
+}
+
 /* ---- preparing the text ---- */
 
 static const special *special_at(const sn_chars *chars, const char *text, size_t size) {
@@ -210,10 +227,6 @@ static int lower_case(const sn_chars *chars, const char *text, size_t size, sn_b
 		U8_NEXT((const uint8_t *)text, i, (int32_t)size, c);
 		if (c < 0)
 			return sn_fail(err, SN_E_FORMAT, "the text is not valid UTF-8 at byte %d", at);
-		if (c > 0x7f && chars->config.uroman)
-			return sn_fail(err, SN_E_UNSUPPORTED,
-			               "this voice was trained on romanised text and '%.*s' is not in ASCII: romanise the text first (uroman)", i - at,
-			               text + at);
 		if (romanian && (c == 0x21b || (lower && c == 0x21a)))
 			sn_utf8_add(out, 0x163);
 		else if (lower && (chars->lower_all || find(chars, c) < 0))
@@ -222,6 +235,21 @@ static int lower_case(const sn_chars *chars, const char *text, size_t size, sn_b
 			sn_utf8_add(out, c);
 	}
 	return out->failed ? sn_fail(err, out->failed, "the text is too long") : SN_OK;
+}
+
+/* Text that is ASCII already stays as it is. */
+static int romanise(sn_buf *text, sn_buf *other, char *err) {
+	size_t ascii = 0;
+	while (ascii < text->size && (uint8_t)text->data[ascii] < 0x80)
+		ascii++;
+	if (ascii == text->size)
+		return SN_OK;
+	const int result = sn_roman(other, text->data, text->size, err);
+	const sn_buf swapped = *text;
+	*text = *other;
+	*other = swapped;
+	sn_buf_clear(other);
+	return result;
 }
 
 /* Leaves out what the vocabulary lacks, then white space at both ends. */
@@ -352,6 +380,8 @@ int sn_chars_encode(const sn_chars *chars, sn_phonemizer *phonemizer, const char
 	sn_buf_init(&lower, MAX_TEXT);
 	sn_buf_init(&prepared, MAX_TEXT);
 	int result = chars->cleaner ? sn_clean(&lower, chars->cleaner, NULL, text, size, err) : lower_case(chars, text, size, &lower, err);
+	if (result == SN_OK && chars->config.uroman)
+		result = romanise(&lower, &prepared, err);
 	const sn_buf *ready = &lower;
 	if (result == SN_OK && (chars->config.phonemize || chars->config.normalize)) {
 		result = chars->config.phonemize ? phonemize(chars, phonemizer, &lower, &prepared, err) : keep_known(chars, &lower, &prepared, absent, err);

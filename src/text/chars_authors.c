@@ -132,6 +132,7 @@ int chars_read_authors(sn_chars *chars, const char *json, char *err) {
 	const char *const slash = strrchr(json, '/');
 	snprintf(vocabulary, sizeof vocabulary, "%.*svocab.txt", slash ? (int)(slash + 1 - json) : 0, json);
 	chars->unknown = -1;
+	chars->config.add_blank = 1;
 	result = sn_json_bool(data, "add_blank", &chars->config.add_blank, json, err);
 	FILE *const beside = fopen(vocabulary, "r");
 	if (beside)

@@ -2,6 +2,7 @@
 
 #include "text/numbers.h"
 #include "text/numbers_internal.h"
+#include "text/roman.h"
 #include "text/utf8.h"
 
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 
 /* In the order in which they are done; LOWER_LATE comes behind ABBREVIATIONS, whose French ones have capitals. */
 enum {
-	ROMAN = 1,         /* only ASCII can be taken */
+	ROMAN = 1,         /* in Latin letters */
 	ASCII = 2,         /* other letters become the nearest in ASCII */
 	COMPOSE = 4,       /* NFC */
 	TURKISH = 8,       /* I is a capital ı */
@@ -77,11 +78,10 @@ typedef struct job {
 	char *err;
 } job;
 
-static int only_ascii(const job *j, const sn_buf *in, sn_buf *out) {
+static int roman(const job *j, const sn_buf *in, sn_buf *out) {
 	for (size_t i = 0; i < in->size; i++)
 		if ((uint8_t)in->data[i] > 0x7f)
-			return sn_fail(j->err, SN_E_UNSUPPORTED,
-			               "this voice was trained on romanised text and byte %zu is not in ASCII: romanise the text first (uroman)", i);
+			return sn_roman(out, in->data, in->size, j->err);
 	return sn_buf_add(out, in->data, in->size);
 }
 
@@ -275,7 +275,7 @@ static int lines(const job *j, const sn_buf *in, sn_buf *out) {
 static const struct {
 	int bit;
 	int (*apply)(const job *, const sn_buf *, sn_buf *);
-} steps[] = { { ROMAN, only_ascii }, { ASCII, ascii },   { COMPOSE, compose },   { TURKISH, turkish },
+} steps[] = { { ROMAN, roman }, { ASCII, ascii },   { COMPOSE, compose },   { TURKISH, turkish },
 	          { LOWER, lower },      { NUMBERS, numbers }, { SPELL, spell_own }, { ABBREVIATIONS, abbreviations },
 	          { LOWER_LATE, lower }, { SYMBOLS, symbols }, { BRACKETS, brackets }, { SPACES, spaces },
 	          { LINES, lines },       { RUNS, runs } };

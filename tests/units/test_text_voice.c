@@ -375,7 +375,9 @@ static void romanised_and_phonemized_characters(void **state) {
 	sn_chars *chars = open_chars(make_dir(dir), "{\"_\": 0, \"a\": 1}", "{\"is_uroman\": true, \"phonemize\": false, \"add_blank\": false}");
 	assert_int_equal(sn_chars_encode(chars, NULL, "aA", 2, ids, 64, &count, NULL, err), SN_OK);
 	assert_int_equal(count, 2);
-	expect_failure(sn_chars_encode(chars, NULL, "\u0430", 2, ids, 64, &count, NULL, err), SN_E_UNSUPPORTED, err, "uroman");
+	assert_int_equal(sn_chars_encode(chars, NULL, "\u0410", 2, ids, 64, &count, NULL, err), SN_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(ids[0], 1);
 	sn_chars_close(&chars);
 	chars = open_chars(dir, "{\"h\": 1, \"ə\": 2, \"l\": 3, \"ˈ\": 4, \"o\": 5, \"ʊ\": 6, \"!\": 7}", "{\"add_blank\": false}");
 	sn_phonemizer *phonemizer = new_phonemizer();
@@ -386,6 +388,97 @@ static void romanised_and_phonemized_characters(void **state) {
 	sn_phonemizer_close(&phonemizer);
 	sn_chars_close(&chars);
 	drop_dir(dir, chars_files);
+}
+
+/* Vocabularies and texts of many scripts, character by character and romanised, with the reference's ids. */
+static void characters_of_many_scripts(void **state) {
+	json_t *list = load_json(FIXTURES "text/vits/scripts.json"), *entry, *one;
+	char dir[64], err[SN_ERRLEN] = "";
+	size_t i, k;
+	make_dir(dir);
+	json_array_foreach(list, i, entry) {
+		char *const vocabulary = json_dumps(json_object_get(entry, "vocab"), 0), *const config = json_dumps(json_object_get(entry, "config"), 0);
+		sn_chars *chars = open_chars(dir, vocabulary, config);
+		json_array_foreach(json_object_get(entry, "cases"), k, one) {
+			int32_t ids[1024];
+			int count;
+			const char *text = text_of(one, "text");
+			if (sn_chars_encode(chars, NULL, text, strlen(text), ids, 1024, &count, NULL, err) != SN_OK)
+				fail_msg("%s", err);
+			expect_ids(text, json_object_get(one, "ids"), ids, count);
+		}
+		sn_chars_close(&chars);
+		free(vocabulary);
+		free(config);
+	}
+	json_decref(list);
+	drop_dir(dir, chars_files);
+}
+
+static void the_letters_that_a_voice_knows(void **state) {
+	char dir[64], letters[24];
+	sn_chars *chars = open_chars(make_dir(dir), "{\"_\": 0, \"b\": 1, \"\u0430\": 2, \"a\": 3, \"'\": 4}", "{}");
+	sn_chars_letters(chars, letters, sizeof letters);
+	assert_string_equal(letters, "a b \u0430");
+	sn_chars_letters(chars, letters, 8);
+	assert_string_equal(letters, "a b ...");
+	sn_chars_close(&chars);
+	drop_dir(dir, chars_files);
+}
+
+static const char *const authors_files[] = { "config.json", "vocab.txt", NULL };
+
+static void cleaners_of_the_authors(void **state) {
+	json_t *cases = load_json(FIXTURES "text/vits/authors.json"), *entry;
+	sn_phonemizer *phonemizer = new_phonemizer();
+	char dir[64], path[128], config[256], err[SN_ERRLEN] = "";
+	size_t i;
+	snprintf(path, sizeof path, "%s/config.json", make_dir(dir));
+	json_array_foreach(cases, i, entry) {
+		int32_t ids[512];
+		int count;
+		sn_chars *chars;
+		const char *text = text_of(entry, "text");
+		snprintf(config, sizeof config, "{\"data\": {\"text_cleaners\": [\"%s\"], \"add_blank\": false}}", text_of(entry, "cleaner"));
+		put_text(dir, "config.json", config);
+		if (sn_chars_open_authors(&chars, path, err) != SN_OK ||
+		    sn_chars_encode(chars, phonemizer, text, strlen(text), ids, 512, &count, NULL, err) != SN_OK)
+			fail_msg("%s", err);
+		expect_ids(text, json_object_get(entry, "ids"), ids, count);
+		sn_chars_close(&chars);
+	}
+	sn_chars *none;
+	put_text(dir, "config.json", "{\"data\": {\"text_cleaners\": [\"japanese_cleaners\"]}}");
+	expect_failure(sn_chars_open_authors(&none, path, err), SN_E_UNSUPPORTED, err, "'japanese_cleaners'");
+	assert_null(none);
+	put_text(dir, "config.json", "{\"data\": {\"text_cleaners\": [\"basic_cleaners\"]}, \"symbols\": [\"_\", \"ab\"]}");
+	expect_failure(sn_chars_open_authors(&none, path, err), SN_E_MODEL, err, "symbol 1");
+	json_decref(cases);
+	sn_phonemizer_close(&phonemizer);
+	drop_dir(dir, authors_files);
+}
+
+/* A line's number is its symbol's id; the training file's name says whether the voice reads Latin letters only. */
+static void vocabularies_of_mms(void **state) {
+	static const int32_t expected[] = { 0, 2, 0, 1, 0 }; /* the space at the end goes, too */
+	char dir[64], path[128], err[SN_ERRLEN] = "";
+	int32_t ids[16];
+	int count, missing;
+	sn_chars *chars;
+	snprintf(path, sizeof path, "%s/config.json", make_dir(dir));
+	put_text(dir, "vocab.txt", "_\na\nh\n \nxx\n");
+	put_text(dir, "config.json", "{\"data\": {\"training_files\": \"train.ltr.uroman\", \"text_cleaners\": [\"japanese_cleaners\"]}}");
+	if (sn_chars_open_authors(&chars, path, err) != SN_OK)
+		fail_msg("%s", err);
+	assert_int_equal(sn_chars_get_config(chars)->uroman, 1);
+	assert_int_equal(sn_chars_encode(chars, NULL, "\ud558 !", 5, ids, 16, &count, &missing, err), SN_OK); /* "ha !" */
+	assert_int_equal(count, sizeof expected / sizeof expected[0]);
+	assert_memory_equal(ids, expected, sizeof expected);
+	assert_int_equal(missing, 1);
+	sn_chars_close(&chars);
+	put_text(dir, "vocab.txt", "\n");
+	expect_failure(sn_chars_open_authors(&chars, path, err), SN_E_MODEL, err, "vocab.txt");
+	drop_dir(dir, authors_files);
 }
 
 int main(void) {
@@ -404,6 +497,10 @@ int main(void) {
 		cmocka_unit_test(languages_have_two_letters_where_there_are_two),
 		cmocka_unit_test(romanian_letters_are_those_of_the_checkpoint),
 		cmocka_unit_test(romanised_and_phonemized_characters),
+		cmocka_unit_test(characters_of_many_scripts),
+		cmocka_unit_test(the_letters_that_a_voice_knows),
+		cmocka_unit_test(cleaners_of_the_authors),
+		cmocka_unit_test(vocabularies_of_mms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* Speaking with small VITS checkpoints: what must not depend on chunks, threads or earlier utterances, and what damaged ones get.
- * test_vits FOLDER: holds vits-dp, vits-sdp and vits-sdp-multispeaker. */
+ * test_vits FOLDER: holds vits-dp, vits-sdp, vits-sdp-multispeaker and vits-authors. */
 #include "base/json.h"
 #include "models/synth.h"
 #include "models/vits_internal.h"
@@ -248,6 +248,68 @@ static void the_class_speaks_as_the_model_does(void **state) {
 	close_voice(&v);
 }
 
+/* Speakers of the authors' layout have the names that derived code lists in its configuration. */
+static void speakers_have_names_and_numbers(void **state) {
+	static const struct { const char *name; int speaker; } found[] = { { "p227", 2 }, { "P228", 3 }, { "1", 1 }, { "default", 0 } };
+	const sn_synth_class *const cls = &sn_synth_vits;
+	char err[SN_ERRLEN] = "", path[PATH_MAX];
+	sn_voice voice;
+	void *model;
+	nn_pool *pool;
+	assert_int_equal(nn_pool_open(&pool, 1, err), SN_OK);
+	snprintf(path, sizeof path, "%s/vits-authors/G_800.pth", fixtures);
+	const sn_load_options load = { .pool = pool, .dir = path };
+	assert_true(cls->accepts(path));
+	assert_int_equal(cls->open(&model, &load, err), SN_OK);
+	assert_int_equal(cls->facts(model)->speakers, 4);
+	assert_string_equal(cls->facts(model)->speaker_names[2], "p227");
+	assert_string_equal(cls->facts(model)->language, "en");
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(cls->voice(model, found[i].name, &voice, err), SN_OK);
+		assert_int_equal(voice.speaker, found[i].speaker);
+	}
+	assert_int_equal(cls->voice(model, "anna", &voice, err), SN_E_NOT_FOUND);
+	assert_non_null(strstr(err, "\"p225\", \"p226\", \"p227\", \"p228\" (4)"));
+	cls->close(&model);
+	nn_pool_close(&pool);
+}
+
+/* Two utterances in turn, as sessions that run at once are served: each sounds as it does alone. */
+static void speakers_beside_each_other_sound_as_alone(void **state) {
+	static const int speakers[] = { 1, 3 };
+	voice v = fixture("vits-authors", 2);
+	char err[SN_ERRLEN];
+	sn_vits_stream *second = NULL;
+	sn_vits_options o[2] = { usual, usual };
+	float *alone[2], *pcm[2];
+	int64_t counts[2], had[2] = { 0 }, got = 1;
+	int frames;
+	assert_int_equal(sn_vits_stream_new(&second, v.vits, err), SN_OK);
+	sn_vits_stream *const streams[] = { v.stream, second };
+	for (int i = 0; i < 2; i++) {
+		o[i].speaker = speakers[i];
+		alone[i] = speak(&v, &o[i], 32, &counts[i]);
+		pcm[i] = malloc((size_t)(counts[i] + 32 * 16) * sizeof(float));
+		assert_non_null(pcm[i]);
+	}
+	for (int i = 0; i < 2; i++) assert_int_equal(sn_vits_start(streams[i], ids, COUNT, &o[i], &frames, err), SN_OK);
+	while (got > 0) {
+		got = 0;
+		for (int i = 0; i < 2; i++) {
+			const int64_t more = sn_vits_next(streams[i], 32, pcm[i] + had[i]);
+			had[i] += more;
+			got += more;
+		}
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_same(alone[i], counts[i], pcm[i], had[i]);
+		free(alone[i]);
+		free(pcm[i]);
+	}
+	sn_vits_stream_free(&second);
+	close_voice(&v);
+}
+
 static void the_class_makes_ids_of_text(void **state) {
 	char err[SN_ERRLEN] = "", path[PATH_MAX];
 	int32_t symbols[256] = { 0 };
@@ -447,6 +509,50 @@ static void what_is_no_voice_is_refused(void **state) {
 	close_voice(&v);
 }
 
+/* What the configuration says must be what the weights have. */
+static void configurations_of_the_authors_must_fit(void **state) {
+	static const struct { const char *from, *to, *says; } cases[] = {
+		{ "\"n_layers\": 2", "\"n_layers\": 3", "'n_layers' is 3" },
+		{ "\"n_heads\": 2", "\"n_heads\": 5", "heads" },
+		{ "\"resblock\": \"1\"", "\"resblock\": \"2\"", "'resblock'" },
+		{ "\"hop_length\": 16", "\"hop_length\": 32", "'hop_length'" },
+		{ "\"n_speakers\": 4", "\"n_speakers\": 3", "'n_speakers' is 3" },
+		{ "\"hidden_channels\": 16", "\"hidden_channelz\": 16", "'hidden_channels' is missing" },
+	};
+	char from[PATH_MAX], path[PATH_MAX], to[PATH_MAX], err[SN_ERRLEN];
+	static char text[8192], changed[8192];
+	snprintf(path, sizeof path, "%s/vits-authors/config.json", fixtures);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	text[fread(text, 1, sizeof text - 1, file)] = 0;
+	fclose(file);
+	snprintf(from, sizeof from, "%s/vits-authors/G_800.pth", fixtures);
+	snprintf(to, sizeof to, "%s/G_1.pth", folder);
+	snprintf(path, sizeof path, "%s/config.json", folder);
+	char *const full = realpath(from, NULL);
+	assert_non_null(full);
+	assert_int_equal(symlink(full, to), 0);
+	free(full);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		const char *const at = strstr(text, cases[i].from);
+		voice v;
+		assert_non_null(at);
+		snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, cases[i].to, at + strlen(cases[i].from));
+		assert_non_null(file = fopen(path, "w"));
+		fputs(changed, file);
+		fclose(file);
+		assert_int_equal(open_voice(&v, folder, 1, err), SN_E_MODEL);
+		if (!strstr(err, cases[i].says)) fail_msg("%s", err);
+		close_voice(&v);
+	}
+	unlink(to);
+	voice v;
+	assert_int_equal(open_voice(&v, folder, 1, err), SN_E_NOT_FOUND);
+	assert_non_null(strstr(err, "G_NUMBER.pth"));
+	close_voice(&v);
+	unlink(path);
+}
+
 static int make_folder(void **state) { return mkdtemp(folder) ? 0 : -1; }
 
 static int remove_folder(void **state) {
@@ -469,7 +575,8 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(wrong_requests_get_a_sentence),
 		cmocka_unit_test(given_noise_must_fit),
 		cmocka_unit_test(the_class_speaks_as_the_model_does),
-		cmocka_unit_test(the_class_makes_ids_of_text),
+		cmocka_unit_test(the_class_makes_ids_of_text), cmocka_unit_test(speakers_have_names_and_numbers),
+		cmocka_unit_test(speakers_beside_each_other_sound_as_alone), cmocka_unit_test(configurations_of_the_authors_must_fit),
 		cmocka_unit_test(damaged_checkpoints_are_refused_by_name), cmocka_unit_test(configurations_of_other_sizes_are_refused),
 		cmocka_unit_test(more_parts_than_are_run_are_refused),
 		cmocka_unit_test(a_convolution_reaches_as_far_as_it_is_dilated),

@@ -2,7 +2,6 @@
 
 #include "base/json.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -223,10 +222,7 @@ static int parse_coqui(taco_settings *s, const json_t *root, char *err) {
 int taco_settings_read(taco_settings *s, const char *path, char *err) {
 	json_t *root = NULL;
 	*s = (taco_settings){ 0 };
-	errno = 0;
 	const int layout = taco_layout(path);
-	if (!layout && errno == ENOMEM)
-		return sn_fail(err, SN_E_MEMORY, "no memory to look at %s", path);
 	if (!layout)
 		return sn_fail(err, SN_E_MODEL,
 		               "%s holds neither a config.json with \"model\": \"tacotron2\" nor NVIDIA's tensors (" NVIDIA_TENSOR ")", path);

@@ -243,13 +243,15 @@ static int parse_coqui(vits_settings *s, const json_t *root, const char *file, c
 
 /* Coqui's configurations say "model": "vits", Hugging Face's "model_type"; the authors' have sections. Others count as Hugging Face's, whose
  * reader refuses them. */
-static void find_layout(sn_vits_files *files) {
+static int find_layout(sn_vits_files *files, char *err) {
 	json_t *root = NULL;
-	if (sn_json_file(&root, files->json, NULL) != SN_OK) return;
+	const int code = sn_json_file(&root, files->json, err);
+	if (code != SN_OK) return code == SN_E_MEMORY ? code : SN_OK;
 	const char *const model = json_string_value(json_object_get(root, "model"));
 	files->coqui = model && strcmp(model, "vits") == 0 && !json_object_get(root, "model_type");
 	files->authors = vits_authors_is(root);
 	json_decref(root);
+	return SN_OK;
 }
 
 /* Other .pth files lie beside the model's: embeddings of speakers, the speaker encoder. */
@@ -265,7 +267,8 @@ static int find_coqui(const char *path, char weights[VITS_PATH], char *err) {
 }
 
 static int locate_directory(sn_vits_files *files, const char *path, char *err) {
-	find_layout(files);
+	const int code = find_layout(files, err);
+	if (code != SN_OK) return code;
 	if (files->coqui) return find_coqui(path, files->weights, err);
 	return files->authors ? vits_authors_weights(files->weights, path, err) : SN_OK;
 }

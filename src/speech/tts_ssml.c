@@ -149,7 +149,7 @@ static int say_as(sn_tts *tts, const sn_ssml_event *e, char *err) {
 	sn_normaliser *const reader = sn_tts_reader(tts, tts->in.style.reading, err);
 	sn_buf words;
 	if (!reader)
-		return SN_E_DEPENDENCY;
+		return sn_fail_memory(SN_E_DEPENDENCY, err);
 	sn_buf_init(&words, SN_TTS_MAX_TEXT);
 	int result = sn_say_as(reader, e->value, e->format, e->detail, e->text, e->size, &words, NULL, reason);
 	if (result == SN_AGAIN)

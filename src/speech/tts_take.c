@@ -113,7 +113,7 @@ static int read_back(sn_tts *tts, tts_take *take, const tts_item *item, char *er
 	int words = 0, errors = 0;
 	sn_normaliser *const reader = sn_tts_reader(tts, item->style.reading, err);
 	if (!reader)
-		return SN_E_DEPENDENCY;
+		return sn_fail_memory(SN_E_DEPENDENCY, err);
 	sn_tts_hunger(tts); /* before what is waited for may happen */
 	int result = h->reading ? SN_OK : begin_reading(tts, take, item, reason);
 	if (result == SN_OK) {

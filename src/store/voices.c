@@ -206,17 +206,21 @@ static int write_facts(const char *dir, const sn_bank_voice *v, char *err) {
 		"speaker", v->speaker, "model", v->model, "architecture", v->architecture, "embedding", v->embedding, "language", v->language,
 		"licence", v->licence, "source", v->source, "created", v->created);
 	char *const text = facts ? json_dumps(facts, JSON_INDENT(2)) : NULL;
-	int result = text ? write_in(dir, FACTS, text, strlen(text), err)
-		: errno == ENOMEM ? sn_fail(err, SN_E_MEMORY, "no memory for the facts of the voice \"%s\"", v->name)
+	int result = errno == ENOMEM ? sn_fail(err, SN_E_MEMORY, "no memory for the facts of the voice \"%s\"", v->name)
+		: text ? write_in(dir, FACTS, text, strlen(text), err)
 		: sn_fail(err, SN_E_ARGUMENT, "the facts of the voice \"%s\" are not valid UTF-8", v->name);
 	free(text);
 	json_decref(facts);
 	return result;
 }
 
-/* Removes a directory of plain files. */
+/* Removes a directory of plain files: those of a voice even where it cannot be listed. */
 static void remove_directory(const char *dir) {
+	static const char *const known[] = { FACTS, "voice.npy", "voice.npz", "voice.wav" };
 	char path[SN_STORE_PATH];
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (sn_path_join(path, dir, known[i]))
+			unlink(path);
 	DIR *list = opendir(dir);
 	for (struct dirent *entry; list && (entry = readdir(list));)
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && sn_path_join(path, dir, entry->d_name))
@@ -285,6 +289,8 @@ int sn_bank_remove(const sn_store *store, const char *name, char *err) {
 		return sn_bank_read(store, name, &v, err);
 	snprintf(hidden, sizeof hidden, ".old-%s-%ld", name, (long)getpid());
 	result = bank_path(store, old, hidden, err);
+	if (result == SN_OK)
+		remove_directory(old); /* of an earlier removal that could not end */
 	if (result == SN_OK && rename(path, old) != 0)
 		result = sn_fail_errno(err, "cannot remove \"%s\"", path);
 	if (result == SN_OK)

@@ -24,9 +24,12 @@ static int read_loosely(json_t **out, const char *path, char *err) {
 		return result;
 	if (map.size > SN_JSON_MAX)
 		result = sn_fail(err, SN_E_LIMIT, "%s has %zu bytes; at most %zu are read as JSON", path, map.size, SN_JSON_MAX);
+	const int before = errno; /* may tell a caller that memory ran out earlier */
 	errno = 0;
 	if (result == SN_OK && !(*out = json_loadb(map.data ? (const char *)map.data : "", map.size, JSON_DECODE_INT_AS_REAL, &where)))
 		result = sn_json_refused(&where, SN_E_FORMAT, path, err);
+	else
+		errno = before;
 	sn_map_close(&map);
 	return result;
 }

@@ -30,10 +30,9 @@ int pull_event(json_t *event) {
 	return good;
 }
 
-/* A sentence as JSON: bytes that are no UTF-8 become '?'. */
-static json_t *sentence(const char *text) {
-	json_t *json = json_string(text);
-	char copy[SN_ERRLEN];
+json_t *pull_json(const char *text) {
+	json_t *const json = json_string(text);
+	char copy[SN_STORE_PATH];
 	if (json)
 		return json;
 	snprintf(copy, sizeof copy, "%s", text);
@@ -48,7 +47,7 @@ void pull_note(const char *format, ...) {
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	pull_event(json_pack("{s:s, s:o}", "event", "note", "text", sentence(text)));
+	pull_event(json_pack("{s:s, s:o}", "event", "note", "text", pull_json(text)));
 }
 
 double pull_now(void) {
@@ -228,7 +227,7 @@ int main(void) {
 		result = sn_fail(err, SN_E_ARGUMENT, "sonant-pull is started by sonant, with a request on its standard input");
 	}
 	if (result != SN_OK)
-		pull_event(json_pack("{s:s, s:i, s:o}", "event", "error", "code", result, "text", sentence(err)));
+		pull_event(json_pack("{s:s, s:i, s:o}", "event", "error", "code", result, "text", pull_json(err)));
 	pull_http_close();
 	json_decref(request);
 	return result == SN_OK ? 0 : sn_result_exit(result);

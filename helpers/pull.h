@@ -49,6 +49,8 @@ typedef struct pull {
 
 /* A text of an object, "" when it has none. */
 const char *pull_text(const json_t *object, const char *name);
+/* A text as JSON; where it is no UTF-8 '?' for other bytes than ASCII. */
+json_t *pull_json(const char *text);
 /* Writes the event and gives it free. 0 when whoever asked is gone. */
 int pull_event(json_t *event);
 /* A sentence to be shown. */

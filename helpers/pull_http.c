@@ -78,8 +78,9 @@ static size_t read_header(char *line, size_t size, size_t count, void *payload) 
 	}
 	long long first, last, total;
 	copy_value(text, sizeof text, line, length);
-	if (strncasecmp(text, "content-range:", 14) == 0 && sscanf(text + 14, " bytes %lld-%lld/%lld", &first, &last, &total) == 3)
-		a->range_first = first, a->range_total = total;
+	const int read = strncasecmp(text, "content-range:", 14) == 0 ? sscanf(text + 14, " bytes %lld-%lld/%lld", &first, &last, &total) : 0;
+	a->range_first = read >= 2 ? first : a->range_first;
+	a->range_total = read == 3 ? total : a->range_total; /* may be "*" */
 	return length;
 }
 
@@ -282,7 +283,7 @@ static int begin_body(transfer *t) {
 	bare_tag(a->linked_etag, tag);
 	if (*tag && strlen(tag) == strlen(f->hash) && strcasecmp(tag, f->hash) != 0)
 		return sn_fail(t->err, SN_E_FORMAT, "%.100s: the hub offers the hash %.64s, its listing has %.64s", f->name, tag, f->hash);
-	if (status == 206 && (a->range_first != t->have || (f->size >= 0 && a->range_total != f->size)))
+	if (status == 206 && (a->range_first != t->have || (f->size >= 0 && a->range_total >= 0 && a->range_total != f->size)))
 		return sn_fail(t->err, SN_E_FORMAT, "%.100s: asked for from byte %lld of %lld, the server sends from %lld of %lld", f->name, (long long)t->have,
 		               (long long)f->size, (long long)a->range_first, (long long)a->range_total);
 	if (status == 200 && t->have > 0 && start_anew(t) != SN_OK)

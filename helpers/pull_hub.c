@@ -71,7 +71,7 @@ static int read_commit(pull *p, const json_t *listing, char *err) {
 	size_t size = strlen(sha);
 	for (const char *c = sha; *c; c++)
 		size = isalnum((unsigned char)*c) ? size : 0;
-	if (size < 4 || size >= sizeof p->commit)
+	if (size == 0 || size >= sizeof p->commit)
 		return sn_fail(err, SN_E_FORMAT, "the hub's listing of %s names no commit", p->repository);
 	strcpy(p->commit, sha);
 	return SN_OK;

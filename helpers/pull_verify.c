@@ -22,7 +22,7 @@ typedef struct checking {
 } checking;
 
 static void add_flaw(checking *c, const char *file, const char *what, const char *message) {
-	json_array_append_new(c->flaws, json_pack("{s:s, s:s, s:s}", "file", file, "what", what, "message", message));
+	json_array_append_new(c->flaws, json_pack("{s:o, s:s, s:o}", "file", pull_json(file), "what", what, "message", pull_json(message)));
 }
 
 static void compare(checking *c, const char *name, const char *hash, int64_t size) {

@@ -140,7 +140,7 @@ class Pulling(Hubs):
 
     def test_shards_presets_and_patterns(self):
         self.hub.repos["a/b"] = {"model.safetensors.index.json": b"{}", "model-00001-of-00002.safetensors": BIG[:3000], "config.json": b'{"model_type": "bark"}',
-                                 "model-00002-of-00002.safetensors": BIG[3000:7000], "pytorch_model.bin": BIG, "speaker_embeddings_path.json": b"{}",
+                                 "model-00002-of-00002.safetensors": BIG[3000:7000], "pytorch_model.bin": BIG, "speaker_embeddings_path.json": b"{}", "added_tokens.json": b"",
                                  "speaker_embeddings/en/one.npy": b"1", "adapter.deu.bin": b"2", "onnx/model.onnx": BIG}
         names = {f["name"] for f in self.json("pull", "a/b")[0]["files"]}
         self.assertEqual(names, set(self.hub.repos["a/b"]) - {"pytorch_model.bin", "adapter.deu.bin", "onnx/model.onnx"})
@@ -449,8 +449,9 @@ class Stores(Hubs):
         self.fails(self.models("verify", REPO), 5, "model.safetensors")
         (self.place() / "config.json").unlink()
         (self.place() / "more.py").write_text("")
+        pathlib.Path(os.fsdecode(bytes(self.place()) + b"/b\xff")).write_text("")
         flaws = {f["file"]: f["what"] for f in self.json("verify", REPO, status=5)[0]["flaws"]}
-        self.assertEqual(flaws, {"model.safetensors": "changed", "config.json": "missing", "more.py": "extra"})
+        self.assertEqual(flaws, {"model.safetensors": "changed", "config.json": "missing", "more.py": "extra", "b?": "extra"})
         before = self.hub.sent("model.safetensors")
         self.assertEqual(self.pull(REPO, "--force").returncode, 0)  # mends what differs
         self.assertEqual(self.hub.sent("model.safetensors") - before, len(data))

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define LEFT 30      /* columns of an option and its value; a longer one has a line of its own */
-#define LONG_VALUE 20 /* choices that are longer are listed with the help */
+#define LONG_VALUE 22 /* choices that are longer are listed with the help */
 
 const cli_status cli_statuses[] = {
 #define SN_X(code, value, text, http, exit, python) { value, exit, text },

@@ -35,7 +35,7 @@ static const cli_option options[] = {
 	{ "temperature", 0, "X", "first temperature, 0 to 1 (default: 0)", CLI_FLOAT, &args.stt.temperature },
 	{ "seed", 0, "N", "of sampling at temperatures above 0", CLI_U64, &args.stt.seed },
 	{ "timestamps", 0, "on|off|auto", "times within a window (default: on)", CLI_SWITCH, &args.timestamps },
-	{ "words", 0, NULL, "times of words, in json and in subtitles' lines, for models that have them", CLI_FLAG, &args.words },
+	{ "words", 0, NULL, "times of words, in json and in subtitles' lines, for models that have them; in text on a terminal, doubtful ones in a colour", CLI_FLAG, &args.words },
 	{ "denoise", 0, NULL, "take noise out first (DeepFilterNet)", CLI_FLAG, &args.denoise },
 	{ "hotwords", 0, "LIST", "words and phrases, separated by commas, that are made likelier", CLI_TEXT, &args.stt.hotwords },
 	{ "guards", 0, "on|off|auto", "against loops, text on silence and echoes of the prompt (default: on)", CLI_SWITCH,

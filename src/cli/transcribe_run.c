@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DOUBTFUL 0.5f /* confidence below which a word is coloured */
+
 struct run;
 
 /* A file, from when a thread takes it to when it is reported. */
@@ -110,13 +112,38 @@ static void release(job *j) {
 
 /* ---- one file ---- */
 
+/* The words that are hardly right, in a colour. */
+static int put_coloured(job *j, const char *text, size_t size, const sn_segment *segment) {
+	char *lit = NULL;
+	size_t room = 0;
+	FILE *const out = open_memstream(&lit, &room);
+	const char *at = text, *const end = text + size;
+	for (int i = 0; out && i < segment->word_count; i++) {
+		const sn_word *const w = &segment->words[i];
+		const char *const word = *w->text ? memmem(at, (size_t)(end - at), w->text, strlen(w->text)) : NULL;
+		if (!word)
+			continue;
+		fwrite(at, 1, (size_t)(word - at), out);
+		fprintf(out, w->confidence < DOUBTFUL ? "\033[33m%s\033[0m" : "%s", w->text);
+		at = word + strlen(w->text);
+	}
+	if (out)
+		fwrite(at, 1, (size_t)(end - at), out);
+	const int failed = !out || fclose(out) != 0, result = failed ? put(j, text, size) : put(j, lit, room);
+	free(lit);
+	return result;
+}
+
 static void take_segment(void *payload, const sn_segment *segment) {
 	job *const j = payload;
 	const char *text;
 	size_t size;
 	if (j->code == SN_OK)
 		j->code = sn_transcript_stream_add(j->stream, segment, &text, &size, j->err);
-	put(j, j->code == SN_OK ? text : "", j->code == SN_OK ? size : 0);
+	if (j->code == SN_OK && !j->what->path && segment->word_count && strcmp(j->run->plan->format, "text") == 0 && cli_has_colors(stdout))
+		put_coloured(j, text, size, segment);
+	else
+		put(j, j->code == SN_OK ? text : "", j->code == SN_OK ? size : 0);
 }
 
 static int ask(void *payload, double seconds, double total) {

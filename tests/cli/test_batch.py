@@ -2,8 +2,8 @@
 import json
 import os
 import pty
+import random
 import subprocess
-import unittest
 
 from cli import AUDIO, SONANT, TINY, Case, run, write_wav
 
@@ -115,7 +115,7 @@ class Batch(Case):
         done = run("transcribe", "in/a.wav", "none.wav", "in/b c.wav", *HEARING, "--json")
         self.assertEqual(done.returncode, 3)
         self.assertEqual([json.loads(line)["file"] for line in done.stdout.splitlines()], ["in/a.wav", "in/b c.wav"])
-        write_wav(self.folder / "noise.wav", os.urandom(64000))
+        write_wav(self.folder / "noise.wav", random.Random(1).randbytes(64000))
         both = run("transcribe", "noise.wav", "noise.wav", *HEARING).stdout
         one = run("transcribe", "noise.wav", *HEARING).stdout
         self.assertEqual(both, b"==> noise.wav <==\n" + one + b"\n==> noise.wav <==\n" + one)
@@ -184,6 +184,13 @@ class Batch(Case):
                 os.close(side)
                 self.assertEqual("\x1b[31m" in os.read(main, 4096).decode(), coloured)
                 os.close(main)
+
+    def test_doubtful_words_have_a_colour(self):
+        write_wav(self.folder / "noise.wav", random.Random(1).randbytes(64000))
+        plain, lit = (run("transcribe", "noise.wav", *HEARING, "--words", *args).stdout for args in ([], ["--color", "always"]))
+        self.assertNotIn(b"\x1b", plain)
+        self.assertIn(b"\x1b[33m", lit)
+        self.assertEqual(lit.replace(b"\x1b[33m", b"").replace(b"\x1b[0m", b""), plain)
 
     def test_a_terminal_is_told_the_counts(self):
         main, side = pty.openpty()

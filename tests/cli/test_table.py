@@ -46,21 +46,24 @@ class Table(Case):
 
     def test_every_option_is_taken(self):
         for words in commands():
-            for option in candidates(*words, "--")[0]:
-                with self.subTest(command=words, option=option):
-                    if option == "--help":
-                        continue
-                    line = next(l for l in run(*words, "--help").stdout.decode().splitlines() if re.match(rf"  (?:-\w,|   ) {option}(\s|$)", l))
-                    takes = re.search(rf"{option} \S", line) is not None
-                    choices = candidates(*words, option, "")[0] if takes else []
-                    value = [choices[0] if choices and "1" not in choices else "1"] if takes else []
-                    done = run(*words, option, *value, "--help", env={"SONANT_HOME": str(self.folder)})
-                    self.assertEqual(done.returncode, 0, done.errors)
-                    if takes:
-                        self.fails(run(*words, option), 2, option, "needs a value")
-                        self.assertEqual(run(*words, f"{option}={value[0]}", "--help").returncode, 0)
-                    else:
-                        self.fails(run(*words, f"{option}=1"), 2, "takes no value")
+            with self.subTest(command=words):
+                apart, joined, switches = [], [], []
+                for option, value in re.findall(r"(?m)^  (?:-\w,|   ) (--[\w-]+)(?: (\S+))?", run(*words, "--help").stdout.decode()):
+                    choice = value.split("|")[0] if "|" in value else "auto" if value == "TYPE" else "1"
+                    if value == option[2:].upper(): # a long list
+                        choice = (candidates(*words, option, "")[0] or ["1"])[0]
+                    apart += [option] + ([choice] if value else [])
+                    joined += [f"{option}={choice}"] if value else []
+                    switches += [] if value else [option]
+                    if value:
+                        last = option
+                apart.remove("--help")
+                done = run(*words, *apart, "--help")
+                self.assertEqual(done.returncode, 0, done.errors)
+                done = run(*words, *joined, "--help")
+                self.assertEqual(done.returncode, 0, done.errors)
+                self.fails(run(*words, last), 2, last, "needs a value")
+                self.fails(run(*words, switches[0] + "=1"), 2, "takes no value")
 
     def test_every_choice_is_taken_and_no_other(self):
         for words in commands():

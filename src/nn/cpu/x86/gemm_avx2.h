@@ -148,6 +148,12 @@ static void run_few(const nn_gemm *g, tile_args *t, int plain) {
 	}
 }
 
+/* Lines [from, to) of the next panel are on their way while a tile is made: the first tile of a panel would wait for all of them. */
+static void prefetch_panel(const char *b, int64_t from, int64_t to) {
+	for (int64_t at = from / 64 * 64; at < to; at += 64)
+		_mm_prefetch(b + at, _MM_HINT_T0);
+}
+
 /* Panels of B by tiles of rows: rows m0 .. m0 + rows - 1, which lie at `a`. */
 static void run_rows(const nn_gemm *g, tile_args *t, const tile_fn *whole, const tile_fn *half, const char *a, int64_t m0, int64_t all,
                      int plain) {
@@ -157,6 +163,8 @@ static void run_rows(const nn_gemm *g, tile_args *t, const tile_fn *whole, const
 		for (int64_t part = 0; part < parts; part++) {
 			int64_t m = all * part / parts, rows = all * (part + 1) / parts - m, cols = g->n - n < NR ? g->n - n : NR;
 			t->a = a + m * t->row_bytes;
+			if (n + NR < g->n)
+				prefetch_panel(t->b + t->panel_bytes, t->panel_bytes * part / parts, t->panel_bytes * (part + 1) / parts);
 			run_tile(g, t, cols > VL ? whole[rows] : half[rows], m0 + m, (int)rows, n, cols, cols > VL ? NR : VL, plain);
 		}
 }

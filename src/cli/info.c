@@ -38,12 +38,14 @@ static int cli_info(int argc, char **argv) {
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
 	sn_engine_describe(engine, &info);
-	static const char text[] = "version  %s\ncpu      %s\nthreads  %d\nhome     %s\n";
-	static const char object[] = "{\"version\": \"%s\", \"cpu\": \"%s\", \"threads\": %d, \"home\": %s}\n";
-	char *home = json ? cli_quoted(info.home) : strdup(info.home);
-	if (home)
-		printf(json ? object : text, sn_version(), info.cpu, info.threads, home);
+	static const char text[] = "version  %s\ncpu      %s\nbecause  %s\nthreads  %d\nhome     %s\n";
+	static const char object[] = "{\"version\": \"%s\", \"cpu\": \"%s\", \"cpu_why\": %s, \"threads\": %d, \"home\": %s}\n";
+	char *home = json ? cli_quoted(info.home) : strdup(info.home), *why = json ? cli_quoted(info.cpu_why) : strdup(info.cpu_why);
+	const int made = home && why;
+	if (made)
+		printf(json ? object : text, sn_version(), info.cpu, why, info.threads, home);
 	free(home);
+	free(why);
 	sn_engine_close(&engine);
-	return sn_result_exit(home ? cli_write("", 0) : SN_E_MEMORY);
+	return sn_result_exit(made ? cli_write("", 0) : SN_E_MEMORY);
 }

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 status=0
 
 meson test --no-rebuild --print-errorlogs --quiet -C build --suite long || status=1
-for set in scalar avx512 avx512_vnni; do
+for set in scalar avx2 avx512 avx512_vnni; do
 	echo "check-all: SONANT_CPU=$set"
 	SONANT_CPU=$set meson test --no-rebuild --print-errorlogs --quiet -C build --no-suite long --timeout-multiplier 10 || status=1
 done
@@ -22,6 +22,8 @@ if command -v clang >/dev/null; then
 else
 	echo "check-all: no clang, so no fuzzing"
 fi
+echo "check-all: x86-64 without AVX-512, under emulation"
+scripts/check-x86.sh || status=1
 echo "check-all: AArch64 under emulation"
 scripts/check-arm.sh || status=1
 

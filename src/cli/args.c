@@ -298,8 +298,7 @@ static int check_operands(const cli_command *c, const cli_operand *operands, con
 	}
 	if (most < 0 || count <= most)
 		return count;
-	return cli_mistake(c, "%s\"%.80s\" is one word too many%s", what, words[most],
-	                   most == 1 && operands->kind == CLI_TEXT ? "; quote a text of several words" : "");
+	return cli_mistake(c, "%s\"%.80s\" is one word too many%s%s", what, words[most], c->hint ? "; " : "", c->hint ? c->hint : "");
 }
 
 static int check_action(const cli_command *c, const char **words, int count) {

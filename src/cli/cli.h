@@ -49,6 +49,7 @@ typedef struct cli_action {
 typedef struct cli_command {
 	const char *name, *brief;          /* "serve keys" may have a space; brief: one line in the list of commands */
 	const char *summary, *details;     /* details: after the options in the help; may be NULL */
+	const char *hint;                  /* said where there are words too many; may be NULL */
 	const char *examples;              /* for the manual: a line what, a line how, ...; may be NULL */
 	const cli_option *options;
 	int option_count;

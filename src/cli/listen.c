@@ -43,6 +43,7 @@ const cli_command cli_listen_command = {
 	.name = "listen",
 	.brief = "live captions of a microphone or a pipe",
 	.run = cli_listen,
+	.hint = "\"sonant transcribe\" reads files",
 	.summary = "Writes what is said while it is said: live captions of a microphone, or of samples on standard input (16-bit\n"
 	           "little endian, or a wav), as fast as they come.",
 	.details = "On a terminal the text that may still change is rewritten in place. Elsewhere each event is a line: its kind\n"

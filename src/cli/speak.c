@@ -50,6 +50,7 @@ const cli_command cli_speak_command = {
 	.name = "speak",
 	.brief = "text to speech",
 	.run = cli_speak,
+	.hint = "quote a text of several words",
 	.operands = { { "TEXT", CLI_TEXT, 0, 1 } },
 	.summary = "Speaks a text to an audio file; \"-\" reads the text from standard input.",
 	.options = options,

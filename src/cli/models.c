@@ -116,11 +116,12 @@ static json_t *texts_json(const char *const *texts, int count) {
 
 static json_t *info_json(const sn_model_info *m) {
 	const char *can[MAX_CAN];
-	json_t *o = json_pack("{s:o, s:o, s:s, s:s, s:s, s:I, s:i, s:i, s:b, s:b, s:b, s:b, s:f, s:b, s:o}", "name", cli_text(m->name),
+	json_t *o = json_pack("{s:o, s:o, s:s, s:s, s:s, s:I, s:i, s:i, s:b, s:b, s:b, s:b, s:f, s:b, s:o, s:I, s:I}", "name", cli_text(m->name),
 		"path", cli_text(m->path), "architecture", m->architecture, "dtype", m->precision, "task", tasks[m->task], "parameters",
 		(json_int_t)m->parameters, "sample_rate", m->sample_rate, "speakers", m->speakers, "detects_language", m->detects_language,
 		"translates", m->translates, "streams", m->streams, "has_speed", m->has_speed, "load_time", m->load_time, "from_cache",
-		m->from_cache, "languages", texts_json(m->languages, m->language_count));
+		m->from_cache, "languages", texts_json(m->languages, m->language_count), "memory", (json_int_t)m->memory,
+		"memory_most", (json_int_t)m->memory_most);
 	json_t *more = json_pack("{s:o, s:o, s:i, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:o, s:o, s:o}", "speaker_names",
 		texts_json(m->speaker_names, m->speakers), "emotions", texts_json(m->emotions, m->emotion_count), "embedding", m->embedding,
 		"embeds", m->embeds, "has_presets", m->has_presets, "has_words", m->has_words, "has_pitch", m->has_pitch, "has_energy",
@@ -168,6 +169,10 @@ static void print_info(const sn_model_info *m) {
 		printf("vocoder       %s\n", m->vocoder);
 	print_list("can", can, capabilities(m, can), ", ");
 	printf("loaded in     %.0f ms%s\n", 1e3 * m->load_time, m->from_cache ? " from packed weights" : "");
+	if (m->memory && m->memory < m->memory_most)
+		printf("memory        %.0f MB decoding one window, %.0f MB decoding %d\n", (double)m->memory * 1e-6, (double)m->memory_most * 1e-6, m->windows);
+	else if (m->memory)
+		printf("memory        %.0f MB\n", (double)m->memory * 1e-6);
 }
 
 static int info(sn_engine *engine, const char *name) {

@@ -26,6 +26,7 @@
 	X(package_certificates, TEXT, "", 0, 0, 1, "PEM file of authorities for the index (default: the system's)") \
 	X(model_ttl, TIME, "0", 0, 1e9, 1, "a model that is not used for so long is unloaded; 0: never") \
 	X(memory_budget, BYTES, "0", 0, 1e15, 1, "of loaded models; the longest unused go first; 0: no limit") \
+	X(max_memory, BYTES, "0", 0, 1e15, 0, "a model that would take more with all that it decodes at once is refused; 0: what the machine has") \
 	X(workers, INT, "16", 1, 1024, 0, "requests that are worked on at once") \
 	X(max_queue, INT, "256", 0, 100000, 1, "requests that wait for a worker; more get 503") \
 	X(queue_timeout, TIME, "60", 0.001, 86400, 1, "a request waits no longer than this for a worker") \

@@ -72,7 +72,8 @@ int pull_show(pull *p, const char *file, int64_t bytes, int64_t total) {
 	}
 	p->shown = now;
 	return pull_event(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f}", "event", "progress", "file", p->file ? p->file : "", "file_bytes",
-	                            (json_int_t)p->file_bytes, "file_total", (json_int_t)p->file_total, "bytes", (json_int_t)p->bytes, "total", (json_int_t)p->total, "rate", p->rate));
+	                            (json_int_t)p->file_bytes, "file_total", (json_int_t)p->file_total, "bytes", (json_int_t)p->bytes, "total",
+	                            (json_int_t)p->total, "rate", p->rate));
 }
 
 /* ---- one model ---- */

@@ -96,9 +96,12 @@ static int mark(const char *const *names, int count, const char *folder, const c
 /* Several voices in one folder: which one is meant? */
 static int refuse_many(const char *const *names, int count, const char *folder, char *err) {
 	char some[200] = "";
-	for (int i = 0; i < count && strlen(some) < 120; i++)
-		if (inside(names[i], folder) && fits("*.onnx.json", '|', inside(names[i], folder)))
-			snprintf(some + strlen(some), sizeof some - strlen(some), "%s%.*s", *some ? ", " : "", (int)strlen(names[i]) - 5 < 80 ? (int)strlen(names[i]) - 5 : 80, names[i]);
+	for (int i = 0; i < count && strlen(some) < 120; i++) {
+		const char *const own = inside(names[i], folder);
+		const size_t used = strlen(some), size = strlen(names[i]) - strlen(".json");
+		if (own && fits("*.onnx.json", '|', own))
+			snprintf(some + used, sizeof some - used, "%s%.*s", used ? ", " : "", size < 80 ? (int)size : 80, names[i]);
+	}
 	return sn_fail(err, SN_E_ARGUMENT, "the repository holds several voices; add one's folder or file to its name: %s, ...", some);
 }
 
@@ -134,6 +137,6 @@ int pull_choose(const char *const *names, int count, const char *folder, const c
 	}
 	if (weights)
 		return SN_OK;
-	return sn_fail(err, SN_E_UNSUPPORTED, "%s%s holds no weights that Sonant reads: safetensors, PyTorch's, CTranslate2's or a voice's ONNX (%d other files)",
+	return sn_fail(err, SN_E_UNSUPPORTED, "%s%s holds no weights that Sonant reads (safetensors, PyTorch's, CTranslate2's, a voice's ONNX) among %d files",
 	               *folder ? "the folder " : "the repository", folder, count);
 }

@@ -319,7 +319,8 @@ static size_t to_part(char *data, size_t size, size_t count, void *payload) {
 		return 0;
 	const int64_t most = t->file->size >= 0 ? t->file->size : PULL_MAX_FILE;
 	if ((int64_t)length > most - t->have) {
-		t->result = sn_fail(t->err, SN_E_FORMAT, "%.100s: the server sends more than the %lld bytes that the listing states", t->file->name, (long long)most);
+		t->result = sn_fail(t->err, SN_E_FORMAT, "%.100s: the server sends more than the %lld bytes that the listing states", t->file->name,
+		                    (long long)most);
 		return 0;
 	}
 	if (!write_all(t->out, data, length)) {
@@ -525,7 +526,8 @@ static transfer *next_single(pull *p, void *payload, int *result, char *err) {
 	if (!t)
 		return NULL;
 	t->userinfo = s->userinfo;
-	*result = snprintf(t->url, sizeof t->url, "%s", s->url) >= (int)sizeof t->url || snprintf(t->path, sizeof t->path, "%s", s->path) >= (int)sizeof t->path ||
+	*result = snprintf(t->url, sizeof t->url, "%s", s->url) >= (int)sizeof t->url ||
+		snprintf(t->path, sizeof t->path, "%s", s->path) >= (int)sizeof t->path ||
 		snprintf(t->tag_path, sizeof t->tag_path, "%s.tag", s->path) >= (int)sizeof t->tag_path
 		? sn_fail(t->err, SN_E_LIMIT, "a path or URL is too long") : open_part(t);
 	if (*result == SN_OK)

@@ -165,7 +165,8 @@ static int check_kind(const pull *p, const json_t *listing, char *err) {
 	sn_buf_free(&body);
 	if (!*type || sn_store_reads(type))
 		return SN_OK;
-	return sn_fail(err, SN_E_UNSUPPORTED, "%s is a model of the kind \"%.40s\", which Sonant cannot run; --force fetches it nevertheless", p->repository, type);
+	return sn_fail(err, SN_E_UNSUPPORTED, "%s is a model of the kind \"%.40s\", which Sonant cannot run; --force fetches it nevertheless", p->repository,
+	               type);
 }
 
 /* The files of the catalogue's entry, with its hashes. */
@@ -197,7 +198,9 @@ static int plan_chosen(pull *p, const json_t *listing, const char *const *names,
 	const json_t *const siblings = json_object_get(listing, "siblings");
 	char *const chosen = calloc((size_t)count + 1, 1);
 	int result = chosen ? pull_choose(names, count, folder, p->include, chosen, err) : sn_fail(err, SN_E_MEMORY, "no memory for a listing");
-	const size_t skip = sn_path_ends_with(folder, ".onnx") ? (strrchr(folder, '/') ? (size_t)(strrchr(folder, '/') - folder) + 1 : 0) : strlen(folder) + (*folder != 0);
+	const char *const slash = strrchr(folder, '/');
+	const size_t above = slash ? (size_t)(slash - folder) + 1 : 0, whole = strlen(folder) + (*folder != 0);
+	const size_t skip = sn_path_ends_with(folder, ".onnx") ? above : whole; /* a file is named, or a folder */
 	for (int i = 0; i < count && result == SN_OK; i++)
 		if (chosen[i])
 			result = p->count < PULL_MAX_FILES ? add_file(p, json_array_get(siblings, (size_t)i), names[i] + skip, err)

@@ -41,8 +41,8 @@ static const json_t *choose(const json_t *page, const json_t *package) {
 	for (size_t i = 0; i < json_array_size(files); i++) {
 		const json_t *const f = json_array_get(files, i);
 		const char *const name = pull_text(f, "filename");
-		if (sn_path_ends_with(name, ".whl") && !strchr(name, '/') && strlen(name) < 200 && same_name(name, pull_text(package, "name"), pull_text(package, "version")) &&
-		    (!best || strstr(name, "-none-any.whl")))
+		if (sn_path_ends_with(name, ".whl") && !strchr(name, '/') && strlen(name) < 200 &&
+		    same_name(name, pull_text(package, "name"), pull_text(package, "version")) && (!best || strstr(name, "-none-any.whl")))
 			best = f;
 	}
 	return best;

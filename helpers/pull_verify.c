@@ -113,11 +113,11 @@ int pull_verify(const json_t *request, char *err) {
 		walk(&c, "", 0);
 	int result = c.ended ? sn_fail(err, SN_E_CANCELLED, "nobody waits for the answer any more") : SN_OK;
 	if (result == SN_OK && c.count == 0 && json_array_size(c.flaws) == 0)
-		result = sn_fail(err, SN_E_UNSUPPORTED, "nothing says what the files of %s should be: it was not installed by a pull; 'sonant models pull' of its name "
-		                 "compares them with the hub's", pull_text(request, "model"));
+		result = sn_fail(err, SN_E_UNSUPPORTED, "nothing says what the files of %s should be: it was not installed by a pull",
+		                 pull_text(request, "model"));
 	if (result == SN_OK)
-		pull_event(json_pack("{s:s, s:s, s:s, s:i, s:I, s:O}", "event", "verified", "source", c.is_cache ? "hub-cache" : manifest ? pull_text(manifest, "source") :
-		                     "packages", "revision", pull_text(manifest, "commit"), "file_count", c.count, "bytes", (json_int_t)c.bytes, "flaws", c.flaws));
+		pull_event(json_pack("{s:s, s:s, s:s, s:i, s:I, s:O}", "event", "verified", "source", c.is_cache ? "hub-cache" :
+		                     manifest ? pull_text(manifest, "source") : "packages", "revision", pull_text(manifest, "commit"), "file_count", c.count, "bytes", (json_int_t)c.bytes, "flaws", c.flaws));
 	json_decref(c.flaws);
 	json_decref(manifest);
 	return result;

@@ -64,9 +64,9 @@ static json_t *pulled_json(const sn_pulled *p, int dry) {
 	for (size_t i = 0; i < p->file_count; i++)
 		json_array_append_new(files, json_pack("{s:o, s:I, s:I}", "name", cli_text(p->files[i].name), "bytes", (json_int_t)p->files[i].bytes, "present",
 		                                       (json_int_t)p->files[i].present));
-	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:o}", "model", cli_text(p->model), "path", cli_text(p->path), "source", p->source, "repository",
-	                 p->repository, "revision", p->revision, "already", p->already, "dry", dry, "bytes", (json_int_t)p->bytes, "fetched", (json_int_t)p->fetched,
-	                 "files", files);
+	return json_pack("{s:o, s:o, s:s, s:s, s:s, s:b, s:b, s:I, s:I, s:o}", "model", cli_text(p->model), "path", cli_text(p->path), "source", p->source,
+	                 "repository", p->repository, "revision", p->revision, "already", p->already, "dry", dry, "bytes", (json_int_t)p->bytes, "fetched",
+	                 (json_int_t)p->fetched, "files", files);
 }
 
 /* "the hub (org/name at 0123456789ab)" */
@@ -141,8 +141,8 @@ static json_t *verified_json(const sn_verified *v) {
 	for (size_t i = 0; i < v->flaw_count; i++)
 		json_array_append_new(flaws, json_pack("{s:o, s:s, s:o}", "file", cli_text(v->flaws[i].file), "what", v->flaws[i].what, "message",
 		                                       cli_text(v->flaws[i].message)));
-	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:b, s:o}", "model", cli_text(v->model), "path", cli_text(v->path), "source", v->source, "revision", v->revision,
-	                 "files", (json_int_t)v->file_count, "bytes", (json_int_t)v->bytes, "good", v->flaw_count == 0, "flaws", flaws);
+	return json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:b, s:o}", "model", cli_text(v->model), "path", cli_text(v->path), "source", v->source, "revision",
+	                 v->revision, "files", (json_int_t)v->file_count, "bytes", (json_int_t)v->bytes, "good", v->flaw_count == 0, "flaws", flaws);
 }
 
 /* Adds to `all` or prints; an exit status. */
@@ -159,8 +159,8 @@ static int verify(const char *name, sn_pull_options *options, json_t *all, int j
 	if (json)
 		json_array_append_new(all, verified_json(v));
 	else if (!v->flaw_count)
-		printf("%s: good: %zu files, %s, as they were installed%s%.*s\n", v->model, v->file_count, megabytes(v->bytes, size), *v->revision ? " at " : "", SHORT,
-		       v->revision);
+		printf("%s: good: %zu files, %s, as they were installed%s%.*s\n", v->model, v->file_count, megabytes(v->bytes, size),
+		       *v->revision ? " at " : "", SHORT, v->revision);
 	const int status = v->flaw_count ? sn_result_exit(SN_E_MODEL) : 0;
 	sn_verified_free(&v);
 	return status;

@@ -80,6 +80,15 @@ static const char *text_of(const json_t *object, const char *name) {
 	return text ? text : "";
 }
 
+static void add_file(json_t *files, const char *name, int64_t size) {
+	json_array_append_new(files, json_pack("{s:s, s:I, s:I}", "name", name, "bytes", (json_int_t)size, "present", (json_int_t)size));
+}
+
+static json_t *as_done(const char *source, const char *repository, const char *commit, int64_t bytes, json_t *files) {
+	return json_pack("{s:s, s:s, s:s, s:b, s:I, s:i, s:O}", "source", source, "repository", repository, "revision", commit, "already", 1, "bytes",
+	                 (json_int_t)bytes, "fetched", 0, "files", files);
+}
+
 /* As a "done" of the helper: the model as it lies in its place, every file there with its size. NULL: it does not. */
 static json_t *installed(const hub_target *t) {
 	json_t *const manifest = hub_manifest(t->path), *const listed = json_object_get(manifest, "files"), *const files = json_array();
@@ -92,10 +101,10 @@ static json_t *installed(const hub_target *t) {
 		const int64_t size = listed ? json_integer_value(json_object_get(one, "size")) : t->entry->files[i].size;
 		whole = has_size(t->path, name, size);
 		bytes += size;
-		json_array_append_new(files, json_pack("{s:s, s:I, s:I}", "name", name, "bytes", (json_int_t)size, "present", (json_int_t)size));
+		add_file(files, name, size);
 	}
-	json_t *const out = whole ? json_pack("{s:s, s:s, s:s, s:b, s:I, s:i, s:O}", "source", manifest ? text_of(manifest, "source") : "packages", "repository",
-		text_of(manifest, "repository"), "revision", text_of(manifest, "commit"), "already", 1, "bytes", (json_int_t)bytes, "fetched", 0, "files", files) : NULL;
+	json_t *const out = whole ? as_done(manifest ? text_of(manifest, "source") : "packages", text_of(manifest, "repository"), text_of(manifest, "commit"),
+	                                    bytes, files) : NULL;
 	json_decref(manifest);
 	json_decref(files);
 	return out;
@@ -122,12 +131,11 @@ static json_t *cached(const char *path, const char *repository) {
 		if (item->d_name[0] != '.' && sn_path_join(file, path, item->d_name) && stat(file, &st) == 0 && S_ISREG(st.st_mode)) {
 			weights += is_weights(item->d_name);
 			bytes += st.st_size;
-			json_array_append_new(files, json_pack("{s:s, s:I, s:I}", "name", item->d_name, "bytes", (json_int_t)st.st_size, "present", (json_int_t)st.st_size));
+			add_file(files, item->d_name, st.st_size);
 		}
 	if (dir)
 		closedir(dir);
-	json_t *const out = weights ? json_pack("{s:s, s:s, s:s, s:b, s:I, s:i, s:O}", "source", "hub-cache", "repository", repository, "revision", commit, "already", 1,
-		"bytes", (json_int_t)bytes, "fetched", 0, "files", files) : NULL;
+	json_t *const out = weights ? as_done("hub-cache", repository, commit, bytes, files) : NULL;
 	json_decref(files);
 	return out;
 }
@@ -160,7 +168,8 @@ static json_t *request_of(const sn_store *store, const hub_target *t, const sn_p
 	if (t->entry && hub && *t->entry->hub && !*t->repository)
 		add_candidate(candidates, t->entry->hub, *revision ? revision : t->entry->hub_revision, t->entry->hub_folder,
 		              t->entry->file_count && !*revision ? entry : NULL);
-	if (t->entry && hub && strchr(t->entry->name, '/') && ((sn_store_on_hub(t->entry) && strstr(t->entry->origin, t->entry->name)) || strcmp(source, "hub") == 0))
+	const int is_repository = t->entry && strchr(t->entry->name, '/') && sn_path_ends_with(t->entry->origin, t->entry->name) && sn_store_on_hub(t->entry);
+	if (hub && (is_repository || (t->entry && *t->repository && strcmp(source, "hub") == 0)))
 		add_candidate(candidates, t->entry->name, revision, "", NULL);
 	if (!t->entry && hub && *t->repository)
 		add_candidate(candidates, t->repository, revision, t->folder, NULL);
@@ -224,7 +233,8 @@ static int give(sn_pulled **out, const hub_target *t, const char *path, json_t *
 	snprintf(p->path, sizeof p->path, "%s", path);
 	for (size_t i = 0; i < count; i++) {
 		const json_t *const f = json_array_get(files, i);
-		p->files[i] = (sn_pull_file){ text_of(f, "name"), json_integer_value(json_object_get(f, "bytes")), json_integer_value(json_object_get(f, "present")) };
+		p->files[i] = (sn_pull_file){ text_of(f, "name"), json_integer_value(json_object_get(f, "bytes")),
+			                          json_integer_value(json_object_get(f, "present")) };
 	}
 	p->pulled = (sn_pulled){ .model = p->model, .path = p->path, .source = text_of(done, "source"), .repository = text_of(done, "repository"),
 		.revision = text_of(done, "revision"), .already = json_is_true(json_object_get(done, "already")),
@@ -279,7 +289,8 @@ static int check_options(const sn_pull_options *o, const hub_target *t, char *er
 	if (strcmp(or_empty(o->source), "packages") == 0 && !(t->entry && t->entry->package_count))
 		return sn_fail(err, SN_E_UNSUPPORTED, "%s is in no package", t->model);
 	if (t->entry && !t->entry->package_count && !sn_store_on_hub(t->entry) && strcmp(or_empty(o->source), "hub") != 0)
-		return sn_fail(err, SN_E_UNSUPPORTED, "%s is neither on the hub nor in a package: put the files of %s into %.200s", t->model, t->entry->origin, t->path);
+		return sn_fail(err, SN_E_UNSUPPORTED, "%s is neither on the hub nor in a package: put the files of %s into %.200s", t->model,
+		               t->entry->origin, t->path);
 	if (!t->entry && !*t->repository)
 		return sn_fail(err, SN_E_UNSUPPORTED, "%s was put into the store by hand: there is nowhere to pull it from", t->model);
 	return SN_OK;
@@ -392,7 +403,8 @@ int sn_models_verify(sn_verified **out, const char *name, const sn_pull_options 
 		showing s = { .options = o, .state = { .model = t->model } };
 		s.state.file = s.file;
 		json_t *const entry = entry_json(store, t->entry);
-		request = json_pack("{s:s, s:s, s:s, s:b, s:o*}", "do", "verify", "model", t->model, "path", place.path, "cache", place.in_hub_cache, "entry", entry);
+		request = json_pack("{s:s, s:s, s:s, s:b, s:o*}", "do", "verify", "model", t->model, "path", place.path, "cache", place.in_hub_cache,
+		                    "entry", entry);
 		result = request ? hub_run(request, show, &s, &last, err) : sn_fail(err, SN_E_ARGUMENT, "the path of %.300s is not UTF-8", t->path);
 	}
 	if (result == SN_OK)

@@ -140,8 +140,8 @@ static int remove_model(const sn_store *store, const hub_target *t, int force, i
 	const int there = lstat(t->path, &st) == 0, begun = lstat(work, &st) == 0;
 	if (!there && !begun) {
 		const int cached = sn_store_resolve(store, t->model, &place, err) == SN_OK && place.in_hub_cache;
-		return cached ? sn_fail(err, SN_E_UNSUPPORTED, "%s lies in the hub's cache (%.200s), which is left alone: remove it with the hub's own client", t->model,
-		                        place.path) : sn_fail(err, SN_E_NOT_FOUND, "%s is not installed in %.300s", t->model, sn_store_home(store));
+		return cached ? sn_fail(err, SN_E_UNSUPPORTED, "%s lies in the hub's cache (%.200s), which is left alone: remove it with the hub's own client",
+		                        t->model, place.path) : sn_fail(err, SN_E_NOT_FOUND, "%s is not installed in %.300s", t->model, sn_store_home(store));
 	}
 	if (!realpath(t->path, real))
 		snprintf(real, sizeof real, "%s", t->path);

@@ -4,7 +4,7 @@
 # On Debian 12 and 13. Ends with a line "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."
-dir=$PWD/build-arm sysroot=$PWD/build-arm/sysroot
+dir=$PWD/build-arm sysroot=$PWD/build-arm/sysroot build=build-arm/build
 
 fail() {
 	echo "check-arm: $*" >&2
@@ -30,14 +30,14 @@ one() {
 # `sonant info` names the instructions that are used: check-arm.sh chosen CPU LEVEL WANTED
 chosen() {
 	[ "$2" = - ] || export SONANT_CPU="$2"
-	got=$(qemu-aarch64 -cpu "$1" -L "$sysroot" "$dir/build/sonant" info 2>&1 | sed -n 's/^cpu *//p' | tr -d ' ')
+	got=$(qemu-aarch64 -cpu "$1" -L "$sysroot" "$build/sonant" info 2>&1 | sed -n 's/^cpu *//p' | tr -d ' ')
 	[ "$got" = "$3" ] && echo "ok $1 $2 has $3" || echo "not ok $1 $2 has $3: sonant info says $got"
 }
 
 # A clip's words by Whisper: check-arm.sh transcript CPU LEVEL
 transcript() {
 	[ "$2" = - ] || export SONANT_CPU="$2"
-	text=$(timeout 1800 qemu-aarch64 -cpu "$1" -L "$sysroot" "$dir/build/sonant" transcribe --model whisper-tiny.en tests/audio/jfk.wav 2>&1) || true
+	text=$(timeout 1800 qemu-aarch64 -cpu "$1" -L "$sysroot" "$build/sonant" transcribe --model whisper-tiny.en tests/audio/jfk.wav 2>&1) || true
 	case $text in
 	*"what your country can do for you"*) echo "ok $1 $2 transcript" ;;
 	*"not installed"*) echo "skip $1 $2 transcript: whisper-tiny.en is not installed" ;;
@@ -46,7 +46,10 @@ transcript() {
 }
 
 case ${1:-} in
-one | chosen | transcript) "$@" && exit ;;
+one | chosen | transcript)
+	"$@"
+	exit
+	;;
 esac
 
 [ "$(uname -m)" != aarch64 ] || fail "this machine is AArch64 itself, so that 'make check' is the check"
@@ -57,7 +60,7 @@ scripts/setup.sh arm
 make_sysroot() {
 	apt=$dir/apt
 	rm -rf "$sysroot" "$apt"
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$sysroot/usr/lib"
+	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$apt/none" "$sysroot/usr/lib"
 	ln -s usr/lib "$sysroot/lib"
 	: >"$apt/status"
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null | head -n 1)
@@ -66,7 +69,7 @@ make_sysroot() {
 	done
 	echo "deb ${signed:-}${mirror:-http://deb.debian.org/debian} $codename main" >"$apt/sources.list"
 	set -- -qq -o Dir::State="$apt" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt/cache" -o Dir::Etc::sourcelist="$apt/sources.list" \
-		-o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=- -o APT::Architecture=arm64 -o APT::Architectures::=arm64 \
+		-o Dir::Etc::sourceparts="$apt/none" -o Dir::Etc::preferencesparts="$apt/none" -o APT::Architecture=arm64 -o APT::Architectures::=arm64 \
 		-o Debug::NoLocking=1 -o APT::Sandbox::User="$(id -un)"
 	echo "check-arm: fetching libraries for AArch64"
 	apt-get "$@" update >"$dir/apt.log" 2>&1 &&
@@ -90,24 +93,24 @@ mkdir -p "$dir/logs"
 [ "$(cat "$sysroot/made-of" 2>/dev/null)" = "$codename $libraries" ] || make_sysroot
 
 printf "[constants]\nsysroot = '%s'\n" "$sysroot" >"$dir/sysroot.ini"
-if [ ! -f "$dir/build/build.ninja" ]; then
-	rm -rf "$dir/build"
-	meson setup "$dir/build" --cross-file "$dir/sysroot.ini" --cross-file scripts/cross/aarch64.ini >"$dir/setup.log" 2>&1 || {
+if [ ! -f "$build/build.ninja" ]; then
+	rm -rf "$build"
+	meson setup "$build" --cross-file "$dir/sysroot.ini" --cross-file scripts/cross/aarch64.ini >"$dir/setup.log" 2>&1 || {
 		tail -n 5 "$dir/setup.log" >&2
 		fail "Meson could not set up the cross build; $dir/setup.log has the whole story"
 	}
 fi
-tests=$(ninja -C "$dir/build" -t targets all | sed -n 's|^\(tests/kernels/test_[a-z0-9]*\):.*|\1|p')
+tests=$(ninja -C "$build" -t targets all | sed -n 's|^\(tests/kernels/test_[a-z0-9]*\):.*|\1|p')
 echo "check-arm: building"
-ninja -C "$dir/build" --quiet sonant tests/golden $tests || fail "the cross build failed"
+ninja -C "$build" --quiet sonant tests/golden $tests || fail "the cross build failed"
 
 # Kernel tests go through all levels that the processor has.
 list_checks() {
 	for test in $tests; do
-		echo "one max - $dir/build/$test"
+		echo "one max - $build/$test"
 	done
 	for cpu in cortex-a53 cortex-a76; do
-		echo "one $cpu - $dir/build/tests/kernels/test_gemm"
+		echo "one $cpu - $build/tests/kernels/test_gemm"
 	done
 	echo "chosen cortex-a53 - neon"
 	echo "chosen cortex-a53 neon_i8mm neon"
@@ -120,10 +123,10 @@ list_checks() {
 	echo "chosen max scalar scalar"
 	for level in neon_i8mm neon_dotprod neon scalar; do
 		for fixture in tests/fixtures/tiny/*/; do
-			echo "one max $level $dir/build/tests/golden ${fixture%/}"
+			echo "one max $level $build/tests/golden ${fixture%/}"
 		done
 	done
-	echo "one cortex-a53 - $dir/build/tests/golden tests/fixtures/tiny/whisper"
+	echo "one cortex-a53 - $build/tests/golden tests/fixtures/tiny/whisper"
 	echo "transcript max -"
 }
 

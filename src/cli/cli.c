@@ -153,3 +153,30 @@ int cli_engine_open(sn_engine **engine, const cli_engine *o, char *err) {
 		.max_memory = o->max_memory > INT64_MAX ? INT64_MAX : (int64_t)o->max_memory };
 	return sn_engine_open(engine, &options, err);
 }
+
+/* A near name, where there is none of that one. */
+static void suggest_model(sn_engine *engine, const char *name, char *err) {
+	cli_nearest near = { .wanted = name };
+	sn_model_list *models = NULL;
+	sn_model_list_read(&models, engine, NULL);
+	for (size_t i = 0; models && i < models->count; i++) {
+		cli_near(&near, models->entries[i].name);
+		for (const char *at = models->entries[i].aliases; *at;) {
+			char alias[CLI_NAME];
+			const size_t size = strcspn(at, " ");
+			snprintf(alias, sizeof alias, "%.*s", (int)size, at);
+			cli_near(&near, alias);
+			at += size + (at[size] == ' ');
+		}
+	}
+	sn_model_list_free(&models);
+	if (*near.name && strcmp(near.name, name) != 0 && strlen(err) + strlen(near.name) + 32 < SN_ERRLEN)
+		sprintf(err + strlen(err), "; did you mean %s?", near.name);
+}
+
+int cli_model_load(sn_model **model, sn_engine *engine, const char *name, const sn_model_options *options, char *err) {
+	const int code = sn_model_load(model, engine, name, options, err);
+	if (code == SN_E_NOT_FOUND && name)
+		suggest_model(engine, name, err);
+	return code;
+}

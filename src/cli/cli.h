@@ -154,6 +154,8 @@ typedef struct cli_engine {
 	{ "no-cache", 0, NULL, "keep no packed weights on disk", CLI_FLAG, &(e).no_cache }, \
 	{ "max-memory", 0, "BYTES", "that models may take (default: what the machine has)", CLI_SIZE, &(e).max_memory }
 int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
+/* As sn_model_load; an unknown name's error suggests a near one. */
+int cli_model_load(sn_model **model, sn_engine *engine, const char *name, const sn_model_options *options, char *err);
 
 extern const cli_command cli_transcribe_command, cli_listen_command, cli_speak_command, cli_enhance_command, cli_quality_command, cli_analyze_command,
 	cli_convert_command, cli_serve_command, cli_keys_command, cli_config_command, cli_models_command, cli_voices_command, cli_info_command,

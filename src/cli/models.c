@@ -23,7 +23,7 @@ static const cli_option options[] = {
 static const cli_action actions[] = {
 	{ "list", "what is known or installed", { { 0 } } },
 	{ "info", "what a model is and can do", { { "MODEL", CLI_MODEL, 1, 1 } } },
-	{ "pull", "install models of the catalogue or the hub (org/name)", { { "MODEL", CLI_MODEL, 1, 0 } } },
+	{ "pull", "install models of the catalogue or the hub (org/name)", { { "MODEL", CLI_MODEL_KNOWN, 1, 0 } } },
 	{ "verify", "compare every file with what was installed", { { "MODEL", CLI_MODEL, 0, 0 } } },
 	{ "remove", "delete models and their packed weights", { { "MODEL", CLI_MODEL, 1, 0 } } },
 };
@@ -179,7 +179,7 @@ static int info(sn_engine *engine, const char *name) {
 	char err[SN_ERRLEN];
 	sn_model *model;
 	sn_model_info m;
-	int code = sn_model_load(&model, engine, name, NULL, err);
+	int code = cli_model_load(&model, engine, name, NULL, err);
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
 	sn_model_describe(model, &m);

@@ -109,7 +109,7 @@ static int transcribe_batch(cli_batch *batch) {
 	transcribe_file *const files = calloc((size_t)batch->count, sizeof *files);
 	int code = files ? cli_engine_open(&engine, &args.engine, err) : SN_E_MEMORY;
 	if (code == SN_OK)
-		code = sn_model_load(&model, engine, args.model, &load, err);
+		code = cli_model_load(&model, engine, args.model, &load, err);
 	for (int i = 0; i < batch->count && code == SN_OK; i++)
 		files[i] = (transcribe_file){ batch->items[i].input, batch->items[i].out };
 	const transcribe_plan plan = { .model = model, .stt = &args.stt, .format = args.format, .files = files, .count = batch->count,

@@ -82,7 +82,9 @@ class Table(Case):
                            (["help", "spaek"], "did you mean speak?"), (["convert", "a.wav", "-o", "{stme}.wav"], "did you mean {stem}?")]:
             with self.subTest(args=args):
                 self.fails(run(*args), 2, says)
-        self.assertNotIn("did you mean", run("xyzzy").errors)
+        self.fails(run("models", "info", "whisper-bsae"), 3, "did you mean whisper-base?")
+        for args in (["xyzzy"], ["models", "info", "xyzzy"], ["models", "info", "base"]):
+            self.assertNotIn("did you mean", run(*args, env={"SONANT_HOME": str(self.folder)}).errors)
 
     def test_names_complete_from_what_is_installed(self):
         home = {"SONANT_HOME": str(self.folder)}
@@ -91,6 +93,7 @@ class Table(Case):
         listed = [m["name"] for m in json.loads(run("models", "list", "--json", env=home).stdout) if m["installed"]]
         self.assertEqual(candidates("transcribe", "-m", "", env=home)[0], listed)
         self.assertEqual(candidates("speak", "-m", "", env=home)[0], [])
+        self.assertIn("joe", candidates("models", "pull", "", env=home)[0])
         self.assertIn("de", candidates("transcribe", "--language", "")[0])
         self.assertEqual(candidates("transcribe", "--language=germ")[0], [])
         self.assertEqual(candidates("transcribe", "--task=tr")[0], ["--task=transcribe", "--task=translate"])

@@ -15,6 +15,7 @@
 #define SYLLABLES 0xac00           /* of Hangul, up to SYLLABLES_LAST */
 #define SYLLABLES_LAST 0xd7a3
 #define ADDAK 0xa71                /* of Gurmukhi: doubles what follows */
+#define VIRAMA 0x94d               /* of Devanagari */
 
 typedef struct job {
 	const char *text;
@@ -120,9 +121,8 @@ static int keeps_vowel(const job *j, const roman_letter *l) {
 		return 0;
 	if (l->script == USCRIPT_MYANMAR && c >= 0 && next.kind == ROMAN_CONSONANT && u_charType(c) != U_OTHER_LETTER)
 		return 0;
-	const char before = j->out->size > j->word + strlen(l->text) ? j->out->data[j->out->size - strlen(l->text) - 1] : 0;
-	const int ends = c < 0 || next.kind == ROMAN_OTHER;
-	return !(l->script == USCRIPT_DEVANAGARI && ends && before && strchr("aeiou", before));
+	const int begins = j->out->size <= j->word + strlen(l->text), ends = c < 0 || next.kind == ROMAN_OTHER;
+	return !(l->script == USCRIPT_DEVANAGARI && ends && !begins && j->before != VIRAMA);
 }
 
 /* ---- Greek, Hebrew, Armenian: pairs of letters ---- */
@@ -138,6 +138,11 @@ static int32_t greek(int32_t c) {
 	UChar parts[8];
 	const int32_t count = U_SUCCESS(status) ? unorm2_getDecomposition(nfd, c, parts, 8, &status) : -1;
 	return u_tolower(count > 0 ? parts[0] : c);
+}
+
+static int is_letter_at(const job *j, int32_t at) {
+	const int32_t c = at <= j->size ? peek(j, at) : -1;
+	return c >= 0 && u_isalpha(c);
 }
 
 static const char *pair(const job *j, int32_t c, int32_t next) {
@@ -160,10 +165,14 @@ static const char *pair(const job *j, int32_t c, int32_t next) {
 		return next == 0x5b9 ? "" : "u";
 	if (c == 0x582 && last(j) == 'o') /* Armenian ou */
 		return "u";
-	if (!last(j) && (c == 0x578 || c == 0x565)) /* vo and ye at a word's beginning */
-		return c == 0x565 ? "ye" : next == 0x582 ? "o" : "vo";
+	if (c == 0x565 && !last(j)) /* ye at a word's beginning, but in those of two letters */
+		return is_letter_at(j, j->at + 2) ? "ye" : "e";
+	if (c == 0x578 && !last(j))
+		return next == 0x582 ? "o" : "vo";
 	if (c == 0x627 && next == 0x6cc && !last(j)) /* an alef carries the vowel behind it */
 		return "";
+	if (c == 0x64b && last(j) == 'a') /* a doubled sign behind its alef */
+		return "n";
 	if (c == 0x439 && j->before == 0x438)
 		return "y";
 	return NULL;
@@ -189,7 +198,7 @@ static void one(job *j, int32_t c) {
 	} else if (!is_kana(l.script) || !kana(j, c, &l)) {
 		if (j->before == ADDAK && *l.text)
 			sn_buf_add(j->out, l.text, 1);
-		sn_buf_text(j->out, c == 0xa38 && peek(j, j->at) == 0xa3c ? "sh" : l.text);
+		sn_buf_text(j->out, l.text);
 		if (l.kind == ROMAN_CONSONANT && keeps_vowel(j, &l))
 			sn_buf_add(j->out, &l.inherent, 1);
 	}

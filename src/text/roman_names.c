@@ -74,7 +74,7 @@ static const struct { int script; const char *word, *reading; } exceptions[] = {
 	{ USCRIPT_LATIN, "ENG", "ng" }, { USCRIPT_LATIN, "SCHWA", "e" }, { USCRIPT_LATIN, "THORN", "th" }, { USCRIPT_LATIN, "ETH", "d" },
 	{ USCRIPT_LATIN, "SHARP-S", "ss" }, { USCRIPT_LATIN, "EZH", "zh" }, { USCRIPT_LATIN, "ESH", "sh" }, { USCRIPT_LATIN, "SALTILLO", "'" },
 	{ USCRIPT_LATIN, "IOTA", "i" }, { USCRIPT_LATIN, "GAMMA", "g" }, { USCRIPT_LATIN, "UPSILON", "u" }, { USCRIPT_LATIN, "ALPHA", "a" },
-	{ USCRIPT_HIRAGANA, "SI", "shi" }, { USCRIPT_HIRAGANA, "TI", "chi" }, { USCRIPT_HIRAGANA, "TU", "tsu" }, { USCRIPT_HIRAGANA, "HU", "fu" },
+	{ USCRIPT_HIRAGANA, "SI", "shi" }, { USCRIPT_HIRAGANA, "TI", "chi" }, { USCRIPT_HIRAGANA, "TU", "tsu" }, { USCRIPT_HIRAGANA, "HU", "fu" }, { USCRIPT_HIRAGANA, "WO", "o" },
 	{ USCRIPT_HIRAGANA, "ZI", "ji" }, { USCRIPT_HIRAGANA, "DI", "ji" }, { USCRIPT_HIRAGANA, "DU", "zu" },
 	{ USCRIPT_TIFINAGH, "YA", "a" }, { USCRIPT_TIFINAGH, "YI", "i" }, { USCRIPT_TIFINAGH, "YU", "u" }, { USCRIPT_TIFINAGH, "YEY", "e" },
 	{ USCRIPT_LAO, "NYO", "nyo" },
@@ -85,7 +85,7 @@ static const struct { int32_t c; const char *reading; } letters[] = {
 	{ 0xe4, "ae" }, { 0xf6, "oe" }, { 0xfc, "ue" }, { 0x439, "i" }, { 0x4cf, "p" }, { 0x4d5, "ae" }, { 0x4d7, "ie" }, { 0x4a5, "ng" }, { 0x450, "ie" },
 	{ 0x623, "a" }, { 0x625, "i" }, { 0x626, "ye" }, { 0x681, "z" }, { 0x685, "ts" }, { 0x696, "g" }, { 0x69a, "kh" }, { 0x6a0, "n" },
 	{ 0x6cd, "ye" }, { 0x6d0, "e" }, { 0x587, "ev" }, { 0x2bc, "'" }, { 0x2bb, "'" }, { 0x1361, " " },
-	{ 0x93d, "'" }, { 0xe7, "s" }, { 0x15f, "sh" }, { 0x6ab, "g" }, { 0x4a9, "h" }, { 0x5f0, "vav" }, { 0x5f1, "oy" }, { 0x5f2, "yy" },
+	{ 0x93d, "'" }, { 0xe7, "s" }, { 0x15f, "sh" }, { 0x6ab, "g" }, { 0x4a9, "h" }, { 0x5e3, "p" }, { 0x5f0, "vav" }, { 0x5f1, "oy" }, { 0x5f2, "yy" },
 };
 
 static int is_letter(roman_letter *l, int32_t c) {

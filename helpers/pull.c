@@ -82,7 +82,7 @@ static json_t *files_json(const pull *p) {
 	json_t *const files = json_array();
 	for (int i = 0; i < p->count; i++)
 		json_array_append_new(files, json_pack("{s:s, s:I, s:I}", "name", p->files[i].name, "bytes", (json_int_t)p->files[i].size, "present",
-		                                       (json_int_t)p->files[i].present));
+		                                       (json_int_t)(p->dry ? p->files[i].present : p->files[i].size)));
 	return files;
 }
 

@@ -76,6 +76,7 @@ class Pulling(Hubs):
             self.assertEqual((self.place() / name).read_bytes(), WHISPER[name])
         self.assertEqual((done["source"], done["repository"], done["revision"]), ("hub", REPO, self.hub.commit(REPO)))
         self.assertEqual(done["fetched"], done["bytes"])
+        self.assertEqual(sum(f["present"] for f in done["files"]), done["bytes"])
         self.assertEqual(self.left(), [self.place().name])
         self.hub.close()
         for name in ("README.md", "flax_model.msgpack", "pytorch_model.bin"):

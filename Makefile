@@ -3,7 +3,7 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs
 # One with faster-whisper and piper-tts measures those too.
 PYTHON ?= python3
 
-.PHONY: build demo models check check-all check-arm bench bench-models bench-stream bench-server soak install help setup asan testenv
+.PHONY: build demo models check check-all check-arm bench bench-models bench-stream bench-server soak install uninstall help setup asan testenv
 build: setup build/build.ninja
 	@ninja -C build
 
@@ -69,6 +69,9 @@ install: build
 	@[ -z "$(PREFIX)" ] || meson configure build -Dprefix="$(PREFIX)"
 	@meson install -C build $(if $(DESTDIR),--destdir "$(DESTDIR)") --quiet
 
+uninstall: build/build.ninja
+	@scripts/uninstall.py build $(DESTDIR)
+
 help:
 	@echo "make build      build/sonant"
 	@echo "make demo       transcribes a clip and speaks a sentence with real models"
@@ -82,3 +85,4 @@ help:
 	@echo "make bench-server  what clients of a loaded server see, beside other servers"
 	@echo "make soak       mixed load for MINUTES=60: growth, leaks, lost jobs"
 	@echo "make install    PREFIX=/usr/local DESTDIR="
+	@echo "make uninstall  takes it away again; DESTDIR="

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What `make check` leaves out: the long tests, the instruction sets below this machine's best, a minute of fuzzing, and AArch64.
+# What `make check` leaves out: the long tests, the instruction sets below this machine's best, fuzzing (FUZZ_SECONDS=60 for each
+# target), and AArch64.
 set -eu
 cd "$(dirname "$0")/.."
 status=0
@@ -14,10 +15,10 @@ if command -v clang >/dev/null; then
 	[ -d build-fuzz ] || CC=clang CFLAGS=-fsanitize=fuzzer-no-link meson setup build-fuzz -Dfuzz=true -Dwerror=false -Db_lundef=false -Db_sanitize=address,undefined >/dev/null
 	for target in $(ninja -C build-fuzz -t targets all | sed -n 's|^\(tests/fuzz/fuzz_[a-z0-9]*\):.*|\1|p'); do
 		name=${target##*fuzz_}
-		echo "check-all: fuzzing $name for a minute"
+		echo "check-all: fuzzing $name for ${FUZZ_SECONDS:-60} s"
 		ninja -C build-fuzz --quiet "$target"
 		mkdir -p "build-fuzz/corpus-$name"
-		"build-fuzz/$target" -max_total_time=60 -verbosity=0 "build-fuzz/corpus-$name" "tests/fuzz/corpus/$name" || status=1
+		"build-fuzz/$target" -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0 "build-fuzz/corpus-$name" "tests/fuzz/corpus/$name" || status=1
 	done
 else
 	echo "check-all: no clang, so no fuzzing"

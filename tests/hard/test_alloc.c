@@ -204,6 +204,34 @@ static int live_list(char *err) {
 	return result;
 }
 
+/* What a call is right to refuse counts as its success. */
+static int refused(int result, int code, char *err) {
+	mix_text(result == code ? "refused" : "");
+	return result == code ? SN_OK : result;
+}
+
+static int live_stores(char *err) {
+	static const char *const folders[] = { "home", "home/models", "home/models/gone", "home/models/kept" };
+	const sn_pull_options options = { .home = path_of("home"), .endpoint = "http://127.0.0.1:9", .source = "hub", .token = "" };
+	sn_pulled *pulled;
+	sn_verified *verified;
+	int64_t freed;
+	for (int i = 0; i < 4; i++)
+		mkdir(path_of(folders[i]), 0700);
+	if (symlink("nowhere", path_of("home/models/gone/config.json")) != 0 || symlink("nowhere", path_of("home/models/kept/config.json")) != 0)
+		mix_text("from before");
+	digest = 0;
+	int result = made(sn_models_pull(&pulled, "openai/whisper-tiny", &options, err), &pulled, err);
+	sn_pulled_free(&pulled);
+	if (refused(result, SN_E_IO, err) != SN_OK)
+		return result;
+	result = made(sn_models_verify(&verified, "kept", &options, err), &verified, err);
+	sn_verified_free(&verified);
+	if (refused(result, SN_E_UNSUPPORTED, err) != SN_OK)
+		return result;
+	return sn_models_remove("gone", &options, &freed, err);
+}
+
 static int live_measure(char *err) {
 	sn_measure measures[8];
 	size_t count;
@@ -291,6 +319,24 @@ static int live_format(char *err) {
 	for (int i = 0; i < 2 && result == SN_OK; i++) {
 		result = sn_quality_format(&text, &size, &rated, formats[i], "in.wav", err);
 		result = keep_text(result, text, size, err);
+	}
+	return result;
+}
+
+static int live_stream(char *err) {
+	static const char *const formats[] = { "text", "jsonl", "srt", "vtt", "tsv" };
+	const char *text;
+	size_t size;
+	int result = SN_OK;
+	for (int i = 0; i < 5 && result == SN_OK; i++) {
+		sn_transcript_stream *s;
+		result = made(sn_transcript_stream_open(&s, formats[i], "in.wav", err), &s, err);
+		for (size_t k = 0; k < heard->segment_count && result == SN_OK; k++)
+			if ((result = sn_transcript_stream_add(s, &heard->segments[k], &text, &size, err)) == SN_OK)
+				mix(text, size);
+		if (result == SN_OK && (result = sn_transcript_stream_end(s, heard, &text, &size, err)) == SN_OK)
+			mix(text, size);
+		sn_transcript_stream_close(&s);
 	}
 	return result;
 }
@@ -538,6 +584,7 @@ static const struct sweep {
 	{ "load xvector", "", begin_engine, load_xvector, end_all, 0 },
 	{ "packed weights", "", NULL, live_packed, NULL, 0 },
 	{ "list of models", "sn_model_list_read sn_model_list_free", begin_engine, live_list, end_all, 0 },
+	{ "store", "sn_models_pull sn_pulled_free sn_models_verify sn_verified_free sn_models_remove", NULL, live_stores, NULL, HELPER },
 	{ "measure", "sn_model_measure", begin_hifigan, live_measure, end_all, LONG },
 	{ "stt whisper", "sn_stt_open sn_stt_push sn_stt_finish sn_stt_pull sn_stt_cancel sn_stt_close", begin_whisper, live_stt, end_all, 0 },
 	{ "stt wav2vec2", "", begin_wav2vec2, live_stt, end_all, 0 },
@@ -546,6 +593,8 @@ static const struct sweep {
 	{ "transcribe memory", "sn_transcribe_memory", begin_whisper, live_transcribe_memory, end_all, 0 },
 	{ "transcribe by helper", "", begin_whisper, live_transcribe_helper, end_all, HELPER },
 	{ "formats", "sn_transcript_format sn_analysis_format sn_quality_format", begin_results, live_format, end_results, 0 },
+	{ "transcript as it comes", "sn_transcript_stream_open sn_transcript_stream_add sn_transcript_stream_end sn_transcript_stream_close", begin_results,
+	  live_stream, end_results, 0 },
 	{ "plot", "sn_analysis_plot", begin_results, live_plot, end_results, 0 },
 	{ "tts vits", "sn_tts_open sn_tts_push sn_tts_finish sn_tts_pull sn_tts_result sn_tts_check sn_tts_cancel sn_tts_close", begin_vits, live_tts, end_all, 0 },
 	{ "tts ssml", "", begin_vits, live_ssml, end_all, 0 },

@@ -256,8 +256,7 @@ static int make(making *m, const sv_model_use *use, tts_result *out, char *err) 
 	m->model = use->model;
 	m->wish->field = "voice";
 	if (!tts_has_voice(server, m->model, m->wish->options.voice))
-		return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"; GET /tts/voices lists those of the bank and of a model",
-		               m->wish->options.voice);
+		return tts_no_voice(m->model, m->wish->options.voice, err);
 	m->wish->field = NULL;
 	sv_models_version(use, version);
 	tts_bank_version(server, m->wish->options.voice, m->wish->text, version);

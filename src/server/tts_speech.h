@@ -44,6 +44,8 @@ int tts_wish_read(const sv_request *request, tts_wish *wish, char *err);
 int tts_wish_check(const sv_request *request, tts_wish *wish, char *err);
 /* Whether the model or the bank has a voice of that name. */
 int tts_has_voice(const sv_server *server, const sn_model *model, const char *voice);
+/* SN_E_NOT_FOUND, with the names of the model's speakers. */
+int tts_no_voice(const sn_model *model, const char *voice, char *err);
 /* Mixes in what the bank's voices that the wish may use are now, so that no replaced voice is heard from a cache. Takes no time. */
 void tts_bank_version(const sv_server *server, const char *voice, const char *text, uint8_t version[32]);
 

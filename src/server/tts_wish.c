@@ -114,6 +114,22 @@ int tts_has_voice(const sv_server *server, const sn_model *model, const char *vo
 	return stat_voice(server, voice, &st);
 }
 
+int tts_no_voice(const sn_model *model, const char *voice, char *err) {
+	char list[240] = "";
+	size_t used = 0;
+	sn_model_info info;
+	sn_model_describe(model, &info);
+	for (int i = 0; info.speaker_names && i < info.speakers; i++) {
+		if (used + strlen(info.speaker_names[i]) + sizeof ", \"\", ..." > sizeof list) {
+			strcat(list, ", ...");
+			break;
+		}
+		used += (size_t)snprintf(list + used, sizeof list - used, "%s\"%s\"", i ? ", " : "", info.speaker_names[i]);
+	}
+	return sn_fail(err, SN_E_NOT_FOUND, "there is no voice \"%.64s\"%s%s; GET /tts/voices lists those of the bank and of a model", voice,
+	               *list ? "; the model's are " : "", list);
+}
+
 static void mix(uint8_t version[32], int at, uint64_t value) {
 	for (int i = 0; i < 8; i++)
 		version[at + i] ^= (uint8_t)(value >> 8 * i);

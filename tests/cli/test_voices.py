@@ -58,6 +58,20 @@ class Voices(Case):
         self.assertEqual(self.names(), [])
         self.assertEqual(os.listdir(self.folder / "home" / "voices"), [])
 
+    def test_speakers_of_a_model_have_names_and_numbers(self):
+        model, sounds = TINY / "vits-authors", []
+        listed = json.loads(self.good("list", "-m", model, "--format", "json"))
+        self.assertEqual([v["name"] for v in listed], ["p225", "p226", "p227", "p228"])
+        self.assertIn("p225, p226, p227, p228", run("models", "info", model, env=self.home).stdout.decode())
+        speak = ["speak", "One.", "-m", model, "--seed", "3", "--no-cache", "--check", "off"]
+        for voice in ("p227", "2", "p226"):
+            out = self.folder / f"{voice}.wav"
+            self.assertEqual(run(*speak, "-v", voice, "-o", out, env=self.home).returncode, 0)
+            sounds.append(out.read_bytes())
+        self.assertEqual(sounds[0], sounds[1])
+        self.assertNotEqual(sounds[0], sounds[2])
+        self.fails(run(*speak, "-v", "anna", "-o", self.folder / "x.wav", env=self.home), 3, '"p225", "p226", "p227", "p228" (4)')
+
     def test_bad_names_touch_nothing(self):
         (self.folder / "home").mkdir()
         for name in ["", ".", "..", "../x", "a/b", ".hidden", "a b", "ä", "12", "default", "auto", "x" * 64, "a\nb"]:

@@ -2,6 +2,7 @@
 import io
 import json
 import random
+import shutil
 import struct
 import wave
 
@@ -15,7 +16,9 @@ PATH = "/tts/voices"
 
 @pytest.fixture(scope="module")
 def server(serve, tmp_path_factory):
-    return serve(home=make_speech_home(tmp_path_factory.mktemp("voices") / "home"), preload="none", models_speak="tiny-vits")
+    home = make_speech_home(tmp_path_factory.mktemp("voices") / "home")
+    shutil.copytree(SOURCE / "tests/fixtures/tiny/vits-authors", home / "models/tiny-names")
+    return serve(home=home, preload="none", models_speak="tiny-vits")
 
 
 def clip(seed, seconds=2, rate=16000):
@@ -53,6 +56,16 @@ def speak(server, voice, **params):
                         headers={"Accept": "audio/*"})
     assert reply.status == 200, reply.text
     return reply
+
+
+def test_speakers_are_chosen_by_name(server):
+    assert [v for v in names(server, "tiny-names") if v.startswith("p2")] == ["p225", "p226", "p227", "p228"]
+    wish = {"text": "Who is speaking now?", "model": "tiny-names", "seed": 3}
+    spoken = [server.post("/tts/synthesize", json_body={**wish, "voice": voice}, headers={"Accept": "audio/*"}) for voice in ("p227", "2", "p226")]
+    assert [s.status for s in spoken] == [200] * 3
+    assert spoken[0].body == spoken[1].body != spoken[2].body
+    refused = server.post("/tts/synthesize", json_body={**wish, "voice": "p999"})
+    assert refused.status == 404 and '"p225", "p226", "p227", "p228"' in refused.json["detail"], refused.text
 
 
 def test_a_model_tells_its_speakers(server):

@@ -316,21 +316,32 @@ static void bind_separable(binder *b, vits_separable *s, int64_t width, const ch
 	if (b->code == SN_OK && s->depth == 0) fail(b, base, "holds no convolutions", "at least one");
 }
 
-/* Flow 0 is affine: only its first channel reaches the durations. Piper's voices keep exp(-log scale), already computed. */
+/* What an exporter left of a voice's log scale: its negative, before the Exp that is run, where that was not folded, too. */
+static const sn_weight *negative_logs(const binder *b) {
+	for (size_t i = 0; i < sn_onnx_node_count(b->file); i++) {
+		const sn_onnx_node *const node = sn_onnx_node_at(b->file, i);
+		if (strcmp(node->op, "Exp") == 0 && node->output_count == 1 && strcmp(node->outputs[0], "/dp/flows.0/Exp_output_0") == 0)
+			return sn_onnx_input(b->file, node, 0);
+	}
+	return NULL;
+}
+
+/* Flow 0 is affine: only its first channel reaches the durations. Most voices of Piper keep exp(-log scale), already computed. */
 static void bind_affine(binder *b) {
 	float translate[2], scale[2];
 	const int64_t dims[] = { 2, 1 };
 	const char *const logs_name = b->authors ? "logs" : "log_scale";
 	const sn_weight *const logs = find(b, b->duration, b->authors ? ".flows.0.logs" : ".flows.0.log_scale");
 	const sn_weight *const m = bind(b, 2, dims, "%s.flows.0.%s", b->duration, b->authors ? "m" : b->coqui ? "translation" : "translate");
-	const sn_weight *const s = logs || !b->piper ? logs : sn_weights_find(b->file, "/dp/flows.0/Exp_output_0");
+	const sn_weight *const folded = logs || !b->piper ? NULL : sn_weights_find(b->file, "/dp/flows.0/Exp_output_0");
+	const sn_weight *const s = logs || !b->piper ? logs : folded ? folded : negative_logs(b);
 	char name[96];
 	snprintf(name, sizeof name, "%s.flows.0.%s", b->duration, logs_name);
 	if (!m || !expect(b, s, name, 2, dims)) return;
 	sn_weight_floats(m, 0, 2, translate);
 	sn_weight_floats(s, 0, 2, scale);
 	b->w->duration.translate = translate[0];
-	b->w->duration.scale = logs ? expf(-scale[0]) : scale[0];
+	b->w->duration.scale = folded ? scale[0] : expf(logs ? -scale[0] : scale[0]);
 }
 
 /* What a duration predictor is told beside the text, in `width` channels. */

@@ -1,5 +1,5 @@
 /* Speaking with small VITS checkpoints: what must not depend on chunks, threads or earlier utterances, and what damaged ones get.
- * test_vits FOLDER: holds vits-dp, vits-sdp, vits-sdp-multispeaker and vits-authors. */
+ * test_vits FOLDER: holds vits-dp, vits-sdp, vits-sdp-multispeaker, vits-authors and vits-piper. */
 #include "base/json.h"
 #include "models/synth.h"
 #include "models/vits_internal.h"
@@ -270,6 +270,29 @@ static void speakers_have_names_and_numbers(void **state) {
 	}
 	assert_int_equal(cls->voice(model, "anna", &voice, err), SN_E_NOT_FOUND);
 	assert_non_null(strstr(err, "\"p225\", \"p226\", \"p227\", \"p228\" (4)"));
+	cls->close(&model);
+	nn_pool_close(&pool);
+}
+
+/* A name that looks like a number is a name first. */
+static void speakers_of_a_piper_voice(void **state) {
+	static const struct { const char *name; int speaker; } found[] = { { "anna", 0 }, { "ben", 1 }, { "12", 3 }, { "2", 2 }, { "default", 0 } };
+	const sn_synth_class *const cls = &sn_synth_vits;
+	char err[SN_ERRLEN] = "", path[PATH_MAX];
+	sn_voice voice;
+	void *model;
+	nn_pool *pool;
+	assert_int_equal(nn_pool_open(&pool, 1, err), SN_OK);
+	snprintf(path, sizeof path, "%s/vits-piper/voice.onnx", fixtures);
+	const sn_load_options load = { .pool = pool, .dir = path };
+	assert_int_equal(cls->open(&model, &load, err), SN_OK);
+	assert_int_equal(cls->facts(model)->speakers, 4);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(cls->voice(model, found[i].name, &voice, err), SN_OK);
+		assert_int_equal(voice.speaker, found[i].speaker);
+	}
+	assert_int_equal(cls->voice(model, "4", &voice, err), SN_E_NOT_FOUND);
+	assert_non_null(strstr(err, "\"anna\", \"Ben\", \"clara\", \"12\" (4)"));
 	cls->close(&model);
 	nn_pool_close(&pool);
 }
@@ -575,7 +598,7 @@ int main(int argc, char **argv) {
 		cmocka_unit_test(wrong_requests_get_a_sentence),
 		cmocka_unit_test(given_noise_must_fit),
 		cmocka_unit_test(the_class_speaks_as_the_model_does),
-		cmocka_unit_test(the_class_makes_ids_of_text), cmocka_unit_test(speakers_have_names_and_numbers),
+		cmocka_unit_test(the_class_makes_ids_of_text), cmocka_unit_test(speakers_have_names_and_numbers), cmocka_unit_test(speakers_of_a_piper_voice),
 		cmocka_unit_test(speakers_beside_each_other_sound_as_alone), cmocka_unit_test(configurations_of_the_authors_must_fit),
 		cmocka_unit_test(damaged_checkpoints_are_refused_by_name), cmocka_unit_test(configurations_of_other_sizes_are_refused),
 		cmocka_unit_test(more_parts_than_are_run_are_refused),

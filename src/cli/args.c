@@ -235,7 +235,7 @@ static int asks_json(const cli_command *c, int argc, char **argv) {
 		else if (strncmp(arg, "-f", 2) == 0)
 			value = arg + 2;
 		if (value)
-			json = strcmp(value, "json") == 0 || strcmp(value, "verbose_json") == 0;
+			json = strcmp(value, "json") == 0 || strcmp(value, "jsonl") == 0 || strcmp(value, "verbose_json") == 0;
 	}
 	return json;
 }

@@ -34,7 +34,7 @@ const cli_command cli_config_command = {
 
 static int is_format(const char *name) { return strcmp(args.format ? args.format : "text", name) == 0; }
 
-void cli_config_mistake(void *payload, const char *message) { fprintf(stderr, "sonant %s: %s\n", (const char *)payload, message); }
+void cli_config_mistake(void *payload, const char *message) { cli_complain(SN_E_ARGUMENT, payload, NULL, message); }
 
 int cli_config_read(sv_config *config, const char *path, const char *const *texts, const char *who, char *err) {
 	char name[16];

@@ -218,17 +218,18 @@ static void put_program(FILE *out) {
 		put_text(out, cli_commands[i]->brief);
 	}
 	fputs(".El\n.Pp\n", out);
-	put_text(out, "Options may stand before, between and behind the other arguments; \"--\" ends them. A value follows its option as the next word, "
-		"behind \"=\", or right behind a letter. Results go to standard output, everything else to standard error. A progress line is shown on "
-		"terminals only.\n\n"
-		"With --json (or a json --format) results are JSON, and so is each error, a line on standard error: {\"error\": {\"code\": 3, \"name\": "
-		"\"SN_E_NOT_FOUND\", \"message\": \"...\", \"file\": \"...\"}}. The code is the exit status that this error leads to, the name that of the library's "
-		"result; \"file\" and \"command\" are there where the error is about one. A remark is {\"note\": {\"message\": \"...\", \"file\": \"...\"}}. Nothing of "
-		"a result that failed is on standard output.\n\n"
+	put_text(out, "Options may stand before, between and behind the other arguments; \"--\" ends them. A value follows its option as the next "
+		"word, behind \"=\", or right behind a letter. Results go to standard output, everything else to standard error. A progress line is "
+		"shown on terminals only.\n\n"
+		"With --json (or a json --format) results are JSON, and so is each error, a line on standard error: {\"error\": {\"code\": 3, "
+		"\"name\": \"SN_E_NOT_FOUND\", \"message\": \"...\", \"file\": \"...\"}}. The code is the exit status that this error leads to, the "
+		"name that of the library's result; \"file\" and \"command\" are there where the error is about one. A remark is {\"note\": "
+		"{\"message\": \"...\", \"file\": \"...\"}}. Nothing of a result that failed is on standard output.\n\n"
 		"A closed standard output ends the work quietly, with status 8; a full one is reported, with status 9.");
 	put_environment(out);
 	put_statuses(out);
-	put_examples(out, "What is said in a recording:\nsonant transcribe talk.mp3\nA voice from the text of a file:\nsonant speak - -o letter.wav < letter.txt\n"
+	put_examples(out, "What is said in a recording:\nsonant transcribe talk.mp3\n"
+		"A voice from the text of a file:\nsonant speak - -o letter.wav < letter.txt\n"
 		"All of a folder, subtitles beside the films:\nsonant transcribe -R films -f srt -o '{dir}/{stem}.srt'\n");
 	put_pages(out);
 }

@@ -133,6 +133,8 @@ static const char *architecture_of_config(const json_t *config) {
 	const char *const found = type ? known(hub, sizeof hub / sizeof *hub, type) : known(coqui, sizeof coqui / sizeof *coqui, model);
 	if (found || type || model)
 		return found ? found : type ? type : model;
+	if (json_object_get(json_object_get(config, "model"), "inter_channels")) /* VITS as its authors wrote it */
+		return "vits";
 	if (json_object_get(config, "WN_config") || json_object_get(config, "waveglow_config"))
 		return "waveglow";
 	if (json_object_get(config, "upsample_rates") && json_object_get(config, "resblock"))

@@ -6,7 +6,8 @@ usage: whisper_sizes.py [SIZE...] [--out DIR] [--store f16|bf16|f32] [--shards N
 SIZE: tiny base small medium large-v1 large-v3 large-v3-turbo (default: tiny to large-v3-turbo but large-v1). Shapes, tensor names, types
 and files are those of the published checkpoints. The tables of positions are not random: they make the decoder say SAYS tokens and
 stop, whatever it hears, in any precision, greedy or with beams; so lengths are forced and texts can be compared. Each checkpoint is
-deleted when it was measured. Needs nothing but Python."""
+deleted when it was measured. The clip is jfk.wav by a process of its own: "first" packs the weights, "second" maps them. The encoder's and the
+decoder step's times are those of a loaded model; the peak is bench/peak.c's before and after. Needs nothing but Python."""
 import argparse, array, json, math, os, random, re, shutil, struct, subprocess, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -224,14 +225,8 @@ def make(size, out, store="f16", shards=1):
 
 # ---- measuring ----
 
-def status(pid):
-    with open(f"/proc/{pid}/status") as f:
-        lines = dict(line.split(":", 1) for line in f)
-    return {key: int(lines[key].split()[0]) / 1000 for key in ("VmRSS", "VmHWM") if key in lines}
-
-
 def run(command, env):
-    """(seconds, peak MB, standard output) of a command."""
+    """(seconds, standard output, standard error) of a command, which must succeed."""
     start = time.monotonic()
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     out, err = process.communicate()
@@ -249,20 +244,45 @@ def peak_of(command, env):
     return seconds, float(err.split("peak")[-1]), out
 
 
+def peaks(folder):
+    """What two cores can do in these minutes (bench/peak.c), or {} where the processor lacks it or there is no compiler."""
+    program = os.path.join(folder, "peak")
+    try:
+        subprocess.run(["cc", "-O2", "-pthread", os.path.join(HERE, "peak.c"), "-o", program], check=True, capture_output=True)
+        return json.loads(subprocess.run([program], check=True, capture_output=True, text=True).stdout)
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
 def measure(args, size, dtype, directory):
     home = os.path.join(args.out, "home")
     env = dict(os.environ, SONANT_HOME=home)
     shutil.rmtree(home, ignore_errors=True)
-    say = [args.sonant, "transcribe", CLIP, "-m", directory, "--dtype", dtype, "-l", "en", "--vad", "off", "--beam", "1"]
+    say = [args.sonant, "transcribe", CLIP, "-m", directory, "--dtype", dtype, "-l", "en", "--vad", "off", "--beam", "1", "--guards", "off"]
     first_seconds, first_peak, text = peak_of(say, env)
     second_seconds, second_peak, again = peak_of(say, env)
     if len(text.split()) != SAYS or text != again:
         sys.exit(f"{size} {dtype} said {text!r} and {again!r}: {SAYS} words were to be said")
-    _, out, _ = run([args.sonant, "bench", CLIP, "-m", directory, "--dtype", dtype, "--no-tts", "-n", str(args.runs), "-l", "en",
-                     "-f", "json"], env)
+    before = peaks(args.out)
+    _, out, _ = run([args.sonant, "bench", "-m", directory, "--dtype", dtype, "--no-tts", "-n", str(args.runs), "-f", "json"], env)
+    figures = {(m["name"].split(", ")[-1], m["unit"]): m["median"] for m in json.loads(out)["measures"]}
     shutil.rmtree(home, ignore_errors=True)
-    return dict(size=size, dtype=dtype, parameters=parameters(size), first=first_seconds, second=second_seconds, first_peak=first_peak,
-                peak=second_peak, bench=json.loads(out))
+    key = {"int8": "int8_gops_2", "bf16": "bf16_gflops_2", "f32": "f32_gflops_2"}[dtype]
+    top = max(before.get(key, 0), peaks(args.out).get(key, 0))
+    rate = figures["one window", "Gflop/s"]
+    bound = {"int8": 1.25, "bf16": 2.2, "f32": 4.4}[dtype] * parameters(size) / 1e6 + 100
+    return dict(size=size, dtype=dtype, parameters=parameters(size), first_s=first_seconds, second_s=second_seconds, load_ms=figures["load", "ms"],
+                encoder_ms=figures["one window", "ms"], gflops=rate, share=rate / top if top else 0, step_ms=figures["decoder step", "ms"],
+                first_mb=first_peak, mb=second_peak, bound_mb=bound)
+
+
+HEAD = ("size", "dtype", "params", "load", "encoder", "Gflop/s", "of peak", "step", "11 s clip: first", "second", "MB: first", "second", "bound")
+
+
+def row(m):
+    return (m["size"], m["dtype"], f"{m['parameters'] / 1e6:.0f} M", f"{m['load_ms']:.0f} ms", f"{m['encoder_ms']:.0f} ms", f"{m['gflops']:.0f}",
+            f"{100 * m['share']:.0f} %", f"{m['step_ms']:.1f} ms", f"{m['first_s']:.2f} s", f"{m['second_s']:.2f} s", f"{m['first_mb']:.0f}",
+            f"{m['mb']:.0f}", f"{m['bound_mb']:.0f}")
 
 
 def main():
@@ -280,13 +300,15 @@ def main():
     unknown = [s for s in args.size if s not in SIZES]
     if unknown:
         parser.error(f"unknown: {' '.join(unknown)}; sizes: {' '.join(SIZES)}")
+    if not args.only_make:
+        print("| " + " | ".join(HEAD) + " |\n|" + "---|" * len(HEAD))
     for size in args.size:
         directory = make(size, args.out, args.store, args.shards)
         if args.only_make:
             print(directory)
             continue
         for dtype in args.dtype.split(","):
-            print(json.dumps(measure(args, size, dtype, directory)), flush=True)
+            print("| " + " | ".join(row(measure(args, size, dtype, directory))) + " |", flush=True)
         if not args.keep:
             shutil.rmtree(directory)
 

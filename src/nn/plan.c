@@ -92,6 +92,7 @@ static int pack_stripes(const nn_step *s, const sn_weight *stored, int64_t first
 		sn_weight_release(stored, (first + r) * s->k, rows * s->k);
 	}
 	free(w);
+	sn_weight_release(stored, first * s->k, s->n * s->k); /* and what was mapped beside each stripe */
 	return SN_OK;
 }
 

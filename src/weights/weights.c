@@ -192,10 +192,13 @@ int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *fil
 void sn_weight_release(const sn_weight *weight, int64_t first, int64_t count) {
 	if (!weight->map || count <= 0)
 		return;
-	const size_t size = sn_dtype_size(weight->dtype), from = (size_t)((const uint8_t *)weight->data - weight->map);
-	const size_t begin = (from + (size_t)first * size) / FAULTED * FAULTED;
-	const size_t end = (from + (size_t)(first + count) * size + FAULTED - 1) / FAULTED * FAULTED;
-	madvise((void *)(weight->map + begin), (end < weight->map_size ? end : weight->map_size) - begin, MADV_DONTNEED); /* advice: it may fail */
+	const size_t size = sn_dtype_size(weight->dtype);
+	const uintptr_t first_byte = (uintptr_t)weight->map, last_byte = first_byte + weight->map_size;
+	uintptr_t begin = ((uintptr_t)weight->data + (size_t)first * size) / FAULTED * FAULTED;
+	uintptr_t end = ((uintptr_t)weight->data + (size_t)(first + count) * size + FAULTED - 1) / FAULTED * FAULTED;
+	begin = begin > first_byte ? begin : first_byte;
+	end = end < last_byte ? end : last_byte;
+	madvise((void *)begin, end - begin, MADV_DONTNEED); /* advice: it may fail */
 }
 
 size_t sn_weights_count(const sn_weights *weights) { return weights->count; }

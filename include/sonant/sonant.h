@@ -645,10 +645,11 @@ SN_API int sn_tts_pull(sn_tts *tts, sn_audio *audio, char *err);
 SN_API void sn_tts_cancel(sn_tts *tts);
 SN_API void sn_tts_close(sn_tts **tts);
 
-/* "left_out" (characters or sounds that the voice does not know), "clipped", "no_vocoder" (Griffin-Lim stood in), "remark" (the model's
- * on a sentence: cut short, spoken again), "foreign_script" (letters that the language lacks); of SSML: "ssml_ignored", "ssml_value",
- * "ssml_break", "ssml_prosody", "ssml_phoneme", "ssml_say_as", "ssml_voice", "ssml_language", "ssml_marks"; of a check: "spoken_again",
- * "too_long", "too_short", "silent", "silence_inside", "offset", "misread", "not_rated", "not_verified", "noisy", "enhanced" */
+/* "left_out" (characters or sounds that the voice does not know), "romanised" (written in Latin letters for the voice), "clipped",
+ * "no_vocoder" (Griffin-Lim stood in), "remark" (the model's on a sentence: cut short, spoken again), "foreign_script" (letters that the
+ * language lacks); of SSML: "ssml_ignored", "ssml_value", "ssml_break", "ssml_prosody", "ssml_phoneme", "ssml_say_as", "ssml_voice",
+ * "ssml_language", "ssml_marks"; of a check: "spoken_again", "too_long", "too_short", "silent", "silence_inside", "offset", "misread",
+ * "not_rated", "not_verified", "noisy", "enhanced" */
 typedef struct sn_speech_note { char code[32], message[224]; } sn_speech_note;
 
 #define SN_SPEECH_NOTES 16

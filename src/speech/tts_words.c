@@ -133,7 +133,8 @@ static int encode(sn_tts *tts, making *m, const char *words, size_t size, char *
 	m->done = 0;
 	int result = model->class->encode(model->synth, model->engine->phonemizer, words, size, &options, queue_ids, m, &missing, err);
 	tts->in.missing += missing;
-	for (size_t i = 0; model->facts->romanises && i < size; i++) tts->in.romanised |= (unsigned char)words[i] > 0x7f;
+	for (size_t i = 0; model->facts->romanises && i < size; i++)
+		tts->in.romanised |= (unsigned char)words[i] > 0x7f;
 	return result;
 }
 

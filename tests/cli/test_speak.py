@@ -97,6 +97,20 @@ class Tiny(Case):
         done = run("speak", "-", "-o", self.folder / "x.wav", *TINY_MODEL, data=b"hel\0lo there")
         self.assertEqual(done.returncode, 0, done.errors)
 
+    def test_voices_of_romanised_text_take_other_letters(self):
+        def speak(text):
+            return run("speak", text, "-o", self.folder / "x.wav", "-m", TINY / "vits-mms", "--no-cache", "--check", "off", "--seed", "1")
+        hangul = speak("한국")
+        self.assertEqual(hangul.returncode, 0, hangul.errors)
+        self.assertIn("Latin letters", hangul.errors)
+        written = (self.folder / "x.wav").read_bytes()
+        latin = speak("hangug")
+        self.assertEqual((latin.returncode, latin.errors), (0, ""))
+        self.assertEqual((self.folder / "x.wav").read_bytes(), written)
+
+    def test_text_of_other_letters_is_told_those_of_the_voice(self):
+        self.fails(self.speak("你好"), 2, "its letters are a b c")
+
     def test_a_word_without_end(self):
         done = run("speak", "-", "-o", self.folder / "x.wav", "--retries", "-1", *TINY_MODEL, data=b"ab" * 5000)
         self.assertEqual(done.returncode, 0, done.errors)

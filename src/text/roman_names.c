@@ -56,7 +56,8 @@ static void set(roman_letter *l, const char *text) { snprintf(l->text, sizeof l-
 
 /* Where a letter's name does not begin with its sound, and where voices were trained on another: script, word, reading. */
 static const struct { int script; const char *word, *reading; } exceptions[] = {
-	{ USCRIPT_CYRILLIC, "IE", "e" }, { USCRIPT_CYRILLIC, "IO", "e" }, { USCRIPT_CYRILLIC, "YERU", "y" }, { USCRIPT_CYRILLIC, "GHE", "g" }, { USCRIPT_CYRILLIC, "HA", "kh" },
+	{ USCRIPT_CYRILLIC, "IE", "e" }, { USCRIPT_CYRILLIC, "IO", "e" }, { USCRIPT_CYRILLIC, "YERU", "y" }, { USCRIPT_CYRILLIC, "GHE", "g" },
+	{ USCRIPT_CYRILLIC, "HA", "kh" },
 	{ USCRIPT_CYRILLIC, "EL", "l" }, { USCRIPT_CYRILLIC, "EM", "m" }, { USCRIPT_CYRILLIC, "EN", "n" }, { USCRIPT_CYRILLIC, "ER", "r" },
 	{ USCRIPT_CYRILLIC, "ES", "s" }, { USCRIPT_CYRILLIC, "EF", "f" }, { USCRIPT_CYRILLIC, "SIGN", "" }, { USCRIPT_CYRILLIC, "YU", "yu" },
 	{ USCRIPT_CYRILLIC, "YA", "ya" }, { USCRIPT_CYRILLIC, "YI", "yi" }, { USCRIPT_CYRILLIC, "SCHWA", "e" }, { USCRIPT_CYRILLIC, "UKRAINIAN-IE", "ie" },
@@ -74,7 +75,8 @@ static const struct { int script; const char *word, *reading; } exceptions[] = {
 	{ USCRIPT_LATIN, "ENG", "ng" }, { USCRIPT_LATIN, "SCHWA", "e" }, { USCRIPT_LATIN, "THORN", "th" }, { USCRIPT_LATIN, "ETH", "d" },
 	{ USCRIPT_LATIN, "SHARP-S", "ss" }, { USCRIPT_LATIN, "EZH", "zh" }, { USCRIPT_LATIN, "ESH", "sh" }, { USCRIPT_LATIN, "SALTILLO", "'" },
 	{ USCRIPT_LATIN, "IOTA", "i" }, { USCRIPT_LATIN, "GAMMA", "g" }, { USCRIPT_LATIN, "UPSILON", "u" }, { USCRIPT_LATIN, "ALPHA", "a" },
-	{ USCRIPT_HIRAGANA, "SI", "shi" }, { USCRIPT_HIRAGANA, "TI", "chi" }, { USCRIPT_HIRAGANA, "TU", "tsu" }, { USCRIPT_HIRAGANA, "HU", "fu" }, { USCRIPT_HIRAGANA, "WO", "o" },
+	{ USCRIPT_HIRAGANA, "SI", "shi" }, { USCRIPT_HIRAGANA, "TI", "chi" }, { USCRIPT_HIRAGANA, "TU", "tsu" }, { USCRIPT_HIRAGANA, "HU", "fu" },
+	{ USCRIPT_HIRAGANA, "WO", "o" },
 	{ USCRIPT_HIRAGANA, "ZI", "ji" }, { USCRIPT_HIRAGANA, "DI", "ji" }, { USCRIPT_HIRAGANA, "DU", "zu" },
 	{ USCRIPT_TIFINAGH, "YA", "a" }, { USCRIPT_TIFINAGH, "YI", "i" }, { USCRIPT_TIFINAGH, "YU", "u" }, { USCRIPT_TIFINAGH, "YEY", "e" },
 	{ USCRIPT_LAO, "NYO", "nyo" },
@@ -112,7 +114,7 @@ static int is_exception(roman_letter *l, int script, const char *word) {
 static const char *sound_word(const name *n, int script) {
 	static const char *const kinds[] = { "LETTER", "CHARACTER", "POINT", "SYLLABLE", NULL };
 	static const char *const shapes[] = { "FINAL", "FARSI", "SWASH", "HIGH", "DOTLESS", "KIRGHIZ", "SMALL", "CAPITAL", "MODIFIER", "HATAF", "SHORT",
-		                                  "BASHKIR", "ABKHASIAN", "KHAKASSIAN", "STRAIGHT", "BARRED", "FINAL", "PALI", "SANSKRIT", NULL };
+		                                  "BASHKIR", "ABKHASIAN", "KHAKASSIAN", "STRAIGHT", "BARRED", "PALI", "SANSKRIT", NULL };
 	int first = 0;
 	for (int i = 0; i < n->count; i++)
 		if (one_of(n->words[i], kinds))

@@ -50,16 +50,16 @@ int sn_decode_start(pid_t *pid, const char *path, const char *const *arguments, 
 	sigfillset(&all);
 	posix_spawn_file_actions_init(&actions);
 	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_adddup2(&actions, in, 0);
-	posix_spawn_file_actions_adddup2(&actions, out, 1);
-	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	int number = posix_spawn_file_actions_adddup2(&actions, in, 0);
+	number = number ? number : posix_spawn_file_actions_adddup2(&actions, out, 1);
+	number = number ? number : posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setpgroup(&attributes, 0); /* its own: a Ctrl-C is for the program, which may still be finishing */
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
 	char *environment[MAX_ENVIRONMENT];
 	pass_environment(environment);
-	errno = posix_spawn(pid, path, &actions, &attributes, (char *const *)(uintptr_t)arguments, environment);
+	errno = number ? number : posix_spawn(pid, path, &actions, &attributes, (char *const *)(uintptr_t)arguments, environment);
 	int result = errno ? sn_fail_errno(err, "cannot start '%s' to decode '%s'", path, name) : SN_OK;
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);

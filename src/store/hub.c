@@ -6,6 +6,7 @@
 #include "store/catalogue.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -303,8 +304,11 @@ static int pull_with(sn_pulled **out, const sn_store *store, const hub_target *t
 	json_t *done = find_here(store, t, o, path);
 	if (done)
 		return give(out, t, path, done, err);
+	errno = 0;
 	json_t *const request = request_of(store, t, o);
-	int result = request ? hub_run(request, show, &s, &done, err) : sn_fail(err, SN_E_ARGUMENT, "the home or an option is not UTF-8");
+	int result = sn_fail_memory(request ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "the home or an option is not UTF-8"), err);
+	if (result == SN_OK)
+		result = hub_run(request, show, &s, &done, err);
 	json_decref(request);
 	if (result == SN_E_IO && !o->force && !o->dry && !*or_empty(o->revision) && !*or_empty(o->include) && (done = installed(t))) {
 		s.state.note = err ? err : "the hub cannot be asked"; /* whether there is something newer; what is here is whole */
@@ -402,10 +406,13 @@ int sn_models_verify(sn_verified **out, const char *name, const sn_pull_options 
 	if (result == SN_OK) {
 		showing s = { .options = o, .state = { .model = t->model } };
 		s.state.file = s.file;
+		errno = 0;
 		json_t *const entry = entry_json(store, t->entry);
 		request = json_pack("{s:s, s:s, s:s, s:b, s:o*}", "do", "verify", "model", t->model, "path", place.path, "cache", place.in_hub_cache,
 		                    "entry", entry);
-		result = request ? hub_run(request, show, &s, &last, err) : sn_fail(err, SN_E_ARGUMENT, "the path of %.300s is not UTF-8", t->path);
+		result = sn_fail_memory(request ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "the path of %.300s is not UTF-8", t->path), err);
+		if (result == SN_OK)
+			result = hub_run(request, show, &s, &last, err);
 	}
 	if (result == SN_OK)
 		result = give_verified(out, t, place.path, last, err);

@@ -41,12 +41,12 @@ static int start(const char *program, int in, int out, pid_t *child, char *err) 
 	char *const arguments[] = { (char *)(uintptr_t)program, NULL };
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, in, 0);
-	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	int code = posix_spawn_file_actions_adddup2(&actions, in, 0);
+	code = code ? code : posix_spawn_file_actions_adddup2(&actions, out, 1);
 	posix_spawnattr_init(&attributes);
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	const int code = posix_spawn(child, program, &actions, &attributes, arguments, environ);
+	code = code ? code : posix_spawn(child, program, &actions, &attributes, arguments, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	return code == 0 ? SN_OK : sn_fail(err, SN_E_DEPENDENCY, "sonant-pull cannot be started: %s", strerror(code));

@@ -212,13 +212,15 @@ static int refused(int result, int code, char *err) {
 
 static int live_stores(char *err) {
 	static const char *const folders[] = { "home", "home/models", "home/models/gone", "home/models/kept" };
-	const sn_pull_options options = { .home = path_of("home"), .endpoint = "http://127.0.0.1:9", .source = "hub", .token = "" };
+	char home[SCRATCH_PATH], config[SCRATCH_PATH];
+	const sn_pull_options options = { .home = strcpy(home, path_of("home")), .endpoint = "http://127.0.0.1:9", .source = "hub", .token = "" };
 	sn_pulled *pulled;
 	sn_verified *verified;
 	int64_t freed;
 	for (int i = 0; i < 4; i++)
 		mkdir(path_of(folders[i]), 0700);
-	if (symlink("nowhere", path_of("home/models/gone/config.json")) != 0 || symlink("nowhere", path_of("home/models/kept/config.json")) != 0)
+	snprintf(config, sizeof config, "%s/whisper/config.json", fixtures);
+	if (symlink(config, path_of("home/models/gone/config.json")) != 0 || symlink(config, path_of("home/models/kept/config.json")) != 0)
 		mix_text("from before");
 	digest = 0;
 	int result = made(sn_models_pull(&pulled, "openai/whisper-tiny", &options, err), &pulled, err);

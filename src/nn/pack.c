@@ -55,6 +55,7 @@ struct nn_pack {
 	uint64_t end;
 	size_t saved;    /* items that the last file has */
 	int failed;      /* errno of a write: no more is tried */
+	int resting;     /* saving was asked for: what comes later lies in memory until it is again */
 };
 
 static int valid(const sn_map *map, uint64_t key) {
@@ -167,8 +168,10 @@ static int write_at(int fd, const void *data, size_t size, uint64_t at) {
 		ssize_t n = pwrite(fd, p, size, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n <= 0) {
+			errno = n < 0 ? errno : EIO;
 			return -1;
+		}
 		p += n;
 		at += (uint64_t)n;
 		size -= (size_t)n;
@@ -222,7 +225,7 @@ static int append(nn_pack *pack, const void *data, size_t size, uint64_t unit, u
 
 const void *nn_pack_filled(nn_pack *pack) {
 	item *const last = pack->items + pack->count - 1;
-	if (!last->pages || !pack->path || pack->failed)
+	if (!last->pages || !pack->path || pack->failed || pack->resting)
 		return last->data;
 	if ((pack->fd < 0 && create(pack) != 0) || append(pack, last->data, last->size, page_size(), &last->at) != 0) {
 		pack->failed = errno;
@@ -236,6 +239,15 @@ const void *nn_pack_filled(nn_pack *pack) {
 	}
 	return last->data;
 }
+
+static void discard(const item *it) {
+	if (it->pages)
+		munmap(it->data, it->pages);
+	else
+		free(it->data);
+}
+
+void nn_pack_drop(nn_pack *pack) { discard(&pack->items[--pack->count]); }
 
 /* All that was asked for, mapped or made, without what nobody needs any more: writes what is not in the file yet, and fills the table. */
 static int write_rest(nn_pack *pack, entry *table, size_t *count) {
@@ -303,6 +315,7 @@ static int take_name(nn_pack *pack) {
 }
 
 int nn_pack_save(nn_pack *pack, char *note) {
+	pack->resting = 1;
 	if (!pack->path || pack->saved == pack->count)
 		return SN_OK;
 	if (!pack->failed && ((pack->fd < 0 && create(pack) != 0) || complete(pack) != 0 || take_name(pack) != 0))
@@ -325,10 +338,7 @@ void nn_pack_close(nn_pack **held) {
 		return;
 	abandon(pack);
 	for (size_t i = 0; i < pack->count; i++)
-		if (pack->items[i].pages)
-			munmap(pack->items[i].data, pack->items[i].pages);
-		else
-			free(pack->items[i].data);
+		discard(&pack->items[i]);
 	free(pack->items);
 	free(pack->used);
 	free(pack->path);

@@ -11,4 +11,7 @@ void *nn_pack_new(nn_pack *pack, const char *name, size_t size);
  * the memory that is free can be packed. Returns where its bytes are from now on. */
 const void *nn_pack_filled(nn_pack *pack);
 
+/* The newest entry could not be filled: it is gone, so that nobody finds it. */
+void nn_pack_drop(nn_pack *pack);
+
 #endif

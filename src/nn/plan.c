@@ -161,9 +161,13 @@ int nn_weights_pack(nn_plan *plan, nn_pack *pack, nn_step *s, int node, char *er
 	const char *blob = nn_pack_find(pack, name, &found);
 	if (!blob || found != l.size) {
 		char *fresh = nn_pack_new(pack, name, l.size);
-		int result = fresh ? pack_into(fresh, plan, s, &l, node, err) : sn_fail(err, SN_E_MEMORY, "no memory for %zu bytes of packed weights", l.size);
-		if (result != SN_OK)
+		if (!fresh)
+			return sn_fail(err, SN_E_MEMORY, "no memory for %zu bytes of packed weights", l.size);
+		const int result = pack_into(fresh, plan, s, &l, node, err);
+		if (result != SN_OK) {
+			nn_pack_drop(pack);
 			return result;
+		}
 		blob = nn_pack_filled(pack);
 	}
 	point_into(s, &l, blob);

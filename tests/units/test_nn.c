@@ -2,6 +2,7 @@
 #include "nn/cpu/kernels.h"
 #include "nn/nn.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,13 @@
 #include <cmocka.h>
 
 static uint32_t seed = 1;
+
+#define LARGE ((size_t)512 << 10)
+static int no_large; /* requests of LARGE bytes and more fail: the program is linked with --wrap=malloc */
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_malloc(size_t size) { return no_large && size >= LARGE ? NULL : __real_malloc(size); }
 
 static float uniform(void) {
 	seed = seed * 1664525u + 1013904223u;
@@ -420,11 +428,75 @@ static void large_matrices_are_packed_in_stripes(void **state) {
 	assert_int_equal(rmdir(dir), 0); /* nothing else was left there */
 }
 
+static int open_files(void) {
+	DIR *list = opendir("/proc/self/fd");
+	int count = 0;
+	while (list && readdir(list))
+		count++;
+	if (list)
+		closedir(list);
+	return count;
+}
+
+/* Languages of a model are packed while it runs: what there was no memory for is packed anew, and no file stays open behind a saved one. */
+static void packs_are_added_to(void **state) {
+	enum { N = 1030, K = 520 };
+	(void)state;
+	char err[SN_ERRLEN] = "", dir[] = "/tmp/sonant-later-XXXXXX", file[64], packed[64];
+	assert_non_null(mkdtemp(dir));
+	snprintf(file, sizeof file, "%s/w.npy", dir);
+	snprintf(packed, sizeof packed, "%s/w.pack", dir);
+	float *w = values(N * K, 0.1f), first[N];
+	save_npy(file, w, N, K);
+	sn_weights *weights;
+	assert_int_equal(sn_weights_open(&weights, file, err), SN_OK);
+	nn_graph *g = nn_graph_new("later");
+	nn_t x = nn_input(g, "x", NN_F32, 2, (nn_dim[]){ nn_fix(1), nn_fix(K) });
+	nn_output(g, nn_linear(g, x, nn_weight_shaped(g, weights, "array", 2, (int64_t[]){ N, K }), NN_NONE), "y");
+	nn_pool *pool;
+	assert_int_equal(nn_pool_open(&pool, 1, err), SN_OK);
+	for (int run = 0; run < 2; run++) { /* from a pack of its own; then later than the saved ones */
+		nn_pack *pack;
+		nn_plan *plan;
+		nn_exec *e;
+		assert_int_equal(nn_pack_open(&pack, run ? packed : NULL, 7, err), SN_OK);
+		nn_plan_options options = { .dtype = NN_DTYPE_BF16, .pack = pack };
+		if (run) {
+			assert_int_equal(nn_pack_save(pack, err), SN_OK);
+			no_large = 1;
+			assert_int_equal(nn_plan_compile(&plan, g, &options, err), SN_E_MEMORY);
+			no_large = 0;
+		}
+		const int before = open_files();
+		assert_int_equal(nn_plan_compile(&plan, g, &options, err), SN_OK);
+		assert_int_equal(open_files(), before);
+		assert_int_equal(nn_exec_new(&e, plan, pool, err), SN_OK);
+		for (int i = 0; i < K; i++)
+			nn_exec_input(e, "x")[i] = (float)(i % 13) - 6;
+		nn_exec_run(e);
+		if (!run)
+			memcpy(first, nn_exec_output(e, "y", NULL), sizeof first);
+		assert_memory_equal(first, nn_exec_output(e, "y", NULL), sizeof first);
+		nn_exec_free(&e);
+		nn_plan_release(&plan);
+		assert_int_equal(nn_pack_save(pack, err), SN_OK);
+		assert_int_equal(access(packed, F_OK), run ? 0 : -1);
+		nn_pack_close(&pack);
+	}
+	nn_graph_free(&g);
+	nn_pool_close(&pool);
+	sn_weights_close(&weights);
+	free(w);
+	unlink(file);
+	unlink(packed);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transformer_block), cmocka_unit_test(vocoder_stage), cmocka_unit_test(convolutions_by_hand), cmocka_unit_test(skips_and_slices),
 		cmocka_unit_test(cached_rows_are_batch_invariant), cmocka_unit_test(arenas_are_shared), cmocka_unit_test(errors_are_sentences), cmocka_unit_test(packs_are_kept),
-		cmocka_unit_test(large_matrices_are_packed_in_stripes),
+		cmocka_unit_test(large_matrices_are_packed_in_stripes), cmocka_unit_test(packs_are_added_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,9 +5,6 @@
 #define MR 4
 #define NR 8
 
-/* Below this a column counts as zero when it is quantised: 127 / max would overflow. */
-#define QUANT_ZERO 1e-30f
-
 /* ---- packing ---- */
 
 /* Where element (n, tap, k) of the source lies, and how far each reaches. */
@@ -76,8 +73,8 @@ static void pack_s8(const float *w, int64_t n, int64_t k, int taps, int64_t n_st
 		float inverse[NR];
 		for (int64_t i = 0; i < s.n; i++) {
 			float max = largest(&s, i);
-			inverse[i] = max < QUANT_ZERO ? 0 : 127 / max;
-			scale[n0 + i] = max < QUANT_ZERO ? 1 : max / 127;
+			inverse[i] = max < NN_QUANT_ZERO ? 0 : 127 / max;
+			scale[n0 + i] = max < NN_QUANT_ZERO ? 1 : max / 127;
 		}
 		pack_source(&s, NR, 4, 1, inverse, panel);
 		for (int64_t i = 0; i < s.n; i++) {

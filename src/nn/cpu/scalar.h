@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* Below this a row counts as zero when it is quantised: 127 / max would overflow. */
+/* Below this a row or column counts as zero when it is quantised: 127 / max would overflow. */
 #define NN_QUANT_ZERO 1e-30f
 
 static inline float nn_bf16_get(nn_bf16 h) {

@@ -7,9 +7,6 @@
 #define NR NN512_NR
 #define GROUP_BYTES (NR * 4)
 
-/* Below this a column counts as zero when it is quantised: 127 / max would overflow. */
-#define QUANT_ZERO 1e-30f
-
 /* Element (n, tap, k) lies n * n_stride + tap * tap_stride + k * k_stride elements behind x. */
 typedef struct source {
 	const void *x;
@@ -99,8 +96,8 @@ static float largest(const source *s, int64_t n) {
 static void column_scales(const source *s, float *scale, float *inverse) {
 	for (int64_t n = 0; n < s->n; n++) {
 		float max = largest(s, n);
-		inverse[n] = max < QUANT_ZERO ? 0 : 127 / max;
-		scale[n] = max < QUANT_ZERO ? 1 : max / 127;
+		inverse[n] = max < NN_QUANT_ZERO ? 0 : 127 / max;
+		scale[n] = max < NN_QUANT_ZERO ? 1 : max / 127;
 	}
 }
 

@@ -1,5 +1,5 @@
-/* Values of constant tensors. Weights are read from their files only here, when a plan needs them: packed weights that are
- * already on disk are never evaluated again. */
+/* Values of constant tensors. Weights are read from their files here, and as they stand where plan.c packs them, only when a plan needs
+ * them: packed weights that are already on disk are never evaluated again. */
 #include "nn/graph.h"
 
 #include "nn/cpu/kernels.h"

@@ -199,6 +199,8 @@ nn_t nn_weight(nn_graph *g, const sn_weight *weight, const char *what) {
 	if (!floats && !(weight->dtype == SN_I8 && weight->row_scale))
 		return fail(g, "tensor '%s' holds %s%s; float32, float16, bfloat16, float64 or int8 with scales can be used", weight->name,
 		            sn_dtype_name(weight->dtype), weight->dtype == SN_I8 ? " without scales" : "");
+	if (!weight->bytes)
+		return fail(g, "tensor '%s' holds no values", weight->name);
 	nn_node *n = add(g, OP_WEIGHT, 0, NULL, 0, NN_NONE);
 	if (!n)
 		return NN_NONE;

@@ -202,9 +202,6 @@ typedef struct nn_pool nn_pool;
 int nn_pack_open(nn_pack **out, const char *path, uint64_t key, char *err);
 int nn_pack_save(nn_pack *pack, char *note);
 void nn_pack_close(nn_pack **pack);
-/* Other bytes that are slow to make (a parsed tokenizer): find returns NULL when absent; add copies. */
-const void *nn_pack_find(nn_pack *pack, const char *name, size_t *size);
-int nn_pack_add(nn_pack *pack, const char *name, const void *data, size_t size, char *err);
 
 typedef struct nn_plan_options {
 	nn_dtype dtype;

@@ -153,14 +153,6 @@ void *nn_pack_new(nn_pack *pack, const char *name, size_t size) {
 	return fresh.data;
 }
 
-int nn_pack_add(nn_pack *pack, const char *name, const void *data, size_t size, char *err) {
-	void *copy = nn_pack_new(pack, name, size);
-	if (!copy)
-		return sn_fail(err, SN_E_MEMORY, "no memory for %zu packed bytes", size);
-	memcpy(copy, data, size);
-	return SN_OK;
-}
-
 /* ---- the file that is being written ---- */
 
 static int write_at(int fd, const void *data, size_t size, uint64_t at) {

@@ -4,6 +4,9 @@
 
 #include "nn/nn.h"
 
+/* The entry of that name, mapped or made; NULL when there is none. */
+const void *nn_pack_find(nn_pack *pack, const char *name, size_t *size);
+
 /* A new entry of `size` bytes (64-byte aligned, zeroed) that the caller fills. Owned by the pack. NULL when out of memory. */
 void *nn_pack_new(nn_pack *pack, const char *name, size_t size);
 

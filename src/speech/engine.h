@@ -30,6 +30,7 @@ struct sn_engine {
 	pthread_mutex_t load_lock;   /* one load at a time */
 	pthread_mutex_t models_lock; /* guards the list and all reference counts */
 	sn_model *models;
+	size_t moving;               /* memory of models that are being loaded or freed: they are in no list */
 	sn_phonemizer *phonemizer;   /* starts its helper when it is first needed */
 };
 

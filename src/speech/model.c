@@ -92,6 +92,13 @@ void sn_model_retain(sn_model *model) {
 	pthread_mutex_unlock(&model->engine->models_lock);
 }
 
+/* Counts memory of a model that is not in the list; a negative number takes it back. */
+static void count_moving(sn_engine *engine, int64_t bytes) {
+	pthread_mutex_lock(&engine->models_lock);
+	engine->moving += (size_t)bytes;
+	pthread_mutex_unlock(&engine->models_lock);
+}
+
 static void destroy(sn_model *model) {
 	sn_lane_close(&model->lane);
 	sn_align_close(&model->align);
@@ -116,8 +123,10 @@ void sn_model_release(sn_model **held) {
 	if (!model)
 		return;
 	sn_engine *engine = model->engine;
+	const size_t memory = model->memory_most;
 	pthread_mutex_lock(&engine->models_lock);
 	int left = --model->references;
+	engine->moving += left ? 0 : memory;
 	for (sn_model **at = &engine->models; !left && *at; at = &(*at)->next)
 		if (*at == model) {
 			*at = model->next;
@@ -127,6 +136,7 @@ void sn_model_release(sn_model **held) {
 	if (left)
 		return;
 	destroy(model);
+	count_moving(engine, -(int64_t)memory);
 	sn_engine_close(&engine);
 }
 
@@ -197,7 +207,9 @@ static int load_synth(sn_model *m, const sn_load_options *load, char *err) {
 	m->facts = m->class->facts(m->synth);
 	if (m->facts->kind == SN_SYNTH_MEL) {
 		sn_mel_describe(m->mel, &m->facts->mel);
+		count_moving(m->engine, (int64_t)m->memory_most); /* the vocoder has what the model leaves */
 		m->vocoder_result = sn_vocoder_of_model(&m->own_vocoder, m, m->vocoder_error);
+		count_moving(m->engine, -(int64_t)m->memory_most);
 	}
 	return SN_OK;
 }
@@ -226,8 +238,8 @@ static int load_embedder(sn_model *m, const sn_load_options *load, char *err) {
 static size_t budget_left(sn_engine *engine) {
 	if (!engine->max_memory)
 		return sn_memory_available("");
-	size_t taken = 0;
 	pthread_mutex_lock(&engine->models_lock);
+	size_t taken = engine->moving;
 	for (const sn_model *m = engine->models; m; m = m->next)
 		taken += m->memory_most;
 	pthread_mutex_unlock(&engine->models_lock);
@@ -251,18 +263,33 @@ static int admit_whisper(void *payload, const sn_load_need *need, int *rows, int
 	return SN_OK;
 }
 
-/* Of other models the weights are known, and what they work in is small beside them. Files that cannot be read are the load's to name. */
-static int admit_other(sn_model *m, char *err) {
+/* Of other models the weights are known, and what they work in is small beside them. */
+static int admit_parameters(sn_model *m, int64_t parameters, char *err) {
 	static const double bytes[] = { [NN_DTYPE_F32] = 4, [NN_DTYPE_BF16] = 2.2, [NN_DTYPE_INT8] = 1.5 };
+	m->memory = m->memory_most = (size_t)((double)parameters * bytes[m->dtype]) + OTHER_WORK;
+	return sn_memory_allow(m->name, m->memory_most, budget_left(m->engine), m->engine->max_memory > 0, err);
+}
+
+/* Files that cannot be read are the load's to name; a directory may hold others than the model's. */
+static int admit_other(sn_model *m, char *err) {
+	sn_vits_files files;
 	sn_weights *weights;
 	int64_t parameters = 0;
-	if (sn_weights_open(&weights, m->path, NULL) != SN_OK)
+	const int is_vits = (m->class == &sn_synth_vits || m->class == &sn_synth_yourtts) && sn_vits_locate(&files, m->path, NULL) == SN_OK;
+	if (sn_weights_open(&weights, is_vits ? files.weights : m->path, NULL) != SN_OK)
 		return SN_OK;
 	for (size_t i = 0; i < sn_weights_count(weights); i++)
 		parameters += (int64_t)(sn_weights_at(weights, i)->bytes / sn_dtype_size(sn_weights_at(weights, i)->dtype));
 	sn_weights_close(&weights);
-	m->memory = m->memory_most = (size_t)((double)parameters * bytes[m->dtype]) + OTHER_WORK;
-	return sn_memory_allow(m->name, m->memory_most, budget_left(m->engine), m->engine->max_memory > 0, err);
+	return admit_parameters(m, parameters, err);
+}
+
+/* A model whose files said nothing before it was loaded. What the machine has is less by it already. */
+static int admit_late(sn_model *m, char *err) {
+	sn_model_info info;
+	sn_model_describe(m, &info);
+	const int result = admit_parameters(m, info.parameters, err);
+	return m->engine->max_memory ? result : SN_OK;
 }
 
 static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
@@ -300,6 +327,8 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 		result = sn_bert_open(&m->bert, &options, err);
 	else
 		result = sn_silero_open(&m->silero, &options, err);
+	if (result == SN_OK && !m->memory && !mel)
+		result = admit_late(m, err);
 	m->load_time = sn_now() - start;
 	return result;
 }

@@ -157,13 +157,72 @@ static void loads_keep_to_the_budget(void **state) {
 	(void)state;
 }
 
+static int64_t memory_of(sn_engine *engine, const char *path) {
+	char err[SN_ERRLEN];
+	sn_model *model;
+	sn_model_info info;
+	if (sn_model_load(&model, engine, path, &(sn_model_options){ .precision = SN_PRECISION_F32 }, err) != SN_OK)
+		fail_msg("%s", err);
+	sn_model_describe(model, &info);
+	const int64_t memory = info.memory_most;
+	sn_model_release(&model);
+	return memory;
+}
+
+/* Of a model with its vocoder: whether it got its vocoder. */
+static int has_vocoder(sn_engine *engine) {
+	char err[SN_ERRLEN];
+	sn_model *model;
+	sn_model_info info;
+	if (load(&model, engine, "fastspeech2-conformer-with-hifigan", 0, err) != SN_OK)
+		fail_msg("%s", err);
+	sn_model_describe(model, &info);
+	const int has = *info.vocoder != 0;
+	sn_model_release(&model);
+	return has;
+}
+
+static void a_vocoder_counts_beside_its_model(void **state) {
+	char path[600];
+	snprintf(path, sizeof path, "%s/fastspeech2-conformer-with-hifigan", fixtures);
+	sn_engine *engine = engine_with(0);
+	const int64_t one = memory_of(engine, path); /* of the same files, so the vocoder takes as much */
+	sn_engine_close(&engine);
+	engine = engine_with(2 * one);
+	assert_true(has_vocoder(engine));
+	sn_engine_close(&engine);
+	engine = engine_with(2 * one - 1);
+	assert_false(has_vocoder(engine));
+	sn_engine_close(&engine);
+	(void)state;
+}
+
+/* A directory of several voices, of which the first is read. */
+static void what_lies_beside_a_voice_hides_nothing(void **state) {
+	char command[2600], path[300], err[SN_ERRLEN];
+	sn_model *model;
+	snprintf(path, sizeof path, "%s/voices", root);
+	snprintf(command, sizeof command, "mkdir %s && for i in a b; do cp %s/vits-piper/voice.onnx %s/$i.onnx && cp %s/vits-piper/voice.onnx.json "
+	         "%s/$i.onnx.json || exit 1; done", path, fixtures, path, fixtures, path);
+	assert_int_equal(system(command), 0);
+	sn_engine *engine = engine_with(0);
+	const int64_t memory = memory_of(engine, path);
+	assert_true(memory > 0);
+	sn_engine_close(&engine);
+	engine = engine_with(memory - 1);
+	assert_int_equal(sn_model_load(&model, engine, path, &(sn_model_options){ .precision = SN_PRECISION_F32 }, err), SN_E_LIMIT);
+	sn_engine_close(&engine);
+	(void)state;
+}
+
 int main(int argc, char **argv) {
 	fixtures = argv[argc - 1];
 	if (!mkdtemp(root))
 		return 1;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(machine_and_groups_are_read), cmocka_unit_test(fewer_windows_are_taken), cmocka_unit_test(what_would_fit_is_named),
-		cmocka_unit_test(loads_keep_to_the_budget),
+		cmocka_unit_test(loads_keep_to_the_budget), cmocka_unit_test(a_vocoder_counts_beside_its_model),
+		cmocka_unit_test(what_lies_beside_a_voice_hides_nothing),
 	};
 	const int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	char command[100];

@@ -7,6 +7,7 @@
 #define PAD 400
 #define INTERVAL 320
 #define LOWEST_QUIET 0.01f
+#define START_TOKENS 8    /* of a prompt, at most */
 #define HYSTERESIS 0.15f  /* as Silero's own segmentation has it */
 
 static int64_t samples_of(int ms, int standard) {
@@ -45,6 +46,11 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 		return result;
 	sn_buf_init(&live->word_text, (size_t)1 << 16);
 	live->sure = live->whisper.language >= 0;
+	const int quarter = (live->whisper.config->target_positions - START_TOKENS) / 4;
+	live->most_past = quarter < STT_LIVE_PAST_TOKENS ? quarter : STT_LIVE_PAST_TOKENS;
+	if (quarter < 1)
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" writes at most %d tokens at once, too few to be listened to live", base->model->name,
+		               live->whisper.config->target_positions);
 	pthread_mutex_lock(&base->engine->load_lock);
 	result = sn_lane_listen(base->model->lane, err);
 	pthread_mutex_unlock(&base->engine->load_lock);

@@ -6,12 +6,12 @@
 #include "speech/stt_live_decode.h"
 #include "speech/stt_whisper.h"
 
-#define STT_LIVE_CHUNK 512                       /* samples that the detector hears at once */
+#define STT_LIVE_CHUNK 512                       /* samples that the detector judges */
 #define STT_LIVE_MOST (28 * SN_STT_RATE)         /* of an utterance: a window less what a chunk and a margin take */
 #define STT_LIVE_CHUNKS (STT_LIVE_MOST / STT_LIVE_CHUNK + 2)
 
 #define STT_LIVE_PAST 8                          /* utterances before this one that are kept, */
-#define STT_LIVE_PAST_TOKENS 96                  /* with so many tokens in all */
+#define STT_LIVE_PAST_TOKENS 96                  /* with so many tokens in all, and as many of the text before: each costs a row of every decoding */
 
 /* What an ear is busy with. A pass that is LIVE_TOLD has given what it can but stays, as it may be the utterance's last. */
 typedef enum stt_live_stage { LIVE_IDLE, LIVE_ENCODING, LIVE_ENCODED, LIVE_DECODING, LIVE_DONE, LIVE_TOLD } stt_live_stage;
@@ -52,7 +52,7 @@ typedef struct stt_live {
 
 	stt_live_task partial, pass;
 	stt_live_past past[STT_LIVE_PAST]; /* the last ones, oldest first */
-	int past_count, past_tokens;
+	int past_count, past_tokens, most_past; /* most_past: tokens of these, and of the text before, that a prompt has room for */
 	int32_t past_token[STT_LIVE_PAST_TOKENS];
 	stt_tokens committed;        /* text of the utterance */
 	stt_tokens before;           /* of the pass before, from the utterance's beginning, and up to which it hears */

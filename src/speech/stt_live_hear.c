@@ -131,9 +131,9 @@ static void forget_past(stt_live *live, int count) {
 /* The utterance becomes one of those before the next. */
 static void remember(stt_live *live) {
 	const stt_tokens *const t = &live->committed;
-	if (!t->count || t->count > STT_LIVE_PAST_TOKENS)
+	if (!t->count || t->count > live->most_past)
 		return forget_past(live, live->past_count);
-	while (live->past_count == STT_LIVE_PAST || live->past_tokens + t->count > STT_LIVE_PAST_TOKENS)
+	while (live->past_count == STT_LIVE_PAST || live->past_tokens + t->count > live->most_past)
 		forget_past(live, 1);
 	live->past[live->past_count++] = (stt_live_past){ live->start, live->marked, live->past_tokens, t->count };
 	memcpy(live->past_token + live->past_tokens, t->token, (size_t)t->count * sizeof *t->token);

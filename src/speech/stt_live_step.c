@@ -11,7 +11,6 @@
 #define FIRST_PARTIAL (SN_STT_RATE / 4) /* samples of speech */
 #define TOKENS_BASE 32           /* most tokens of an utterance: these and */
 #define TOKENS_PER_SECOND 25     /* as scripts have that are written by the byte */
-#define MOST_PREVIOUS 96         /* tokens of the prompt: each costs a row of every decoding */
 #define SURE 0.9f
 #define SURE_SPEECH (2 * SN_STT_RATE)
 #define KEPT_EVIDENCE 0.7f       /* of a language, from utterance to utterance */
@@ -61,10 +60,10 @@ static int start(stt_live *live, stt_live_task *task, sn_ear_kind kind, int64_t 
 static void start_decoding(stt_live *live, stt_live_task *task) {
 	const stt_whisper *const w = &live->whisper;
 	const sn_whisper_config *const c = w->config;
-	int32_t prompt[MOST_PREVIOUS + STT_LIVE_PAST_TOKENS + 8];
-	int n = 0, keep = w->history_count < MOST_PREVIOUS ? w->history_count : MOST_PREVIOUS;
+	int32_t prompt[2 * STT_LIVE_PAST_TOKENS + 8];
+	int n = 0, keep = w->history_count < live->most_past ? w->history_count : live->most_past;
 	keep = keep < w->previous_tokens ? keep : w->previous_tokens;
-	if (keep > 0) {
+	if (keep > 0 && c->sot_prev >= 0) {
 		prompt[n++] = c->sot_prev;
 		memcpy(prompt + n, w->history + w->history_count - keep, (size_t)keep * sizeof *prompt);
 		n += keep;

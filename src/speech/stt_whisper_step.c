@@ -283,7 +283,7 @@ static int start_search(stt_whisper *stt, stt_window *w) {
 	const sn_whisper_config *const c = stt->config;
 	int32_t prompt[SN_STT_MAX_HISTORY + 8];
 	int n = 0, keep = stt->history_count < stt->previous_tokens ? stt->history_count : stt->previous_tokens;
-	if (keep > 0 && !w->alone) {
+	if (keep > 0 && !w->alone && c->sot_prev >= 0) {
 		prompt[n++] = c->sot_prev;
 		memcpy(prompt + n, stt->history + stt->history_count - keep, (size_t)keep * sizeof *prompt);
 		n += keep;

@@ -215,6 +215,25 @@ static void long_speech_ends_at_a_shorter_pause(void **state) {
 	free(live);
 }
 
+/* What was said before goes into the prompt, as far as the model has room for it. */
+static void only_so_much_is_remembered(void **state) {
+	stt_live *live = quiet(400);
+	live->most_past = 20;
+	for (int i = 0; i < 5; i++) {
+		live->committed.count = 15;
+		live->mark = LIVE_END;
+		live->marked += SN_STT_RATE;
+		stt_live_forget(live);
+		assert_int_equal(live->past_tokens, 15);
+		assert_int_equal(live->past_count, 1);
+	}
+	live->committed.count = 21;
+	live->mark = LIVE_END;
+	stt_live_forget(live);
+	assert_int_equal(live->past_tokens, 0);
+	free(live);
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_text_whatever_the_draft),
@@ -225,6 +244,7 @@ int main(void) {
 		cmocka_unit_test(a_pause_ends_an_utterance),
 		cmocka_unit_test(long_speech_is_passed_over_and_cut),
 		cmocka_unit_test(long_speech_ends_at_a_shorter_pause),
+		cmocka_unit_test(only_so_much_is_remembered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -303,20 +303,20 @@ void sn_transcript_stream_close(sn_transcript_stream **held) {
 	free(s);
 }
 
-/* Spaces before the text and behind it are left out. */
+/* Spaces before the text and white space behind it are left out. */
 static void write_text(sn_transcript_stream *s, const char *text) {
-	text = s->said ? text : trimmed(text);
+	text = s->said || s->spaces.size ? text : trimmed(text);
 	size_t size = strlen(text);
 	while (size && isspace((unsigned char)text[size - 1]))
 		size--;
-	if (size && s->said && s->spaces.size)
+	if (size && s->spaces.size)
 		sn_buf_add(&s->out, s->spaces.data, s->spaces.size);
 	if (size)
 		sn_buf_clear(&s->spaces);
 	sn_buf_add(&s->out, text, size);
 	s->said |= size > 0;
-	if (s->said)
-		sn_buf_text(&s->spaces, text + size);
+	sn_buf_text(&s->spaces, text + size);
+	s->out.failed = s->out.failed ? s->out.failed : s->spaces.failed;
 }
 
 static void write_segment_line(sn_transcript_stream *s, const sn_segment *segment) {

@@ -127,6 +127,22 @@ static void what_is_written_as_it_comes_is_the_whole(void **state) {
 	assert_non_null(strstr(err, SN_TRANSCRIPT_STREAMS));
 }
 
+/* A line's end before the first word is text, as a transcript has it. */
+static void what_comes_before_the_first_word_is_kept(void **state) {
+	const sn_segment segments[] = { segment("  ", NULL, 0), segment(" \n", NULL, 0), segment(" one", NULL, 0) };
+	sn_transcript_stream *stream;
+	const char *piece;
+	char joined[64] = "";
+	size_t size;
+	assert_int_equal(sn_transcript_stream_open(&stream, "text", NULL, NULL), SN_OK);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(sn_transcript_stream_add(stream, &segments[i], &piece, &size, NULL), SN_OK);
+		strncat(joined, piece, size);
+	}
+	assert_string_equal(joined, "\n one");
+	sn_transcript_stream_close(&stream);
+}
+
 static long peak(void) {
 	struct rusage usage;
 	getrusage(RUSAGE_SELF, &usage);
@@ -160,6 +176,7 @@ int main(void) {
 		cmocka_unit_test(json_lists_words), cmocka_unit_test(a_short_segment_is_one_subtitle),
 		cmocka_unit_test(long_segments_are_cut_at_pauses_lengths_and_seconds),
 		cmocka_unit_test(the_text_decides_what_is_between_words), cmocka_unit_test(what_is_written_as_it_comes_is_the_whole),
+		cmocka_unit_test(what_comes_before_the_first_word_is_kept),
 		cmocka_unit_test(json_of_a_long_transcript_takes_little_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

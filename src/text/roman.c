@@ -173,7 +173,7 @@ static const char *pair(const job *j, int32_t c, int32_t next) {
 		return "";
 	if (c == 0x64b && last(j) == 'a') /* a doubled sign behind its alef */
 		return "n";
-	if (c == 0x439 && j->before == 0x438)
+	if (c == 0x439 && j->before == 0x438 && last(j))
 		return "y";
 	return NULL;
 }

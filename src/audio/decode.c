@@ -9,6 +9,7 @@
 
 #define BLOCK 4096 /* frames read at a time */
 #define SNIFF 4096
+#define PASSED 256 /* blocks that one call passes over */
 
 struct sn_decoder {
 	sn_input input;
@@ -144,14 +145,14 @@ int sn_decoder_rewind(sn_decoder *d, char *err) {
 
 static int fill(sn_decoder *d, char *err);
 
-/* Decodes and drops what comes before the frame. */
+/* Decodes and drops what comes before the frame. SN_AGAIN: some of it. */
 static int pass_over(sn_decoder *d, int64_t frame, char *err) {
 	int result = SN_OK;
-	while (d->position < frame && !d->ended && (result == SN_OK || result == SN_AGAIN))
+	for (int i = 0; i < PASSED && d->position < frame && !d->ended && result == SN_OK; i++)
 		result = fill(d, err);
 	const int64_t behind = d->position - frame;
 	d->at = behind >= 0 && (size_t)behind <= d->count ? d->count - (size_t)behind : d->count;
-	return result == SN_AGAIN ? SN_OK : result;
+	return result == SN_OK && behind < 0 && !d->ended ? SN_AGAIN : result;
 }
 
 int sn_decoder_seek(sn_decoder *d, double seconds, char *err) {

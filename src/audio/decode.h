@@ -57,8 +57,8 @@ int sn_decoder_open_memory(sn_decoder **out, const void *data, size_t size, cons
  * returns SN_AGAIN, about ten times a second while nothing comes, with the *got samples that there were. */
 int sn_decoder_read(sn_decoder *decoder, float *out, size_t frames, size_t *got, char *err);
 
-/* Before the first read: the first sample will be the one at so many seconds. Formats that can are not decoded up to there. Behind the
- * end there is nothing to read. */
+/* Before the first read: the first sample will be the one at so many seconds. Formats that can are not decoded up to there; the others,
+ * and streams, return SN_AGAIN now and then: to be called again with the same time. Behind the end there is nothing to read. */
 int sn_decoder_seek(sn_decoder *decoder, double seconds, char *err);
 
 /* Back to the first sample, also of what came from a pipe; what had failed may be read again. On failure the decoder can only be closed. */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define BUFFER 65536
-#define PATIENCE 100              /* ms after which the reader is asked whether it still wants to wait */
+#define PATIENCE 100              /* ms after which the reader is asked whether it still wants to wait, and nothing more is drained */
 #define DRAIN (1 << 20)           /* bytes behind the audio that the writer may get rid of */
 #define UNTIL_END 0x7ffff000u     /* sizes from here on are what a writer puts that cannot go back */
 #define ENDLESS (INT64_C(1) << 60)
@@ -141,13 +141,12 @@ static int refill(state *s, char *err) {
 	return SN_OK;
 }
 
-/* A writer whose last bytes are not wanted should not fail for it. */
+/* A writer whose last bytes are not wanted should not fail for it, but one that keeps the pipe open is not waited for. */
 static void drain(state *s) {
+	struct pollfd p = { .fd = s->fd, .events = POLLIN };
 	ssize_t n = 1;
 	for (int64_t all = 0; n > 0 && all < DRAIN && !s->ended; all += n)
-		do
-			n = read(s->fd, s->buffer, BUFFER);
-		while (n < 0 && errno == EINTR);
+		n = poll(&p, 1, PATIENCE) > 0 ? read(s->fd, s->buffer, BUFFER) : 0;
 	s->ended = 1;
 }
 
@@ -211,14 +210,15 @@ static int is_pipe(int fd) {
 
 int sn_source_open_pipe(sn_source *source, sn_input *input, int fd, sn_audio_info *info, char *err) {
 	header h = { 0 };
+	int result;
 	if (!is_pipe(fd))
-		return sn_input_open_rest(input, fd, NULL, 0, err) == SN_OK ? SN_AGAIN : SN_E_FORMAT;
+		return (result = sn_input_open_rest(input, fd, NULL, 0, err)) == SN_OK ? SN_AGAIN : result;
 	state *s = calloc(1, sizeof *s);
 	if (!s)
 		return sn_fail(err, SN_E_MEMORY, "no memory to read '%s'", input->name);
 	s->fd = fd;
 	snprintf(s->name, sizeof s->name, "%s", input->name);
-	int result = find_audio(s, &h, err);
+	result = find_audio(s, &h, err);
 	if (result == SN_AGAIN && (result = sn_input_open_rest(input, fd, s->buffer, s->count, err)) == SN_OK)
 		result = SN_AGAIN;
 	else if (result == SN_OK)

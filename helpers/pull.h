@@ -3,6 +3,7 @@
 #define SN_HELPERS_PULL_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "store/models.h"
 
 #include <gnutls/crypto.h>
@@ -10,9 +11,11 @@
 
 #define PULL_NAME 512                      /* bytes of a file's name in its model or repository */
 #define PULL_URL 4096
+#define PULL_LOGIN 512                     /* bytes of "name:password" */
 #define PULL_MAX_FILES 4096                /* of one model */
 #define PULL_MAX_FILE ((int64_t)1 << 40)   /* bytes of one */
 #define PULL_MAX_PAGE ((size_t)32 << 20)   /* bytes of a listing or an index page */
+#define PULL_MAX_VALUES (2 << 20)          /* of its JSON */
 #define PULL_MANIFEST SN_STORE_MANIFEST
 #define PULL_CONNECT 5L                    /* seconds until a server is taken for unreachable */
 #define PULL_BLOCK 65536
@@ -31,6 +34,7 @@ typedef struct pull_file {
 typedef struct pull {
 	const json_t *request;
 	const char *model, *endpoint, *token, *certificates; /* token "": none; certificates "": the system's */
+	char userinfo[PULL_LOGIN];               /* for the endpoint, or where there is none for the index */
 	char place[SN_STORE_PATH], work[SN_STORE_PATH], parts[SN_STORE_PATH], whole[SN_STORE_PATH], models[SN_STORE_PATH];
 	int lock;                                /* the descriptor that holds it, -1: none */
 	int dry, force;
@@ -90,7 +94,7 @@ void pull_http_close(void);
 int pull_http_page(const pull *p, const char *url, const char *accept, sn_buf *body, pull_answer *answer, char *err);
 /* Fetches those of p->files that are not whole to their places in p->parts, several at once, and checks their hashes. */
 int pull_http_files(pull *p, char *err);
-/* Fetches one URL of any size to a path with resumption, as pull_http_files does; hash "" : unchecked. */
+/* Fetches one URL of any size to a path with resumption, as pull_http_files does; userinfo "": none; hash "": unchecked. */
 int pull_http_one(pull *p, const char *url, const char *userinfo, const char *path, int64_t size, const char *hash, char *err);
 /* The URL of a file of the repository at p->commit. */
 int pull_http_url(const pull *p, const char *remote, char url[PULL_URL]);
@@ -114,11 +118,12 @@ int pull_packages(pull *p, const json_t *entry, char *err);
 
 /* ---- pull_config.c: what the environment says ---- */
 
-/* The hub's endpoint, its token, the authorities, pip's index and its authorities; texts live as long as the program. */
-const char *pull_config_endpoint(const json_t *request);
+/* The hub's endpoint, its token, the authorities, pip's index and its authorities; texts live as long as the program. A name and password
+ * are taken out of the URLs, so that no message and no manifest shows them. */
+const char *pull_config_endpoint(const json_t *request, char userinfo[PULL_LOGIN]);
 const char *pull_config_token(const json_t *request, const char *endpoint);
 const char *pull_config_certificates(const json_t *request);
-const char *pull_config_index(const json_t *request);
+const char *pull_config_index(const json_t *request, char userinfo[PULL_LOGIN]);
 const char *pull_config_index_certificates(const json_t *request);
 int pull_config_offline(void);
 /* Whether http (not https) may be spoken with it: it is this machine. */

@@ -1,6 +1,7 @@
 #include "pull.h"
 
 #include <ctype.h>
+#include <curl/curl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,14 +43,29 @@ static int read_line(const char *path, char line[1024]) {
 	return *line != 0;
 }
 
+/* Moves "name:password@" from a URL to userinfo. */
+static void take_login(char *url, char userinfo[PULL_LOGIN]) {
+	char *const scheme = strstr(url, "://"), *const start = scheme ? scheme + 3 : url, *at = NULL;
+	*userinfo = 0;
+	for (char *c = start; *c && !strchr("/?#", *c); c++)
+		at = *c == '@' ? c : at;
+	if (!at)
+		return;
+	char *const text = curl_easy_unescape(NULL, start, (int)(at - start), NULL);
+	snprintf(userinfo, PULL_LOGIN, "%s%s", text ? text : "", text && strchr(text, ':') ? "" : ":");
+	curl_free(text);
+	memmove(start, at + 1, strlen(at + 1) + 1);
+}
+
 /* ---- the hub ---- */
 
-const char *pull_config_endpoint(const json_t *request) {
+const char *pull_config_endpoint(const json_t *request, char userinfo[PULL_LOGIN]) {
 	static char endpoint[1024];
 	const char *const asked = pull_text(request, "endpoint"), *const set = *asked ? asked : variable("HF_ENDPOINT");
 	snprintf(endpoint, sizeof endpoint, "%s", *set ? set : "https://huggingface.co");
 	for (size_t size = strlen(endpoint); size && endpoint[size - 1] == '/'; size--)
 		endpoint[size - 1] = 0;
+	take_login(endpoint, userinfo);
 	return endpoint;
 }
 
@@ -163,7 +179,7 @@ static const char *pip_setting(const char *name, const char *key, char value[102
 	return value;
 }
 
-const char *pull_config_index(const json_t *request) {
+const char *pull_config_index(const json_t *request, char userinfo[PULL_LOGIN]) {
 	static char index[1100], set[1024];
 	const char *const asked = pull_text(request, "index");
 	if (*asked) /* of a server's configuration: without the path that pip's has */
@@ -172,6 +188,7 @@ const char *pull_config_index(const json_t *request) {
 		snprintf(index, sizeof index, "%s", *pip_setting("PIP_INDEX_URL", "index-url", set) ? set : "https://pypi.org/simple");
 	for (size_t size = strlen(index); size && index[size - 1] == '/'; size--)
 		index[size - 1] = 0;
+	take_login(index, userinfo);
 	return index;
 }
 

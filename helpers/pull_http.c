@@ -109,18 +109,21 @@ static long stall(void) {
 	return seconds > 0 && seconds < 3600 ? (long)seconds : STALL;
 }
 
-/* The token goes to the hub's endpoint and, as libcurl keeps it from other hosts than the first, nowhere else. */
+/* The token goes to the hub's endpoint and, as libcurl keeps it from other hosts than the first, nowhere else. userinfo NULL: p's, for
+ * the same place. */
 static int open_request(request *r, const pull *p, const char *url, const char *userinfo) {
 	const int insecure = strncmp(url, "http://", 7) == 0;
 	CURL *const c = r->easy = curl_easy_init();
 	if (!c)
 		return 0;
+	if (!userinfo)
+		userinfo = !*p->endpoint || is_below(url, p->endpoint) ? p->userinfo : "";
 	clear_answer(&r->answer);
 	*r->why = 0;
 	if (*p->token && *p->endpoint && is_below(url, p->endpoint)) {
 		curl_easy_setopt(c, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
 		curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, p->token);
-	} else if (userinfo && *userinfo) {
+	} else if (*userinfo) {
 		curl_easy_setopt(c, CURLOPT_USERPWD, userinfo);
 	} else if (!*p->endpoint) { /* of packages; never together with a token */
 		curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
@@ -313,9 +316,7 @@ static size_t to_part(char *data, size_t size, size_t count, void *payload) {
 		t->begun = 1;
 		t->result = begin_body(t);
 	}
-	if (t->result == SN_AGAIN)
-		return length;
-	if (t->result != SN_OK)
+	if (t->result != SN_OK) /* also the body of a refusal, which might not end */
 		return 0;
 	const int64_t most = t->file->size >= 0 ? t->file->size : PULL_MAX_FILE;
 	if ((int64_t)length > most - t->have) {
@@ -388,6 +389,8 @@ static int check_part(transfer *t) {
 /* After an answer, whole or not: SN_OK the file is done, SN_AGAIN ask again (not_before says when), else it failed. */
 static int judge(transfer *t, CURLcode code) {
 	const pull_file *const f = t->file;
+	if (t->result == SN_AGAIN && code == CURLE_WRITE_ERROR)
+		code = CURLE_OK; /* the body was of no interest */
 	read_status(&t->request, code);
 	const pull_answer *const a = &t->request.answer;
 	if (t->result != SN_OK && t->result != SN_AGAIN)

@@ -53,8 +53,11 @@ static int read_listing(pull *p, const char *revision, json_t **listing, char *e
 		result = pull_hub_explain(p, &answer, "", err);
 	if (result == SN_OK) {
 		json_error_t error;
-		*listing = json_loadb(body.data ? body.data : "", body.size, 0, &error);
-		if (!json_is_object(*listing))
+		const int large = sn_json_values(body.data, body.size) > PULL_MAX_VALUES;
+		*listing = large ? NULL : json_loadb(body.data ? body.data : "", body.size, 0, &error);
+		if (large)
+			result = sn_fail(err, SN_E_LIMIT, "%.300s answers with more than %d values", url, PULL_MAX_VALUES);
+		else if (!json_is_object(*listing))
 			result = sn_fail(err, SN_E_FORMAT, "%.300s answers with %s instead of a listing in JSON", url,
 			                 strncasecmp(answer.type, "text/html", 9) == 0 ? "a web page" : *listing ? "another value" : error.text);
 	}
@@ -66,13 +69,19 @@ static int read_listing(pull *p, const char *revision, json_t **listing, char *e
 	return result;
 }
 
-static int read_commit(pull *p, const json_t *listing, char *err) {
+static int is_hex(const char *text, size_t size) {
+	return strlen(text) == size && strspn(text, "0123456789abcdefABCDEF") == size;
+}
+
+static int read_commit(pull *p, const char *revision, const json_t *listing, char *err) {
 	const char *const sha = pull_text(listing, "sha");
 	size_t size = strlen(sha);
 	for (const char *c = sha; *c; c++)
 		size = isalnum((unsigned char)*c) ? size : 0;
 	if (size == 0 || size >= sizeof p->commit)
 		return sn_fail(err, SN_E_FORMAT, "the hub's listing of %s names no commit", p->repository);
+	if (is_hex(revision, 40) && strcasecmp(revision, sha) != 0)
+		return sn_fail(err, SN_E_FORMAT, "the hub lists %s at the commit %s instead of %s", p->repository, sha, revision);
 	strcpy(p->commit, sha);
 	return SN_OK;
 }
@@ -94,10 +103,6 @@ static int read_names(const pull *p, const json_t *siblings, const char ***names
 	}
 	*count = (int)n;
 	return SN_OK;
-}
-
-static int is_hex(const char *text, size_t size) {
-	return strlen(text) == size && strspn(text, "0123456789abcdefABCDEF") == size;
 }
 
 static int add_file(pull *p, const json_t *sibling, const char *name, char *err) {
@@ -218,7 +223,7 @@ int pull_hub_plan(pull *p, const json_t *candidate, char *err) {
 	snprintf(p->repository, sizeof p->repository, "%s", pull_text(candidate, "repository"));
 	int result = read_listing(p, pull_text(candidate, "revision"), &listing, err);
 	if (result == SN_OK)
-		result = read_commit(p, listing, err);
+		result = read_commit(p, pull_text(candidate, "revision"), listing, err);
 	if (result == SN_OK)
 		result = read_names(p, json_object_get(listing, "siblings"), &names, &count, err);
 	if (result == SN_OK)

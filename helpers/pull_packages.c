@@ -16,7 +16,7 @@
 typedef struct packages {
 	pull *p;
 	const char *index;
-	char userinfo[512], host[256];    /* of the index's URL */
+	char site[300];                   /* scheme, host and port of the index, to which its login may go */
 	char wheels[MAX_PACKAGES][SN_STORE_PATH];
 	int count;
 } packages;
@@ -86,7 +86,8 @@ static int read_page(const packages *k, const json_t *package, json_t **page, ch
 		result = sn_fail(err, answer.status == 404 ? SN_E_NOT_FOUND : SN_E_IO, "%s answers %ld", url, answer.status);
 	*page = NULL;
 	if (result == SN_OK) {
-		*page = json_loadb(text.data ? text.data : "", text.size, 0, NULL);
+		if (sn_json_values(text.data, text.size) <= PULL_MAX_VALUES)
+			*page = json_loadb(text.data ? text.data : "", text.size, 0, NULL);
 		if (!*page && text.data && strncasecmp(answer.type, "text/html", 9) == 0)
 			*page = read_html(text.data);
 		if (!*page)
@@ -98,37 +99,39 @@ static int read_page(const packages *k, const json_t *package, json_t **page, ch
 
 /* ---- one package ---- */
 
-/* A URL of the page, which may be relative to it, without what only readers see. *own: of the index's host. */
+/* Scheme, host and port; "": it is no URL. */
+static void site_of(CURLU *u, char site[300]) {
+	char *scheme = NULL, *host = NULL, *port = NULL;
+	*site = 0;
+	if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
+	    curl_url_get(u, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+		snprintf(site, 300, "%s://%s:%s", scheme, host, port);
+	curl_free(scheme);
+	curl_free(host);
+	curl_free(port);
+}
+
+/* A URL of the page, which may be relative to it, without what only readers see; an index of https names no other. *own: of its site. */
 static int absolute(const packages *k, char out[PULL_URL], const char *page, const char *url, int *own) {
 	CURLU *const u = curl_url();
-	char *whole = NULL, *host = NULL;
+	char *whole = NULL, site[300] = "";
 	const int good = u && curl_url_set(u, CURLUPART_URL, page, 0) == CURLUE_OK && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK &&
-		curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
-		curl_url_get(u, CURLUPART_URL, &whole, 0) == CURLUE_OK && strlen(whole) < PULL_URL;
-	if (good)
+		curl_url_set(u, CURLUPART_FRAGMENT, NULL, 0) == CURLUE_OK && curl_url_get(u, CURLUPART_URL, &whole, 0) == CURLUE_OK &&
+		strlen(whole) < PULL_URL && (strncmp(k->index, "https://", 8) != 0 || strncmp(whole, "https://", 8) == 0);
+	if (good) {
 		strcpy(out, whole);
-	*own = host && strcmp(host, k->host) == 0;
+		site_of(u, site);
+	}
+	*own = *site && strcmp(site, k->site) == 0;
 	curl_free(whole);
-	curl_free(host);
 	curl_url_cleanup(u);
 	return good;
 }
 
-/* A name and password in the index's URL are for its host. */
-static void read_host(packages *k) {
+static void read_site(packages *k) {
 	CURLU *const u = curl_url();
-	char *user = NULL, *password = NULL, *host = NULL;
-	if (u && curl_url_set(u, CURLUPART_URL, k->index, 0) == CURLUE_OK) {
-		curl_url_get(u, CURLUPART_USER, &user, CURLU_URLDECODE);
-		curl_url_get(u, CURLUPART_PASSWORD, &password, CURLU_URLDECODE);
-		curl_url_get(u, CURLUPART_HOST, &host, 0);
-	}
-	if (user)
-		snprintf(k->userinfo, sizeof k->userinfo, "%s:%s", user, password ? password : "");
-	snprintf(k->host, sizeof k->host, "%s", host ? host : "");
-	curl_free(user);
-	curl_free(password);
-	curl_free(host);
+	if (u && curl_url_set(u, CURLUPART_URL, k->index, 0) == CURLUE_OK)
+		site_of(u, k->site);
 	curl_url_cleanup(u);
 }
 
@@ -154,7 +157,7 @@ static int download(packages *k, const json_t *package, char *err) {
 		p->total = bytes > 0 && before + bytes > p->total ? before + bytes : p->total;
 		result = pull_place_room(p, bytes > 0 ? bytes - (p->bytes - before) : 0, err);
 		if (result == SN_OK)
-			result = pull_http_one(p, url, own ? k->userinfo : "", part, bytes, hash, err);
+			result = pull_http_one(p, url, own ? p->userinfo : "", part, bytes, hash, err);
 		if (result == SN_OK && rename(part, path) != 0)
 			result = sn_fail_errno(err, "%.200s cannot be renamed", part);
 	}
@@ -253,15 +256,15 @@ static int assemble(const packages *k, const json_t *file, char *err) {
 
 int pull_packages(pull *p, const json_t *entry, char *err) {
 	const json_t *const list = json_object_get(entry, "packages"), *const files = json_object_get(entry, "files");
-	packages k = { .p = p, .index = pull_config_index(p->request) };
+	packages k = { .p = p, .index = pull_config_index(p->request, p->userinfo) };
 	int64_t size = 0, freed = 0;
 	p->endpoint = p->token = ""; /* nothing here is of the hub */
 	p->certificates = pull_config_index_certificates(p->request);
 	p->count = 0;
 	p->bytes = p->total = 0;
 	*p->repository = *p->commit = 0;
-	read_host(&k);
-	int result = sn_store_remove_tree(p->whole, &freed), room = SN_OK;
+	read_site(&k);
+	int result = sn_store_remove_tree(p->whole, &freed);
 	if (result == SN_OK || result == SN_E_NOT_FOUND)
 		result = pull_place_make(p->whole, err);
 	if (result == SN_OK)
@@ -271,8 +274,10 @@ int pull_packages(pull *p, const json_t *entry, char *err) {
 	for (size_t i = 0; i < json_array_size(files); i++)
 		size += json_integer_value(json_object_get(json_array_get(files, i), "size"));
 	if (result == SN_OK)
-		result = room = pull_place_room(p, size, err);
+		result = pull_place_room(p, size, err);
 	for (size_t i = 0; i < json_array_size(files) && i < PULL_MAX_FILES && result == SN_OK; i++)
 		result = assemble(&k, json_array_get(files, i), err);
+	for (int i = 0; i < k.count && result == SN_E_FORMAT; i++) /* the next pull is to have other ones */
+		unlink(k.wheels[i]);
 	return result;
 }

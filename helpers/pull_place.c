@@ -208,7 +208,7 @@ static int write_manifest(const pull *p, const char *source, char *err) {
 	char path[SN_STORE_PATH];
 	json_t *const files = json_array(), *const manifest = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "version", 1, "model", p->model, "source",
 		source, "endpoint", *p->repository ? p->endpoint : "", "repository", p->repository, "commit", p->commit, "include", p->include, "files", files);
-	for (int i = 0; i < p->count; i++)
+	for (int i = 0; i < p->count && manifest; i++) /* without it the list is gone, too */
 		json_array_append_new(files, json_pack("{s:s, s:I, s:s, s:s}", "name", p->files[i].name, "size", (json_int_t)p->files[i].size, "sha256",
 		                                       p->files[i].sha256, "hash", p->files[i].hash));
 	char *const text = manifest ? json_dumps(manifest, JSON_INDENT(1)) : NULL;
@@ -237,9 +237,16 @@ int pull_place_install(pull *p, const char *source, char *err) {
 		return sn_fail(err, SN_E_LIMIT, "the path of the home is too long");
 	sn_store_remove_tree(old, &freed);
 	const int there = lstat(p->place, &st) == 0;
-	if (there ? renameat2(AT_FDCWD, p->whole, AT_FDCWD, p->place, RENAME_EXCHANGE) != 0 &&
-	            (rename(p->place, old) != 0 || rename(p->whole, p->place) != 0) : rename(p->whole, p->place) != 0)
-		return sn_fail_errno(err, "%.300s cannot take its place", p->whole);
-	sn_store_remove_tree(p->work, &freed);
+	const int exchanged = there && renameat2(AT_FDCWD, p->whole, AT_FDCWD, p->place, RENAME_EXCHANGE) == 0;
+	const int moved = there && !exchanged && rename(p->place, old) == 0; /* a file system that cannot exchange */
+	if (!exchanged && ((there && !moved) || rename(p->whole, p->place) != 0)) {
+		result = sn_fail_errno(err, "%.300s cannot take its place", p->whole);
+		if (moved && rename(old, p->place) != 0)
+			result = sn_fail_errno(err, "%.300s cannot take its place; the model lies in %.300s", p->whole, old);
+		return result;
+	}
+	sn_store_remove_tree(old, &freed);
+	sn_store_remove_tree(p->whole, &freed);
+	sn_store_remove_tree(p->parts, &freed);
 	return SN_OK;
 }

@@ -26,6 +26,18 @@ int sn_json_refused(const json_error_t *where, int code, const char *name, char 
 	return sn_fail(err, code, "%s is not valid JSON: line %d: %s", name, where->line, where->text);
 }
 
+size_t sn_json_values(const char *text, size_t size) {
+	size_t count = 1;
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == '"')
+			for (i++; i < size && text[i] != '"'; i++)
+				i += text[i] == '\\';
+		else
+			count += text[i] == ',' || text[i] == '[' || text[i] == '{';
+	}
+	return count;
+}
+
 /* What Python writes for numbers that JSON lacks. */
 static size_t constant(const char *text, size_t size) {
 	static const char *const words[] = { "-Infinity", "Infinity", "NaN" };

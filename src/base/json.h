@@ -15,6 +15,10 @@ int sn_json_file(json_t **out, const char *path, char *err);
 /* Parses text of `size` bytes; `name` stands for the source in messages. */
 int sn_json_text(json_t **out, const char *text, size_t size, const char *name, char *err);
 
+/* How many values the text holds, keys left out; at least as many as jansson would make before it finds a mistake. For hostile texts:
+ * "[{},{}" is a hundred times as large in memory. */
+size_t sn_json_values(const char *text, size_t size);
+
 /* Why json_loadb gave nothing, errno having been 0 before: SN_E_MEMORY, else `code` with the place. */
 int sn_json_refused(const json_error_t *where, int code, const char *name, char *err);
 

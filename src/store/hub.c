@@ -22,10 +22,11 @@ static int is_name(const char *text, size_t size) {
 	return good;
 }
 
-/* "org/name" and what may follow: folders, or one file. */
+/* "org/name" and what may follow: folders, or one file. As on the hub neither holds "--", which stands for "/" in names of directories. */
 static int split_repository(hub_target *t, const char *name) {
 	const char *const slash = strchr(name, '/'), *const end = slash ? slash + 1 + strcspn(slash + 1, "/") : NULL;
-	if (!slash || !is_name(name, (size_t)(slash - name)) || !is_name(slash + 1, (size_t)(end - slash - 1)))
+	if (!slash || !is_name(name, (size_t)(slash - name)) || !is_name(slash + 1, (size_t)(end - slash - 1)) ||
+	    memmem(name, (size_t)(end - name), "--", 2))
 		return 0;
 	for (const char *part = end; *part; part += strcspn(part, "/")) {
 		const size_t size = strcspn(++part, "/");
@@ -283,7 +284,7 @@ static int check_options(const sn_pull_options *o, const hub_target *t, char *er
 	if (!known)
 		return sn_fail(err, SN_E_ARGUMENT, "the source is \"%.40s\"; it can be auto, hub or packages", o->source);
 	for (const char *c = or_empty(o->revision); *c; c++)
-		if (!isalnum((unsigned char)*c) && !strchr("._-/", *c))
+		if ((!isalnum((unsigned char)*c) && !strchr("._-/", *c)) || strncmp(c, "..", 2) == 0)
 			return sn_fail(err, SN_E_ARGUMENT, "\"%.80s\" cannot be a revision: branches, tags and commits have letters, digits and ._-/", o->revision);
 	if (strlen(or_empty(o->revision)) > 200 || strlen(or_empty(o->include)) > 1000)
 		return sn_fail(err, SN_E_LIMIT, "the revision has at most 200 bytes, the patterns 1000");

@@ -39,7 +39,7 @@ static int remove_at(int parent, const char *name, int depth, int64_t *freed) {
 	else if (own >= 0)
 		close(own);
 	errno = kept;
-	return result == SN_OK && unlinkat(parent, name, AT_REMOVEDIR) == 0 ? SN_OK : SN_E_IO;
+	return result == SN_OK && (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT) ? SN_OK : SN_E_IO;
 }
 
 int sn_store_remove_tree(const char *path, int64_t *freed) { return remove_at(AT_FDCWD, path, 0, freed); }
@@ -118,16 +118,43 @@ static int lock_pull(const char *work) {
 	return file;
 }
 
+#define REMOVED ".removed-" /* and the number of the thread that deletes it */
+
+/* Of removals that were killed; one that still goes on is only helped. */
+static void remove_rests(const char *models, int64_t *freed) {
+	const int own = open(models, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *const dir = own >= 0 ? fdopendir(own) : NULL;
+	for (struct dirent *item; dir && (item = readdir(dir));)
+		if (strncmp(item->d_name, REMOVED, sizeof REMOVED - 1) == 0)
+			remove_at(own, item->d_name, 0, freed);
+	if (dir)
+		closedir(dir);
+	else if (own >= 0)
+		close(own);
+}
+
 /* Out of sight at once, then deleted. */
 static int take_away(const char *models, const char *path, int64_t *freed, char *err) {
 	char hidden[SN_STORE_PATH], name[64];
-	snprintf(name, sizeof name, ".removed-%ld", (long)getpid());
+	snprintf(name, sizeof name, REMOVED "%ld", (long)gettid());
 	if (!sn_path_join(hidden, models, name))
 		return sn_fail(err, SN_E_LIMIT, "the path of the home is too long");
 	sn_store_remove_tree(hidden, freed);
 	if (rename(path, hidden) != 0)
 		return sn_fail_errno(err, "%.300s cannot be removed", path);
-	return sn_store_remove_tree(hidden, freed) == SN_OK ? SN_OK : sn_fail_errno(err, "%.300s cannot be removed whole", path);
+	const int result = sn_store_remove_tree(hidden, freed) == SN_E_IO ? sn_fail_errno(err, "%.300s cannot be removed whole", path) : SN_OK;
+	remove_rests(models, freed);
+	return result;
+}
+
+/* What a broken-off pull has left. The lock goes last: while its file is there no other pull begins. */
+static void remove_work(const char *work, int64_t *freed) {
+	static const char *const parts[] = { "whole", "parts", "old", "lock" };
+	char path[SN_STORE_PATH];
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (sn_path_join(path, work, parts[i]))
+			sn_store_remove_tree(path, freed);
+	rmdir(work);
 }
 
 static int remove_model(const sn_store *store, const hub_target *t, int force, int64_t *freed, char *err) {
@@ -154,7 +181,7 @@ static int remove_model(const sn_store *store, const hub_target *t, int force, i
 		return sn_fail(err, SN_E_BUSY, "%s is being pulled at this moment", t->model);
 	int result = there ? take_away(models, t->path, freed, err) : SN_OK;
 	if (begun)
-		sn_store_remove_tree(work, freed);
+		remove_work(work, freed);
 	if (lock >= 0)
 		close(lock);
 	remove_packs(store, key, freed);

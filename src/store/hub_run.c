@@ -128,7 +128,7 @@ int hub_run(const json_t *request, hub_event event, void *payload, json_t **last
 	close(ends[1]);
 	if (result == SN_OK) {
 		result = follow(ends[0], event, payload, last, err);
-		if (result == SN_E_CANCELLED)
+		if (result != SN_OK)
 			kill(child, SIGTERM);
 		close(ends[0]);
 		while (waitpid(child, &status, 0) < 0 && errno == EINTR)

@@ -105,6 +105,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.plain(404, X_Error_Code="EntryNotFound")
         elif fault == "html":
             self.plain(200, b"<html>please log in</html>" * 50, Content_Type="text/html; charset=utf-8")
+        elif fault == "refused":
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            for _ in range(4000):
+                self.wfile.write(b"y" * 65536)
+                seen["sent"] += 65536
         elif fault == "503":
             self.plain(503, Retry_After="7")
         else:
@@ -161,7 +170,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Hub:
-    """repos: name to {file: bytes}; faults: file to "wrong", "shorter", "longer", "endless", "html", "no-range", "loop", "slow", "503" or a number
+    """repos: name to {file: bytes}; faults: file to "wrong", "shorter", "longer", "endless", "html", "no-range", "loop", "slow", "refused", "503" or a number
     of bytes after which the connection breaks once; private: repository to the token that opens it; refusals: to (status, headers)."""
 
     def __init__(self):

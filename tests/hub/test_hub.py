@@ -28,6 +28,12 @@ WHISPER = {p.name: p.read_bytes() for p in (TINY / "whisper").iterdir() if p.is_
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
+    logins = set()
+
+    def do_GET(self):
+        self.logins.add(self.headers.get("Authorization"))
+        super().do_GET()
+
     def log_message(self, *_):
         pass
 
@@ -139,6 +145,9 @@ class Pulling(Hubs):
         self.assertEqual(self.json("pull", REPO, "--revision", sha)[0]["revision"], sha)
         self.fails(self.pull(REPO, "--revision", "v9"), 3, REPO, "v9")
         self.fails(self.pull(REPO, "--revision", "a b"), 2, "a b")
+        self.fails(self.pull(REPO, "--revision", "a/../b"), 2, "a/../b")
+        self.hub.raw_listing = json.dumps({"sha": sha, "siblings": []}).encode(), "application/json"
+        self.fails(self.pull(REPO, "--revision", "0" * 40), 4, sha, "0" * 40)
 
     def test_a_short_name_of_the_catalogue(self):
         self.hub.repos["facebook/wav2vec2-base-960h"] = {p.name: p.read_bytes() for p in (TINY / "wav2vec2-base").iterdir()
@@ -158,6 +167,15 @@ class Pulling(Hubs):
         more = self.json("pull", "a/b", "--include", "adapter.*")[0]
         self.assertEqual(more["fetched"], 1)
         self.assertIn("adapter.deu.bin", {f["name"] for f in self.json("pull", "a/b")[0]["files"]})  # it stays
+        for more in ("onnx/*,adapter.*", "adapter.*", "onnx/*"):
+            self.assertIn("onnx/model.onnx", {f["name"] for f in self.json("pull", "a/b", "--include", more)[0]["files"]})
+        self.hub.repos["a/b"]["config.json"] += b"\n"
+        self.assertEqual(self.pull("a/b").returncode, 0)
+        self.assertEqual(json.loads((self.place("a/b") / ".sonant.json").read_text())["include"], "adapter.*,onnx/*")  # each once
+        many = [",".join(f"{i}{j:089}" for j in range(11)) for i in range(2)]
+        self.hub.repos["a/b"]["config.json"] += b"\n"
+        self.assertEqual(self.pull("a/b", "--include", many[0]).returncode, 0)
+        self.fails(self.pull("a/b", "--include", many[1]), 10, "patterns")
 
     def test_one_voice_of_many(self):
         self.hub.repos["voices/all"] = {f"en/{v}/{v}.onnx{e}": BIG[:5000] for v in ("anna", "ben") for e in ("", ".json")}
@@ -200,10 +218,12 @@ class Packages(Hubs):
     def test_a_package_of_the_index_that_pip_is_configured_for(self):
         url = self.index()
         config = self.folder / "pip.conf"
-        config.write_text(f"[global]\ntimeout = 5\n# index-url = http://no.where\nindex-url = {url}/\n[list]\nindex-url = http://no.where\n")
+        login = url.replace("http://", "http://me:s3%63ret@")
+        config.write_text(f"[global]\ntimeout = 5\n# index-url = http://no.where\nindex-url = {login}/\n[list]\nindex-url = http://no.where\n")
         env = {"PIP_INDEX_URL": "", "PIP_CONFIG_FILE": str(config)}
         done = self.json("pull", "silero", env=env)[0]
         self.assertEqual((done["source"], done["already"]), ("packages", False))
+        self.assertEqual(Quiet.logins, {"Basic bWU6czNjcmV0"})
         self.assertTrue(self.json("verify", "silero")[0]["good"])
         self.assertTrue(self.json("pull", "silero")[0]["already"])
         weights = self.home / "models/silero-vad/silero_vad.onnx"
@@ -212,6 +232,20 @@ class Packages(Hubs):
         self.fails(self.models("verify", "silero"), 5, "silero_vad.onnx")
         self.assertEqual(self.pull("silero", "--force", env=env).returncode, 0)
         self.assertEqual(weights.read_bytes(), data)
+
+    @installed("silero-vad")
+    def test_a_spoilt_package_is_not_kept(self):
+        env = {"PIP_INDEX_URL": self.index()}
+        wheel, page = next((self.folder / "files").iterdir()), self.folder / "simple/silero-vad/index.html"
+        good = wheel.read_bytes()
+        page.write_text(page.read_text().replace("#sha256=", "#"))  # an index without hashes
+        with zipfile.ZipFile(wheel, "w") as z:
+            for f in next(m for m in CATALOGUE if m["name"] == "silero-vad")["files"]:
+                z.writestr(f["from"][0], b"x")
+        self.fails(self.pull("silero", env=env), 4, "SHA-256")
+        wheel.write_bytes(good)
+        self.assertEqual(self.pull("silero", env=env).returncode, 0)
+        self.assertTrue(self.json("verify", "silero")[0]["good"])
 
     @installed("joe")
     def test_a_short_name_means_the_files_that_the_catalogue_knows(self):
@@ -327,6 +361,23 @@ class Networks(Hubs):
         (self.folder / "hf/token").write_text("hf_secret\n")
         self.assertEqual(self.pull(REPO).returncode, 0)
 
+    def test_a_password_in_an_address_is_shown_to_nobody(self):
+        address = self.hub.url.replace("http://", "http://me:s3cret@")
+        done = self.pull(REPO, env={"HF_ENDPOINT": address})
+        self.assertEqual(done.returncode, 0, done.errors)
+        self.assertEqual({s["token"] for s in self.hub.seen if s["cdn"]}, {None})
+        self.assertEqual({s["token"] for s in self.hub.seen if not s["cdn"]}, {"Basic bWU6czNjcmV0"})
+        self.assertNotIn("s3cret", (self.place() / ".sonant.json").read_text())
+        for name in ("no/body", "silero"):
+            done = self.pull(name, env={"HF_ENDPOINT": address, "PIP_INDEX_URL": "http://me:s3cret@127.0.0.1:1/simple"})
+            self.assertNotEqual(done.returncode, 0)
+            self.assertNotIn("s3cret", done.errors)
+
+    def test_a_refusal_without_end(self):
+        self.hub.faults = {"model.safetensors": "refused"}
+        self.fails(self.pull(self.big()), 3, "model.safetensors")
+        self.assertLess(self.hub.sent("model.safetensors"), 64 << 20)
+
     def test_refusals_are_explained(self):
         self.hub.private[REPO] = "hf_secret"
         self.fails(self.pull(REPO), 3, "gated", "HF_TOKEN", f"{self.hub.url}/{REPO}")
@@ -351,6 +402,7 @@ class Networks(Hubs):
                                          (b'{"sha": "../../etc", "siblings": [{"rfilename": "a"}]}', "application/json", 4, "commit"),
                                          (b'{"sha": "abcdef", "siblings": [{"rfilename": "a\\u0000b"}]}', "application/json", 4, ""),
                                          (json.dumps({"sha": "abcdef", "siblings": [{"rfilename": f"f{i}"} for i in range(100_001)]}).encode(), "application/json", 10, "100001"),
+                                         (b'{"siblings": [' + b"{}," * (5 << 20), "application/json", 10, "values"),
                                          (b" " * (33 << 20), "application/json", 10, "32 MB")]:
             with self.subTest(text=text):
                 self.hub.raw_listing = body, kind
@@ -363,6 +415,7 @@ class Networks(Hubs):
                 self.hub.extra_names = [name]
                 self.fails(self.pull(REPO), 4, "inside it")
         self.assertEqual(self.left(), [])
+        self.fails(self.pull("a--b/c"), 2, "a--b/c")  # it would lie where a/b/c does
         for name in ("../x/y", "a/b/../c", "a/.hidden", "-a/b", "http://x/y", "a/b?c", "", "a" * 300 + "/b"):
             with self.subTest(repository=name):
                 done = self.models("pull", "--", name)
@@ -482,7 +535,10 @@ class Stores(Hubs):
         (self.place() / "link").symlink_to(outside)
         run("transcribe", AUDIO / "jfk.wav", "-m", REPO, "--vad", "off", env=self.env)
         self.assertTrue(list((self.home / "packed").glob("*.pack")))
+        (self.home / "models/.removed-1/a").mkdir(parents=True)  # of a removal that was killed
+        (self.home / "models/.removed-1/a/b").write_text("x")
         self.assertEqual(self.models("remove", REPO).returncode, 0)
+        self.assertEqual(self.left(), [])
         self.assertEqual(list((self.home / "packed").glob("*.pack")), [])
         self.assertTrue((outside / "keep").exists())
         (self.home / "models/linked").symlink_to(outside)

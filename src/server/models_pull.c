@@ -55,7 +55,9 @@ static int install(sv_pulls *p, one_pull *one, char *err) {
 	const sn_pull_options options = { .home = sn_store_home(p->models->store), .index = config->package_index,
 		.certificates = config->package_certificates, .progress = show, .payload = &s };
 	sn_pulled *pulled;
-	const int result = sn_models_pull(&pulled, one->model, &options, err);
+	const sn_catalogue_entry *const entry = sn_store_find(p->models->store, one->model);
+	/* a short name means the files that the catalogue knows; "org/name" would be whatever lies there now */
+	const int result = sn_models_pull(&pulled, entry && entry->alias_count ? entry->aliases[0] : one->model, &options, err);
 	if (result != SN_OK)
 		return result;
 	pthread_mutex_lock(&p->lock);
@@ -150,6 +152,10 @@ int sv_models_pull(sv_models *m, const char *name, json_t **out, char *err) {
 		snprintf(one->model, sizeof one->model, "%s", entry->name);
 		if (!installed && !p->started)
 			p->started = pthread_create(&p->thread, NULL, work, p) == 0;
+		if (!installed && !p->started) {
+			one->state = FAILED;
+			snprintf(one->error, sizeof one->error, "no thread to install models");
+		}
 		pthread_cond_signal(&p->news);
 	}
 	*out = one ? tell(one) : NULL;

@@ -276,6 +276,17 @@ def test_a_model_is_installed_from_the_hub(serve, tmp_path):
     hub.close()
 
 
+def test_the_catalogues_files_are_meant_by_every_name(serve, tmp_path):
+    hub = Hub()
+    (tmp_path / "home").mkdir()
+    s = serve(home=tmp_path / "home", environment={"HF_ENDPOINT": hub.url, "HF_TOKEN": "", "HF_HOME": str(tmp_path / "hf")}, preload="none",
+              package_index="https://127.0.0.1:1")
+    assert action(s, "pull", model="openai/whisper-tiny.en").status == 202
+    assert wait_pull(s, "openai/whisper-tiny.en")["state"] == "failed"
+    assert hub.seen[0]["path"] == "/api/models/Systran/faster-whisper-tiny.en/revision/main", hub.seen
+    hub.close()
+
+
 def test_only_https(tmp_path):
     from conftest import SONANT
     result = subprocess.run([SONANT, "serve", "--package-index", "http://localhost:1", "--home", str(tmp_path)], capture_output=True, text=True)

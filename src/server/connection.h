@@ -13,6 +13,7 @@
 #define SV_MAX_HEADERS 16
 #define SV_STREAM_BUFFER 65536   /* bytes of a streamed reply that wait for the client */
 #define SV_MAX_FIELDS 256        /* of a form */
+#define SV_MAX_VALUES (1 << 20)   /* of a JSON body */
 #define SV_DRAIN ((int64_t)1 << 20) /* bytes of a refused body that are read and forgotten, so that the client reads its answer */
 
 typedef enum sv_stage { SV_RECEIVING, SV_WORKING, SV_REPLYING, SV_UPGRADED } sv_stage; /* UPGRADED: a WebSocket now; no deadline */
@@ -56,6 +57,7 @@ typedef struct sv_connection {
 	int64_t body_bytes;
 	sn_buf body, field;          /* of JSON; of the form field that comes in */
 	char field_name[SV_NAME];
+	size_t form_bytes;           /* of all fields that are no files, with what each costs */
 	json_t *form, *files;
 	struct MHD_PostProcessor *post;
 	gnutls_hash_hd_t hash;       /* of the upload that comes in */

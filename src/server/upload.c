@@ -1,6 +1,7 @@
 /* Bodies of requests: JSON as a whole, forms field by field, files of forms to memory or to an unlinked file. Nothing is kept twice. */
 #include "server/connection.h"
 
+#include "base/json.h"
 #include "server/api.h"
 #include "server/config.h"
 
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define FIELD_COST ((size_t)64) /* bytes of memory beside a form field's own */
 
 int sv_refuse(sv_connection *c, int code, const char *field, const char *format, ...) {
 	va_list args;
@@ -137,6 +140,8 @@ static void end_field(sv_connection *c) {
 		sv_refuse(c, SN_E_FORMAT, c->field_name, "\"%s\" is no UTF-8 text", c->field_name);
 	else if (json_object_size(c->form) >= SV_MAX_FIELDS)
 		sv_refuse(c, SN_E_LIMIT, c->field_name, "the form has more than %d fields", SV_MAX_FIELDS);
+	else if ((c->form_bytes += c->field.size + FIELD_COST) > c->field.max + SV_MAX_FIELDS * FIELD_COST)
+		sv_refuse(c, SN_E_LIMIT, c->field_name, "the form's fields are longer than %zu bytes together", c->field.max);
 	else if (json_is_array(before))
 		json_array_append(before, value);
 	else if (before)
@@ -239,6 +244,9 @@ int sv_upload_take(sv_connection *c, const char *data, size_t size) {
 
 static int parse_json(sv_connection *c, json_t **out, char *err) {
 	json_error_t error;
+	*out = NULL;
+	if (sn_json_values(c->body.data, c->body.size) > SV_MAX_VALUES)
+		return sn_fail(err, SN_E_LIMIT, "the JSON has more than %d values", SV_MAX_VALUES);
 	*out = json_loadb(c->body.data ? c->body.data : "", c->body.size, JSON_REJECT_DUPLICATES, &error);
 	if (!*out)
 		return sn_fail(err, SN_E_FORMAT, "the JSON is malformed: line %d, column %d: %s", error.line, error.column, error.text);

@@ -1,6 +1,7 @@
 /* The strand's side of a session: messages in their order, replies, errors. */
 #include "server/ws_inner.h"
 
+#include "base/json.h"
 #include "server/metrics.h"
 
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define MAX_FAILURES 64 /* after which a session that goes on with mistakes is ended */
+#define MAX_VALUES 65536 /* of a message */
 #define ROUNDS 32 /* of taking and sending before others have their turn */
 
 sv_request *ws_request(const ws_session *s) { return &s->connection->request; }
@@ -50,6 +52,10 @@ static json_t *parse(ws_message *m, char *err) {
 	json_error_t error;
 	if (m->json)
 		return m->json;
+	if (sn_json_values(m->data, m->size) > MAX_VALUES) {
+		sn_fail(err, SN_E_LIMIT, "the message has more than %d values", MAX_VALUES);
+		return NULL;
+	}
 	m->json = json_loadb(m->data, m->size, JSON_REJECT_DUPLICATES, &error);
 	if (!m->json)
 		sn_fail(err, SN_E_FORMAT, "the message is no JSON: %.120s (byte %d)", error.text, error.position);

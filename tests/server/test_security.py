@@ -177,6 +177,13 @@ def test_a_body_that_is_too_long(server):
     problem(server.post("/tts/synthesize", body=chunks, headers=JSON), 413, "SN_E_LIMIT")
 
 
+def test_a_body_of_too_many_values(serve):
+    s = serve(preload="none")
+    for many in (b"{},", b"0,", b"[],"):
+        problem(s.post("/tts/synthesize", body=b'{"text":[' + many * (1 << 20) + b"0]}", headers=JSON), 413, "SN_E_LIMIT")
+    problem(s.post("/tts/synthesize", body=json.dumps({"text": ["{[,\\\\" * 400000]}).encode(), headers=JSON), 400, "SN_E_ARGUMENT", "text")
+
+
 def test_an_announced_length_is_refused_before_the_body(server):
     with connect(server) as s:
         s.sendall(b"POST /stt/transcribe HTTP/1.1\r\n" + HOST + b"Content-Type: multipart/form-data; boundary=ab\r\nContent-Length: 999999999999\r\n\r\n")
@@ -220,6 +227,7 @@ FORMS = [
     ("no end", b"multipart/form-data; boundary=ab", FILE, (422, 400)),
     ("empty", b"multipart/form-data; boundary=ab", b"", (422, 400)),
     ("long name", b"multipart/form-data; boundary=ab", field(b"n" * 20000) + FILE + b"--ab--\r\n", (422, 400, 413)),
+    ("one field, often", b"multipart/form-data; boundary=ab", FILE + field(b"a", b"x" * 1000) * 200 + b"--ab--\r\n", (413,)),
     ("100,000 fields", b"multipart/form-data; boundary=ab", b"".join(field(b"f%d" % i) for i in range(100000)) + b"--ab--\r\n", (422, 400, 413)),
     ("5,000 files", b"multipart/form-data; boundary=ab", FILE * 5000 + b"--ab--\r\n", (422, 400, 413)),
     ("a field twice", b"multipart/form-data; boundary=ab", FILE + field(b"language", b"en") * 2 + b"--ab--\r\n", (400,)),

@@ -44,6 +44,7 @@ static int read_keywords(ws_realtime_options *o, const json_t *list, char field[
 	json_t *word;
 	if (!json_is_array(list))
 		return SN_OK;
+	*o->keywords = 0;
 	json_array_foreach((json_t *)list, i, word) {
 		if (!json_is_string(word) || used + json_string_length(word) + 2 > sizeof o->keywords)
 			return refuse(field, "keywords", err, "the keywords are no texts, or too long together");

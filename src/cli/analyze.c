@@ -80,19 +80,12 @@ static int analyze_one(void *payload, const cli_item *item, int many) {
 	return status;
 }
 
-/* Pictures are planned as results of the inputs that are left. */
 static int plan_pictures(run *r) {
-	const cli_inputs none = { 0 };
-	const char **const files = calloc((size_t)r->batch->count + 1, sizeof *files);
-	const cli_wish wish = { .command = &cli_analyze_command, .operands = files, .operand_count = r->batch->count, .inputs = &none,
-		.outputs = &args.pictures, .format = "png" };
-	if (!files)
-		return cli_fail(SN_E_MEMORY, NULL, "out of memory");
-	for (int i = 0; i < r->batch->count; i++)
-		files[i] = r->batch->items[i].input;
-	const int status = cli_batch_open(&r->pictures, &wish);
-	free(files);
-	return status;
+	const cli_wish wish = { .command = &cli_analyze_command, .outputs = &args.pictures, .format = "png" };
+	if (strcmp(args.pictures.out, "-") == 0)
+		return cli_fail(SN_E_ARGUMENT, NULL, "a picture cannot go to standard output; --plot may be a file, a folder or a pattern");
+	args.pictures.no_overwrite = args.outputs.no_overwrite;
+	return cli_batch_beside(&r->pictures, r->batch, &wish);
 }
 
 static int analyze_all(const char **files, int count) {

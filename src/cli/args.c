@@ -221,7 +221,11 @@ static int set(const cli_option *o, const char *text) {
 	return o->kind != CLI_CHOICE || is_choice(o->value, text);
 }
 
-/* Whether errors shall be JSON: known before the first mistake is. */
+static int is_json(const char *format) {
+	return format && (strcmp(format, "json") == 0 || strcmp(format, "jsonl") == 0 || strcmp(format, "verbose_json") == 0);
+}
+
+/* Whether errors shall be JSON, as far as that can be seen before all is understood: of mistakes, too. */
 static int asks_json(const cli_command *c, int argc, char **argv) {
 	int json = 0;
 	for (int i = 1; cli_find(c, "format", 6) && i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -235,7 +239,7 @@ static int asks_json(const cli_command *c, int argc, char **argv) {
 		else if (strncmp(arg, "-f", 2) == 0)
 			value = arg + 2;
 		if (value)
-			json = strcmp(value, "json") == 0 || strcmp(value, "jsonl") == 0 || strcmp(value, "verbose_json") == 0;
+			json = is_json(value);
 	}
 	return json;
 }
@@ -335,5 +339,7 @@ int cli_parse(const cli_command *c, int argc, char **argv, const char **operands
 	if (code != 0)
 		return code;
 	cli_colors(color);
+	const cli_option *const format = cli_find(c, "format", 6);
+	cli_errors_json(format && is_json(*(const char **)format->target));
 	return c->action_count ? check_action(c, operands, count) : check_operands(c, c->operands, "", operands, count);
 }

@@ -230,9 +230,23 @@ int cli_batch_open(cli_batch *b, const cli_wish *w) {
 	return status ? status : b->count ? 0 : b->status;
 }
 
+int cli_batch_beside(cli_batch *b, const cli_batch *of, const cli_wish *w) {
+	*b = (cli_batch){ .command = w->command, .started = now(), .items = calloc((size_t)of->count, sizeof *b->items), .given = of->given };
+	int status = b->items ? 0 : cli_fail(SN_E_MEMORY, NULL, "out of memory");
+	for (int i = 0; i < of->count && !status; i++) {
+		const cli_item *const from = &of->items[i];
+		b->items[b->count++] = (cli_item){ .input = strdup(from->input), .sub = strdup(from->sub), .index = from->index };
+		if (!b->items[i].input || !b->items[i].sub)
+			status = cli_fail(SN_E_MEMORY, NULL, "out of memory");
+	}
+	if (!status)
+		status = cli_plan_outputs(b, w);
+	return status ? status : cli_plan_folders(b);
+}
+
 int cli_batch_ended(cli_batch *b, int item, int status, const char *language) {
 	cli_item *const one = &b->items[item];
-	if (!status && one->out && language)
+	if (!status && one->out && language && b->hears_names)
 		status = cli_plan_rename(one, language);
 	b->done += status == 0;
 	b->failed += status != 0;
@@ -241,8 +255,11 @@ int cli_batch_ended(cli_batch *b, int item, int status, const char *language) {
 }
 
 void cli_batch_run(cli_batch *b, int (*one)(void *payload, const cli_item *item, int many), void *payload) {
-	for (int i = 0; i < b->count && !cli_output_is_lost(); i++)
+	cli_catch_interrupts();
+	for (int i = 0; i < b->count && !cli_output_is_lost() && !cli_is_interrupted(); i++)
 		cli_batch_ended(b, i, one(payload, &b->items[i], b->given > 1), NULL);
+	if (cli_is_interrupted())
+		b->status = cli_fail(SN_E_CANCELLED, NULL, "interrupted: what was not done yet left nothing");
 }
 
 int cli_batch_write(const cli_item *item, const char *text, size_t size) {

@@ -42,6 +42,7 @@ typedef struct cli_batch {
 	int count, room;
 	int given;            /* inputs; more than one: results are told apart by their files */
 	int makes_folders;    /* of the outputs */
+	int hears_names;      /* {lang} stands in the outputs' names */
 	int done, failed, skipped;
 	int status;           /* of the first failure */
 	double started;
@@ -64,6 +65,8 @@ typedef struct cli_wish {
 /* Finds the inputs and plans the outputs; nothing is made but folders. Returns 0, or an exit status after what is wrong was reported: then
  * nothing is to be done. cli_batch_close is called in any case. */
 int cli_batch_open(cli_batch *batch, const cli_wish *wish);
+/* Other results of the same inputs. As cli_batch_open. */
+int cli_batch_beside(cli_batch *batch, const cli_batch *of, const cli_wish *wish);
 /* An item ended with this exit status. language: puts its result in its place where the name has {lang}; may be NULL. Returns the status. */
 int cli_batch_ended(cli_batch *batch, int item, int status, const char *language);
 /* One item after the other; what fails is counted and the others go on, until standard output is lost. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -35,13 +36,36 @@ static int is_in(const char *name, const char *message) {
 	return 0;
 }
 
+void cli_tame(char *text, size_t size, const char *kept) {
+	for (size_t i = 0; i < size; i++) {
+		const unsigned char c = (unsigned char)text[i], next = i + 1 < size ? (unsigned char)text[i + 1] : 0;
+		if (((c < 0x20 || c == 0x7f) && !(c && strchr(kept, c))) || (c == 0xc2 && next >= 0x80 && next < 0xa0)) {
+			text[i] = '?';
+			if (c == 0xc2)
+				text[++i] = '?';
+		}
+	}
+}
+
+/* A copy for the terminal, to be free()d; NULL: out of memory. */
+static char *tame(const char *text) {
+	char *const copy = strdup(text);
+	if (copy)
+		cli_tame(copy, strlen(copy), "");
+	return copy;
+}
+
 /* A line on standard error, the head in a colour. */
 static void remark(const char *head, int colour, const char *command, const char *what, const char *message) {
 	const int named = what && is_in(what, message), colours = cli_has_colors(stderr);
-	fprintf(stderr, "sonant%s%s: ", command ? " " : "", command ? command : "");
+	char *const name = what && !named ? tame(what) : NULL, *const text = tame(message);
+	char light[16] = "";
 	if (colours)
-		fprintf(stderr, "\033[%dm", colour);
-	fprintf(stderr, "%s%s%s%s%s\n", head, what && !named ? what : "", what && !named ? ": " : "", colours ? "\033[0m" : "", message);
+		snprintf(light, sizeof light, "\033[%dm", colour);
+	fprintf(stderr, "sonant%s%s: %s%s%s%s%s%s\n", command ? " " : "", command ? command : "", light, head, name ? name : "", name ? ": " : "",
+	        colours ? "\033[0m" : "", text ? text : "out of memory");
+	free(name);
+	free(text);
 }
 
 /* One line of JSON on standard error. */
@@ -115,7 +139,9 @@ double cli_round(double seconds) { return round(seconds * 1e3) / 1e3; }
 int cli_print(json_t *value) {
 	char *text = value ? json_dumps(value, JSON_REAL_PRECISION(9)) : NULL;
 	json_decref(value);
-	int code = text ? cli_write(text, strlen(text)) : SN_E_MEMORY;
+	if (!text)
+		return cli_fail(SN_E_MEMORY, NULL, "out of memory");
+	const int code = cli_write(text, strlen(text));
 	free(text);
 	return sn_result_exit(code == SN_OK ? cli_write("\n", 1) : code);
 }
@@ -126,19 +152,38 @@ static double now(void) {
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int number) { interrupted = 1; }
+
+int cli_is_interrupted(void) { return interrupted; }
+
+void cli_catch_interrupts(void) {
+	static const int signals[] = { SIGINT, SIGTERM };
+	const struct sigaction stop = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction before;
+	for (int i = 0; i < COUNT(signals); i++)
+		if (sigaction(signals[i], &stop, &before) == 0 && before.sa_handler == SIG_IGN) /* a shell's background */
+			sigaction(signals[i], &before, NULL);
+}
+
 void cli_progress_start(cli_progress *p, const char *name) {
 	*p = (cli_progress){ .enabled = isatty(STDERR_FILENO), .name = name };
 }
 
 int cli_progress_show(void *payload, double seconds, double total) {
 	cli_progress *p = payload;
+	if (interrupted)
+		return 1;
 	if (!p->enabled || now() - p->shown < 0.1)
 		return 0;
 	p->shown = now();
+	char *const name = tame(p->name);
 	if (total > 0)
-		fprintf(stderr, "\r%s: %3.0f %% of %.0f s\033[K", p->name, 100 * (seconds < total ? seconds / total : 1), total);
+		fprintf(stderr, "\r%s: %3.0f %% of %.0f s\033[K", name ? name : "", 100 * (seconds < total ? seconds / total : 1), total);
 	else
-		fprintf(stderr, "\r%s: %.1f s\033[K", p->name, seconds);
+		fprintf(stderr, "\r%s: %.1f s\033[K", name ? name : "", seconds);
+	free(name);
 	fflush(stderr);
 	return 0;
 }

@@ -117,6 +117,14 @@ void cli_errors_json(int on);
 void cli_colors(const char *when);
 int cli_has_colors(FILE *stream);
 
+/* From now on the first interrupt, or request to end, is remembered and cancels whatever shows its progress: nothing is left half-done. The
+ * second one ends the program. */
+void cli_catch_interrupts(void);
+int cli_is_interrupted(void);
+
+/* Bytes that would move a terminal's cursor or colour what follows become '?', but those of `kept`. */
+void cli_tame(char *text, size_t size, const char *kept);
+
 /* Writes all of it to standard output. Returns an sn_result. */
 int cli_write(const char *text, size_t size);
 /* Whether that has failed. */

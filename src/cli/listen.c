@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define ARRIVALS 4096 /* reads whose time is remembered */
+#define CLEAR 4       /* bytes that clear the line before what is drawn */
 
 static struct {
 	cli_engine engine;
@@ -196,6 +197,8 @@ static int draw(listener *l, const sn_event *e) {
 		l->committed = NULL;
 		made = asprintf(&line, "\r\033[K%s\n", without_space(e->segment.text));
 	}
+	if (made >= 0)
+		cli_tame(line + CLEAR, strlen(line + CLEAR), "\n");
 	const int code = made < 0 ? SN_E_MEMORY : cli_write(line, strlen(line));
 	l->drawn = e->kind != SN_EVENT_SEGMENT;
 	free(line);

@@ -224,7 +224,7 @@ static void put_program(FILE *out) {
 		"With --json (or a json --format) results are JSON, and so is each error, a line on standard error: {\"error\": {\"code\": 3, "
 		"\"name\": \"SN_E_NOT_FOUND\", \"message\": \"...\", \"file\": \"...\"}}. The code is the exit status that this error leads to, the "
 		"name that of the library's result; \"file\" and \"command\" are there where the error is about one. A remark is {\"note\": "
-		"{\"message\": \"...\", \"file\": \"...\"}}. Nothing of a result that failed is on standard output.\n\n"
+		"{\"message\": \"...\", \"file\": \"...\"}}. Nothing of a result that failed is on standard output, but for what is written as it comes (jsonl, events).\n\n"
 		"A closed standard output ends the work quietly, with status 8; a full one is reported, with status 9.");
 	put_environment(out);
 	put_statuses(out);

@@ -125,22 +125,32 @@ static char *expand(const plan *p, const cli_item *item) {
 
 /* ---- what a file is called everywhere ---- */
 
-/* The path without links, as far as it exists. NULL: out of memory. */
+/* The path without links, as far as it exists; the rest, which will be made, without "." and "..". NULL: out of memory. */
 static char *canonical(const char *path) {
-	char *const whole = realpath(path, NULL), *const copy = strdup(path), *result = NULL;
-	char *const slash = copy ? strrchr(copy, '/') : NULL;
-	if (whole || !copy) {
-		free(copy);
-		return whole;
+	char *const begin = strdup(path), *real = NULL;
+	size_t end = strlen(path);
+	while (begin && !(real = realpath(end ? begin : *path == '/' ? "/" : ".", NULL)) && end) {
+		while (end && begin[end - 1] != '/')
+			end--;
+		while (end && begin[end - 1] == '/')
+			end--;
+		begin[end] = 0;
 	}
-	if (slash)
-		*slash = 0;
-	char *const folder = realpath(slash ? *copy ? copy : "/" : ".", NULL);
-	if (asprintf(&result, "%s/%s", folder ? folder : slash ? copy : ".", slash ? slash + 1 : copy) < 0)
-		result = NULL;
-	free(folder);
-	free(copy);
-	return result;
+	free(begin);
+	char *const whole = real ? realloc(real, strlen(real) + strlen(path + end) + 2) : NULL;
+	if (!whole)
+		free(real);
+	for (const char *at = path + end; whole && *at;) {
+		at += strspn(at, "/");
+		const size_t size = strcspn(at, "/");
+		char *const last = strrchr(whole, '/');
+		if (size == 2 && strncmp(at, "..", 2) == 0)
+			last[last == whole] = 0;
+		else if (size && (size > 1 || *at != '.'))
+			sprintf(whole + strlen(whole), "%s%.*s", last[1] ? "/" : "", (int)size, at);
+		at += size;
+	}
+	return whole;
 }
 
 typedef struct place {
@@ -241,6 +251,19 @@ static int read_wish(plan *p, const cli_batch *b, char **made) {
 	return check_pattern(p);
 }
 
+/* Fields can be empty. */
+static int check_names(const cli_batch *b) {
+	char text[SN_ERRLEN];
+	for (int i = 0; i < b->count; i++) {
+		const char *const out = b->items[i].out, *const slash = strrchr(out, '/');
+		if (slash ? slash[1] : *out)
+			continue;
+		snprintf(text, sizeof text, "its result would be called '%.200s', which is no name of a file", out);
+		return cli_fail(SN_E_ARGUMENT, b->items[i].input, text);
+	}
+	return 0;
+}
+
 static int refuse_existing(const cli_batch *b) {
 	for (int i = 0; i < b->count; i++)
 		if (b->items[i].out && access(b->items[i].out, F_OK) == 0)
@@ -261,13 +284,14 @@ int cli_plan_outputs(cli_batch *b, const cli_wish *w) {
 	for (int i = 0; i < b->count && !status; i++)
 		if (!(b->items[i].out = expand(&p, &b->items[i])))
 			status = cli_fail(SN_E_MEMORY, NULL, "out of memory");
+	b->hears_names = !w->language && strstr(p.pattern, LANGUAGE);
+	b->makes_folders = p.folder || p.pattern != w->outputs->out || strchr(p.pattern, '{'); /* a slip of the pen makes none */
 	free(made);
 	if (!status)
+		status = check_names(b);
+	if (!status)
 		status = check_places(b, w);
-	if (!status && w->outputs->no_overwrite && !w->outputs->skip_existing)
-		status = refuse_existing(b);
-	b->makes_folders = p.folder || p.pattern != w->outputs->out || strchr(p.pattern, '{'); /* a slip of the pen makes none */
-	return status;
+	return !status && w->outputs->no_overwrite && !w->outputs->skip_existing ? refuse_existing(b) : status;
 }
 
 /* All folders of the path. */
@@ -291,7 +315,10 @@ int cli_plan_folders(const cli_batch *b) {
 	return status;
 }
 
-int cli_plan_rename(cli_item *item, const char *language) {
+int cli_plan_rename(cli_item *item, const char *heard) {
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_";
+	/* unknown, or what no code is: a model's files say it, and it becomes part of a path */
+	const char *const language = *heard && !heard[strspn(heard, letters)] ? heard : "und";
 	char *const field = strstr(item->out, LANGUAGE), *path;
 	if (!field)
 		return 0;

@@ -7,6 +7,7 @@
 /* Gives every item its `out`. Each returns 0, or an exit status after what is wrong was reported. */
 int cli_plan_outputs(cli_batch *batch, const cli_wish *wish);
 int cli_plan_folders(const cli_batch *batch);
-int cli_plan_rename(cli_item *item, const char *language);
+/* Gives a result its name when its language was heard. */
+int cli_plan_rename(cli_item *item, const char *heard);
 
 #endif

@@ -184,6 +184,8 @@ static int check(const char **words, int count) {
 		cli_mistake(&cli_speak_command, "--files-from goes with neither a TEXT nor --lines-from");
 	else if (stream && (count != 1 || strcmp(words[0], "-") != 0))
 		cli_mistake(&cli_speak_command, "--stream speaks what standard input brings: the TEXT is \"-\"");
+	else if (stream && (outputs.no_overwrite || outputs.skip_existing))
+		cli_mistake(&cli_speak_command, "--stream goes with neither --no-overwrite nor --skip-existing");
 	else if (args.format && strcmp(outputs.out, "-") == 0)
 		cli_mistake(&cli_speak_command, "audio and facts cannot both go to standard output");
 	else

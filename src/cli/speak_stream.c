@@ -36,6 +36,8 @@ static int write_ready(live *l) {
 	sn_audio audio;
 	int code;
 	while ((code = sn_tts_pull(l->tts, &audio, l->err)) == SN_OK) {
+		if (cli_is_interrupted())
+			break;
 		if (audio.mark)
 			code = print_event(l, "mark", "name", cli_text(audio.mark));
 		else if (audio.sentence > l->sentence)
@@ -46,7 +48,10 @@ static int write_ready(live *l) {
 		if (code != SN_OK)
 			return code;
 	}
-	return code;
+	if (!cli_is_interrupted())
+		return code;
+	snprintf(l->err, sizeof l->err, "interrupted");
+	return SN_E_CANCELLED;
 }
 
 /* Bytes of whole characters; what is no UTF-8 at all is left for the session to refuse. */
@@ -137,9 +142,10 @@ int cli_speak_stream(const cli_speak_args *args) {
 	sn_model *model = NULL;
 	sn_speech speech;
 	int status = 0, code = open_all(&l, &engine, &model);
+	cli_catch_interrupts();
 	if (code == SN_OK)
 		code = speak_input(&l);
-	if (code == SN_END || (code < 0 && l.writer)) {
+	if (code == SN_END || (code < 0 && code != SN_E_CANCELLED && l.writer)) {
 		const int finished = sn_tts_finish(l.tts, code == SN_END ? l.err : NULL);
 		if (code < 0)
 			code = speak_rest(&l, code);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define FILES_AT_ONCE 4
+#define MAX_JOBS 256
 #define RETRY_BELOW 0.6f /* confidence at which --retry begins, if not said */
 
 static struct {
@@ -68,7 +69,8 @@ const cli_command cli_transcribe_command = {
 	.details = CLI_PATTERN_HELP "\n"
 	           "With json and several FILEs each file's object is one line. A file that fails is reported on standard error, the\n"
 	           "others are still transcribed, and the exit status is that of the first failure. All formats but json and\n"
-	           "verbose_json are written while the audio is heard; what was written stays when an interrupt ends it.",
+	           "verbose_json are written while the audio is heard; what was written stays when an interrupt ends it. With several\n"
+	           "FILEs, or with --skip-existing, it is called OUT.part until it is whole.",
 	.examples = "What is said in a recording:\nsonant transcribe talk.mp3\n"
 	            "Subtitles beside each film below a folder, with the language in their names:\n"
 	            "sonant transcribe -R films -o '{dir}/{stem}.{lang}.srt' -f srt\n"
@@ -113,7 +115,7 @@ static int transcribe_batch(cli_batch *batch) {
 	for (int i = 0; i < batch->count && code == SN_OK; i++)
 		files[i] = (transcribe_file){ batch->items[i].input, batch->items[i].out };
 	const transcribe_plan plan = { .model = model, .stt = &args.stt, .format = args.format, .files = files, .count = batch->count,
-		.most = args.jobs > 0 ? args.jobs : FILES_AT_ONCE, .named = batch->given > 1, .ended = ended, .payload = batch };
+		.most = args.jobs > 0 ? args.jobs : FILES_AT_ONCE, .named = batch->given > 1, .apart = batch->given > 1 || args.outputs.skip_existing, .ended = ended, .payload = batch };
 	const int status = code == SN_OK ? transcribe_files(&plan) : cli_fail(code, NULL, err);
 	free(files);
 	sn_model_release(&model);
@@ -147,7 +149,7 @@ static int cli_transcribe(int argc, char **argv) {
 		args.stt.length = (double)args.length;
 		args.stt.denoise = args.denoise ? SN_ON : SN_DEFAULT;
 		char *const retry = args.retry ? strdup(args.retry) : NULL;
-		status = read_retries(retry);
+		status = args.jobs >= 0 && args.jobs <= MAX_JOBS ? read_retries(retry) : cli_fail(SN_E_ARGUMENT, NULL, "--jobs is 1 to 256");
 		if (!status)
 			status = transcribe_all(files, count);
 		free(retry);

@@ -15,6 +15,7 @@ typedef struct transcribe_plan {
 	const char *format;
 	const transcribe_file *files;
 	int count, most;              /* most: files in work at once, at least 1 */
+	int apart;                    /* a file's transcript is called PATH.part until it is whole */
 	int named;                    /* each result says which file it is of, where the format can */
 	/* A file is done, in the order of the files: its exit status, and the language where it is known. May be NULL. */
 	void (*ended)(void *payload, int index, int status, const char *language);

@@ -2,9 +2,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define DOUBTFUL 0.5f /* confidence below which a word is coloured */
 
@@ -17,6 +18,7 @@ typedef struct job {
 	int index;
 	sn_transcript_stream *stream; /* NULL: the format needs the whole */
 	FILE *out;                    /* its own file, from the first text on */
+	char *apart;                  /* what that is called until it is whole; NULL: as it shall be */
 	FILE *held;                   /* for standard output, until those before it are done; its text is in `waiting` */
 	char *waiting;
 	size_t waiting_size;
@@ -36,15 +38,24 @@ typedef struct run {
 	int status;                   /* of the first failure */
 } run;
 
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int number) { interrupted = 1; }
-
 /* ---- writing ---- */
+
+/* What --skip-existing finds under its name the next time is whole. Links and devices are written where they are. */
+static FILE *open_own(job *j) {
+	struct stat st;
+	const int is_there = lstat(j->what->path, &st) == 0, is_plain = !is_there || S_ISREG(st.st_mode);
+	if (is_there && access(j->what->path, W_OK) != 0)
+		return NULL;
+	if (j->run->plan->apart && is_plain && asprintf(&j->apart, "%s.part", j->what->path) < 0) {
+		j->apart = NULL;
+		return NULL;
+	}
+	return fopen(j->apart ? j->apart : j->what->path, "w");
+}
 
 static int to_own_file(job *j, const char *text, size_t size) {
 	if (!j->out)
-		j->out = fopen(j->what->path, "w");
+		j->out = open_own(j);
 	if (j->out && fwrite(text, 1, size, j->out) == size && fflush(j->out) == 0)
 		return SN_OK;
 	j->code = errno == ENOSPC ? SN_E_NO_SPACE : SN_E_IO;
@@ -74,6 +85,8 @@ static int to_standard_output(job *j, const char *text, size_t size) {
 static int put_head(job *j) {
 	char *head;
 	const int size = asprintf(&head, "%s==> %s <==\n", j->index ? "\n" : "", j->what->file);
+	if (size >= 0 && isatty(STDOUT_FILENO))
+		cli_tame(head, (size_t)size, "\n");
 	const int result = size < 0 ? SN_E_MEMORY : to_standard_output(j, head, (size_t)size);
 	if (size >= 0)
 		free(head);
@@ -140,16 +153,22 @@ static void take_segment(void *payload, const sn_segment *segment) {
 	size_t size;
 	if (j->code == SN_OK)
 		j->code = sn_transcript_stream_add(j->stream, segment, &text, &size, j->err);
+	char *const tame = j->code == SN_OK && !j->what->path && isatty(STDOUT_FILENO) ? strndup(text, size) : NULL;
+	if (tame) {
+		cli_tame(tame, strlen(tame), "\n\t");
+		size = strlen(text = tame);
+	}
 	if (j->code == SN_OK && !j->what->path && segment->word_count && strcmp(j->run->plan->format, "text") == 0 && cli_has_colors(stdout))
 		put_coloured(j, text, size, segment);
 	else
 		put(j, j->code == SN_OK ? text : "", j->code == SN_OK ? size : 0);
+	free(tame);
 }
 
 static int ask(void *payload, double seconds, double total) {
 	job *const j = payload;
 	pthread_mutex_lock(&j->run->lock);
-	const int is_front = j->index == j->run->front, stop = interrupted || j->code != SN_OK || (j->run->lost && !j->what->path);
+	const int is_front = j->index == j->run->front, stop = cli_is_interrupted() || j->code != SN_OK || (j->run->lost && !j->what->path);
 	pthread_mutex_unlock(&j->run->lock);
 	return stop || (is_front && cli_progress_show(&j->progress, seconds, total));
 }
@@ -171,6 +190,21 @@ static int write_rest(job *j, const sn_transcript *t, char *err) {
 	if (result == SN_OK)
 		put(j, text, size);
 	return result;
+}
+
+/* A transcript without a word is a file, too. */
+static void close_own(job *j) {
+	if (j->what->path && j->code == SN_OK && !j->out)
+		to_own_file(j, "", 0);
+	int failed = j->out && fclose(j->out) != 0;
+	if (!failed && j->code == SN_OK && j->apart)
+		failed = rename(j->apart, j->what->path) != 0;
+	if (failed && j->code == SN_OK) {
+		j->code = errno == ENOSPC ? SN_E_NO_SPACE : SN_E_IO;
+		snprintf(j->err, sizeof j->err, "%s: %s", j->what->path, strerror(errno));
+	}
+	free(j->apart);
+	j->apart = NULL;
 }
 
 static void transcribe(job *j) {
@@ -197,10 +231,7 @@ static void transcribe(job *j) {
 		j->code = result;
 		snprintf(j->err, sizeof j->err, "%s", err);
 	}
-	if (j->out && fclose(j->out) != 0 && j->code == SN_OK) {
-		j->code = SN_E_IO;
-		snprintf(j->err, sizeof j->err, "%s: %s", j->what->path, strerror(errno));
-	}
+	close_own(j);
 	if (streams)
 		j->t = t;
 	else
@@ -231,7 +262,7 @@ static void report(job *j) {
 static void *work(void *payload) {
 	run *const r = payload;
 	pthread_mutex_lock(&r->lock);
-	while (r->next < r->plan->count && !interrupted) {
+	while (r->next < r->plan->count && !cli_is_interrupted()) {
 		job *const j = &r->jobs[r->next++];
 		pthread_mutex_unlock(&r->lock);
 		transcribe(j);
@@ -262,14 +293,12 @@ static void work_together(run *r) {
 
 int transcribe_files(const transcribe_plan *plan) {
 	run r = { .plan = plan, .lock = PTHREAD_MUTEX_INITIALIZER, .jobs = calloc((size_t)plan->count, sizeof(job)) };
-	struct sigaction stop = { .sa_handler = interrupt, .sa_flags = (int)SA_RESETHAND }, before; /* the second one ends the program */
 	if (!r.jobs)
 		return cli_fail(SN_E_MEMORY, NULL, "out of memory");
 	for (int i = 0; i < plan->count; i++)
 		r.jobs[i] = (job){ .run = &r, .what = &plan->files[i], .index = i };
-	sigaction(SIGINT, &stop, &before);
+	cli_catch_interrupts();
 	work_together(&r);
-	sigaction(SIGINT, &before, NULL);
 	free(r.jobs);
-	return interrupted ? cli_fail(SN_E_CANCELLED, NULL, "interrupted: what was written is what was heard so far") : r.status;
+	return cli_is_interrupted() ? cli_fail(SN_E_CANCELLED, NULL, "interrupted: what was written is what was heard so far") : r.status;
 }

@@ -1,11 +1,16 @@
 """Many inputs, one result each: what is taken, where it goes, what is refused before any work, and how errors look."""
+import array
 import json
+import math
 import os
 import pty
 import random
+import signal
+import struct
 import subprocess
+import time
 
-from cli import AUDIO, SONANT, TINY, Case, run, write_wav
+from cli import AUDIO, SONANT, TINY, Case, installed, run, write_wav
 
 SPEECH = ["-m", TINY / "vits-dp", "--no-cache", "--dtype", "f32", "--check", "off", "--retries", "-1"]
 HEARING = ["-m", TINY / "whisper", "--no-cache", "--dtype", "f32", "--beam", "1", "--no-fallback", "--vad", "off"]
@@ -84,6 +89,16 @@ class Batch(Case):
         os.symlink("in", "link")
         self.convert("in/a.wav", "link/b c.wav", "-o", "{dir}/../in/{ext}.mp3", status=2, says=["same file"])
         self.assertEqual(self.made(), [])
+        self.convert("in/a.wav", "./link/a.mp3", "-o", "{dir}/new/{stem}.flac", status=2, says=["same file"])
+        self.convert("in/a.wav", "in/deep/a.wav", "-o", "out/{sub}x/../{stem}.flac", status=2, says=["same file"])
+        self.convert("in/a.wav", "in/deep/er/../../deep/../a.mp3", "-o", "{dir}/new/./more/../{stem}.flac", status=2, says=["same file"])
+        self.assertFalse((self.folder / "in" / "new").exists() or (self.folder / "out").exists())
+
+    def test_a_result_without_a_name(self):
+        (self.folder / "plain").write_bytes((self.folder / "in" / "a.wav").read_bytes())
+        for out in ("{ext}", "out/{ext}", "{dir}/{sub}"):
+            self.convert("plain", "-o", out, status=2, says=["no name", "plain"])
+        self.assertEqual(self.made(), ["plain"])
 
     def test_no_input_is_overwritten(self):
         before = (self.folder / "in" / "b c.wav").read_bytes()
@@ -120,12 +135,59 @@ class Batch(Case):
         one = run("transcribe", "noise.wav", *HEARING).stdout
         self.assertEqual(both, b"==> noise.wav <==\n" + one + b"\n==> noise.wav <==\n" + one)
 
+    @installed("silero-vad")
+    def test_a_transcript_without_words_is_a_file(self):
+        write_wav(self.folder / "still.wav", bytes(64000))
+        done = run("transcribe", "still.wav", "in/a.wav", *HEARING, "--vad", "on", "-f", "srt", "-o", "{stem}.{lang}.srt")
+        self.assertEqual(done.returncode, 0, done.errors)
+        self.assertRegex(" ".join(self.made()), r"^a\.\w+\.srt still\.\w+\.srt still\.wav$")
+
+    def test_a_broken_transcript_of_many_is_done_again(self):
+        body = array.array("f", (random.Random(1).gauss(0, 0.01) for _ in range(70 * 16000)))
+        def write():
+            (self.folder / "long.wav").write_bytes(b"RIFF" + struct.pack("<I", len(body) * 4 + 36) + b"WAVEfmt " +
+                struct.pack("<IHHIIHH", 16, 3, 1, 16000, 64000, 4, 32) + b"data" + struct.pack("<I", len(body) * 4) + body.tobytes())
+        good, body[65 * 16000] = body[65 * 16000], math.nan
+        write()
+        wish = ["transcribe", "long.wav", "in/a.wav", *HEARING, "--guards", "off", "-f", "srt", "-o", "out/", "--skip-existing"]
+        self.fails(run(*wish), 4, "long.wav", "65.0")
+        self.assertEqual(self.made("out"), ["a.srt", "long.srt.part"])
+        part = (self.folder / "out" / "long.srt.part").read_text()
+        body[65 * 16000] = good
+        write()
+        done = run(*wish)
+        self.assertEqual((done.returncode, self.made("out")), (0, ["a.srt", "long.srt"]), done.errors)
+        whole = (self.folder / "out" / "long.srt").read_text()
+        self.assertTrue(len(whole) > len(part) > 0 and whole.startswith(part))
+
+    def test_an_interrupt_leaves_nothing(self):
+        size = 400_000_000  # a hole
+        with open("in/long.wav", "wb") as out:
+            out.write(b"RIFF" + struct.pack("<I", size + 36) + b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16) +
+                      b"data" + struct.pack("<I", size))
+            out.truncate(size + 44)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with subprocess.Popen([SONANT, "convert", "in/long.wav", "in/a.wav", "-o", "out/", "--audio", "flac"], stderr=subprocess.PIPE) as process:
+                end = time.monotonic() + 60
+                while not list(self.folder.glob("out/.sonant-*")) and process.poll() is None:
+                    self.assertLess(time.monotonic(), end)
+                    time.sleep(0.01)
+                process.send_signal(number)
+                errors = process.communicate(timeout=60)[1]
+            self.assertEqual(process.returncode, 12, errors)
+            self.assertIn(b"interrupted", errors)
+            self.assertEqual(self.made("out"), [])
+
     def test_ratings_and_pictures(self):
         clip = AUDIO / "jfk.wav"
         self.assertEqual(run("quality", clip, "--no-scores", "--json", "-o", "q/").returncode, 0)
         self.assertIn("score", json.loads((self.folder / "q" / "jfk.json").read_text()))
         done = run("analyze", clip, "in/a.wav", "--plot", "{stem}.png", "-o", "{stem}.txt", "--language", "off")
         self.assertEqual((done.returncode, self.made()), (0, ["a.png", "a.txt", "jfk.png", "jfk.txt", "q/jfk.json"]), done.errors)
+        done = run("analyze", "-R", "in", "--plot", "seen/", "-o", "seen/", "--language", "off")
+        self.assertEqual((done.returncode, self.made("seen")), (0, [f"{n}.{e}" for n in ("a", "b c", "deep/er/d") for e in ("png", "txt")]), done.errors)
+        self.fails(run("analyze", "in/a.wav", "--plot", "seen/", "--no-overwrite"), 2, "seen/a.png")
+        self.fails(run("analyze", "in/a.wav", "--plot", "-"), 2, "--plot")
         self.assertEqual(run("enhance", clip, "in/a.wav", "-o", "better/", "--denoise", "off").returncode, 0)
         self.assertEqual(self.made("better"), ["a.wav", "jfk.wav"])
 
@@ -148,6 +210,7 @@ class Batch(Case):
             (["quality", "in/a.wav", "--format", "json", "--shout"], 2, "SN_E_ARGUMENT", {"command": "quality"}),
             (["transcribe", "-fverbose_json", "--task", "sing"], 2, "SN_E_ARGUMENT", {"command": "transcribe"}),
             (["models", "info", "nonesuch", "--json"], 3, "SN_E_NOT_FOUND", {}),
+            (["quality", "-Rfjson", "none.wav"], 3, "SN_E_NOT_FOUND", {"file": "none.wav"}),
         ]:
             with self.subTest(args=args):
                 done = run(*args)
@@ -155,6 +218,11 @@ class Batch(Case):
                 self.assertEqual((done.returncode, done.stdout, error["code"], error["name"]), (code, b"", code, name))
                 self.assertTrue(error["message"])
                 self.assertEqual({k: error.get(k) for k in more}, more)
+
+    def test_names_do_not_steer_a_terminal(self):
+        done = run("quality", "no\x1b[31mne\u009b1m.wav", "--no-scores")
+        self.fails(done, 3, "[31mne")
+        self.assertFalse("\x1b" in done.errors or "\u009b" in done.errors, done.errors)
 
     def test_a_full_or_closed_standard_output(self):
         clip = AUDIO / "jfk.wav"

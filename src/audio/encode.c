@@ -59,6 +59,14 @@ int sn_audio_format_of_path(const char *path, sn_audio_format *format, char *err
 	return sn_fail(err, SN_E_ARGUMENT, "the ending of '%.200s' names no audio format; known are %s", path, SN_AUDIO_FORMATS);
 }
 
+int sn_audio_format_choose(const char *name, const char *path, sn_audio_format *format, char *err) {
+	const char *const slash = strrchr(path, '/');
+	*format = SN_AUDIO_WAV;
+	if (name)
+		return sn_audio_format_parse(name, format, err);
+	return strchr(slash ? slash : path, '.') ? sn_audio_format_of_path(path, format, err) : SN_OK;
+}
+
 const char *sn_audio_format_name(sn_audio_format format) { return formats[format].name; }
 const char *sn_audio_format_mime(sn_audio_format format) { return formats[format].mime; }
 

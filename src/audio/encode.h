@@ -15,6 +15,8 @@ typedef enum sn_audio_format { SN_AUDIO_WAV, SN_AUDIO_FLAC, SN_AUDIO_MP3, SN_AUD
 /* By a name ("wav") or a path's ending ("x.flac"; ogg and oga mean opus, raw means pcm). SN_E_ARGUMENT names what is known. */
 int sn_audio_format_parse(const char *name, sn_audio_format *format, char *err);
 int sn_audio_format_of_path(const char *path, sn_audio_format *format, char *err);
+/* That of an output: by its name; NULL: by the path's ending. A path without one, and "-", are wav. */
+int sn_audio_format_choose(const char *name, const char *path, sn_audio_format *format, char *err);
 const char *sn_audio_format_name(sn_audio_format format);
 const char *sn_audio_format_mime(sn_audio_format format);
 

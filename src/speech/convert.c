@@ -45,11 +45,7 @@ static int choose_format(converter *c, char *err) {
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		if (strcasecmp(name, others[i]) == 0)
 			return sn_fail(err, SN_E_ARGUMENT, "%s can be read but not written; %s can be written", others[i], SN_AUDIO_FORMATS);
-	if (c->options.format)
-		return sn_audio_format_parse(c->options.format, &c->format, err);
-	c->format = SN_AUDIO_WAV;
-	return strcmp(c->out_path, "-") != 0 && dot && !strchr(dot, '/')
-		? sn_audio_format_of_path(c->out_path, &c->format, err) : SN_OK;
+	return sn_audio_format_choose(c->options.format, c->out_path, &c->format, err);
 }
 
 /* NaN is out of every range. */

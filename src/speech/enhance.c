@@ -126,20 +126,13 @@ static int hear_file(sn_enhancer *e, const char *path, char *err) {
 
 static int to_encoder(void *payload, const float *samples, size_t count, char *err) { return sn_encoder_write(payload, samples, count, err); }
 
-static int choose_format(sn_audio_format *format, const char *path, const char *name, char *err) {
-	*format = SN_AUDIO_WAV;
-	if (name)
-		return sn_audio_format_parse(name, format, err);
-	return strcmp(path, "-") != 0 && strchr(path, '.') ? sn_audio_format_of_path(path, format, err) : SN_OK;
-}
-
 int sn_enhance_file(sn_enhancement *facts, sn_engine *engine, const char *path, const char *out_path, const char *format,
                     const sn_enhance_options *options, char *err) {
 	const double start = sn_now();
 	sn_enhancer *e = NULL;
 	sn_encoder *encoder = NULL;
 	sn_encoder_options eo = { .channels = 1 };
-	int result = choose_format(&eo.format, out_path, format, err);
+	int result = sn_audio_format_choose(format, out_path, &eo.format, err);
 	if (result == SN_OK)
 		result = enhancer_open(&e, engine, options, err);
 	if (result == SN_OK)

@@ -132,10 +132,8 @@ int sn_speak_file(sn_model *model, const char *text, size_t size, const char *pa
 	sn_tts_options o = options ? *options : (sn_tts_options){ 0 };
 	o.ready = NULL; /* for sessions */
 	int result = check_text(text, size, options, err);
-	if (result == SN_OK && format)
-		result = sn_audio_format_parse(format, &eo.format, err);
-	else if (result == SN_OK && !is_stdout && strchr(path, '.'))
-		result = sn_audio_format_of_path(path, &eo.format, err);
+	if (result == SN_OK)
+		result = sn_audio_format_choose(format, path, &eo.format, err);
 	if (result == SN_OK)
 		result = sn_tts_open(&tts, model, &o, err);
 	if (result == SN_OK) {

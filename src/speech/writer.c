@@ -17,11 +17,7 @@ int sn_writer_open(sn_writer **out, const char *path, const char *format, int sa
 	*out = NULL;
 	if (sample_rate < SN_AUDIO_MIN_RATE || sample_rate > SN_AUDIO_MAX_RATE)
 		return sn_fail(err, SN_E_ARGUMENT, "a rate of %d Hz is outside %d to %d", sample_rate, SN_AUDIO_MIN_RATE, SN_AUDIO_MAX_RATE);
-	int result = SN_OK;
-	if (format)
-		result = sn_audio_format_parse(format, &options.format, err);
-	else if (!is_stdout && strchr(path, '.'))
-		result = sn_audio_format_of_path(path, &options.format, err);
+	int result = sn_audio_format_choose(format, path, &options.format, err);
 	if (result != SN_OK)
 		return result;
 	sn_writer *writer = calloc(1, sizeof *writer);
@@ -36,8 +32,10 @@ int sn_writer_open(sn_writer **out, const char *path, const char *format, int sa
 }
 
 /* take NULL: memory */
-static int open_with(sn_writer **out, int (*take)(void *payload, const void *data, size_t size), void *payload, const sn_writer_options *o,
+static int open_with(sn_writer **out, int (*take)(void *payload, const void *data, size_t size), void *payload, const sn_writer_options *given,
                      char *err) {
+	static const sn_writer_options none;
+	const sn_writer_options *const o = given ? given : &none;
 	sn_encoder_options options = { .format = SN_AUDIO_WAV, .channels = 1, .rate = o->sample_rate, .out_rate = o->output_rate, .bitrate = o->bitrate };
 	*out = NULL;
 	int result = o->format ? sn_audio_format_parse(o->format, &options.format, err) : SN_OK;

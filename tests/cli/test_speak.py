@@ -67,6 +67,13 @@ class Tiny(Case):
             with self.subTest(args=args):
                 self.fails(self.speak("hello", *args), status, args[-1].split("/")[-1])
 
+    def test_a_name_without_an_ending_is_a_wav(self):
+        for name in ("./plain", "v1.2/plain"):
+            (self.folder / "v1.2").mkdir(exist_ok=True)
+            done = run("speak", "hello", "-o", f"{self.folder}/{name}", *TINY_MODEL)
+            self.assertEqual(done.returncode, 0, done.errors)
+            self.assertEqual((self.folder / name).read_bytes()[:4], b"RIFF")
+
     def test_an_output_that_cannot_be_written(self):
         self.fails(run("speak", "hello", "-o", self.folder / "no" / "x.wav", *TINY_MODEL), 3, "no/x.wav")
 
@@ -151,6 +158,7 @@ class Tiny(Case):
         self.fails(stream(b"Hello there. \xc3"), 4, "UTF-8")
         self.fails(stream(b"<speak>Hello there. </p>"), 4, "line 1")
         self.fails(run("speak", "Hello", "--stream", "-o", self.folder / "x.wav", *TINY_MODEL), 2, "standard input")
+        self.fails(stream(b"Hello there.", "--no-overwrite"), 2, "--no-overwrite")
         self.assertEqual(list(self.folder.iterdir()), [])
 
 

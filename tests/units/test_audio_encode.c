@@ -289,6 +289,17 @@ static void formats_have_names(void **state) {
 	assert_int_equal(sn_audio_format_of_path("/a.b/c.MP3", &format, err), SN_OK);
 	assert_int_equal(format, SN_AUDIO_MP3);
 	assert_int_equal(sn_audio_format_of_path("/a.wav/c", &format, err), SN_E_ARGUMENT);
+	const char *const plain[] = { "-", "c", "./c", "../c", "/a.flac/c" };
+	for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
+		format = SN_AUDIO_MP3;
+		assert_int_equal(sn_audio_format_choose(NULL, plain[i], &format, err), SN_OK);
+		assert_int_equal(format, SN_AUDIO_WAV);
+	}
+	assert_int_equal(sn_audio_format_choose(NULL, "./c.flac", &format, err), SN_OK);
+	assert_int_equal(format, SN_AUDIO_FLAC);
+	assert_int_equal(sn_audio_format_choose("opus", "./c.flac", &format, err), SN_OK);
+	assert_int_equal(format, SN_AUDIO_OPUS);
+	assert_int_equal(sn_audio_format_choose(NULL, "./c.docx", &format, err), SN_E_ARGUMENT);
 	assert_string_equal(sn_audio_format_mime(SN_AUDIO_WAV), "audio/wav");
 }
 

@@ -84,10 +84,10 @@ class Table(Case):
                 self.fails(run(*args), 2, says)
         self.fails(run("models", "info", "whisper-bsae"), 3, "did you mean whisper-base?")
         for args in (["xyzzy"], ["models", "info", "xyzzy"], ["models", "info", "base"]):
-            self.assertNotIn("did you mean", run(*args, env={"SONANT_HOME": str(self.folder)}).errors)
+            self.assertNotIn("did you mean", run(*args, env={"SONANT_HOME": str(self.folder), "HF_HUB_CACHE": str(self.folder)}).errors)
 
     def test_names_complete_from_what_is_installed(self):
-        home = {"SONANT_HOME": str(self.folder)}
+        home = {"SONANT_HOME": str(self.folder), "HF_HUB_CACHE": str(self.folder)}
         folder = self.folder / "models" / "mine"
         shutil.copytree(TINY / "whisper", folder)
         listed = [m["name"] for m in json.loads(run("models", "list", "--json", env=home).stdout) if m["installed"]]

@@ -59,7 +59,7 @@ class Usage(Case):
         self.assertIn("languages", run("models", "info", TINY / "vits-sdp").stdout.decode())
 
     def test_unknown_and_missing_models(self):
-        home = {"SONANT_HOME": str(self.folder)}
+        home = {"SONANT_HOME": str(self.folder), "HF_HUB_CACHE": str(self.folder)}
         self.fails(run("models", "info", "whisper-gigantic"), 3, "whisper-gigantic")
         self.fails(run("models", "info", "base", env=home), 3, "base")
         self.fails(run("models", "info", self.folder), 5, str(self.folder))

@@ -25,10 +25,25 @@ const char *sn_result_text(int code) { return results[find(code)].text; }
 int sn_result_http(int code) { return results[find(code)].http; }
 int sn_result_exit(int code) { return results[find(code)].exit; }
 
-static void clean(char *text) {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+/* Bytes of the character that begins there; 0 where there is none, or one that controls a terminal. */
+static size_t character(const unsigned char *t) {
+	const size_t size = t[0] < 0x80 ? 1 : t[0] < 0xc2 ? 0 : t[0] < 0xe0 ? 2 : t[0] < 0xf0 ? 3 : t[0] < 0xf5 ? 4 : 0;
+	for (size_t i = 1; i < size; i++)
+		if ((t[i] & 0xc0) != 0x80)
+			return 0;
+	const int too_long = (t[0] == 0xe0 && t[1] < 0xa0) || (t[0] == 0xf0 && t[1] < 0x90);
+	const int no_scalar = (t[0] == 0xed && t[1] > 0x9f) || (t[0] == 0xf4 && t[1] > 0x8f);
+	const int control = t[0] < 0x20 || t[0] == 0x7f || (t[0] == 0xc2 && t[1] < 0xa0);
+	return too_long || no_scalar || control ? 0 : size;
+}
+
+void sn_clean_text(char *text) {
+	while (*text) {
+		const size_t size = character((const unsigned char *)text);
+		if (!size)
 			*text = '?';
+		text += size ? size : 1;
+	}
 }
 
 int sn_fail(char *err, int code, const char *format, ...) {
@@ -37,7 +52,7 @@ int sn_fail(char *err, int code, const char *format, ...) {
 		va_start(args, format);
 		vsnprintf(err, SN_ERRLEN, format, args);
 		va_end(args);
-		clean(err);
+		sn_clean_text(err);
 	}
 	return code;
 }
@@ -53,7 +68,7 @@ int sn_fail_errno(char *err, const char *format, ...) {
 		char reason[128];
 		const char *text = strerror_r(number, reason, sizeof reason);
 		snprintf(err + used, SN_ERRLEN - used, ": %s", text);
-		clean(err);
+		sn_clean_text(err);
 	}
 	if (number == ENOSPC || number == EDQUOT)
 		return SN_E_NO_SPACE;

@@ -130,7 +130,12 @@ static void fail(sv_reply *r, int status, int code, const char *field, const cha
 	const int openai = route ? route->openai : r->connection->url && strncmp(r->connection->url, "/v1/", 4) == 0;
 	r->status = status;
 	r->code = code;
-	json_t *const value = openai ? openai_error(status, code, field, message) : problem(r, code, field, message);
+	char said[2 * SN_ERRLEN], named[SN_ERRLEN]; /* what is no UTF-8 would be no JSON */
+	snprintf(said, sizeof said, "%s", message);
+	snprintf(named, sizeof named, "%s", field ? field : "");
+	sn_clean_text(said);
+	sn_clean_text(named);
+	json_t *const value = openai ? openai_error(status, code, named, said) : problem(r, code, named, said);
 	if (value && !openai)
 		json_object_set_new(value, "request_id", json_string(r->connection->request.id));
 	char *const text = value ? json_dumps(value, JSON_COMPACT) : NULL;

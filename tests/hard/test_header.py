@@ -39,7 +39,7 @@ def main(header, library, test_alloc, version, record):
         "C++20": compiles(["c++", "-std=c++20"], header, ".cc"),
         "functions that are not exported": sorted(functions - symbols),
         "symbols that the header lacks": sorted(symbols - functions),
-        "the soname": "" if soname == "libsonant.so." + version.split(".")[0] else soname,
+        "the soname": "" if soname == "libsonant.so." + (version.rpartition(".")[0] if version.startswith("0.") else version.split(".")[0]) else soname,
         "functions without a sweep in test_alloc.c": sorted(functions - swept),
         "sweeps of functions that are none": sorted(swept - functions),
     }

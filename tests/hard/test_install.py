@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """An installation, programs that know of it by pkg-config only, and its removal: test_install.py BUILD SOURCE. Speaks TAP."""
 import glob
+import json
 import os
 import shutil
 import subprocess
@@ -64,8 +65,11 @@ def main(build, source):
         root = folder + "/root"
         installed = run("meson", "install", "-C", build, "--no-rebuild", "--destdir", root)
         report.case("install", installed.stderr if installed.returncode else "")
-        prefix = next((p for p in ("/usr/local", "/usr") if os.path.isdir(root + p)), "")
-        for what in ("bin/sonant", "include/sonant/sonant.h", "libexec/sonant/sonant-decode", "libexec/sonant/sonant-phonemize"):
+        options = json.loads(run("meson", "introspect", build, "--buildoptions").stdout)
+        prefix = next(o["value"] for o in options if o["name"] == "prefix")
+        for what in ("bin/sonant", "include/sonant/sonant.h", "libexec/sonant/sonant-decode", "libexec/sonant/sonant-phonemize", "libexec/sonant/sonant-pull",
+                     "share/man/man1/sonant.1", "share/man/man1/sonant-serve-keys.1", "share/bash-completion/completions/sonant",
+                     "share/zsh/site-functions/_sonant", "share/fish/vendor_completions.d/sonant.fish"):
             report.case(what, "" if os.path.isfile(f"{root}{prefix}/{what}") else files_below(root))
         library = os.path.dirname(next(iter(glob.glob(f"{root}{prefix}/lib*/**/libsonant.so", recursive=True)), ""))
         report.case("libsonant.so", "" if library else files_below(root))

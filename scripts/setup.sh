@@ -34,6 +34,8 @@ list_missing() {
 	# shellcheck disable=SC2086
 	installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/null | sed -n 's/ installed$//p')
 	for name in $packages; do
+		# any of its flavours will do; they exclude each other
+		[ "$name" != libcurl4-gnutls-dev ] || ! pkg-config --exists libcurl 2>/dev/null || continue
 		printf '%s\n' "$installed" | grep -qx -- "$name" || printf ' %s' "$name"
 	done
 }
@@ -53,7 +55,7 @@ fi
 echo "setup: installing$missing"
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 # shellcheck disable=SC2086
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing |
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-remove --no-install-recommends -o Dpkg::Use-Pty=0 $missing |
 	awk '/^Setting up / && ++n % 25 == 0 { print "setup: " n " packages are in"; fflush() }'
 missing=$(list_missing) # the pipe hides apt's own status
 [ -z "$missing" ] || {

@@ -10,7 +10,7 @@ build: setup build/build.ninja
 setup:
 	@scripts/setup.sh
 
-build/build.ninja:
+build/build.ninja: | setup
 	@meson setup build >build.log 2>&1 || { cat build.log; rm -rf build build.log; exit 1; }
 	@mv build.log build/setup.log
 
@@ -21,7 +21,7 @@ testenv: setup
 asan: setup build-asan/build.ninja
 	@ninja -C build-asan
 
-build-asan/build.ninja:
+build-asan/build.ninja: | setup
 	@meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false >build-asan.log 2>&1 || \
 		{ cat build-asan.log; rm -rf build-asan build-asan.log; exit 1; }
 	@mv build-asan.log build-asan/setup.log
@@ -35,6 +35,7 @@ demo: build
 
 # The suite in a normal build and in one that watches memory and undefined behaviour.
 check: build asan models testenv
+	@rm -f build/meson-logs/testlog.json build-asan/meson-logs/testlog.json
 	@$(MESON_TEST) -C build --no-suite long; $(MESON_TEST) -C build-asan --no-suite long --timeout-multiplier 6; \
 		scripts/count.py build build-asan
 
@@ -68,6 +69,7 @@ soak: build models testenv
 install: build
 	@[ -z "$(PREFIX)" ] || meson configure build -Dprefix="$(PREFIX)"
 	@meson install -C build $(if $(DESTDIR),--destdir "$(DESTDIR)") --quiet
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" -ne 0 ] || PATH="$$PATH:/usr/sbin:/sbin" ldconfig
 
 uninstall: build/build.ninja
 	@scripts/uninstall.py build $(DESTDIR)

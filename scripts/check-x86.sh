@@ -3,7 +3,7 @@
 # the golden tests of small checkpoints, what is chosen, a transcript. Ends with a line "N passed, N failed, N skipped".
 set -eu
 cd "$(dirname "$0")/.."
-build=$PWD/build logs=$PWD/build/check-x86
+build=build logs=build/check-x86
 
 # One check, as a line "ok NAME", "not ok NAME" or "skip NAME": check-x86.sh one CPU PROGRAM [ARGUMENT...]
 one() {

@@ -425,11 +425,11 @@ class Networks(Hubs):
 class Stores(Hubs):
     def test_two_pulls_at_once(self):
         repo = self.big()
-        self.hub.faults = {"model.safetensors": "slow"}
+        self.hub.faults, self.hub.pause = {"model.safetensors": "slow"}, 0.2
         results = []
         threads = [threading.Thread(target=lambda: results.append(self.models("pull", repo, "--json"))) for _ in range(2)]
         threads[0].start()
-        while self.hub.sent("model.safetensors") == 0:
+        while self.hub.sent("model.safetensors") == 0 and threads[0].is_alive():
             time.sleep(0.01)
         threads[1].start()
         for t in threads:

@@ -34,7 +34,8 @@ static int step(sn_job *job) {
 	sn_sched *sched = stt->engine->sched;
 	sn_sched_lock(sched);
 	const int silent = !stt->begun && !stt->queued && !stt->finished, full = stt->events >= SN_STT_MAX_EVENTS;
-	int over = stt->cancelled || stt->error, rests = stt->done || stt->chore || silent;
+	const int serves = stt->chore;
+	int over = stt->cancelled || stt->error, rests = stt->done || serves || silent;
 	sn_sched_unlock(sched);
 	int result = over || rests ? SN_AGAIN : do_work(stt, full);
 	if (result != SN_OK && result != SN_AGAIN) {
@@ -44,7 +45,7 @@ static int step(sn_job *job) {
 		sn_sched_unlock(sched);
 		over = 1;
 	}
-	if (over)
+	if (over && !serves) /* the caller's thread may be in the middle of a chore; before one nothing is held */
 		stt->class->leave(stt); /* others wait for what it holds */
 	return over ? SN_AGAIN : result;
 }

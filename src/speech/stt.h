@@ -70,7 +70,7 @@ struct sn_stt {
 };
 
 /* ---- stt.c: for the classes ---- */
-/* Ends the session with an error behind what was emitted; returns `code`. */
+/* Ends the session with an error, which the caller gets instead of what was not pulled yet; returns `code`. */
 int sn_stt_fail(sn_stt *stt, int code, const char *sentence);
 int sn_stt_emit(sn_stt *stt, const sn_event *event); /* appends an event for the caller; copies what it points to */
 void sn_stt_moved(sn_stt *stt, int64_t samples);     /* so many are done */

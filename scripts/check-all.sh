@@ -1,32 +1,67 @@
 #!/bin/sh
-# What `make check` leaves out: the long tests, the instruction sets below this machine's best, fuzzing (FUZZ_SECONDS=60 for each
-# target), and AArch64.
+# What `make check` leaves out: the long tests, the suite under every instruction set of this machine, threads under ThreadSanitizer,
+# two builds compared, fuzzing (FUZZ_SECONDS=60 for each target), AArch64 and x86-64 without AVX-512 under emulation. Hours on two cores.
 set -eu
 cd "$(dirname "$0")/.."
-status=0
+logs=build/check-all
+mkdir -p "$logs"
+passed=0 failed=0 skipped=0
 
-meson test --no-rebuild --print-errorlogs --quiet -C build --suite long || status=1
+# part NAME COMMAND...: its last line of counts is added; one that prints none counts as one check.
+part() {
+	name=$1
+	shift
+	echo "check-all: $name"
+	good=0
+	"$@" >"$logs/$name.log" 2>&1 || good=1
+	line=$(grep -E '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$logs/$name.log" | tail -n 1 || true)
+	[ -n "$line" ] || line="$((1 - good)) passed, $good failed, 0 skipped"
+	counts=$(echo "$line" | sed -E 's/.*[^0-9]?([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped.*/\1 \2 \3/; s/^[^0-9]*//')
+	set -- $counts
+	[ "$good" -eq 0 ] || [ "$2" -gt 0 ] || set -- "$1" 1 "$3"
+	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+	echo "check-all: $name: $1 passed, $2 failed, $3 skipped"
+	[ "$2" -eq 0 ] || tail -n 40 "$logs/$name.log"
+}
+
+# suite LOGBASE OPTION...: a run of Meson's tests in ./build, counted case by case.
+suite() {
+	base=$1
+	shift
+	meson test --no-rebuild --print-errorlogs --quiet -C build --logbase "$base" "$@" || true
+	scripts/count.py "build/meson-logs/$base.json"
+}
+
+threads() {
+	[ -d build-tsan ] || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >/dev/null
+	ninja -C build-tsan --quiet tests/hard/test_threads tests/units/test_api tests/units/test_ready tests/units/test_stt_live tests/units/test_nn
+	meson test --no-rebuild --print-errorlogs -C build-tsan --timeout-multiplier 20 'hard threads' 'units api' 'units ready' 'units stt live' 'units nn' || true
+	scripts/count.py build-tsan
+}
+
+fuzz() {
+	ninja -C build-fuzz --quiet "tests/fuzz/fuzz_$1"
+	mkdir -p "build-fuzz/corpus-$1"
+	"build-fuzz/tests/fuzz/fuzz_$1" -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0 "build-fuzz/corpus-$1" "tests/fuzz/corpus/$1"
+}
+
+part long suite long --suite long
 for set in scalar avx2 avx512 avx512_vnni; do
-	echo "check-all: SONANT_CPU=$set"
-	SONANT_CPU=$set meson test --no-rebuild --print-errorlogs --quiet -C build --no-suite long --timeout-multiplier 10 || status=1
+	SONANT_CPU=$set part "$set" suite "$set" --no-suite long --timeout-multiplier 10
 done
-
+part threads threads
+part reproducible scripts/check-reproducible.sh
 if command -v clang >/dev/null; then
 	[ -d build-fuzz ] || CC=clang CFLAGS=-fsanitize=fuzzer-no-link meson setup build-fuzz -Dfuzz=true -Dwerror=false -Db_lundef=false -Db_sanitize=address,undefined >/dev/null
-	for target in $(ninja -C build-fuzz -t targets all | sed -n 's|^\(tests/fuzz/fuzz_[a-z0-9]*\):.*|\1|p'); do
-		name=${target##*fuzz_}
-		echo "check-all: fuzzing $name for ${FUZZ_SECONDS:-60} s"
-		ninja -C build-fuzz --quiet "$target"
-		mkdir -p "build-fuzz/corpus-$name"
-		"build-fuzz/$target" -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0 "build-fuzz/corpus-$name" "tests/fuzz/corpus/$name" || status=1
+	for target in $(ninja -C build-fuzz -t targets all | sed -n 's|^tests/fuzz/fuzz_\([a-z0-9]*\):.*|\1|p'); do
+		part "fuzz-$target" fuzz "$target"
 	done
 else
 	echo "check-all: no clang, so no fuzzing"
+	skipped=$((skipped + 1))
 fi
-echo "check-all: AArch64 under emulation"
-scripts/check-arm.sh || status=1
-echo "check-all: x86-64 without AVX-512, under emulation"
-scripts/check-x86.sh || status=1
+part aarch64 scripts/check-arm.sh
+part haswell scripts/check-x86.sh
 
-[ "$status" -eq 0 ] && echo "check-all: good" || echo "check-all: something failed"
-exit "$status"
+echo "check-all: $passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

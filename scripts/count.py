@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Counts the results of meson test runs: count.py BUILD_DIR... -> one line, and exit status 1 when anything failed.
+"""Counts the results of meson test runs: count.py BUILD_DIR|LOG.json... -> one line, and exit status 1 when anything failed.
 
 A test that speaks TAP counts case by case; any other counts as one. The failures are named first."""
 import json
@@ -30,7 +30,7 @@ def cases(test):
 def main(builds):
     totals = [0, 0, 0]
     for build in builds:
-        log = os.path.join(build, "meson-logs", "testlog.json")
+        log = build if build.endswith(".json") else os.path.join(build, "meson-logs", "testlog.json")
         if not os.path.exists(log):
             print(f"{build}: no tests were run")
             totals[1] += 1

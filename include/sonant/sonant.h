@@ -506,7 +506,7 @@ typedef struct sn_transcript {
 	const char *task;          /* "transcribe" or "translate" */
 	float language_confidence; /* 0..1 */
 	float avg_confidence;      /* of the segments, weighted by duration; 0 without segments */
-	double duration;           /* of the audio */
+	double duration;           /* of what was heard of the audio, see `from` and `length` */
 	double processing_time;    /* from the call to its end */
 	const char *model, *dtype;
 	sn_segment *segments;

@@ -36,7 +36,7 @@
 	X(socket_timeout, TIME, "60", 1, 86400, 1, "a WebSocket client that answers no ping or reads nothing for so long is cut off") \
 	X(socket_idle, TIME, "15m", 1, 1e6, 1, "a WebSocket session in which nothing is said for so long is ended") \
 	X(max_body, BYTES, "256M", 1024, 1e12, 1, "of an upload") \
-	X(max_json, BYTES, "32M", 1024, 1e9, 1, "of a JSON body, and of a form field that is no file") \
+	X(max_json, BYTES, "32M", 1024, 1e9, 1, "of a JSON body, and of all fields of a form that are no files") \
 	X(max_duration, TIME, "12h", 1, 172800, 1, "of audio in one request") \
 	X(max_text, BYTES, "512K", 1, 524288, 1, "of text to speak") \
 	X(header_timeout, TIME, "15", 1, 3600, 0, "a client that sends nothing for so long is cut off") \

@@ -1,6 +1,7 @@
 """Text to speech with the program."""
 import json
 import os
+import signal
 import subprocess
 import time
 import wave
@@ -149,6 +150,19 @@ class Tiny(Case):
             rest = speaking.stdout.read()
             self.assertEqual(speaking.wait(), 0, speaking.stderr.read())
         self.assertGreater(len(rest), len(first))
+
+    def test_an_interrupted_stream_leaves_nothing(self):
+        with subprocess.Popen([SONANT, "speak", "-", "--stream", "-o", self.folder / "s.wav", *map(str, TINY_MODEL)], stdin=subprocess.PIPE, stderr=subprocess.PIPE) as speaking:
+            speaking.stdin.write(b"Hello there. How are you? ")
+            speaking.stdin.flush()
+            end = time.monotonic() + 60
+            while not list(self.folder.iterdir()) and speaking.poll() is None:
+                self.assertLess(time.monotonic(), end)
+                time.sleep(0.01)
+            speaking.send_signal(signal.SIGINT)
+            self.assertEqual(speaking.wait(60), 12)
+            self.assertIn(b"interrupted", speaking.stderr.read())
+        self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_stream_that_ends_badly(self):
         def stream(data, *args):

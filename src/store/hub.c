@@ -171,7 +171,9 @@ static json_t *request_of(const sn_store *store, const hub_target *t, const sn_p
 		add_candidate(candidates, t->entry->hub, *revision ? revision : t->entry->hub_revision, t->entry->hub_folder,
 		              t->entry->file_count && !*revision ? entry : NULL);
 	const int is_repository = t->entry && strchr(t->entry->name, '/') && sn_path_ends_with(t->entry->origin, t->entry->name) && sn_store_on_hub(t->entry);
-	if (hub && (is_repository || (t->entry && *t->repository && strcmp(source, "hub") == 0)))
+	/* Packages have the catalogue's files for sure: what a repository has today is for those who name it. */
+	const int packed = t->entry && t->entry->package_count && !*t->repository && (!*source || !strcmp(source, "auto")) && !*revision;
+	if (hub && ((is_repository && !packed) || (t->entry && *t->repository && strcmp(source, "hub") == 0)))
 		add_candidate(candidates, t->entry->name, revision, "", NULL);
 	if (!t->entry && hub && *t->repository)
 		add_candidate(candidates, t->repository, revision, t->folder, NULL);

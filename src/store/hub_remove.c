@@ -122,15 +122,12 @@ static int lock_pull(const char *work) {
 
 /* Of removals that were killed; one that still goes on is only helped. */
 static void remove_rests(const char *models, int64_t *freed) {
-	const int own = open(models, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *const dir = own >= 0 ? fdopendir(own) : NULL;
+	DIR *const dir = opendir(models);
 	for (struct dirent *item; dir && (item = readdir(dir));)
 		if (strncmp(item->d_name, REMOVED, sizeof REMOVED - 1) == 0)
-			remove_at(own, item->d_name, 0, freed);
+			remove_at(dirfd(dir), item->d_name, 0, freed);
 	if (dir)
 		closedir(dir);
-	else if (own >= 0)
-		close(own);
 }
 
 /* Out of sight at once, then deleted. */

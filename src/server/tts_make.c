@@ -124,15 +124,17 @@ static void keep(making *m, const float *pcm, size_t count) {
 static void put_samples(making *m) {
 	if (!m->keeps || !m->count)
 		return;
+	static const char facts[16] = "{}             "; /* fifteen, so that the data behind them and their NUL are aligned for samples */
 	memcpy(m->kept, &m->speech, sizeof m->speech);
-	sn_cache_put(m->request->server->audio, m->key, m->kept, sizeof m->speech + m->count * sizeof(float), "{}");
+	sn_cache_put(m->request->server->audio, m->key, m->kept, sizeof m->speech + m->count * sizeof(float), facts);
 }
 
 /* Speech from the cache, as if it were spoken now. SN_AGAIN: it is not there. */
 static int take_cached(making *m, char *err) {
 	const sn_cached *entry = m->keeps ? sn_cache_get(m->request->server->audio, m->key) : NULL;
 	sn_quality quality;
-	if (!entry || entry->size <= sizeof m->speech || (entry->size - sizeof m->speech) % sizeof(float)) {
+	if (!entry || entry->size <= sizeof m->speech || (entry->size - sizeof m->speech) % sizeof(float) ||
+	    ((uintptr_t)entry->data + sizeof m->speech) % sizeof(float)) { /* not as this version keeps them */
 		sn_cached_release(&entry);
 		return SN_AGAIN;
 	}

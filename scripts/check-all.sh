@@ -14,9 +14,8 @@ part() {
 	echo "check-all: $name"
 	good=0
 	"$@" >"$logs/$name.log" 2>&1 || good=1
-	line=$(grep -E '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$logs/$name.log" | tail -n 1 || true)
-	[ -n "$line" ] || line="$((1 - good)) passed, $good failed, 0 skipped"
-	counts=$(echo "$line" | sed -E 's/.*[^0-9]?([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped.*/\1 \2 \3/; s/^[^0-9]*//')
+	counts=$(grep -oE '[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped' "$logs/$name.log" | tail -n 1 | tr -cd '0-9 ' || true)
+	[ -n "$counts" ] || counts="$((1 - good)) $good 0"
 	set -- $counts
 	[ "$good" -eq 0 ] || [ "$2" -gt 0 ] || set -- "$1" 1 "$3"
 	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
@@ -34,13 +33,13 @@ suite() {
 
 threads() {
 	[ -d build-tsan ] || meson setup build-tsan -Db_sanitize=thread -Db_lundef=false >/dev/null
-	ninja -C build-tsan --quiet tests/hard/test_threads tests/units/test_api tests/units/test_ready tests/units/test_stt_live tests/units/test_nn
+	ninja -C build-tsan --quiet tests/hard/test_threads tests/units/test_api tests/units/test_ready tests/units/test_stt_live tests/units/test_nn || return 1
 	meson test --no-rebuild --print-errorlogs -C build-tsan --timeout-multiplier 20 'hard threads' 'units api' 'units ready' 'units stt live' 'units nn' || true
 	scripts/count.py build-tsan
 }
 
 fuzz() {
-	ninja -C build-fuzz --quiet "tests/fuzz/fuzz_$1"
+	ninja -C build-fuzz --quiet "tests/fuzz/fuzz_$1" || return 1
 	mkdir -p "build-fuzz/corpus-$1"
 	"build-fuzz/tests/fuzz/fuzz_$1" -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0 "build-fuzz/corpus-$1" "tests/fuzz/corpus/$1"
 }

@@ -5,7 +5,7 @@ set -eu
 
 packages="
 gcc g++ libc6-dev meson ninja-build pkg-config
-python3 python3-pip ca-certificates
+python3 python3-dev python3-cffi python3-pip ca-certificates
 libjansson-dev libminizip-dev zlib1g-dev libicu-dev libexpat1-dev
 libsndfile1-dev libsoxr-dev libkissfft-dev libebur128-dev libpng-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev

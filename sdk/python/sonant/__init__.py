@@ -1,0 +1,91 @@
+"""Sonant: speech to text and text to speech, in this process or on a server.
+
+    import sonant
+
+    with sonant.Engine() as engine:
+        result = engine.transcribe("meeting.wav")
+        print(result.text)
+        engine.speak("Good morning.").save("morning.wav")
+
+Importing it is cheap: the engine's library is loaded when `Engine` is first asked for, the client's packages with `Client`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sonant.errors import (
+    ArgumentError,
+    BusyError,
+    CancelledError,
+    ClosedError,
+    DependencyError,
+    EngineMemoryError,
+    EngineTimeoutError,
+    Error,
+    FormatError,
+    InternalError,
+    IoError,
+    LimitError,
+    ModelError,
+    NoSpaceError,
+    NotFoundError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from sonant.audio import Audio as Audio
+    from sonant.engine import Engine as Engine
+    from sonant.engine import Model as Model
+    from sonant.types import Speech as Speech
+    from sonant.types import Transcript as Transcript
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "Audio": "sonant.audio",
+    "Engine": "sonant.engine",
+    "Model": "sonant.engine",
+    "Speech": "sonant.types",
+    "Transcript": "sonant.types",
+}
+
+__all__ = [
+    "ArgumentError",
+    "Audio",
+    "BusyError",
+    "CancelledError",
+    "ClosedError",
+    "DependencyError",
+    "Engine",
+    "EngineMemoryError",
+    "EngineTimeoutError",
+    "Error",
+    "FormatError",
+    "InternalError",
+    "IoError",
+    "LimitError",
+    "Model",
+    "ModelError",
+    "NoSpaceError",
+    "NotFoundError",
+    "Speech",
+    "Transcript",
+    "UnsupportedError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What is heavy is imported when it is first asked for."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'sonant' has no attribute {name!r}")
+    import importlib
+
+    value = getattr(importlib.import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

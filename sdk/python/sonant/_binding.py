@@ -1,0 +1,246 @@
+"""What all of the in-process engine stands on: errors from codes, options from keywords, handles with a life, calls that can be broken off.
+
+cffi lets go of the interpreter's lock in every call of the library. A one-call helper asks its caller ten times a second whether it may
+go on (`Call`); that is where Python sees a Ctrl-C, a cancelled task, and what a progress function raised.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sonant import errors
+from sonant._native import ffi as ffi
+from sonant._native import lib as lib
+
+Progress = Callable[[float, float], object]
+"""Seconds done, seconds in all (0: not known). What it raises ends the call and comes out of it."""
+
+SWITCH = {None: lib.SN_DEFAULT, False: lib.SN_OFF, True: lib.SN_ON}
+PRECISION = {
+    None: lib.SN_AUTO,
+    "auto": lib.SN_AUTO,
+    "f32": lib.SN_PRECISION_F32,
+    "bf16": lib.SN_PRECISION_BF16,
+    "int8": lib.SN_PRECISION_INT8,
+}
+TASK = {
+    "transcribe": lib.SN_TASK_TRANSCRIBE,
+    "speak": lib.SN_TASK_SPEAK,
+    "vad": lib.SN_TASK_VAD,
+    "vocode": lib.SN_TASK_VOCODE,
+    "embed": lib.SN_TASK_EMBED,
+    "denoise": lib.SN_TASK_DENOISE,
+    "score": lib.SN_TASK_SCORE,
+    "punctuate": lib.SN_TASK_PUNCTUATE,
+}
+TASK_NAME = {value: name for name, value in TASK.items()}
+PRIORITY = {"interactive": lib.SN_PRIORITY_INTERACTIVE, "realtime": lib.SN_PRIORITY_REALTIME, "batch": lib.SN_PRIORITY_BATCH}
+
+
+def text(pointer: Any) -> str:
+    """A C string; NULL is empty."""
+    return "" if pointer == ffi.NULL else ffi.string(pointer).decode("utf-8", "replace")
+
+
+def texts(pointer: Any, count: int) -> tuple[str, ...]:
+    """An array of C strings; NULL is empty."""
+    return () if pointer == ffi.NULL else tuple(text(pointer[i]) for i in range(count))
+
+
+def message_buffer() -> Any:
+    """The `char *err` of a call."""
+    return ffi.new("char[]", lib.SN_ERRLEN)
+
+
+def check(result: int, err: Any) -> int:
+    """The result where it is none of an error, else the exception."""
+    if result < 0:
+        raise errors.from_value(result, text(err))
+    return result
+
+
+def choice(what: str, value: Any, choices: Mapping[Any, int]) -> int:
+    """The number of a named choice."""
+    try:
+        return choices[value]
+    except (KeyError, TypeError):
+        known = ", ".join(repr(name) for name in choices if name is not None)
+        raise errors.ArgumentError(f"{what} is {value!r}; it may be {known}") from None
+
+
+def number(what: str, value: Any, kind: type = float) -> Any:
+    """A number for C; a wrong type or one that C cannot hold is said by name."""
+    if isinstance(value, bool) or not hasattr(value, "__float__" if kind is float else "__index__"):
+        raise TypeError(f"{what} must be {'a number' if kind is float else 'a whole number'}, not {type(value).__name__}")
+    return kind(value)
+
+
+def utf8(what: str, value: Any) -> bytes:
+    """Text or a path for C."""
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if isinstance(value, str):
+        value = value.encode("utf-8", "surrogateescape")
+    if not isinstance(value, bytes):
+        raise TypeError(f"{what} must be text, not {type(value).__name__}")
+    if b"\0" in value:
+        raise errors.ArgumentError(f"{what} holds a NUL character at byte {value.index(0)}; text must have none")
+    return value
+
+
+class Options:
+    """A C struct of options that keeps alive what it points to. Fields that are None stay at their default."""
+
+    def __init__(self, kind: str) -> None:
+        self.pointer = ffi.new(f"{kind} *")
+        self._kept: list[Any] = []
+
+    def set_text(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            if value is not None:
+                kept = ffi.new("char[]", utf8(name, value))
+                self._kept.append(kept)
+                setattr(self.pointer, name, kept)
+
+    def set_number(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            if value is not None:
+                self._set(name, number(name, value))
+
+    def set_whole(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            if value is not None:
+                self._set(name, number(name, value, int))
+
+    def set_switch(self, **fields: bool | None) -> None:
+        for name, value in fields.items():
+            setattr(self.pointer, name, choice(name, value, SWITCH))
+
+    def set_texts(self, name: str, count: str, values: Any) -> None:
+        """An array of strings and its length."""
+        kept = [ffi.new("char[]", utf8(name, value)) for value in values]
+        array = ffi.new("char *[]", kept)
+        self._kept += [kept, array]
+        setattr(self.pointer, name, array)
+        setattr(self.pointer, count, len(kept))
+
+    def keep(self, thing: Any) -> Any:
+        self._kept.append(thing)
+        return thing
+
+    def _set(self, name: str, value: Any) -> None:
+        try:
+            setattr(self.pointer, name, value)
+        except OverflowError:
+            raise errors.ArgumentError(f"{name} is {value}, which does not fit") from None
+
+
+class Handle:
+    """A C object that threads share: `with handle as pointer` borrows it; closed, it is freed when nobody borrows it any more.
+
+    The threads of an engine do not live in a forked child, so that there every call is an error, and nothing is freed.
+    """
+
+    __slots__ = ("_closed", "_free", "_held", "_lock", "_parent", "_pid", "_users", "_what")
+
+    def __init__(self, what: str, held: Any, free: Callable[[Any], object], parent: Handle | None = None) -> None:
+        """held: the `T **` that the opening function filled; `free` takes it. parent: closed with it, this is, too."""
+        self._what, self._held, self._free, self._parent = what, held, free, parent
+        self._pid, self._users, self._closed, self._lock = os.getpid(), 0, False, threading.Lock()
+
+    @property
+    def closed(self) -> bool:
+        return self._closed or (self._parent is not None and self._parent.closed)
+
+    def __enter__(self) -> Any:
+        if self._pid != os.getpid():
+            raise errors.ClosedError(f"the {self._what} is of process {self._pid}, and this is its fork {os.getpid()}: open an engine here")
+        with self._lock:
+            if self.closed:
+                raise errors.ClosedError(f"the {self._what} is closed")
+            self._users += 1
+        return self._held[0]
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._users -= 1
+            last = self._closed and self._users == 0
+        if last:
+            self._free(self._held)
+
+    def close(self) -> None:
+        """No new calls; those under way end first. More than once is nothing."""
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            now, self._closed = not self._closed and self._users == 0, True
+        if now:
+            self._free(self._held)
+
+    def __del__(self) -> None:
+        if not self._closed and self._pid == os.getpid():
+            self._closed = True
+            self._free(self._held)
+
+
+class Call:
+    """A call of a one-call helper: passes progress on, and breaks it off.
+
+    `cancel` is set from any thread; a progress function that raises, and Ctrl-C, end the call, and what was raised comes out of `end`.
+    """
+
+    def __init__(self, progress: Progress | None = None, cancel: threading.Event | None = None) -> None:
+        self.progress, self.cancel = progress, cancel
+        self.error: BaseException | None = None
+        self.segment: Callable[[Any], object] | None = None
+        self.err = message_buffer()
+        self._handle = ffi.new_handle(self)
+
+    def fill(self, options: Options) -> Options:
+        """Into a struct that has `progress` and `payload`."""
+        options.pointer.progress = lib.sonant_progress
+        options.pointer.payload = self._handle
+        options.keep(self)
+        return options
+
+    @property
+    def payload(self) -> Any:
+        return self._handle
+
+    def tick(self, seconds: float, total: float) -> int:
+        """1: break off."""
+        if self.error is not None or (self.cancel is not None and self.cancel.is_set()):
+            return 1
+        if self.progress is not None:
+            self.progress(seconds, total)
+        return 0
+
+    def end(self, result: int) -> int:
+        """What the helper returned, or what went wrong, the caller's own error first."""
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return check(result, self.err)
+
+
+def _failed(_kind: object, error: BaseException, traceback: Any) -> None:
+    """A callback raised: the error waits for the end of the call."""
+    call = ffi.from_handle(traceback.tb_frame.f_locals["payload"])
+    if call.error is None:
+        call.error = error
+
+
+@ffi.def_extern(error=1, onerror=_failed)  # type: ignore[untyped-decorator]
+def sonant_progress(payload: Any, seconds: float, total: float) -> int:
+    call: Call = ffi.from_handle(payload)
+    return call.tick(seconds, total)
+
+
+@ffi.def_extern(onerror=_failed)  # type: ignore[untyped-decorator]
+def sonant_segment(payload: Any, segment: Any) -> None:
+    call: Call = ffi.from_handle(payload)
+    if call.segment is not None and call.error is None:
+        call.segment(segment)

@@ -1,0 +1,120 @@
+"""What everything stands on: lives of engines and models, errors, what importing costs."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import SOURCE, TINY, needs_model
+
+import sonant
+
+WHISPER = str(TINY / "whisper")
+
+
+def test_an_engine_says_what_it_runs_on(engine):
+    assert engine.threads >= 1 and engine.cpu and engine.home
+
+
+def test_a_model_says_what_it_is(engine):
+    with engine.load(WHISPER) as model:
+        assert (model.info.architecture, model.task, model.info.sample_rate) == ("whisper", "transcribe", 16000)
+        assert "en" in model.info.languages and model.info.detects_language and "whisper" in repr(model)
+
+
+@needs_model("joe")
+def test_a_voice_says_its_controls(engine):
+    assert "speed" in engine.load("joe").info.controls
+
+
+def test_an_unknown_model_is_a_file_that_is_not_found(engine):
+    with pytest.raises(FileNotFoundError, match="nonsense") as caught:
+        engine.load("nonsense")
+    assert isinstance(caught.value, sonant.NotFoundError) and caught.value.code == "SN_E_NOT_FOUND" and caught.value.status == 404
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"threads": 999}, ValueError, "999 threads"),
+        ({"threads": "two"}, TypeError, "threads must be a whole number, not str"),
+        ({"threads": 2**40}, ValueError, "threads is 1099511627776"),
+        ({"precision": "f16"}, ValueError, "precision is 'f16'; it may be 'auto', 'f32', 'bf16', 'int8'"),
+        ({"home": 5}, TypeError, "home must be text, not int"),
+        ({"home": "a\0b"}, ValueError, "NUL"),
+    ],
+)
+def test_bad_options_of_an_engine(options, kind, words):
+    with pytest.raises(kind, match=words):
+        sonant.Engine(**options)
+
+
+def test_what_is_closed_says_so():
+    engine = sonant.Engine(threads=1)
+    model = engine.load(WHISPER)
+    model.close()
+    model.close()
+    engine.close()
+    engine.close()
+    with pytest.raises(sonant.ClosedError, match="the engine is closed"):
+        engine.load(WHISPER)
+    assert "closed" in repr(model)
+
+
+def test_a_model_of_a_closed_engine_is_closed():
+    with sonant.Engine(threads=1) as engine:
+        model = engine.load(WHISPER)
+    with pytest.raises(sonant.ClosedError), model._handle:
+        pass
+
+
+def test_a_fork_is_told_to_open_its_own():
+    """The child must neither hang on the parent's threads nor free them."""
+    code = f"""
+import os, sys, sonant
+engine = sonant.Engine(threads=1)
+model = engine.load({WHISPER!r})
+child = os.fork()
+if child == 0:
+    try:
+        engine.load({WHISPER!r})
+    except sonant.ClosedError as error:
+        good = "open an engine here" in str(error)
+    model.close(); engine.close()
+    with sonant.Engine(threads=1) as own:
+        own.load({WHISPER!r})
+    sys.exit(0 if good else 1)
+_, status = os.waitpid(child, 0)
+engine.load({WHISPER!r}).close()
+engine.close()
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], timeout=60, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_errors_are_those_of_the_header():
+    done = subprocess.run([sys.executable, str(SOURCE / "sdk/python/tools/errors.py"), "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_version_is_the_librarys():
+    from sonant._binding import lib, text
+
+    assert text(lib.sn_version()) == sonant.__version__
+
+
+@pytest.mark.skipif("PRELOAD" in os.environ, reason="times mean nothing under sanitizers")
+def test_importing_is_cheap():
+    """At most 20 ms beyond numpy, and nothing heavy."""
+    code = """
+import sys, time, numpy
+start = time.perf_counter()
+import sonant
+spent = time.perf_counter() - start
+heavy = [name for name in ("torch", "httpx", "websockets", "tqdm", "asyncio", "_cffi_backend") if name in sys.modules]
+assert not heavy, heavy
+print(spent)
+"""
+    spent = [float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(5)]
+    assert min(spent) < 0.02, spent

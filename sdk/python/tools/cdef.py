@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Writes the C source of the binding from the public header, which stays the only place where a struct or a function is declared.
+
+usage: cdef.py sonant.h OUT.c
+"""
+
+import re
+import sys
+
+from cffi import FFI
+
+# What an engine's thread calls when a session may go on. It must neither wait nor take the interpreter's lock, so it is C: it counts up an
+# event descriptor, on which Python sleeps.
+SOURCE = """
+#include <sonant/sonant.h>
+#include <stdint.h>
+#include <unistd.h>
+
+static void sonant_wake(void *payload) {
+	const uint64_t one = 1;
+	ssize_t written = write((int)(intptr_t)payload, &one, sizeof one);
+	(void)written; /* a full counter wakes, too */
+}
+"""
+OURS = """
+void sonant_wake(void *payload);
+void free(void *);
+extern "Python" int sonant_progress(void *payload, double seconds, double total);
+extern "Python" void sonant_segment(void *payload, const sn_segment *segment);
+extern "Python" int sonant_pull_progress(void *payload, const sn_pull_state *state);
+extern "Python" void sonant_log(sn_log_level level, const char *text, void *payload);
+"""
+RESULT = re.compile(r"X\((\w+), (-?\d+), ")
+CONSTANT = re.compile(r"^#define (SN_\w+) (?:\d+|\(\(size_t\)\d+(?: << \d+)?\))$", re.MULTILINE)
+
+
+def declarations(header):
+    """The header as cffi reads it: no comments, no macros but whole numbers, the list of results as an enumeration."""
+    text = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    results = ", ".join(f"{name} = {value}" for name, value in RESULT.findall(text))
+    constants = CONSTANT.findall(re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE))
+    text = re.sub(r"\\\n", " ", text)
+    text = re.sub(r"^typedef enum sn_result .*$", f"typedef enum sn_result {{ {results} }} sn_result;", text, flags=re.MULTILINE)
+    text = re.sub(r"^#.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(r'extern "C" \{', "", text)
+    text = re.sub(r"\n\}\s*\Z", "\n", text).replace("SN_API ", "")
+    text = re.sub(r"\[SN_\w+(?: \+ \d+)?\]", "[...]", text)
+    return "".join(f"#define {name} ...\n" for name in constants) + text
+
+
+def main(header, out):
+    with open(header, encoding="utf-8") as file:
+        text = declarations(file.read())
+    ffi = FFI()
+    ffi.cdef(text + OURS)
+    ffi.set_source("sonant._native", SOURCE)
+    ffi.emit_c_code(out)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__.strip())
+    main(*sys.argv[1:])

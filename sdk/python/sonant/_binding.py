@@ -6,6 +6,7 @@ go on (`Call`); that is where Python sees a Ctrl-C, a cancelled task, and what a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -55,8 +56,30 @@ def message_buffer() -> Any:
     return ffi.new("char[]", lib.SN_ERRLEN)
 
 
+def pass_remarks() -> None:
+    """Hands the library's remarks to the logger "sonant". Its handlers run here, on a thread that has just ended a call, and never on one
+    of the engine; one that fails does not fail the call."""
+    import logging
+
+    logger = logging.getLogger("sonant")
+    if not logger.hasHandlers():
+        logger.addHandler(logging.NullHandler())
+    levels = {
+        lib.SN_LOG_ERROR: logging.ERROR,
+        lib.SN_LOG_WARN: logging.WARNING,
+        lib.SN_LOG_INFO: logging.INFO,
+        lib.SN_LOG_DEBUG: logging.DEBUG,
+    }
+    buffer = ffi.new("char[]", 1024)
+    while (level := lib.sonant_remark(buffer, len(buffer))) >= 0:
+        with contextlib.suppress(Exception):
+            logger.log(levels[level], "%s", text(buffer))
+
+
 def check(result: int, err: Any) -> int:
     """The result where it is none of an error, else the exception."""
+    if lib.sonant_remarks:
+        pass_remarks()
     if result < 0:
         raise errors.from_value(result, text(err))
     return result
@@ -196,6 +219,7 @@ class Call:
         self.progress, self.cancel = progress, cancel
         self.error: BaseException | None = None
         self.segment: Callable[[Any], object] | None = None
+        self.state: Callable[[Any], object] | None = None
         self.err = message_buffer()
         self._handle = ffi.new_handle(self)
 
@@ -239,8 +263,20 @@ def sonant_progress(payload: Any, seconds: float, total: float) -> int:
     return call.tick(seconds, total)
 
 
+@ffi.def_extern(error=1, onerror=_failed)  # type: ignore[untyped-decorator]
+def sonant_pull_progress(payload: Any, state: Any) -> int:
+    call: Call = ffi.from_handle(payload)
+    stop = call.tick(state.bytes, state.total)
+    if not stop and call.state is not None:
+        call.state(state)
+    return stop
+
+
 @ffi.def_extern(onerror=_failed)  # type: ignore[untyped-decorator]
 def sonant_segment(payload: Any, segment: Any) -> None:
     call: Call = ffi.from_handle(payload)
     if call.segment is not None and call.error is None:
         call.segment(segment)
+
+
+lib.sn_log_set(lib.SN_LOG_DEBUG, ffi.addressof(lib, "sonant_log"), ffi.NULL)

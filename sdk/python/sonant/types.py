@@ -32,6 +32,8 @@ __all__ = [
     "Partial",
     "Problem",
     "Pulled",
+    "PulledFile",
+    "PullState",
     "Quality",
     "Scores",
     "Segment",
@@ -244,18 +246,53 @@ class ModelEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class PullState:
+    """How far a pull is."""
+
+    model: str
+    file: str = ""
+    """That moved last."""
+    file_bytes: int = 0
+    file_total: int = 0
+    bytes: int = 0
+    """Of all files, those that were there already included."""
+    total: int = 0
+    """0: not known yet."""
+    rate: float = 0.0
+    """Bytes a second over the last seconds."""
+    note: str = ""
+    """A sentence to be shown once: a fallback, a wait for another pull."""
+
+
+@dataclass(frozen=True, slots=True)
+class PulledFile:
+    """A file of a model."""
+
+    name: str
+    bytes: int
+    present: int
+    """Bytes of it that need not be fetched (any more)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pulled:
     """A model that was installed."""
 
     model: str
     path: str
     source: str
+    """"hub", "hub-cache" (it lies there, nothing was fetched) or "packages"."""
     repository: str = ""
     revision: str = ""
+    """A commit."""
     already: bool = False
+    """It was there, whole."""
     bytes: int = 0
     fetched: int = 0
-    files: tuple[str, ...] = ()
+    """Bytes that came over the network."""
+    files: tuple[PulledFile, ...] = ()
+    notes: tuple[Note, ...] = ()
+    """What was said on the way: a fallback, a hub that could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +301,7 @@ class Flaw:
 
     file: str
     what: str
+    """"changed", "missing", "extra" or "unreadable"."""
     message: str
 
 
@@ -276,6 +314,8 @@ class Verified:
     files: int = 0
     bytes: int = 0
     flaws: tuple[Flaw, ...] = ()
+    source: str = ""
+    revision: str = ""
 
     def __bool__(self) -> bool:
         return not self.flaws
@@ -295,7 +335,12 @@ class Voice:
     language: str = ""
     licence: str = ""
     source: str = ""
+    """Where it comes from, as it was given."""
     created: str = ""
+    embedding: int = 0
+    """Values of its embedding; 0: it has none."""
+    path: str = ""
+    """Of its directory in the bank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +391,12 @@ class Quality:
     speech: float | None
     """Share of time with speech; None: not known."""
     problems: tuple[Problem, ...] = ()
+    """Worst first."""
+    personalised: Scores | None = None
+    """Scores that count other voices as noise, where they were asked for."""
+    windows_possible: int = 0
+    """Windows that an exact rating has."""
+    clipped_runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,3 +496,7 @@ class Enhancement:
     note: str = ""
     processing_time: float = 0.0
     audio: Audio | None = field(default=None, repr=False)
+    clipped: int = 0
+    """Samples of the input at full scale."""
+    input_rate: int = 0
+    input_channels: int = 0

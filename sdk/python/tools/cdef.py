@@ -9,12 +9,51 @@ import sys
 
 from cffi import FFI
 
-# What an engine's thread calls when a session may go on. It must neither wait nor take the interpreter's lock, so it is C: it counts up an
-# event descriptor, on which Python sleeps.
+# What an engine's thread calls must neither wait nor take the interpreter's lock, so it is C. When a session may go on, an event descriptor
+# is counted up, on which Python sleeps. The library's remarks are kept until Python fetches them; what there is no room for is counted.
 SOURCE = """
 #include <sonant/sonant.h>
+#include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <unistd.h>
+
+#define REMARKS 64
+
+static struct { int level; char text[1024]; } remarks[REMARKS];
+static pthread_mutex_t remarks_lock = PTHREAD_MUTEX_INITIALIZER;
+static int remarks_first, remarks_lost;
+static int sonant_remarks; /* that wait */
+
+static void sonant_log(sn_log_level level, const char *text, void *payload) {
+	pthread_mutex_lock(&remarks_lock);
+	if (sonant_remarks < REMARKS) {
+		const int at = (remarks_first + sonant_remarks++) % REMARKS;
+		remarks[at].level = (int)level;
+		snprintf(remarks[at].text, sizeof remarks[at].text, "%s", text);
+	} else {
+		remarks_lost++;
+	}
+	pthread_mutex_unlock(&remarks_lock);
+}
+
+/* The oldest remark's level, or -1; behind the last one, how many were lost. */
+static int sonant_remark(char *text, size_t size) {
+	int level = -1;
+	pthread_mutex_lock(&remarks_lock);
+	if (sonant_remarks) {
+		level = remarks[remarks_first].level;
+		snprintf(text, size, "%s", remarks[remarks_first].text);
+		remarks_first = (remarks_first + 1) % REMARKS;
+		sonant_remarks--;
+	} else if (remarks_lost) {
+		level = SN_LOG_WARN;
+		snprintf(text, size, "%d more remarks were lost: nobody fetched them", remarks_lost);
+		remarks_lost = 0;
+	}
+	pthread_mutex_unlock(&remarks_lock);
+	return level;
+}
 
 static void sonant_wake(void *payload) {
 	const uint64_t one = 1;
@@ -28,7 +67,9 @@ void free(void *);
 extern "Python" int sonant_progress(void *payload, double seconds, double total);
 extern "Python" void sonant_segment(void *payload, const sn_segment *segment);
 extern "Python" int sonant_pull_progress(void *payload, const sn_pull_state *state);
-extern "Python" void sonant_log(sn_log_level level, const char *text, void *payload);
+int sonant_remarks;
+void sonant_log(sn_log_level level, const char *text, void *payload);
+int sonant_remark(char *text, size_t size);
 """
 RESULT = re.compile(r"X\((\w+), (-?\d+), ")
 CONSTANT = re.compile(r"^#define (SN_\w+) (?:\d+|\(\(size_t\)\d+(?: << \d+)?\))$", re.MULTILINE)

@@ -14,7 +14,7 @@ libmicrohttpd-dev libwslay-dev libsqlite3-dev libgnutls28-dev libcurl4-gnutls-de
 libcmocka-dev
 "
 [ "${1:-}" != test ] || packages="$packages
-python3-pytest python3-venv python3-websockets python3-jsonschema openssl chromium chromium-driver python3-selenium
+python3-pytest python3-venv python3-websockets python3-jsonschema python3-yaml openssl chromium chromium-driver python3-selenium
 zsh fish mandoc"
 [ "${1:-}" != arm ] || packages="$packages
 gcc-aarch64-linux-gnu qemu-user"

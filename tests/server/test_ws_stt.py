@@ -90,6 +90,13 @@ def resampled(factor):
     return out
 
 
+def ulaw(sample):
+    """ITU-T G.711: sign, exponent and four bits of what lies above it, all inverted."""
+    biased = min(abs(sample), 32635) + 132
+    exponent = biased.bit_length() - 8
+    return ~((sample < 0) << 7 | exponent << 4 | biased >> exponent + 3 & 15) & 255
+
+
 @pytest.mark.parametrize("kind", ["float32 of 48 kHz", "stereo", "ulaw", "wav", "auto"])
 def test_other_formats_say_the_same(server, kind):
     pcm = pcm_of()
@@ -99,8 +106,7 @@ def test_other_formats_say_the_same(server, kind):
         samples = array.array("h", pcm)
         start, audio = {"format": "pcm16", "channels": 2}, array.array("h", (x for s in samples for x in (s, s))).tobytes()
     elif kind == "ulaw":
-        audioop = pytest.importorskip("audioop")
-        start, audio = {"format": "g711_ulaw", "sample_rate": 16000}, audioop.lin2ulaw(pcm, 2)
+        start, audio = {"format": "g711_ulaw", "sample_rate": 16000}, bytes(map(ulaw, array.array("h", pcm)))
     else:
         start, audio = {"format": kind}, JFK
 

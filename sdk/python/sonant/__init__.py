@@ -34,6 +34,7 @@ from sonant.errors import (
 )
 
 if TYPE_CHECKING:
+    from sonant import models as models
     from sonant.audio import Audio as Audio
     from sonant.engine import Engine as Engine
     from sonant.engine import Model as Model
@@ -48,6 +49,7 @@ _LAZY = {
     "Model": "sonant.engine",
     "Speech": "sonant.types",
     "Transcript": "sonant.types",
+    "models": "sonant.models",
 }
 
 __all__ = [
@@ -73,6 +75,7 @@ __all__ = [
     "Transcript",
     "UnsupportedError",
     "__version__",
+    "models",
 ]
 
 
@@ -82,7 +85,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sonant' has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(_LAZY[name]), name)
+    module = importlib.import_module(_LAZY[name])
+    value = module if _LAZY[name] == f"sonant.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <espeak-ng/speak_lib.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -273,10 +274,28 @@ static int lock_down(void) {
 	return !failed;
 }
 
+/* The folder for espeak-ng to look for its data in: that of this program where the data lie beside it, else NULL for where the system has
+ * them. It is made the current folder, since espeak-ng cuts longer paths. */
+static const char *data_folder(void) {
+	char path[PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+	if (length <= 0)
+		return NULL;
+	path[length] = 0;
+	char *slash = strrchr(path, '/');
+	if (!slash || (size_t)(slash - path) + sizeof "/espeak-ng-data" > sizeof path)
+		return NULL;
+	strcpy(slash, "/espeak-ng-data");
+	if (access(path, R_OK | X_OK) != 0)
+		return NULL;
+	*slash = 0;
+	return chdir(path) == 0 ? "." : NULL;
+}
+
 /* The argument, which may be missing, is a voice to load at once. */
 int main(int count, char **arguments) {
 	signal(SIGPIPE, SIG_IGN);
-	if (espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, NULL, espeakINITIALIZE_DONT_EXIT) < 0)
+	if (espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, data_folder(), espeakINITIALIZE_DONT_EXIT) < 0)
 		return !reply_text(SN_E_DEPENDENCY, "espeak-ng found no data (Debian: espeak-ng-data)");
 	if (!lock_down())
 		return !reply_text(SN_E_DEPENDENCY, "sonant-phonemize could not enter its sandbox (seccomp)");

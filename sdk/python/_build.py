@@ -1,4 +1,4 @@
-"""The build backend of this folder: meson-python, run where the Meson project and the package's metadata are, at the root of the repository."""
+"""The build backend of this folder: meson-python, run where Meson project and metadata are, at the root of the repository."""
 
 from __future__ import annotations
 

@@ -61,7 +61,8 @@ int sn_helper_path(const char *name, char *out, size_t size, char *err) {
 		                          : sn_fail(err, SN_E_DEPENDENCY, "no executable %s in '%s', where SONANT_HELPERS points", name, chosen);
 	}
 	char dirs[2][PATH_MAX] = { "", "" };
-	int have[2] = { program_dir(dirs[0], sizeof dirs[0]), library_dir(dirs[1]) };
+	/* The library's own come first: a Python beside which another version is installed is no reason to take those. */
+	int have[2] = { library_dir(dirs[0]), program_dir(dirs[1], sizeof dirs[1]) };
 	for (int d = 0; d < 2; d++)
 		for (size_t i = 0; have[d] && i < sizeof beside / sizeof beside[0]; i++) {
 			int result = try_path(dirs[d], beside[i], name, out, size, err);

@@ -127,7 +127,8 @@ class EngineBase:
         return Model(self, Handle("model", held, lib.sn_model_release, self._handle))
 
     def _model(self, model: Model | str | None, task: str, precision: str | None = None) -> Model:
-        """A model for a call: the given one, or a name's, which then stays loaded until the engine is closed."""
+        """A model for a call: the given one, or a name's, which then stays loaded until the engine is closed. Two threads that ask for it
+        at once load it twice, which the library makes one of, so that nobody waits for the loading of another model."""
         if isinstance(model, Model):
             if model.engine is not self:
                 raise errors.ArgumentError(f"the model {model.name} belongs to another engine")
@@ -135,9 +136,16 @@ class EngineBase:
         key = (None if model == "auto" else model, task, precision)
         with self._models_lock:
             known = self._models.get(key)
-            if known is None or known._handle.closed:
-                known = self._models[key] = self.load(model, task=task, precision=precision)
+        if known is not None and not known._handle.closed:
             return known
+        loaded = self.load(model, task=task, precision=precision)
+        with self._models_lock:
+            known = self._models.get(key)
+            if known is None or known._handle.closed:
+                known = self._models[key] = loaded
+        if known is not loaded:
+            loaded.close()
+        return known
 
     @property
     def closed(self) -> bool:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from sonant import errors
 from sonant._native import ffi as ffi
@@ -18,6 +18,13 @@ from sonant._native import lib as lib
 
 Progress = Callable[[float, float], object]
 """Seconds done, seconds in all (0: not known). What it raises ends the call and comes out of it."""
+
+
+class Cancel(Protocol):
+    """What says that a call is to end: a `threading.Event`, or whatever else answers."""
+
+    def is_set(self) -> bool: ...
+
 
 SWITCH = {None: lib.SN_DEFAULT, False: lib.SN_OFF, True: lib.SN_ON}
 PRECISION = {
@@ -99,6 +106,13 @@ def number(what: str, value: Any, kind: type = float) -> Any:
     if isinstance(value, bool) or not hasattr(value, "__float__" if kind is float else "__index__"):
         raise TypeError(f"{what} must be {'a number' if kind is float else 'a whole number'}, not {type(value).__name__}")
     return kind(value)
+
+
+def check_cancel(cancel: Cancel | None) -> Cancel | None:
+    """The same; raises TypeError for what cannot answer."""
+    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
+        raise TypeError(f"cancel must be an event, such as threading.Event(), not {type(cancel).__name__}")
+    return cancel
 
 
 def utf8(what: str, value: Any) -> bytes:
@@ -215,8 +229,8 @@ class Call:
     `cancel` is set from any thread; a progress function that raises, and Ctrl-C, end the call, and what was raised comes out of `end`.
     """
 
-    def __init__(self, progress: Progress | None = None, cancel: threading.Event | None = None) -> None:
-        self.progress, self.cancel = progress, cancel
+    def __init__(self, progress: Progress | None = None, cancel: Cancel | None = None) -> None:
+        self.progress, self.cancel = progress, check_cancel(cancel)
         self.error: BaseException | None = None
         self.segment: Callable[[Any], object] | None = None
         self.state: Callable[[Any], object] | None = None

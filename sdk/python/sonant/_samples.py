@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sonant import errors
-from sonant._binding import Handle, Options, check, ffi, lib, message_buffer, number, utf8
+from sonant._arrays import DEFAULT_RATE, byte_format, checked_rate, is_samples, mono
+from sonant._binding import Handle, Options, check, ffi, lib, message_buffer, utf8
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,17 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_RATE", "Bytes", "File", "Samples", "as_samples", "as_source", "resampled"]
 
-DEFAULT_RATE = 16000
-"""Hz, of an array that comes without rate=: what models hear."""
-MIN_RATE, MAX_RATE = 1000, 768000
-MAX_CHANNELS = 8
-MAX_SAMPLE = 1e10
-"""Larger magnitudes are no sound: their power would leave float32."""
 MAX_FILE_OBJECT = 1 << 30
 """Bytes that are read of a file object; a path has no such limit, because the engine reads it piece by piece."""
-CHECKED = 1 << 20
-"""Samples looked at together: their copy stays small."""
-BYTE_FORMATS = ("B", "b", "c")
+PIECE = 1 << 20
+"""Bytes that are read of it at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +58,10 @@ def as_source(given: Any, rate: int | None = None) -> File | Bytes | Samples:
     source: File | Bytes
     if isinstance(given, (str, os.PathLike)):
         source = File(_path(given))
-    elif _is_array(given):
+    elif is_samples(given):
         return as_samples(given, rate)
-    elif isinstance(given, (bytes, bytearray)) or _byte_format(given) in BYTE_FORMATS:
+    elif byte_format(given) is not None:
         source = Bytes(_contiguous(given))
-    elif _byte_format(given) is not None:
-        return as_samples(given, rate)
     elif callable(getattr(given, "read", None)):
         source = Bytes(_read(given))
     else:
@@ -87,25 +79,7 @@ def as_samples(given: Any, rate: int | None = None) -> Samples:
     A contiguous [frames] float32 array is not copied. rate: Hz, 1000 to 768000; None: 16000.
 
     Raises TypeError (dtype), ArgumentError (shape, rate), FormatError (no samples; NaN, infinity: says where)."""
-    import numpy as np
-
-    hertz = DEFAULT_RATE if rate is None else number("rate", rate, int)
-    if not MIN_RATE <= hertz <= MAX_RATE:
-        raise errors.ArgumentError(f"a rate of {hertz} Hz is out of range; {MIN_RATE} to {MAX_RATE} Hz are read")
-    try:
-        array = np.asarray(given)
-    except RuntimeError as error:
-        raise TypeError(f"{type(given).__name__} gives no array: {error}") from error
-    scale = _scale(array)
-    _check_shape(array)
-    if array.ndim == 2:
-        array = array[:, 0] if array.shape[1] == 1 else array.mean(axis=1, dtype=np.float32)
-    with np.errstate(over="ignore"):
-        pcm: NDArray[np.float32] = np.require(array, np.float32, ["C", "A"])
-    if scale != 1:
-        pcm = pcm * np.float32(scale)
-    _check_numbers(pcm)
-    return Samples(pcm, hertz)
+    return Samples(mono(given), checked_rate(rate))
 
 
 def resampled(samples: Samples, rate: int) -> Samples:
@@ -147,7 +121,7 @@ class Reader:
         self._err, self._count, held = message_buffer(), ffi.new("size_t *"), ffi.new("sn_reader **")
         check(lib.sn_reader_open(held, options.pointer, self._err), self._err)
         self._handle = Handle("reader", held, lib.sn_reader_close)
-        self._finished = False
+        self.finished = False
 
     def push(self, data: Any, size: int) -> int:
         """How many of the bytes were taken; 0: pull first, or wait for the descriptor."""
@@ -157,8 +131,8 @@ class Reader:
 
     def finish(self) -> None:
         """No more will come. More than once is nothing."""
-        if not self._finished:
-            self._finished = True
+        if not self.finished:
+            self.finished = True
             with self._handle as reader:
                 check(lib.sn_reader_finish(reader, self._err), self._err)
 
@@ -191,25 +165,13 @@ def _path(given: Any) -> bytes:
     return path
 
 
-def _is_array(given: Any) -> bool:
-    return hasattr(type(given), "__array__")
-
-
-def _byte_format(given: Any) -> str | None:
-    """The format of what has the buffer protocol, else None."""
-    try:
-        return memoryview(given).format.lstrip("@=<>!")
-    except TypeError:
-        return None
-
-
 def _contiguous(given: Any) -> Any:
     return given if isinstance(given, (bytes, bytearray)) or memoryview(given).c_contiguous else bytes(given)
 
 
 def _read(file: Any) -> bytes:
     pieces, size = [], 0
-    while piece := file.read(min(CHECKED, MAX_FILE_OBJECT + 1 - size)):
+    while piece := file.read(min(PIECE, MAX_FILE_OBJECT + 1 - size)):
         if not isinstance(piece, (bytes, bytearray, memoryview)):
             raise TypeError(f'the file gives {type(piece).__name__}, not bytes; open it in binary mode ("rb")')
         pieces.append(piece)
@@ -217,34 +179,3 @@ def _read(file: Any) -> bytes:
         if size > MAX_FILE_OBJECT:
             raise errors.LimitError(f"the file object holds more than {MAX_FILE_OBJECT} bytes; give its path, which is read piece by piece")
     return b"".join(pieces)
-
-
-def _scale(array: NDArray[Any]) -> float:
-    if array.dtype.kind == "f":
-        return 1.0
-    if array.dtype.kind == "i" and array.dtype.itemsize in (2, 4):
-        return 2.0 ** (1 - 8 * array.dtype.itemsize)
-    raise TypeError(f"an array of {array.dtype} is not read as samples; give float32 (-1 to 1), float64, float16, int16 or int32")
-
-
-def _check_shape(array: NDArray[Any]) -> None:
-    shape = list(array.shape)
-    if array.ndim not in (1, 2):
-        raise errors.ArgumentError(f"an array of shape {shape} is not audio: give [frames] or [frames, channels]")
-    if array.size == 0:
-        raise errors.FormatError(f"there are no samples in an array of shape {shape}")
-    if array.ndim == 2 and shape[1] > MAX_CHANNELS:
-        raise errors.ArgumentError(
-            f"an array of shape {shape} looks like [channels, frames]: give its transpose (.T), [frames, channels]"
-            if shape[0] <= MAX_CHANNELS
-            else f"an array of shape {shape} has {shape[1]} channels; at most {MAX_CHANNELS} are read"
-        )
-
-
-def _check_numbers(pcm: NDArray[np.float32]) -> None:
-    """The engine looks, too, but knows only of pieces."""
-    for begin in range(0, len(pcm), CHECKED):
-        block = pcm[begin : begin + CHECKED]
-        if not (block.max() <= MAX_SAMPLE and block.min() >= -MAX_SAMPLE):
-            at = begin + int((~(abs(block) <= MAX_SAMPLE)).argmax())
-            raise errors.FormatError(f"the sample at frame {at} is {pcm[at]}; samples must be numbers between -1 and 1")

@@ -7,8 +7,11 @@ by `dataclasses.asdict`; lists are tuples.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
 
 from sonant.audio import Audio
+
+T = TypeVar("T")
 
 __all__ = [
     "Analysis",
@@ -29,6 +32,7 @@ __all__ = [
     "ModelEntry",
     "ModelInfo",
     "Note",
+    "Outcome",
     "Partial",
     "Problem",
     "Pulled",
@@ -119,8 +123,36 @@ class Transcript:
         """All words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
 
+    def to(self, format: str, file: str | None = None) -> str:
+        """As "text", "json" (one line), "verbose_json", "jsonl" (a line for each segment), "srt", "vtt" or "tsv", in the same bytes as the
+        program's. file: a name for the JSON's "file".
+
+        Raises ArgumentError (an unknown format), EngineMemoryError."""
+        from sonant._formats import formatted
+
+        return formatted(self, format, file)
+
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What became of one of many inputs; true where it went well."""
+
+    source: Any = field(repr=False)
+    """The input, as it was given."""
+    value: T | None = None
+    error: Exception | None = None
+
+    def get(self) -> T:
+        """The value; raises the error where there is none."""
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.value)
+
+    def __bool__(self) -> bool:
+        return self.error is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -756,6 +756,13 @@ SN_API int sn_speak_file(sn_model *model, const char *text, size_t size, const c
 SN_API int sn_speak_memory(void **data, size_t *data_size, sn_model *model, const char *text, size_t size, const char *format,
                            const sn_tts_options *options, sn_speech *speech, char *err);
 
+/* The same to samples: *pcm (free() it) holds *count samples of speech->sample_rate Hz, mono, -1..1: those that the pulls of a session
+ * with the same options give, but for sentences that were spoken again. With `check` on and `speech` given, noise is taken out of them
+ * where the background is bad, as out of a file. NULL and 0 on failure, and where nothing but marks came of the text.
+ * Returns SN_OK, SN_E_LIMIT (2 GiB of samples), SN_E_CANCELLED, and what sn_tts_open, push, finish and pull return. */
+SN_API int sn_speak_pcm(float **pcm, size_t *count, sn_model *model, const char *text, size_t size, const sn_tts_options *options,
+                        sn_speech *speech, char *err);
+
 /* ---- voices ----
  * The bank in HOME/voices keeps voices under names. A voice is an embedding (of a clip, or from a file), a preset, a clip that each
  * model embeds by itself when it speaks, or a name for a speaker inside a model. */

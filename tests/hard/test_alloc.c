@@ -412,6 +412,16 @@ static int live_speak_memory(char *err) {
 	return result;
 }
 
+static int live_speak_pcm(char *err) {
+	float *pcm = NULL;
+	size_t count = 0;
+	sn_speech speech;
+	int result = made(sn_speak_pcm(&pcm, &count, model, "Yes.", 4, NULL, &speech, err), &pcm, err);
+	mix(pcm, count * sizeof *pcm);
+	free(pcm);
+	return result;
+}
+
 static int count_bytes(void *payload, const void *data, size_t size) {
 	mix(data, size);
 	return SN_OK;
@@ -605,6 +615,7 @@ static const struct sweep {
 	{ "tts bark", "", begin_bark, live_tts_bark, end_all, LONG },
 	{ "speak to a file", "sn_speak_file", begin_vits, live_speak_file, end_all, 0 },
 	{ "speak to memory", "sn_speak_memory", begin_vits, live_speak_memory, end_all, 0 },
+	{ "speak to samples", "sn_speak_pcm", begin_vits, live_speak_pcm, end_all, 0 },
 	{ "writers",
 	  "sn_writer_open sn_writer_write sn_writer_finish sn_writer_rate sn_writer_close sn_writer_open_callback sn_writer_open_memory sn_writer_take", NULL,
 	  live_writers, NULL, ANY_SOUND },

@@ -291,6 +291,35 @@ static void held_sentences_are_the_same(void **state) {
 	end(&s);
 }
 
+static int stop(void *payload, double seconds, double total) { return ++*(int *)payload > 1; }
+
+static void samples_are_those_of_a_session(void **state) {
+	char err[SN_ERRLEN] = "";
+	speech s;
+	sn_speech facts;
+	float *pcm;
+	size_t count;
+	int asked = 0;
+	static const char text[] = "Hello there. How are you today? It is <1> long sentence, and 22 more.";
+	const sn_tts_options quiet = { .seed = 7, .pause = 0.25f, .retries = -1 };
+	say(&s, text, &quiet);
+	assert_int_equal(sn_speak_pcm(&pcm, &count, model, text, strlen(text), &quiet, &facts, err), SN_OK);
+	assert_int_equal(count, s.count);
+	assert_memory_equal(pcm, s.pcm, count * sizeof *pcm);
+	assert_int_equal(facts.samples, (int64_t)count);
+	assert_true(facts.sample_rate > 0 && facts.sentences == 3 && facts.attempts == 1);
+	free(pcm);
+	assert_int_equal(sn_speak_pcm(&pcm, &count, model, "Yes.", 4, &(sn_tts_options){ .check = SN_OFF }, NULL, err), SN_OK);
+	assert_true(count > 0);
+	free(pcm);
+	assert_int_equal(sn_speak_pcm(&pcm, &count, model, text, strlen(text), &(sn_tts_options){ .progress = stop, .payload = &asked }, NULL, err),
+	                 SN_E_CANCELLED);
+	assert_true(pcm == NULL && count == 0);
+	assert_int_equal(sn_speak_pcm(&pcm, &count, model, "?!", 2, NULL, &facts, err), SN_E_ARGUMENT);
+	assert_true(pcm == NULL && count == 0 && strstr(err, "letter"));
+	end(&s);
+}
+
 /* The tiny checkpoint says any text in a moment, which is too short for a long one: it is spoken again, but not for ever. */
 static void bad_speech_is_spoken_again_and_said_so(void **state) {
 	char err[SN_ERRLEN] = "";
@@ -325,6 +354,7 @@ int main(void) {
 		cmocka_unit_test(a_refused_push_changes_nothing), cmocka_unit_test(malformed_ssml_ends_the_text_where_it_stands),
 		cmocka_unit_test(nothing_to_speak_is_said), cmocka_unit_test(a_stream_speaks_before_its_text_ends),
 		cmocka_unit_test(a_stream_that_stalls_is_spoken), cmocka_unit_test(held_sentences_are_the_same),
+		cmocka_unit_test(samples_are_those_of_a_session),
 		cmocka_unit_test(bad_speech_is_spoken_again_and_said_so), cmocka_unit_test(options_of_checks),
 	};
 	return cmocka_run_group_tests(tests, open_model, close_model);

@@ -35,15 +35,29 @@ from sonant.errors import (
 
 if TYPE_CHECKING:
     from sonant import models as models
+    from sonant._listen import Listener as Listener
+    from sonant._microphone import microphone as microphone
     from sonant.audio import Audio as Audio
     from sonant.engine import Engine as Engine
     from sonant.engine import Model as Model
+    from sonant.types import Commit as Commit
+    from sonant.types import Language as Language
+    from sonant.types import Note as Note
+    from sonant.types import Partial as Partial
+    from sonant.types import Segment as Segment
     from sonant.types import Speech as Speech
     from sonant.types import Transcript as Transcript
 
 __version__ = "0.1.0"
 
 _LAZY = {
+    "Commit": "sonant.types",
+    "Language": "sonant.types",
+    "Listener": "sonant._listen",
+    "Note": "sonant.types",
+    "Partial": "sonant.types",
+    "Segment": "sonant.types",
+    "microphone": "sonant._microphone",
     "Audio": "sonant.audio",
     "Engine": "sonant.engine",
     "Model": "sonant.engine",
@@ -58,6 +72,7 @@ __all__ = [
     "BusyError",
     "CancelledError",
     "ClosedError",
+    "Commit",
     "DependencyError",
     "Engine",
     "EngineMemoryError",
@@ -66,15 +81,21 @@ __all__ = [
     "FormatError",
     "InternalError",
     "IoError",
+    "Language",
     "LimitError",
+    "Listener",
     "Model",
     "ModelError",
     "NoSpaceError",
+    "Note",
     "NotFoundError",
+    "Partial",
+    "Segment",
     "Speech",
     "Transcript",
     "UnsupportedError",
     "__version__",
+    "microphone",
     "models",
 ]
 

@@ -106,7 +106,7 @@ ZERO_IS_NONE = {
 """A zero that C would take for its default is said to be wrong."""
 
 
-def stt_options(given: TranscribeOptions, names: Iterable[str] = TranscribeOptions.__annotations__) -> Options:
+def stt_options(given: SessionOptions, names: Iterable[str] = TranscribeOptions.__annotations__) -> Options:
     """The options as a sn_stt_options. names: that the caller takes.
 
     Raises TypeError (an unknown option, a wrong type), ArgumentError (a value that C cannot hold, or that means something else there)."""

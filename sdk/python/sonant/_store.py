@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
 from typing import Any
 
 from sonant import errors, models
 from sonant._base import EngineBase, Model
-from sonant._binding import Options, check, ffi, lib, message_buffer, text, utf8
+from sonant._binding import Cancel, Options, check, ffi, lib, message_buffer, text, utf8
 from sonant._files import as_path
 from sonant._samples import as_source
 from sonant.models import PullProgress
@@ -44,7 +43,7 @@ class Store(EngineBase):
         dry: bool = False,
         force: bool = False,
         progress: PullProgress | bool | None = None,
-        cancel: threading.Event | None = None,
+        cancel: Cancel | None = None,
     ) -> Pulled:
         """Installs a model in this engine's home; see `sonant.models.pull`."""
         return models.pull(
@@ -63,7 +62,7 @@ class Store(EngineBase):
             cancel=cancel,
         )
 
-    def verify(self, name: str, *, progress: PullProgress | bool | None = None, cancel: threading.Event | None = None) -> Verified:
+    def verify(self, name: str, *, progress: PullProgress | bool | None = None, cancel: Cancel | None = None) -> Verified:
         """Compares an installed model of this engine's home with its hashes; see `sonant.models.verify`."""
         return models.verify(name, home=self.home, progress=progress, cancel=cancel)
 

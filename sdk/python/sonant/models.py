@@ -14,13 +14,12 @@ several threads and in several processes at once: each holds a lock on the one m
 from __future__ import annotations
 
 import builtins
-import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Any
 
 from sonant._base import EngineBase
-from sonant._binding import TASK_NAME, Call, Options, check, ffi, lib, message_buffer, text, utf8
+from sonant._binding import TASK_NAME, Call, Cancel, Options, check, ffi, lib, message_buffer, text, utf8
 from sonant._progress import bar, move
 from sonant.types import Flaw, ModelEntry, Note, Pulled, PulledFile, PullState, Verified
 
@@ -52,7 +51,7 @@ def pull(
     dry: bool = False,
     force: bool = False,
     progress: PullProgress | bool | None = None,
-    cancel: threading.Event | None = None,
+    cancel: Cancel | None = None,
 ) -> Pulled:
     """Installs a model, whole or not at all; every file is checked by its hash. What was broken off goes on where it stopped.
 
@@ -79,9 +78,7 @@ def pull(
         lib.sn_pulled_free(held)
 
 
-def verify(
-    name: str, *, home: str | None = None, progress: PullProgress | bool | None = None, cancel: threading.Event | None = None
-) -> Verified:
+def verify(name: str, *, home: str | None = None, progress: PullProgress | bool | None = None, cancel: Cancel | None = None) -> Verified:
     """Reads every file of an installed model and compares it with the hashes that were written down when it was installed. The result is
     true where every file is as it should be; `flaws` says what is not.
 
@@ -123,7 +120,7 @@ def entries(engine: EngineBase) -> tuple[ModelEntry, ...]:
 class _Watch:
     """A pull under way, and where its states go: notes are kept, a bar is moved, the caller's function is called."""
 
-    def __init__(self, progress: Any, what: str, cancel: threading.Event | None) -> None:
+    def __init__(self, progress: Any, what: str, cancel: Cancel | None) -> None:
         if not (progress is None or isinstance(progress, bool) or callable(progress)):
             raise TypeError(f"progress must be a function of a PullState, or True for a bar of tqdm, not {type(progress).__name__}")
         self.function = None if isinstance(progress, bool) else progress

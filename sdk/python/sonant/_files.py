@@ -22,8 +22,10 @@ MAX_WAV = (1 << 32) - 64
 @contextmanager
 def private_folder() -> Iterator[str]:
     """A folder of this user's own, which is gone afterwards, whatever happens."""
-    with _told(), tempfile.TemporaryDirectory(prefix="sonant-", ignore_cleanup_errors=True) as folder:
-        yield folder
+    with _told():
+        folder = tempfile.TemporaryDirectory(prefix="sonant-", ignore_cleanup_errors=True)
+    with folder as path:
+        yield path
 
 
 @contextmanager
@@ -36,12 +38,8 @@ def as_path(source: File | Bytes | Samples) -> Iterator[bytes]:
         return
     with private_folder() as folder:
         path = os.path.join(folder, "audio" + ending(source))
-        with open(path, "wb") as file:
-            if isinstance(source, Bytes):
-                file.write(source.data)
-            else:
-                file.write(wav_header(source))
-                file.write(source.pcm.data)
+        with _told(), open(path, "wb") as file:
+            file.writelines([source.data] if isinstance(source, Bytes) else [wav_header(source), source.pcm.data])
         try:
             yield os.fsencode(path)
         except errors.Error as error:
@@ -69,8 +67,6 @@ def _told() -> Iterator[None]:
     """What the system says of a temporary file, as the engine would say it."""
     try:
         yield
-    except errors.Error:
-        raise
     except OSError as error:
         kind: Any = errors.NoSpaceError if error.errno in (errno.ENOSPC, errno.EDQUOT) else errors.IoError
         raise kind(f"a temporary file in {tempfile.gettempdir()} could not be written: {error.strerror or error}") from error

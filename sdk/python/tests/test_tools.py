@@ -1,5 +1,6 @@
 """Rating, analysing, converting and enhancing, in this process: that it is what the program says, and what bad input gets."""
 
+import concurrent.futures
 import io
 import json
 import os
@@ -7,7 +8,6 @@ import signal
 import struct
 import subprocess
 import threading
-import time
 import wave
 
 import numpy as np
@@ -261,6 +261,26 @@ def test_progress_of_all(engine, tool, capsys):
     assert tool in capsys.readouterr().err
 
 
+def test_an_error_of_a_progress_function_is_its_own(engine):
+    """Even where it is one of the system."""
+
+    def stop(_done, _total):
+        raise BlockingIOError(11, "mine")
+
+    with pytest.raises(BlockingIOError, match="mine"):
+        engine.convert(JFK.read_bytes(), progress=stop)
+
+
+def test_many_at_once_are_as_one_alone(engine):
+    def work(index):
+        samples = voice(2 + index % 3)
+        return engine.quality(samples, rate=RATE, scores=False), engine.enhance(samples, rate=RATE, denoise=False).audio.samples.tobytes()
+
+    alone = [work(index) for index in range(8)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(8))) == alone
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_what_ends_a_call_leaves_nothing(engine, tool, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -278,13 +298,17 @@ def test_what_ends_a_call_leaves_nothing(engine, tool, tmp_path, monkeypatch):
 
 
 def test_ctrl_c_ends_an_enhancement(engine):
-    """The signal comes while the samples of an hour are heard."""
-    hour = np.tile(clip(), 330)
-    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    began = time.monotonic()
+    """The signal comes while the samples of half an hour are heard."""
+    seen = []
+
+    def signals(done, _total):
+        seen.append(done)
+        if done > 60:
+            os.kill(os.getpid(), signal.SIGINT)
+
     with pytest.raises(KeyboardInterrupt):
-        engine.enhance(hour, rate=RATE, denoise=False)
-    assert time.monotonic() - began < 20
+        engine.enhance(np.tile(clip(), 160), rate=RATE, denoise=False, progress=signals)
+    assert 60 < seen[-1] < 70
     assert engine.quality(voice(1), rate=RATE, scores=False).duration == pytest.approx(1)
 
 

@@ -37,10 +37,11 @@ static void sonant_log(sn_log_level level, const char *text, void *payload) {
 	pthread_mutex_unlock(&remarks_lock);
 }
 
-/* The oldest remark's level, or -1; behind the last one, how many were lost. */
+/* The oldest remark's level, or -1: there is none now; behind the last one, how many were lost. */
 static int sonant_remark(char *text, size_t size) {
 	int level = -1;
-	pthread_mutex_lock(&remarks_lock);
+	if (pthread_mutex_trylock(&remarks_lock) != 0) /* next time: in a forked child nobody may be left to open it */
+		return level;
 	if (sonant_remarks) {
 		level = remarks[remarks_first].level;
 		snprintf(text, size, "%s", remarks[remarks_first].text);

@@ -10,21 +10,15 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from sonant import errors
 from sonant._native import ffi as ffi
 from sonant._native import lib as lib
-
-Progress = Callable[[float, float], object]
-"""Seconds done, seconds in all (0: not known). What it raises ends the call and comes out of it."""
-
-
-class Cancel(Protocol):
-    """What says that a call is to end: a `threading.Event`, or whatever else answers."""
-
-    def is_set(self) -> bool: ...
-
+from sonant._values import Cancel as Cancel
+from sonant._values import Progress as Progress
+from sonant._values import check_cancel as check_cancel
+from sonant._values import number as number
 
 SWITCH = {None: lib.SN_DEFAULT, False: lib.SN_OFF, True: lib.SN_ON}
 PRECISION = {
@@ -99,20 +93,6 @@ def choice(what: str, value: Any, choices: Mapping[Any, int]) -> int:
     except (KeyError, TypeError):
         known = ", ".join(repr(name) for name in choices if name is not None)
         raise errors.ArgumentError(f"{what} is {value!r}; it may be {known}") from None
-
-
-def number(what: str, value: Any, kind: type = float) -> Any:
-    """A number for C; a wrong type or one that C cannot hold is said by name."""
-    if isinstance(value, bool) or not hasattr(value, "__float__" if kind is float else "__index__"):
-        raise TypeError(f"{what} must be {'a number' if kind is float else 'a whole number'}, not {type(value).__name__}")
-    return kind(value)
-
-
-def check_cancel(cancel: Cancel | None) -> Cancel | None:
-    """The same; raises TypeError for what cannot answer."""
-    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
-        raise TypeError(f"cancel must be an event, such as threading.Event(), not {type(cancel).__name__}")
-    return cancel
 
 
 def utf8(what: str, value: Any) -> bytes:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any, Generic, TypeVar
 
 from sonant import errors
-from sonant._binding import Cancel, Progress, number
 from sonant._progress import following
 from sonant._threads import AnyOf, Worker
+from sonant._values import Cancel, Progress, number
 from sonant.types import Outcome
 
 __all__ = ["DEFAULT_JOBS", "check_jobs", "in_order"]

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from sonant import errors
-from sonant._binding import Cancel
 from sonant._threads import AnyOf, Worker
+from sonant._values import Cancel
 from sonant.types import Segment, Transcript
 
 __all__ = ["Segments"]

@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable
 
-from sonant._binding import Cancel, check_cancel
+from sonant._values import Cancel, check_cancel
 
 __all__ = ["AnyOf", "Worker"]
 

@@ -39,7 +39,8 @@ def bar(what: str, unit: str) -> Any:
 
 
 def move(shown: Any, done: float, total: float) -> None:
-    """Brings a bar to where the work is. A new pass begins at 0 again."""
-    if total > 0 and shown.total != total:
-        shown.total = total
-    shown.update(done - shown.n)
+    """Brings a bar to where the work is, in whole units. A new pass begins at 0 again."""
+    whole = max(1, round(total)) if total > 0 else None
+    if whole is not None and shown.total != whole:
+        shown.total = whole
+    shown.update(round(done) - shown.n)

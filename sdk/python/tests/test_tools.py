@@ -7,6 +7,7 @@ import os
 import signal
 import struct
 import subprocess
+import sys
 import threading
 import wave
 
@@ -259,6 +260,12 @@ def test_progress_of_all(engine, tool, capsys):
     assert seen and max(done for done, _ in seen) == pytest.approx(6, abs=2) and all(total == pytest.approx(6) for _, total in seen)
     TOOLS[tool](engine, voice(), progress=True)
     assert tool in capsys.readouterr().err
+
+
+def test_a_bar_without_tqdm_says_what_to_install(engine, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+    with pytest.raises(sonant.DependencyError, match="pip install tqdm"):
+        engine.convert(JFK, progress=True)
 
 
 def test_an_error_of_a_progress_function_is_its_own(engine):

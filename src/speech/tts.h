@@ -219,7 +219,9 @@ int sn_tts_pull_made(sn_tts *tts, tts_chunk **chunk, char *err);
 
 int sn_tts_step(sn_job *job);
 int sn_tts_make_buffers(sn_tts *tts, char *err); /* for speech, with the first item */
-void sn_tts_count_mark(sn_tts *tts, const char name[TTS_NAME]); /* lock held */
+/* Given out, or about to be; lock held. */
+void sn_tts_count(sn_tts *tts, size_t samples);
+void sn_tts_count_mark(sn_tts *tts, const char name[TTS_NAME]);
 _Static_assert(TTS_NAME == sizeof((sn_speech_mark *)0)->name, "names of marks fit");
 void sn_tts_leave(sn_job *job);
 

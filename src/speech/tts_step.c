@@ -22,6 +22,12 @@ void sn_tts_count_mark(sn_tts *tts, const char name[TTS_NAME]) {
 	tts->mark_count++;
 }
 
+void sn_tts_count(sn_tts *tts, size_t count) {
+	tts->samples += (int64_t)count;
+	if (tts->first_audio == 0)
+		tts->first_audio = sn_now() - tts->opened;
+}
+
 static void publish(sn_tts *tts, size_t count, int64_t clipped) {
 	sn_sched_lock(tts->engine->sched);
 	tts_chunk *chunk = free_chunk(tts);
@@ -30,12 +36,10 @@ static void publish(sn_tts *tts, size_t count, int64_t clipped) {
 	chunk->is_mark = 0;
 	chunk->held = tts->take.holds && tts->speaking;
 	tts->chunk_count++;
-	if (tts->first_audio == 0 && !chunk->held)
-		tts->first_audio = sn_now() - tts->opened;
-	if (chunk->held) { /* counted when they are given out */
+	if (tts->take.holds) { /* counted when they are given out, behind the sentence before */
 		tts->take.clipped += clipped;
 	} else {
-		tts->samples += (int64_t)count;
+		sn_tts_count(tts, count);
 		tts->clipped += clipped;
 	}
 	sn_sched_signal(tts->engine->sched, &tts->job);
@@ -51,7 +55,7 @@ static void publish_mark(sn_tts *tts, const char *name) {
 	chunk->held = tts->take.holds && tts->speaking;
 	snprintf(chunk->mark, sizeof chunk->mark, "%s", name);
 	tts->chunk_count++;
-	if (!chunk->held)
+	if (!tts->take.holds)
 		sn_tts_count_mark(tts, chunk->mark);
 	sn_sched_signal(tts->engine->sched, &tts->job);
 	sn_sched_unlock(tts->engine->sched);

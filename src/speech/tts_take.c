@@ -1,7 +1,6 @@
 /* Sentences that are looked at before they are given out: a bad one is spoken again, the best take is kept. The caller's thread, inside
  * sn_tts_pull; the conductor waits for its verdict between two sentences. */
 #include "audio/resample.h"
-#include "base/clock.h"
 #include "speech/languages.h"
 #include "speech/tts.h"
 
@@ -246,11 +245,21 @@ static int give(sn_tts *tts, sn_audio *audio) {
 	audio->count = count;
 	h->given += count;
 	sn_sched_lock(tts->engine->sched);
-	tts->samples += (int64_t)count;
-	if (tts->first_audio == 0)
-		tts->first_audio = sn_now() - tts->opened;
+	sn_tts_count(tts, count);
 	sn_sched_unlock(tts->engine->sched);
 	return 1;
+}
+
+/* What lies between sentences goes out as it was made. */
+static void pass_on(sn_tts *tts, const tts_chunk *chunk, sn_audio *audio) {
+	*audio = (sn_audio){ .pcm = chunk->pcm, .count = chunk->count, .sample_rate = tts->rate, .sentence = chunk->sentence,
+		.mark = chunk->is_mark ? chunk->mark : NULL };
+	sn_sched_lock(tts->engine->sched);
+	if (chunk->is_mark)
+		sn_tts_count_mark(tts, chunk->mark);
+	else
+		sn_tts_count(tts, chunk->count);
+	sn_sched_unlock(tts->engine->sched);
 }
 
 int sn_tts_take_pull(sn_tts *tts, sn_audio *audio, char *err) {
@@ -262,8 +271,7 @@ int sn_tts_take_pull(sn_tts *tts, sn_audio *audio, char *err) {
 		h->ready = 0;
 		int result = sn_tts_pull_made(tts, &chunk, err);
 		if (result == SN_OK && !chunk->held) {
-			*audio = (sn_audio){ .pcm = chunk->pcm, .count = chunk->count, .sample_rate = tts->rate, .sentence = chunk->sentence,
-				.mark = chunk->is_mark ? chunk->mark : NULL };
+			pass_on(tts, chunk, audio);
 			return SN_OK;
 		}
 		if (result == SN_OK)

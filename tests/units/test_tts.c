@@ -278,14 +278,16 @@ static void held_sentences_are_the_same(void **state) {
 	sn_speech facts;
 	void *data;
 	size_t size;
-	static const char text[] = "<speak>Hello there. <mark name='a'/>How are you <mark name='b'/> today?</speak>";
+	static const char text[] = "<speak>Hello there. <mark name='a'/>How are you <mark name='b'/> today?<break time='300ms'/><mark name='c'/></speak>";
 	say(&s, text, &(sn_tts_options){ .seed = 7 });
 	assert_int_equal(sn_speak_memory(&data, &size, model, text, strlen(text), "pcm", &(sn_tts_options){ .seed = 7, .retries = -1 }, &facts, err), SN_OK);
 	assert_int_equal(size, 2 * s.count);
 	assert_int_equal(facts.attempts, 1);
-	assert_int_equal(facts.mark_count, 2);
-	for (int i = 0; i < 2; i++)
+	assert_int_equal(facts.mark_count, 3);
+	for (int i = 0; i < 3; i++) {
+		assert_string_equal(facts.marks[i].name, s.marks[i]);
 		assert_true(fabs(facts.marks[i].time - (double)s.places[i] / facts.sample_rate) < 1e-6);
+	}
 	assert_true(facts.word_error_rate < 0 && facts.quality == 0);
 	free(data);
 	end(&s);

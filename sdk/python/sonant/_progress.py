@@ -23,6 +23,7 @@ def following(progress: Any, what: str, unit: str = "s") -> Iterator[Callable[[f
     elif progress is True:
         with bar(what, unit) as shown:
             yield lambda done, total: move(shown, done, total)
+            finish(shown)
     elif callable(progress):
         yield progress
     else:
@@ -44,3 +45,9 @@ def move(shown: Any, done: float, total: float) -> None:
     if whole is not None and shown.total != whole:
         shown.total = whole
     shown.update(round(done) - shown.n)
+
+
+def finish(shown: Any) -> None:
+    """All is done, whatever was told last."""
+    if shown.total:
+        shown.update(shown.total - shown.n)

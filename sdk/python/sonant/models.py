@@ -20,7 +20,7 @@ from typing import Any
 
 from sonant._base import EngineBase
 from sonant._binding import TASK_NAME, Call, Cancel, Options, check, ffi, lib, message_buffer, text, utf8
-from sonant._progress import bar, move
+from sonant._progress import bar, finish, move
 from sonant.types import Flaw, ModelEntry, Note, Pulled, PulledFile, PullState, Verified
 
 __all__ = ["PullProgress", "list", "pull", "remove", "verify"]
@@ -133,6 +133,8 @@ class _Watch:
         options.pointer.progress, options.pointer.payload = lib.sonant_pull_progress, self.call.payload
         with nullcontext() if self.bar is None else self.bar:
             self.call.end(function(held, utf8("name", name), options.pointer, self.call.err))
+            if self.bar is not None:
+                finish(self.bar)
 
     def show(self, state: Any) -> None:
         note = text(state.note)

@@ -259,7 +259,7 @@ def test_progress_of_all(engine, tool, capsys):
     TOOLS[tool](engine, voice(), progress=lambda *state: seen.append(state))
     assert seen and max(done for done, _ in seen) == pytest.approx(6, abs=2) and all(total == pytest.approx(6) for _, total in seen)
     TOOLS[tool](engine, voice(), progress=True)
-    assert tool in capsys.readouterr().err
+    assert f"{tool}: 100%" in capsys.readouterr().err
 
 
 def test_a_bar_without_tqdm_says_what_to_install(engine, monkeypatch):

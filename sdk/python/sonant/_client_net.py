@@ -1,0 +1,325 @@
+"""How steps travel: httpx and websockets, in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from sonant import errors
+from sonant._client_errors import LostError, UnreachableError
+from sonant._client_steps import Connect, Feed, Pause, Read, Receive, Script, Send, Step
+from sonant._client_wire import Reply, Request
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Place", "Transport", "check_packages"]
+
+KEPT = 8.0
+"""Seconds for which an idle connection is kept: fewer than the server's, so that no request meets one that is just being closed."""
+CLOSE = 1.0
+"""Seconds that a WebSocket waits for the server's farewell."""
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+def check_packages() -> None:
+    """Raises DependencyError where a package of the extra "client" is missing."""
+    import importlib
+
+    for name in ("httpx", "websockets.asyncio.client"):
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            package = name.partition(".")[0]
+            raise errors.DependencyError(f"the client needs the package {package}: pip install 'sonant[client]'") from error
+
+
+class Place:
+    """Where the server is and how it is reached."""
+
+    def __init__(
+        self, url: str, api_key: str | None, timeout: float | None, connect_timeout: float, verify: bool | str | ssl.SSLContext
+    ) -> None:
+        """Raises TypeError, ArgumentError (no http or https URL, a key that no header can hold, a timeout of no time), IoError."""
+        parts = _parts(url)
+        if api_key is not None and not isinstance(api_key, str):
+            raise TypeError(f"api_key must be text, not {type(api_key).__name__}")
+        if api_key is not None and not (api_key.isascii() and api_key.isprintable()):
+            raise errors.ArgumentError("the API key holds characters that no key has; `sonant serve keys add NAME` makes one")
+        for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
+            if seconds is not None and not seconds > 0:
+                raise errors.ArgumentError(f"{name} is {seconds}; it may be more than 0 seconds")
+        self.url = url.rstrip("/")
+        self.timeout, self.connect_timeout = timeout, connect_timeout
+        self.headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self.proxied = parts.hostname not in LOCAL
+        self.tls = _tls(verify) if parts.scheme == "https" else None
+
+    def unreachable(self, reason: object) -> UnreachableError:
+        return UnreachableError(
+            f"no server could be reached at {self.url} ({reason}); `sonant serve` starts one on this machine, "
+            f"and url= or SONANT_URL names another"
+        )
+
+    def lost(self, what: str, reason: object) -> LostError:
+        text = str(reason) or type(reason).__name__
+        return LostError(f"the connection to {self.url} broke while {what} was under way ({text}); the server may have done it")
+
+    def late(self, what: str) -> errors.EngineTimeoutError:
+        return errors.EngineTimeoutError(f"{self.url} said nothing for {self.timeout:g} s while {what} was under way; timeout= allows more")
+
+
+def _parts(url: Any) -> Any:
+    if not isinstance(url, str):
+        raise TypeError(f"url must be text, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    if not good or parts.query or parts.fragment:
+        raise errors.ArgumentError(f"{url!r} is no address of a server; http://127.0.0.1:8765 would be one")
+    return parts
+
+
+def _tls(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
+    """Raises IoError where the file of authorities cannot be read."""
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    if isinstance(verify, str):
+        try:
+            return ssl.create_default_context(cafile=verify)
+        except OSError as error:
+            raise errors.IoError(f"the certificates in {verify!r} cannot be read: {error}") from error
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+class Transport:
+    """Does steps. Of one event loop."""
+
+    def __init__(self, place: Place) -> None:
+        import httpx
+
+        self.place = place
+        self._http = httpx.AsyncClient(
+            base_url=place.url,
+            headers={**place.headers, "User-Agent": "sonant-python"},
+            timeout=httpx.Timeout(place.timeout, connect=place.connect_timeout, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=KEPT),
+            trust_env=place.proxied,
+            verify=False if place.tls is None else place.tls,
+        )
+
+    async def do(self, step: Step, opened: AsyncExitStack) -> Any:
+        """What came of it. opened: closes what the step leaves open."""
+        if isinstance(step, Send):
+            return await self._send(step, opened)
+        if isinstance(step, Read):
+            return await self._read(step.reply)
+        if isinstance(step, Connect):
+            return await self._connect(step.path, opened)
+        if isinstance(step, Feed):
+            _feed(step, opened)
+        if isinstance(step, Receive):
+            return await self._receive(step.socket)
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+        return None
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    # -- requests --
+
+    async def _send(self, step: Send, opened: AsyncExitStack) -> Reply:
+        import httpx
+
+        request = step.request
+        headers = {"Accept": request.accept}
+        if request.form is not None:
+            headers |= {"Content-Type": request.form.content_type, "Content-Length": str(request.form.size)}
+        built = self._http.build_request(
+            request.method,
+            quote(request.path),
+            params=request.query or None,
+            json=request.json,
+            content=None if request.form is None else _off_the_loop(request.form.read()),
+            headers=headers,
+        )
+        try:
+            came = await self._http.send(built, stream=True)
+            reply = Reply(came.status_code, {name.lower(): value for name, value in came.headers.items()})
+            if step.live and came.is_success:
+                opened.push_async_callback(came.aclose)
+                reply.live = _Live(came, request)
+                return reply
+            try:
+                reply.body = await came.aread()
+            finally:
+                await came.aclose()
+        except httpx.TransportError as error:
+            raise self._translated(error, request) from error
+        return reply
+
+    async def _read(self, reply: Reply) -> bytes:
+        import httpx
+
+        live: _Live = reply.live
+        try:
+            return await anext(live.pieces, b"")
+        except httpx.TransportError as error:
+            raise self._translated(error, live.request) from error
+
+    def _translated(self, error: Exception, request: Request) -> errors.Error:
+        import httpx
+
+        what = f"{request.method} {request.path}"
+        if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError)):
+            return self.place.unreachable(str(error) or f"no answer within {self.place.connect_timeout:g} s")
+        return self.place.late(what) if isinstance(error, httpx.TimeoutException) else self.place.lost(what, error)
+
+    # -- WebSockets --
+
+    async def _connect(self, path: str, opened: AsyncExitStack) -> Any:
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import InvalidHandshake, InvalidStatus
+
+        place = self.place
+        try:
+            connection = await connect(
+                "ws" + place.url[4:] + path,
+                additional_headers=place.headers,
+                open_timeout=place.connect_timeout,
+                close_timeout=CLOSE,
+                max_size=None,
+                max_queue=None,  # a caller who pauses would be cut off if nothing was read meanwhile
+                compression=None,
+                ssl=place.tls,
+                proxy=True if place.proxied else None,
+                user_agent_header="sonant-python",
+            )
+        except InvalidStatus as refused:
+            reply = refused.response
+            return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.raw_items()}, bytes(reply.body or b""))
+        except TimeoutError as error:
+            raise place.unreachable(f"no answer within {place.connect_timeout:g} s") from error
+        except (OSError, EOFError) as error:
+            raise place.unreachable(error) from error
+        except InvalidHandshake as error:
+            raise place.lost(f"the handshake of {path}", error) from error
+        socket = _Socket(path, connection)
+        opened.push_async_callback(socket.close)
+        return socket
+
+    async def _receive(self, socket: _Socket) -> str | bytes:
+        from websockets.exceptions import ConnectionClosed
+
+        coming = asyncio.ensure_future(socket.connection.recv())
+        try:
+            await asyncio.wait({coming, socket.failed}, return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                socket.failed.result()
+            message: str | bytes = await coming
+            return message
+        except ConnectionClosed as error:
+            raise self.place.lost(socket.path, error) from error
+        finally:
+            coming.cancel()
+
+
+class _Live:
+    """A reply under way."""
+
+    def __init__(self, came: httpx.Response, request: Request) -> None:
+        self.pieces, self.request = came.aiter_raw(), request
+
+
+class _Socket:
+    """A WebSocket, and who feeds it."""
+
+    def __init__(self, path: str, connection: Any) -> None:
+        self.path, self.connection = path, connection
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """What the feeder raised."""
+
+    def fail(self, error: BaseException) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    async def close(self) -> None:
+        self.failed.cancel()
+        await self.connection.close()
+
+
+def _feed(step: Feed, opened: AsyncExitStack) -> None:
+    """By a task, or where the source may make its caller wait, by a thread of its own."""
+    pieces = step.script.pieces
+    if isinstance(pieces, (list, tuple)):
+        pieces = _each(pieces)
+    if isinstance(pieces, AsyncIterable):
+        opened.callback(asyncio.ensure_future(_feed_async(step.socket, step.script, pieces)).cancel)
+    else:
+        arguments = (step.socket, step.script, pieces, asyncio.get_running_loop())
+        threading.Thread(target=_feed_thread, args=arguments, name="sonant-feed", daemon=True).start()
+
+
+async def _each(pieces: list[Any] | tuple[Any, ...]) -> AsyncIterator[Any]:
+    for piece in pieces:
+        yield piece
+
+
+async def _say(socket: _Socket, messages: Any) -> None:
+    """Nothing more is said to a server that is gone: what it said last tells why."""
+    from websockets.exceptions import ConnectionClosed
+
+    try:
+        for message in messages:
+            await socket.connection.send(message)
+    except ConnectionClosed:
+        pass
+
+
+async def _feed_async(socket: _Socket, script: Script[Any], pieces: AsyncIterable[Any]) -> None:
+    try:
+        await _say(socket, script.begin())
+        async for piece in pieces:
+            await _say(socket, script.messages(piece))
+        await _say(socket, script.end())
+    except Exception as error:
+        socket.fail(error)
+
+
+def _feed_thread(socket: _Socket, script: Script[Any], pieces: Iterable[Any], loop: asyncio.AbstractEventLoop) -> None:
+    """Until the source ends or the socket is closed; a source that waits just then is left when it gives its next piece."""
+
+    def say(messages: Any) -> None:
+        asyncio.run_coroutine_threadsafe(_say(socket, messages), loop).result()
+
+    try:
+        say(script.begin())
+        for piece in pieces:
+            if socket.failed.done():
+                break
+            say(script.messages(piece))
+        else:
+            say(script.end())
+    except BaseException as error:
+        with suppress(RuntimeError):  # the loop has ended, and with it the stream
+            loop.call_soon_threadsafe(socket.fail, error)
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()
+
+
+async def _off_the_loop(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Files are read on another thread, so that the loop does not wait for the disk."""
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece

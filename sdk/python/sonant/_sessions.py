@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from sonant import errors
-from sonant._binding import Handle, Options, check, ffi, lib, message_buffer
+from sonant._binding import Cancel, Handle, Options, check, check_cancel, ffi, lib, message_buffer
 
 if TYPE_CHECKING:
     import asyncio
@@ -99,7 +99,7 @@ class Session(Generic[T]):
         with self._handle, suppress(BlockingIOError):
             os.eventfd_read(self.descriptor)
 
-    def wait(self, timeout: float | None = None, cancel: threading.Event | None = None) -> None:
+    def wait(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Sleeps until it is worth asking again, or for `timeout` seconds. Raises CancelledError when `cancel` is set."""
         with self._handle:
             poll = select.poll()
@@ -166,7 +166,7 @@ class Stream(Generic[T]):
         *,
         waits: bool,
         interval: float | None = None,
-        cancel: threading.Event | None = None,
+        cancel: Cancel | None = None,
     ) -> None:
         """source: pieces for `session.push`. waits: it may wait for its next piece, so that a thread of its own goes through it (an
         asynchronous one: a task); else pieces are pushed when there is nothing to pull. interval: seconds after which the session is
@@ -174,7 +174,7 @@ class Stream(Generic[T]):
 
         What the source raises ends the stream, and comes out of it."""
         self.session = session
-        self._source, self._waits, self._interval, self._cancel = source, waits, interval, cancel
+        self._source, self._waits, self._interval, self._cancel = source, waits, interval, check_cancel(cancel)
         self._pieces: Iterator[Any] | None = None
         self._piece: Any = None
         self._feed: _Feed | None = None
@@ -192,11 +192,11 @@ class Stream(Generic[T]):
         try:
             if self._feed is None and self._waits:
                 self._start_thread()
-            while not self.session.ended:
+            while not self._has_ended():
                 item = self._step()
                 if item is not None:
                     return item
-                if not self.session.ended and not self._push_one():
+                if not self._push_one() and not self._has_ended():
                     self.session.wait(None if self._fed else self._interval, self._cancel)
         except BaseException:
             self.close()
@@ -215,11 +215,11 @@ class Stream(Generic[T]):
                 self._start_task()
             elif self._feed is None and self._waits:
                 self._start_thread()
-            while not self.session.ended:
+            while not self._has_ended():
                 item = self._step()
                 if item is not None:
                     return item
-                if not self.session.ended and not self._push_one():
+                if not self._push_one() and not self._has_ended():
                     await self.session.wait_async(self._pause())
         except BaseException:
             self.close()
@@ -228,17 +228,27 @@ class Stream(Generic[T]):
         raise StopAsyncIteration
 
     def _pause(self) -> float | None:
-        """Seconds that asyncio sleeps: it cannot wait for a threading.Event."""
+        """Seconds that asyncio sleeps: it cannot wait for an event of threading."""
         pauses = [p for p in (None if self._fed else self._interval, None if self._cancel is None else TICK) if p is not None]
         return min(pauses, default=None)
+
+    def _has_ended(self) -> bool:
+        """Everything was pulled, and who fed the session has said how that went: it ends before a `finish` that fails returns."""
+        if not self.session.ended or (self._feed is not None and not self._feed.stopped):
+            return False
+        self._raise_fed()
+        return True
+
+    def _raise_fed(self) -> None:
+        if self._feed is not None and self._feed.error is not None:
+            error, self._feed.error = self._feed.error, None
+            raise error
 
     def _step(self) -> T | None:
         if self._cancel is not None and self._cancel.is_set():
             raise errors.CancelledError("cancelled by the caller")
         self.session.clear()
-        if self._feed is not None and self._feed.error is not None:
-            error, self._feed.error = self._feed.error, None
-            raise error
+        self._raise_fed()
         item = self.session.pull()
         if self._feed is not None:
             self._feed.room.set()
@@ -251,7 +261,7 @@ class Stream(Generic[T]):
         if self._feed is not None:
             self._fed = self._feed.stopped
             return False
-        if self._fed:
+        if self._fed or self.session.ended:
             return False
         if self._pieces is None:
             self._pieces = iter(self._source)  # type: ignore[arg-type]

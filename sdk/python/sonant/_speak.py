@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from sonant import errors
 from sonant._base import EngineBase, Model
-from sonant._binding import PRIORITY, Options, choice, ffi, lib, number
+from sonant._binding import PRIORITY, Call, Cancel, Options, Progress, choice, ffi, lib, number
 from sonant._binding import text as to_str
+from sonant._many import check_jobs, in_order
+from sonant._progress import following
 from sonant._sessions import Session, Stream
-from sonant.types import Mark, Note, Speech, SpeechChunk, Voice
+from sonant.types import Mark, Note, Outcome, Speech, SpeechChunk, Voice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,55 +73,42 @@ class SpeakOptions(TypedDict, total=False):
     retries: int | None
     """How often a bad sentence is spoken again at most, 0 to 8; None: once."""
     priority: str | None
-    """"interactive", "realtime" or "batch"."""
+    """"interactive", "realtime" or "batch": which of several calls is computed first."""
+    share: int | None
+    """Calls of one share (a customer) take turns as if they were one."""
 
 
-def _speak_options(
-    *,
-    voice: str | int | os.PathLike[str] | Voice | None = None,
-    language: str | None = None,
-    speed: float | None = None,
-    emotion: str | None = None,
-    vocoder: str | None = None,
-    seed: int | None = None,
-    pitch: float | None = None,
-    energy: float | None = None,
-    noise: float | None = None,
-    noise_duration: float | None = None,
-    pause: float | None = None,
-    temperature: float | None = None,
-    dropout: bool | None = None,
-    ssml: bool | None = None,
-    normalise: bool | None = None,
-    check: bool | None = None,
-    inspect: bool | None = None,
-    verify: bool | None = None,
-    verify_model: str | None = None,
-    retries: int | None = None,
-    priority: str | None = None,
-) -> Options:
-    """An sn_tts_options. In C 0 stands for a default, here for itself."""
+TEXTS = ("language", "emotion", "vocoder", "verify_model")
+NUMBERS = ("speed", "pitch", "energy", "pause")
+NONE_AT_ZERO = ("noise", "noise_duration", "temperature", "retries")
+"""In C 0 is the default of these, and what is below 0 stands for none."""
+SWITCHES = ("dropout", "ssml", "normalise", "check", "inspect", "verify")
+
+
+def tts_options(given: SpeakOptions) -> Options:
+    """The options as an sn_tts_options.
+
+    Raises TypeError (an unknown option, a wrong type), ArgumentError (a value that C cannot hold, or that means something else there)."""
+    wishes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in SpeakOptions.__annotations__:
+            raise TypeError(f"there is no option {name!r}; options are {', '.join(SpeakOptions.__annotations__)}")
+    for name in ("speed", "pitch", "energy"):
+        if name in wishes and number(name, wishes[name]) == 0:
+            raise errors.ArgumentError(f"{name} is {wishes[name]}; it may be 0.25 to 4")
+    for name in NONE_AT_ZERO:
+        if name in wishes and number(name, wishes[name]) < 0:
+            raise errors.ArgumentError(f"{name} is {wishes[name]}; it may be 0 or more")
+        if name in wishes and wishes[name] == 0:
+            wishes[name] = -1
     options = Options("sn_tts_options")
-    for name, factor in (("speed", speed), ("pitch", pitch), ("energy", energy)):
-        if factor is not None and number(name, factor) == 0:
-            raise errors.ArgumentError(f"{name} is 0; it may be 0.25 to 4")
-    for name, least in (("noise", noise), ("noise_duration", noise_duration), ("temperature", temperature), ("retries", retries)):
-        if least is not None and number(name, least) < 0:
-            raise errors.ArgumentError(f"{name} is {least}; it may be 0 or more")
-    options.set_text(voice=_voice(voice), language=language, emotion=emotion, vocoder=vocoder, verify_model=verify_model)
-    options.set_number(speed=speed, pitch=pitch, energy=energy, pause=pause)
-    options.set_number(noise=noise or _none(noise), noise_duration=noise_duration or _none(noise_duration))
-    options.set_number(temperature=temperature or _none(temperature))
-    options.set_whole(seed=seed, retries=retries or _none(retries))
-    options.set_switch(dropout=dropout, ssml=ssml, normalise=normalise, check=check, inspect=inspect, verify=verify)
-    if priority is not None:
-        options.pointer.priority = choice("priority", priority, PRIORITY)
+    options.set_text(voice=_voice(wishes.get("voice")), **{name: wishes.get(name) for name in TEXTS})
+    options.set_number(**{name: wishes.get(name) for name in (*NUMBERS, *NONE_AT_ZERO[:3])})
+    options.set_whole(**{name: wishes.get(name) for name in ("seed", "retries", "share")})
+    options.set_switch(**{name: wishes.get(name) for name in SWITCHES})
+    if "priority" in wishes:
+        options.pointer.priority = choice("priority", wishes["priority"], PRIORITY)
     return options
-
-
-def _none(value: float | None) -> int | None:
-    """What C takes for "none at all" where 0 is the default."""
-    return None if value is None else -1
 
 
 def _voice(voice: Any) -> Any:
@@ -172,8 +160,10 @@ def _owned(pointer: Any, count: int) -> NDArray[np.float32]:
     """C's samples as an array that frees them."""
     import numpy as np
 
+    if pointer == ffi.NULL:
+        return _silence()
     held = ffi.gc(pointer, lib.free, count * 4)
-    return np.frombuffer(ffi.buffer(held, count * 4), np.float32) if count else _silence()
+    return np.frombuffer(ffi.buffer(held, count * 4), np.float32)
 
 
 def _chunk(audio: Any) -> SpeechChunk:
@@ -190,6 +180,7 @@ def _speech(samples: NDArray[np.float32], facts: Any, more: tuple[Note, ...] = (
     return Speech(
         samples,
         facts.sample_rate,
+        spoken=facts.duration,
         model=to_str(facts.model),
         dtype=to_str(facts.dtype),
         voice=to_str(facts.voice),
@@ -274,15 +265,37 @@ class SpeechStream(Stream[SpeechChunk]):
 
 
 class Speaking(EngineBase):
-    """The engine's part for it."""
+    """The engine's part that says what is written."""
+
+    def speak(
+        self,
+        text: str,
+        *,
+        model: Model | str | None = None,
+        progress: Progress | bool | None = None,
+        cancel: Cancel | None = None,
+        **options: Unpack[SpeakOptions],
+    ) -> Speech:
+        """Speaks a text: the samples ([count] float32, which own their memory) and facts of it.
+
+        text: at most 512 KiB in UTF-8; control characters are left out. model: a `Model`, a name, or None: the default one, which stays
+        loaded. progress: called with seconds of speech made and 0, or True: a bar of tqdm. cancel: an event; when it is set the call
+        ends. options: see `SpeakOptions`. What a progress function raises, a Ctrl-C and a set event end the call within a step.
+
+        Raises ArgumentError (nothing to speak: says why; an option out of range), FormatError (half of a surrogate pair, malformed SSML),
+        LimitError (too long), UnsupportedError (a language, emotion or control that the model lacks: lists what it has), NotFoundError
+        (model, voice, vocoder), TypeError, DependencyError (the phonemizer is missing), CancelledError, ClosedError,
+        EngineMemoryError."""
+        filled, data = tts_options(options), _encoded(text)
+        with following(progress, "speak") as moved:
+            return _speak(self._model(model, "speak"), data, filled, Call(moved, cancel))
 
     def speak_stream(
         self,
         text: str | Iterable[str] | AsyncIterable[str],
         *,
         model: Model | str | None = None,
-        precision: str | None = None,
-        cancel: threading.Event | None = None,
+        cancel: Cancel | None = None,
         **options: Unpack[SpeakOptions],
     ) -> SpeechStream:
         """Speaks, and gives the speech while it is made: the first chunk is short, and comes after some tens of milliseconds.
@@ -290,27 +303,63 @@ class Speaking(EngineBase):
             for chunk in engine.speak_stream("Good morning."):
                 play(chunk.samples, chunk.sample_rate)
 
-        text: a text, of any length; or its pieces, as a language model writes them (an iterable, or in asyncio an asynchronous one):
-        clauses are spoken as soon as they are whole, also while the next piece is waited for. Pieces come from a thread of their own, or
-        from a task; what they raise ends the stream and comes out of it. Which pieces are spoken together depends on time then, so that
-        the samples are not the same each time.
+        text: a text of any length; or its pieces, as a language model writes them (an iterable, or in asyncio an asynchronous one):
+        clauses are spoken as soon as they are whole, also while the next piece is waited for. A thread of its own (in asyncio a task)
+        goes through the pieces; what they raise ends the stream and comes out of it. Which pieces are spoken together depends on time, so
+        that the samples are not the same each time. Other arguments as in `speak`.
 
-        What is given goes through by `for` or `async for`, and has `close`, `cancel` (from any thread) and `result`, facts of the whole.
-        It ends early when it is closed or dropped.
+        What is given is gone through by `for` or `async for`. It has `close` (as has `with`, and dropping it does the same), `cancel` (from
+        any thread) and `result`: facts of the whole.
 
-        Raises what `speak` raises, a wrong option at once, and what is wrong with the text while the speech is gone through."""
-        filled = _speak_options(**options)
-        stream, waits = SpeechStream, False
+        Raises what `speak` raises: at once what is wrong with an option, and while it is gone through what is wrong with the text."""
+        filled = tts_options(options)
         source: Iterable[bytes] | AsyncIterable[bytes]
         if isinstance(text, str):
-            source = _cut(_encoded(text))
+            source, waits = _cut(_encoded(text)), False
         elif isinstance(text, AsyncIterable):
             source, waits = _pieces_async(text), True
         elif isinstance(text, Iterable) and not isinstance(text, (bytes, bytearray, memoryview)):
             source, waits = _pieces(text), not isinstance(text, (list, tuple))
         else:
             raise TypeError(f"text must be a str or an iterable of pieces of text, not {type(text).__name__}")
-        if not isinstance(text, str):
-            filled.pointer.stream = lib.SN_ON
-        session = SpeechSession(self._model(model, "speak", precision), filled)
-        return stream(session, source, waits=waits, interval=HURRY, cancel=cancel)
+        filled.pointer.stream = lib.SN_OFF if isinstance(text, str) else lib.SN_ON
+        session = SpeechSession(self._model(model, "speak"), filled)
+        return SpeechStream(session, source, waits=waits, interval=HURRY, cancel=cancel)
+
+    def speak_many(
+        self,
+        texts: Iterable[str],
+        *,
+        model: Model | str | None = None,
+        jobs: int | None = None,
+        progress: Progress | bool | None = None,
+        cancel: Cancel | None = None,
+        **options: Unpack[SpeakOptions],
+    ) -> Iterator[Outcome[Speech]]:
+        """Speaks texts side by side, and gives an `Outcome` of each in their order: its `value` is the `Speech`, or its `error` says why
+        there is none; `get()` gives the one or raises the other. An error of one text is no error of the others.
+
+        texts: taken as they are needed, at most twice `jobs` ahead. jobs: 1 to 256 (4). progress: of texts, of how many (0: not known).
+        Closing the iterator ends what is under way. Other arguments as in `speak`.
+
+        Raises at once what is wrong with model and options; in the iteration CancelledError, and what `texts` raises."""
+        if isinstance(texts, (str, bytes)):
+            raise TypeError("texts must be an iterable of texts, not one text; speak() takes one")
+        chosen = self._model(model, "speak")
+        SpeechSession(chosen, tts_options(options)).close()
+
+        def work(text: Any, stop: Cancel) -> Speech:
+            return _speak(chosen, _encoded(text), tts_options(options), Call(None, stop))
+
+        return in_order(work, texts, check_jobs(jobs), progress, cancel)
+
+
+def _speak(model: Model, data: bytes, options: Options, call: Call) -> Speech:
+    """On this thread, with the interpreter's lock let go."""
+    pcm, count, facts = ffi.new("float **"), ffi.new("size_t *"), ffi.new("sn_speech *")
+    call.fill(options)
+    with model._handle as pointer:
+        result = lib.sn_speak_pcm(pcm, count, pointer, data, len(data), options.pointer, facts, call.err)
+    samples = _owned(pcm[0], count[0])
+    call.end(result)
+    return _speech(samples, facts)

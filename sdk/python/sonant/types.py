@@ -215,6 +215,13 @@ class Speech(Audio):
     notes: tuple[Note, ...] = ()
     marks: tuple[Mark, ...] = ()
     request_id: str = ""
+    spoken: float = 0.0
+    """Seconds of speech of a stream, whose `result` has no samples."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return len(self.samples) / self.sample_rate if len(self.samples) else self.spoken
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,6 +24,7 @@ struct sn_speaker_encoder {
 	int level;          /* clips are brought to `decibels` (root mean square) */
 	double decibels;
 	nn_pool *pool;
+	nn_backend *backend;
 	pthread_mutex_t lock; /* of what follows: the graph for clips of `frames` */
 	nn_exec *exec;
 	int frames;
@@ -146,6 +147,7 @@ int sn_speaker_encoder_open(sn_speaker_encoder **out, const char *config, const 
 		pthread_mutex_init(&e->lock, NULL);
 		e->weights = calloc(1, sizeof *e->weights);
 		e->debug = load->debug;
+		e->backend = load->backend;
 		e->pool = load->pool;
 	}
 	const int code = e && e->weights ? read_all(e, config, weights, err) : sn_fail(err, SN_E_MEMORY, "out of memory while loading %s", weights);
@@ -177,7 +179,7 @@ static int prepare(sn_speaker_encoder *e, int64_t frames, char *err) {
 		return sn_fail(err, SN_E_LIMIT, "a clip of %lld frames for the speaker encoder; 1 to %d are taken", (long long)frames, SN_SPEAKER_MAX_FRAMES);
 	if (e->exec && e->frames == frames) return SN_OK;
 	nn_exec_free(&e->exec);
-	const nn_plan_options options = { .dtype = NN_DTYPE_F32, .debug = e->debug };
+	const nn_plan_options options = { .backend = e->backend, .dtype = NN_DTYPE_F32, .debug = e->debug };
 	nn_graph *g = nn_graph_new("speaker_encoder");
 	nn_plan *plan = NULL;
 	if (!g) return sn_fail(err, SN_E_MEMORY, "out of memory for a clip of %lld frames", (long long)frames);

@@ -50,7 +50,7 @@ static int compile(sn_whisper *w, const sn_load_options *load, const char *name,
 	int result = record_graph(&r, w, load->dir, name, record, err);
 	if (result != SN_OK)
 		return result;
-	nn_plan_options options = { .dtype = load->dtype, .debug = load->debug, .pack = w->pack };
+	nn_plan_options options = { .backend = load->backend, .dtype = load->dtype, .debug = load->debug, .pack = w->pack };
 	result = nn_plan_compile(out, r.g, &options, err);
 	nn_graph_free(&r.g);
 	return result;
@@ -78,7 +78,7 @@ static int measure(sn_whisper *w, const sn_load_options *load, const char *name,
 	int result = record_graph(&r, w, load->dir, name, record, err);
 	if (result != SN_OK)
 		return result;
-	nn_plan_options options = { .dtype = load->dtype, .debug = load->debug };
+	nn_plan_options options = { .backend = load->backend, .dtype = load->dtype, .debug = load->debug };
 	result = nn_plan_measure(need, r.g, &options, nn_pool_threads(load->pool), err);
 	nn_graph_free(&r.g);
 	return result;

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "nn/ort/ort.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,15 @@ int nn_exec_new(nn_exec **out, nn_plan *plan, nn_pool *pool, char *err) {
 	atomic_fetch_add(&plan->references, 1);
 	e->pool = pool;
 	e->threads = nn_pool_threads(pool);
+	for (int i = 0; i < plan->graph->symbols; i++)
+		e->symbol[i] = plan->graph->symbol[i].most;
+	if (plan->ort) {
+		const int result = nn_ort_exec_new(&e->ort, plan->ort, plan->graph, err);
+		if (result != SN_OK)
+			nn_exec_free(&e);
+		*out = e;
+		return result;
+	}
 	e->scratch_stride = (plan->local + plan->scratch + 8191) / 4096 * 4096;
 	e->rows = calloc((size_t)plan->values + 1, sizeof *e->rows);
 	e->state = calloc((size_t)plan->values + 1, sizeof *e->state);
@@ -53,8 +63,6 @@ int nn_exec_new(nn_exec **out, nn_plan *plan, nn_pool *pool, char *err) {
 	for (int i = 0; i < plan->values; i++)
 		if (plan->value[i].place == PLACE_STATE && plan->value[i].base < 0)
 			e->state[i] = e->states + plan->value[i].offset;
-	for (int i = 0; i < plan->graph->symbols; i++)
-		e->symbol[i] = plan->graph->symbol[i].most;
 	e->stale = 1;
 	*out = e;
 	return SN_OK;
@@ -69,6 +77,7 @@ void nn_exec_free(nn_exec **held) {
 		unreserve(e->arena, e->arena_size);
 		unreserve(e->scratch, e->scratch_size);
 	}
+	nn_ort_exec_free(&e->ort);
 	unreserve(e->inputs, e->plan->inputs);
 	unreserve(e->states, e->plan->states);
 	free(e->rows);
@@ -90,6 +99,10 @@ static int find_node(const nn_plan *p, nn_op from, nn_op to, const char *name) {
 }
 
 int nn_exec_share(nn_exec *e, nn_exec *owner, char *err) {
+	if (e->ort && owner->ort)
+		return nn_ort_exec_share(e->ort, owner->ort, err);
+	if (e->ort || owner->ort)
+		return sn_fail(err, SN_E_INTERNAL, "plans %s and %s are run by two backends and cannot share states", e->plan->name, owner->plan->name);
 	for (int i = 0; i < e->plan->values; i++) {
 		const nn_value *v = e->plan->value + i;
 		if (v->place != PLACE_STATE || v->base >= 0)
@@ -112,7 +125,7 @@ void nn_exec_share_arena(nn_exec **execs, int count) {
 	size_t arena = 0, scratch = 0;
 	for (int i = 0; i < count; i++) {
 		nn_exec *e = execs[i];
-		if (e->plan->debug || e->guest)
+		if (e->plan->debug || e->guest || e->ort)
 			continue;
 		host = host ? host : e;
 		arena = e->arena_size > arena ? e->arena_size : arena;
@@ -126,7 +139,7 @@ void nn_exec_share_arena(nn_exec **execs, int count) {
 	}
 	for (int i = 0; i < count; i++) {
 		nn_exec *e = execs[i];
-		if (e->plan->debug || e->guest)
+		if (e->plan->debug || e->guest || e->ort)
 			continue;
 		unreserve(e->arena, e->arena_size);
 		unreserve(e->scratch, e->scratch_size);
@@ -153,8 +166,13 @@ static char *named(nn_exec *e, nn_op from, nn_op to, const char *name) {
 	return value < 0 ? NULL : nn_row(&p, value, 0);
 }
 
-float *nn_exec_input(nn_exec *e, const char *name) { return (float *)named(e, OP_INPUT, OP_INPUT, name); }
-int32_t *nn_exec_input_ids(nn_exec *e, const char *name) { return (int32_t *)named(e, OP_INPUT, OP_INPUT, name); }
+float *nn_exec_input(nn_exec *e, const char *name) {
+	return e->ort ? nn_ort_exec_input(e->ort, name) : (float *)named(e, OP_INPUT, OP_INPUT, name);
+}
+
+int32_t *nn_exec_input_ids(nn_exec *e, const char *name) {
+	return e->ort ? nn_ort_exec_input(e->ort, name) : (int32_t *)named(e, OP_INPUT, OP_INPUT, name);
+}
 
 /* ---- regions ---- */
 
@@ -365,6 +383,10 @@ typedef struct pieces {
 static void run_pieces(void *payload) {
 	pieces *w = payload;
 	nn_exec *e = w->exec;
+	if (e->ort) {
+		nn_ort_exec_run(e->ort, e->symbol);
+		return;
+	}
 	double done = 0, most = e->flops * w->budget / 100;
 	while (e->next < e->plan->regions && (done <= most || w->budget >= 100)) {
 		const nn_region *region = e->plan->region + e->next;
@@ -389,6 +411,8 @@ void nn_exec_run(nn_exec *e) {
 /* ---- results ---- */
 
 const float *nn_exec_output(nn_exec *e, const char *name, int64_t *dims) {
+	if (e->ort)
+		return nn_ort_exec_output(e->ort, name, e->symbol, dims);
 	nn_part p = { .exec = e };
 	for (int i = 0; i < e->plan->graph->count; i++) {
 		const nn_node *n = nn_plan_node(e->plan, i);
@@ -402,6 +426,8 @@ const float *nn_exec_output(nn_exec *e, const char *name, int64_t *dims) {
 }
 
 int nn_exec_tensor(nn_exec *e, const char *name, float **values, int *rank, int64_t *dims, char *err) {
+	if (e->ort)
+		return nn_ort_exec_tensor(e->ort, name, e->symbol, values, rank, dims, err);
 	*values = NULL;
 	int node = -1;
 	for (int i = 0; i < e->plan->graph->count; i++) {

@@ -18,6 +18,7 @@ struct nn_exec {
 	int stale;             /* symbols changed since rows were computed */
 	int next;              /* region to run next */
 	double flops;          /* of a run at the present symbols */
+	struct nn_ort_exec *ort; /* of a plan that ONNX Runtime runs: symbols are above, all else is there */
 	double *seconds;       /* per region, when profiling: seconds, and floating-point operations in them */
 };
 

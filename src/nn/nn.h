@@ -203,7 +203,21 @@ int nn_pack_open(nn_pack **out, const char *path, uint64_t key, char *err);
 int nn_pack_save(nn_pack *pack, char *note);
 void nn_pack_close(nn_pack **pack);
 
+/* What runs plans; NULL is this library's own kernels.
+ * `name`: "cpu" (*out is NULL) | "ort" | "ort:cpu" | "ort:cuda" | "ort:tensorrt" | "ort:openvino": ONNX Runtime and one of its providers.
+ * SN_E_ARGUMENT for any other name; SN_E_DEPENDENCY where the library, the provider or this build lacks what it takes: says what to install.
+ * Close it after all plans. Such a plan computes in float32 whatever `dtype` says. */
+typedef struct nn_backend nn_backend;
+typedef struct nn_backend_options {
+	int threads;      /* that a run may use */
+	const char *home; /* HOME/onnxruntime may hold the library, HOME/onnxruntime-cache keeps compiled graphs; may be NULL */
+} nn_backend_options;
+int nn_backend_open(nn_backend **out, const char *name, const nn_backend_options *options, char *err);
+void nn_backend_close(nn_backend **backend);
+const char *nn_backend_label(const nn_backend *backend); /* "cpu", or provider, version and precision: for messages */
+
 typedef struct nn_plan_options {
+	nn_backend *backend;              /* NULL: this library's kernels. Must outlive the plan */
 	nn_dtype dtype;
 	int debug;                        /* fuse nothing, keep every tensor readable, f32 only */
 	const struct nn_kernels *kernels; /* NULL: the best of this CPU (nn_kernels_best) */

@@ -2,6 +2,7 @@
 #include "nn/plan.h"
 
 #include "base/hash.h"
+#include "nn/ort/ort.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,6 +220,13 @@ static int compile(nn_plan **out, const nn_graph *g, const nn_plan_options *opti
 	plan->debug = options->debug;
 	plan->dtype = options->debug ? NN_DTYPE_F32 : options->dtype;
 	plan->need = need;
+	if (options->backend && !need) {
+		const int result = nn_ort_plan_new(&plan->ort, g, options->backend, options->debug, err);
+		if (result != SN_OK)
+			nn_plan_release(&plan);
+		*out = plan;
+		return result;
+	}
 	plan->of_node = malloc(((size_t)g->count * 3 + 1) * sizeof *plan->of_node);
 	nn_pack *pack = options->pack;
 	int result = plan->of_node ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for plan %s", g->name);
@@ -242,8 +250,11 @@ int nn_plan_compile(nn_plan **out, const nn_graph *g, const nn_plan_options *opt
 
 int nn_plan_measure(nn_need *need, const nn_graph *g, const nn_plan_options *options, int threads, char *err) {
 	nn_plan *plan;
+	nn_plan_options measured = *options;
+	if (options->backend) /* about what ONNX Runtime takes, which does not say it */
+		measured.dtype = NN_DTYPE_F32;
 	*need = (nn_need){ 0 };
-	int result = compile(&plan, g, options, need, err);
+	int result = compile(&plan, g, &measured, need, err);
 	if (result != SN_OK)
 		return result;
 	need->work = plan->arena + plan->inputs + (plan->local + plan->scratch) * (size_t)threads;
@@ -264,6 +275,7 @@ void nn_plan_release(nn_plan **held) {
 	free(plan->region);
 	free(plan->of_node);
 	nn_pack_close(&plan->own_pack);
+	nn_ort_plan_free(&plan->ort);
 	nn_graph_free(&plan->graph);
 	free(plan);
 }

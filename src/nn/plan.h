@@ -94,6 +94,7 @@ struct nn_plan {
 	size_t arena, local, scratch, inputs, states; /* bytes; scratch: attention scores and gathered rows of one worker, after its locals */
 	nn_pack *own_pack;
 	nn_need *need; /* only measured: nothing is read of the weights */
+	struct nn_ort_plan *ort; /* run by ONNX Runtime: the graph's copy, and nothing else of the above */
 };
 
 static inline size_t nn_store_size(nn_store s) { return s == NN_STORE_F32 ? 4 : s == NN_STORE_BF16 ? 2 : 1; }

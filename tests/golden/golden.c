@@ -25,6 +25,7 @@ struct golden {
 	char model[PATH_MAX];
 	int debug, absent; /* absent: its model is not installed */
 	nn_pool *pool;
+	nn_backend *backend;
 	sn_weights *weights;
 	expected *list;
 	size_t count;
@@ -53,6 +54,7 @@ int golden_debug(const golden *g) { return g->debug; }
 const char *golden_dir(const golden *g) { return g->dir; }
 const char *golden_model(const golden *g) { return g->model; }
 nn_pool *golden_pool(const golden *g) { return g->pool; }
+nn_backend *golden_backend(const golden *g) { return g->backend; }
 int golden_new_tokens(const golden *g) { return g->new_tokens; }
 size_t golden_count(const golden *g) { return g->count; }
 const sn_weight *golden_at(const golden *g, size_t index) { return g->list[index].tensor; }
@@ -347,9 +349,9 @@ static int run_fixture(golden *g, const char *model, char *err) {
 enum { PASSED, ABSENT, FAILED };
 
 /* ABSENT: its model is not installed. */
-static int check_fixture(const char *dir, const char *model, nn_pool *pool) {
+static int check_fixture(const char *dir, const char *model, nn_pool *pool, nn_backend *backend) {
 	char err[SN_ERRLEN] = "";
-	golden g = { .dir = dir, .pool = pool };
+	golden g = { .dir = dir, .pool = pool, .backend = backend };
 	printf("%s\n", dir);
 	int result = run_fixture(&g, model, err);
 	if (result != SN_OK)
@@ -365,33 +367,42 @@ static int check_fixture(const char *dir, const char *model, nn_pool *pool) {
 	return result == SN_OK && !g.failed && g.compared > 0 ? PASSED : FAILED;
 }
 
+static void say(sn_log_level level, const char *message, void *payload) { fprintf(stderr, "%s\n", message); }
+
 int main(int argc, char **argv) {
-	const char *model = NULL;
+	const char *model = NULL, *backend_name = "cpu";
 	char err[SN_ERRLEN] = "";
 	nn_pool *pool = NULL;
+	nn_backend *backend = NULL;
 	int first = 1, worst = PASSED;
 	for (; first + 1 < argc && !strncmp(argv[first], "--", 2); first += 2) {
 		if (!strcmp(argv[first], "--model"))
 			model = argv[first + 1];
 		else if (!strcmp(argv[first], "--home"))
 			setenv("SONANT_HOME", argv[first + 1], 1);
-		else if (strcmp(argv[first], "--backend") || strcmp(argv[first + 1], "cpu"))
+		else if (!strcmp(argv[first], "--backend"))
+			backend_name = argv[first + 1];
+		else
 			break;
 	}
 	if (first >= argc || !strncmp(argv[first], "--", 2)) {
-		fprintf(stderr, "usage: golden [--model NAME|DIR] [--backend cpu] [--home DIR] FIXTURE_DIR...\n");
+		fprintf(stderr, "usage: golden [--model NAME|DIR] [--backend cpu|ort|ort:PROVIDER] [--home DIR] FIXTURE_DIR...\n");
 		return 2;
 	}
-	if (nn_pool_open(&pool, 2, err) != SN_OK) {
+	sn_log_set(SN_LOG_ERROR, say, NULL);
+	const nn_backend_options options = { .threads = 2, .home = getenv("SONANT_HOME") };
+	const int opened = nn_backend_open(&backend, backend_name, &options, err);
+	if (opened != SN_OK || nn_pool_open(&pool, 2, err) != SN_OK) {
 		fprintf(stderr, "%s\n", err);
-		return 1;
+		return opened == SN_E_DEPENDENCY ? SKIPPED : 1;
 	}
 	for (int i = first; i < argc; i++) {
 		for (size_t end = strlen(argv[i]); end > 1 && argv[i][end - 1] == '/'; end--)
 			argv[i][end - 1] = 0; /* names beside a fixture are made of its own */
-		int verdict = check_fixture(argv[i], model, pool);
+		int verdict = check_fixture(argv[i], model, pool, backend);
 		worst = verdict > worst ? verdict : worst;
 	}
 	nn_pool_close(&pool);
+	nn_backend_close(&backend);
 	return worst == FAILED ? 1 : worst == ABSENT ? SKIPPED : 0;
 }

@@ -36,6 +36,7 @@ int golden_debug(const golden *g);         /* 1: this pass uses debug plans */
 const char *golden_dir(const golden *g);   /* the fixture: clips, expected.json and tokenizer cases lie here */
 const char *golden_model(const golden *g); /* the checkpoint's directory or file */
 nn_pool *golden_pool(const golden *g);
+nn_backend *golden_backend(const golden *g); /* NULL: this library's kernels */
 int golden_new_tokens(const golden *g);    /* "at most N new tokens" of the fixture's README; 0 when it says none */
 
 /* ---- expected tensors ---- */

@@ -94,7 +94,7 @@ static int find_voice(run *r, sn_voice *voice, char *err) {
 
 static int bark_run(golden *g, char *err) {
 	run r = { .g = g };
-	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	int64_t count = 0;
 	sn_voice voice = { .speaker = -1 };
 	const int32_t *const ids = golden_input_ids(g, "input_ids", &count), *const mask = golden_input_ids(g, "attention_mask", NULL);

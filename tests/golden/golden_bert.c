@@ -68,7 +68,7 @@ static void run_window(void *payload) {
 }
 
 static int bert_run(golden *g, char *err) {
-	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	window w = { NULL, NULL, 0 };
 	int64_t count = 0;
 	w.ids = golden_input_ids(g, "input_ids", &count);

@@ -77,7 +77,7 @@ static int run_sound(golden *g, sn_deepfilter *filter, float limit, const char *
 }
 
 static int deepfilter_run(golden *g, char *err) {
-	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	sn_deepfilter *filter = NULL;
 	sn_deepfilter_stream *stream = NULL;
 	int code = sn_deepfilter_open(&filter, &load, err);

@@ -87,7 +87,7 @@ static int run_clip(golden *g, sn_dnsmos *dnsmos, const char *stem, char *err) {
 
 static int dnsmos_run(golden *g, char *err) {
 	static const char tail[] = "_window0_raw_p808";
-	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	sn_dnsmos *dnsmos = NULL;
 	int code = sn_dnsmos_open(&dnsmos, &load, err);
 	for (size_t i = 0; code == SN_OK && i < golden_count(g); i++) {

@@ -122,7 +122,7 @@ static int compare_waveform(run *r, const float *mel, int rows, char *err) {
 	snprintf(path, sizeof path, "%s", golden_model(r->g));
 	if (!sn_vocoder_accepts(path) && (snprintf(path, sizeof path, "%s-hifigan", golden_model(r->g)) >= (int)sizeof path || stat(path, &st) != 0))
 		return sn_fail(err, SN_E_NOT_FOUND, "the fixture has a waveform, but there is no vocoder at %s", path);
-	const sn_load_options load = { .dir = path, .debug = golden_debug(r->g), .pool = golden_pool(r->g) };
+	const sn_load_options load = { .dir = path, .debug = golden_debug(r->g), .pool = golden_pool(r->g), .backend = golden_backend(r->g) };
 	int code = sn_vocoder_open(&vocoder, &load, err);
 	if (code == SN_OK) code = sn_vocoder_stream_new(&stream, vocoder, err);
 	if (code == SN_OK) code = sn_vocoder_start(stream, &(sn_vocoder_options){ 0 }, err);
@@ -176,7 +176,7 @@ static void compare_tensors(run *r) {
 
 static int fastspeech2_run(golden *g, char *err) {
 	run r = { .g = g };
-	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	int code = sn_synth_fastspeech2.open(&r.model, &load, err), rows = 0;
 	if (code == SN_OK) code = sn_synth_fastspeech2.stream_new(&r.stream, r.model, err);
 	r.ids = golden_input_ids(g, "input_ids", &r.count);

@@ -94,7 +94,7 @@ static int run_clip(golden *g, sn_silero *silero, const char *stem, char *err) {
 
 static int silero_run(golden *g, char *err) {
 	static const char tail[] = "_probs";
-	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	sn_silero *silero = NULL;
 	int code = sn_silero_open(&silero, &load, err);
 	for (size_t i = 0; code == SN_OK && i < golden_count(g); i++) {

@@ -108,7 +108,7 @@ static int compare_waveform(run *r, const float *mel, int frames, char *err) {
 		golden_input(r->g, name, NULL);
 		return SN_OK;
 	}
-	const sn_load_options load = { .dir = path, .dtype = NN_DTYPE_F32, .debug = golden_debug(r->g), .pool = golden_pool(r->g) };
+	const sn_load_options load = { .dir = path, .dtype = NN_DTYPE_F32, .debug = golden_debug(r->g), .pool = golden_pool(r->g), .backend = golden_backend(r->g) };
 	const sn_vocoder_options options = { .sigma = -1, .denoise = -1 };
 	int code = sn_vocoder_open(&vocoder, &load, err);
 	if (code == SN_OK) code = sn_vocoder_stream_new(&stream, vocoder, err);
@@ -167,7 +167,7 @@ static int synthesise(run *r, const int32_t *ids, sn_speecht5_options *o, char *
 static int speecht5_run(golden *g, char *err) {
 	static const char tail[] = "spectrogram";
 	run r = { .g = g };
-	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	const int32_t *const ids = golden_input_ids(g, "input_ids", &r.ids);
 	int64_t width = 0;
 	sn_speecht5_options o = sn_speecht5_defaults();

@@ -105,7 +105,7 @@ static void compare_encoder(run *r) {
 static int tacotron2_run(golden *g, char *err) {
 	static const char tail[] = "alignments_step_symbol";
 	run r = { .g = g, .stop = malloc(MOST_STEPS * sizeof(float)) };
-	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	int64_t count = 0;
 	const int32_t *const ids = golden_input_ids(g, "input_ids", &count);
 	int code = r.stop ? class->open(&r.model, &load, err) : sn_fail(err, SN_E_MEMORY, "out of memory");

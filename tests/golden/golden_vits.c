@@ -31,7 +31,7 @@ typedef struct synthesis {
 
 static int open_run(run *r, golden *g, golden_kind sound, char *err) {
 	*r = (run){ .g = g, .sound = sound };
-	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	const int code = sn_vits_open(&r->vits, &load, err);
 	return code == SN_OK ? sn_vits_stream_new(&r->stream, r->vits, err) : code;
 }

@@ -130,7 +130,7 @@ static int compare_sound(run *r, const float *mel, int64_t frames, const char *n
 /* Fixtures hold frames as rows ("spectrogram") or as columns ("mel"). */
 static int run_checkpoint(golden *g, const char *path, char *err) {
 	run r = { .g = g };
-	const sn_load_options load = { .dir = path, .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = path, .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	sn_vocoder_options options = { .sigma = -1, .denoise = 0 };
 	int64_t count = 0;
 	float *mine = NULL;

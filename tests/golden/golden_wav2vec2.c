@@ -136,7 +136,7 @@ static int compare_all(run *r, char *err) {
 
 static int wav2vec2_run(golden *g, char *err) {
 	run r = { .g = g };
-	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	int code = sn_wav2vec2_open(&r.model, &load, err);
 	if (code == SN_OK) code = sn_wav2vec2_take(&r.head, r.model, NULL, err);
 	if (code == SN_OK) code = compare_all(&r, err);

@@ -333,7 +333,7 @@ static int run_clips(run *r, char *err) {
 
 static int whisper_run(golden *g, char *err) {
 	run r = { .g = g };
-	sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g),
+	sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g),
 	                         .rows = SLOTS, .windows = 1 };
 	for (int i = 0; i < SLOTS; i++)
 		r.slots[i] = i;

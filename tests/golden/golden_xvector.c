@@ -23,7 +23,7 @@ static void compare_all(void *payload, nn_exec *exec) {
 }
 
 static int xvector_run(golden *g, char *err) {
-	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	sn_xvector *xvector = NULL;
 	float *features = NULL, *embedding = NULL;
 	int64_t count = 0, frames;

@@ -148,7 +148,7 @@ static int run_voice(run *r, const sn_load_options *load, char *err) {
 }
 
 static int yourtts_run(golden *g, char *err) {
-	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g) };
+	const sn_load_options load = { .dir = golden_model(g), .dtype = NN_DTYPE_F32, .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
 	run r = { .g = g };
 	int code = run_encoder(&r, &load, err);
 	if (code == SN_OK) code = run_voice(&r, &load, err);

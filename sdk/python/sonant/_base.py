@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,8 @@ class EngineBase:
             if model.engine is not self:
                 raise errors.ArgumentError(f"the model {model.name} belongs to another engine")
             return model
+        if not (model is None or isinstance(model, (str, os.PathLike))):
+            raise TypeError(f"model must be a Model, a name or None, not {type(model).__name__}")
         key = (None if model == "auto" else model, task, precision)
         with self._models_lock:
             known = self._models.get(key)

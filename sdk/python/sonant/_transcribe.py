@@ -120,8 +120,8 @@ def stt_options(given: SessionOptions, names: Iterable[str] = TranscribeOptions.
     options = Options("sn_stt_options")
     options.set_text(**{name: wishes.get(name) for name in TEXTS})
     options.set_switch(**{name: wishes.get(name) for name in SWITCHES})
-    options.set_whole(**{field: wishes.get(name) for name, field in WHOLES.items()})
-    options.set_number(**{field: wishes.get(name) for name, field in NUMBERS.items()})
+    options.set_whole(**{field: number(name, wishes[name], int) for name, field in WHOLES.items() if name in wishes})
+    options.set_number(**{field: number(name, wishes[name]) for name, field in NUMBERS.items() if name in wishes})
     options.set_text(hotwords=_hotwords(wishes.get("hotwords")))
     if "priority" in wishes:
         options.pointer.priority = choice("priority", wishes["priority"], PRIORITY)

@@ -112,6 +112,19 @@ onnx_value nn_low_slice(nn_lowering *l, onnx_value x, int64_t axis, int64_t firs
 	return onnx_node(l->m, "Slice", 4, in, 1);
 }
 
+onnx_value nn_low_pad(nn_lowering *l, onnx_value x, int rank, int axis, int64_t before, onnx_value after, int64_t fixed, float fill) {
+	int64_t pads[2 * ONNX_MAX_RANK] = { 0 };
+	pads[axis] = before;
+	pads[rank + axis] = fixed;
+	onnx_value all = nn_low_ints(l, 2 * rank, pads);
+	if (after >= 0) {
+		int64_t is_after[2 * ONNX_MAX_RANK] = { 0 };
+		is_after[rank + axis] = 1;
+		all = nn_op2(l, "Add", all, nn_op2(l, "Mul", nn_low_ints(l, 2 * rank, is_after), after));
+	}
+	return fill == 0 ? nn_op2(l, "Pad", x, all) : nn_op3(l, "Pad", x, all, nn_low_float(l, fill));
+}
+
 onnx_value nn_low_cast(nn_lowering *l, onnx_value x, onnx_type type) {
 	onnx_int(l->m, "to", type);
 	return nn_op1(l, "Cast", x);
@@ -410,10 +423,9 @@ static onnx_value padded_rows(nn_lowering *l, const nn_node *n) {
 static void lower_pad_rows(nn_lowering *l, int i, const nn_node *n) {
 	int channels;
 	const onnx_value x = nn_low_any(l, n->inputs[0], &channels);
-	const int64_t pads[2] = { n->conv.pad_left, n->conv.pad_right };
 	if (n->pad == NN_PAD_ZERO) {
-		const onnx_value in[4] = { x, nn_low_ints(l, 2, pads), ONNX_NONE, nn_low_int(l, row_axis(channels)) };
-		nn_low_set(l, i, onnx_node(l->m, "Pad", 4, in, 1), channels);
+		const int axis = (int)row_axis(channels);
+		nn_low_set(l, i, nn_low_pad(l, x, channels ? 3 : 2, axis, n->conv.pad_left, ONNX_NONE, n->conv.pad_right, 0), channels);
 		return;
 	}
 	const onnx_value rows = padded_rows(l, n);
@@ -432,11 +444,8 @@ static onnx_value strided(nn_lowering *l, onnx_value x, int64_t axis, int64_t fi
 static void lower_unfold(nn_lowering *l, int i, const nn_node *n) {
 	const nn_unfolding *u = &n->unfold;
 	onnx_value x = nn_low_rows(l, n->inputs[0]), parts[NN_MAX_NODES];
-	const int64_t pads[4] = { u->pad_h, u->pad_w, u->pad_h, u->pad_w };
-	if (u->pad_h || u->pad_w) {
-		const onnx_value in[4] = { x, nn_low_ints(l, 4, pads), ONNX_NONE, nn_low_ints(l, 2, (int64_t[]){ 0, 1 }) };
-		x = onnx_node(l->m, "Pad", 4, in, 1);
-	}
+	if (u->pad_h || u->pad_w)
+		x = nn_op2(l, "Pad", x, nn_low_ints(l, 6, (int64_t[]){ u->pad_h, u->pad_w, 0, u->pad_h, u->pad_w, 0 }));
 	if ((int64_t)u->kh * u->kw > NN_MAX_NODES) {
 		nn_low_fail(l, i, "its patches are too large");
 		return;

@@ -84,6 +84,9 @@ onnx_value nn_low_range_of(nn_lowering *l, onnx_value extent);
 onnx_value nn_low_reshape(nn_lowering *l, onnx_value x, int rank, const int64_t *dims); /* -1: what is left, 0: as it was */
 onnx_value nn_low_transpose(nn_lowering *l, onnx_value x, int rank, const int64_t *order);
 onnx_value nn_low_slice(nn_lowering *l, onnx_value x, int64_t axis, int64_t first, int64_t end);
+/* `before` and `after` elements of `fill` at the ends of one axis. `after`: int64 [1] or, where it is ONNX_NONE, `fixed`. All axes are given
+ * to ONNX's Pad: ONNX Runtime's optimiser loses track of a choice of them. */
+onnx_value nn_low_pad(nn_lowering *l, onnx_value x, int rank, int axis, int64_t before, onnx_value after, int64_t fixed, float fill);
 onnx_value nn_low_cast(nn_lowering *l, onnx_value x, onnx_type type);
 /* An int32 tensor as int64 of the given extents. */
 onnx_value nn_low_ids(nn_lowering *l, nn_t t, int rank, const int64_t *dims);

@@ -114,13 +114,8 @@ static onnx_value whole_entry(nn_lowering *l, const nn_node *state, nn_t t, int 
 	const int64_t heads = state->first, length = state->dims[1].add;
 	const nn_dim rows = nn_low_node(l, t)->dims[0];
 	onnx_value x = nn_low_rows(l, t);
-	if (!nn_dim_fixed(rows)) {
-		const onnx_value missing = nn_op2(l, "Sub", nn_low_int(l, length), nn_low_dim(l, rows));
-		onnx_int(l->m, "axis", 0);
-		const onnx_value pads = nn_op2(l, "Concat", nn_low_int(l, 0), missing);
-		const onnx_value in[4] = { x, pads, ONNX_NONE, nn_low_int(l, 0) };
-		x = onnx_node(l->m, "Pad", 4, in, 1);
-	}
+	if (!nn_dim_fixed(rows))
+		x = nn_low_pad(l, x, 2, 0, 0, nn_op2(l, "Sub", nn_low_int(l, length), nn_low_dim(l, rows)), 0, 0);
 	x = nn_low_reshape(l, x, 3, (int64_t[]){ length, heads, head_size(state, heads) });
 	return column(l, nn_low_transpose(l, x, 3, turned ? (int64_t[]){ 1, 2, 0 } : (int64_t[]){ 1, 0, 2 }), 0);
 }
@@ -194,11 +189,7 @@ static onnx_value cached(nn_lowering *l, int state, int part, onnx_value index, 
 /* [R, heads, 1, L] -> [heads, R, length], zeros behind */
 static onnx_value cache_probs(nn_lowering *l, const nn_node *state, onnx_value p, onnx_value reach, int64_t heads) {
 	p = nn_low_transpose(l, nn_op2(l, "Squeeze", p, nn_low_int(l, 2)), 3, (int64_t[]){ 1, 0, 2 });
-	const onnx_value missing = nn_op2(l, "Sub", nn_low_int(l, state->dims[1].add), reach);
-	onnx_int(l->m, "axis", 0);
-	const onnx_value pads = nn_op2(l, "Concat", nn_low_int(l, 0), missing);
-	const onnx_value in[4] = { p, pads, ONNX_NONE, nn_low_int(l, 2) };
-	return onnx_node(l->m, "Pad", 4, in, 1);
+	return nn_low_pad(l, p, 3, 2, 0, nn_op2(l, "Sub", nn_low_int(l, state->dims[1].add), reach), 0, 0);
 }
 
 void nn_lower_cache_attention(nn_lowering *l, int i, const nn_node *n) {

@@ -100,8 +100,7 @@ static knots knots_of(nn_lowering *l, onnx_value params, int64_t first, int64_t 
 
 /* Derivatives at a bin's ends: ones at the outer knots. `after`: at its right end. */
 static onnx_value slopes(nn_lowering *l, onnx_value inner, int after) {
-	const onnx_value in[4] = { inner, nn_low_ints(l, 2, after ? (int64_t[]){ 0, 1 } : (int64_t[]){ 1, 0 }), nn_low_float(l, 1), nn_low_int(l, 1) };
-	return onnx_node(l->m, "Pad", 4, in, 1);
+	return nn_low_pad(l, inner, 2, 1, !after, ONNX_NONE, after, 1);
 }
 
 static onnx_value picked(nn_lowering *l, onnx_value x, onnx_value one_hot) {
@@ -112,11 +111,9 @@ static onnx_value picked(nn_lowering *l, onnx_value x, onnx_value one_hot) {
 
 /* 1 for the bin that x lies in: the last that begins at or before x, the first where none does. [T, bins] */
 static onnx_value bin_of(nn_lowering *l, onnx_value x, onnx_value starts, int64_t bins) {
-	onnx_value begun = nn_low_cast(l, nn_op2(l, "GreaterOrEqual", x, nn_low_slice(l, starts, 1, 1, bins)), ONNX_F32); /* [T, bins-1] */
-	const onnx_value ones[4] = { begun, nn_low_ints(l, 2, (int64_t[]){ 1, 0 }), nn_low_float(l, 1), nn_low_int(l, 1) };
-	const onnx_value zeros[4] = { begun, nn_low_ints(l, 2, (int64_t[]){ 0, 1 }), nn_low_float(l, 0), nn_low_int(l, 1) };
-	const onnx_value from = onnx_node(l->m, "Pad", 4, ones, 1);
-	return nn_op2(l, "Sub", from, onnx_node(l->m, "Pad", 4, zeros, 1));
+	const onnx_value begun = nn_low_cast(l, nn_op2(l, "GreaterOrEqual", x, nn_low_slice(l, starts, 1, 1, bins)), ONNX_F32); /* [T, bins-1] */
+	const onnx_value from = nn_low_pad(l, begun, 2, 1, 1, ONNX_NONE, 0, 1);
+	return nn_op2(l, "Sub", from, nn_low_pad(l, begun, 2, 1, 0, ONNX_NONE, 1, 0));
 }
 
 #define MUL(a, b) nn_op2(l, "Mul", a, b)

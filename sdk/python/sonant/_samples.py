@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sonant import errors
 from sonant._arrays import DEFAULT_RATE, byte_format, checked_rate, is_samples, mono
 from sonant._binding import Handle, Options, check, ffi, lib, message_buffer, utf8
+from sonant.audio import Audio
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,11 +52,11 @@ class Samples:
 
 def as_source(given: Any, rate: int | None = None) -> File | Bytes | Samples:
     """A path (text, os.PathLike), the bytes of a file (bytes, bytearray, memoryview, mmap), a binary file object (read to its end, at most
-    1 GiB), or samples (see `as_samples`), which alone take a rate.
+    1 GiB), an `Audio` (speech that was made), or samples (see `as_samples`), which alone take a rate.
 
     Raises TypeError (none of these), ArgumentError (a rate with a file; "-"), LimitError (a file object without end), and those of
     `as_samples`."""
-    source: File | Bytes
+    source: File | Bytes | Samples
     if isinstance(given, (str, os.PathLike)):
         source = File(_path(given))
     elif is_samples(given):
@@ -64,12 +65,14 @@ def as_source(given: Any, rate: int | None = None) -> File | Bytes | Samples:
         source = Bytes(_contiguous(given))
     elif callable(getattr(given, "read", None)):
         source = Bytes(_read(given))
+    elif isinstance(given, Audio):
+        source = as_samples(given.samples, given.sample_rate)
     else:
         kinds = "a path, bytes, a binary file, or an array of samples"
         more = ": numpy.asarray makes an array of it" if isinstance(given, (list, tuple)) else ""
         raise TypeError(f"audio must be {kinds}, not {type(given).__name__}{more}")
     if rate is not None:
-        raise errors.ArgumentError(f"rate={rate!r} is for arrays of samples; a file says its own rate")
+        raise errors.ArgumentError(f"rate={rate!r} is for arrays of samples; {type(given).__name__} has a rate of its own")
     return source
 
 

@@ -12,6 +12,7 @@ from sonant._many import check_jobs, in_order
 from sonant._progress import following
 from sonant._samples import Bytes, File, Samples, as_source, resampled
 from sonant._segments import Segments
+from sonant._signature import spelled
 from sonant.types import Attempt, Note, Outcome, Segment, Transcript, Word
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ def transcript_of(t: Any) -> Transcript:
 class Transcribing(EngineBase):
     """The engine's part that writes down what is said."""
 
+    @spelled(TranscribeOptions)
     def transcribe(
         self,
         source: Any,
@@ -226,9 +228,9 @@ class Transcribing(EngineBase):
     ) -> Transcript:
         """A whole transcription.
 
-        source: a path; the bytes of a file; a binary file object (at most 1 GiB); or samples, a [frames] or [frames, channels] array of
-        float32 (-1 to 1), float64, float16, int16 or int32. A contiguous [frames] float32 array of 16 kHz is read where it lies, and must
-        not change meanwhile. rate: Hz of an array (16000). model: a `Model`, a name, or None: the default one, which stays loaded.
+        source: a path; the bytes of a file; a binary file object (at most 1 GiB); an `Audio`; or samples, a [frames] or [frames, channels]
+        array of float32 (-1 to 1), float64, float16, int16 or int32. A contiguous [frames] float32 array of 16 kHz is read where it lies,
+        and must not change meanwhile. rate: Hz of an array (16000). model: a `Model`, a name, or None: the default one, which stays loaded.
         on_segment: called with each `Segment` as it is found. progress: called with seconds done and in all (0: not known), or True: a
         bar of tqdm. cancel: an event; when it is set the call ends. options: see `SessionOptions` and
         `TranscribeOptions`.
@@ -245,6 +247,7 @@ class Transcribing(EngineBase):
             call.segment = _receiver(on_segment)
             return _transcribe(self._model(model, "transcribe"), as_source(source, rate), filled, call)
 
+    @spelled(TranscribeOptions)
     def segments(
         self,
         source: Any,
@@ -272,6 +275,7 @@ class Transcribing(EngineBase):
 
         return Segments(work, cancel)
 
+    @spelled(TranscribeOptions)
     def transcribe_many(
         self,
         sources: Iterable[Any],

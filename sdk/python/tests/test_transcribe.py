@@ -2,6 +2,7 @@
 
 import array
 import dataclasses
+import inspect
 import io
 import json
 import os
@@ -53,6 +54,8 @@ def facts(transcript):
 def expected(engine, tiny):
     return facts(engine.transcribe(JFK, model=tiny, **PLAIN))
 
+
+TONE = np.sin(np.arange(16000)).astype(np.float32)
 
 # ---- what may be given ----
 
@@ -116,6 +119,11 @@ def test_what_turns_into_an_array_is_read(engine, tiny, pcm, expected):
         engine.transcribe(Tensor(RuntimeError("use .detach()")), model=tiny)
 
 
+def test_sound_in_memory_is_read(engine, tiny, pcm, expected):
+    assert facts(engine.transcribe(sonant.Audio(pcm.astype(np.float32) / 32768, 16000), model=tiny, **PLAIN)) == expected
+    assert engine.transcribe(sonant.Audio(TONE, 8000), model=tiny, **PLAIN).duration == 2
+
+
 def test_float16_is_read(engine, tiny, pcm):
     assert engine.transcribe((pcm / 32768).astype(np.float16), model=tiny, **PLAIN).duration == 11
 
@@ -166,8 +174,6 @@ def test_the_callers_array_is_left_as_it_is(engine, tiny, pcm):
 
 # ---- what bad input gets ----
 
-TONE = np.sin(np.arange(16000)).astype(np.float32)
-
 
 def with_value(value, at):
     samples = np.tile(TONE, 200)
@@ -193,7 +199,8 @@ def with_value(value, at):
         (TONE, 768001, ValueError, "768001"),
         (TONE, "16000", TypeError, "rate must be a whole number, not str"),
         (TONE, 16000.5, TypeError, "rate must be a whole number, not float"),
-        (JFK, 16000, ValueError, "rate=16000 is for arrays of samples"),
+        (JFK, 16000, ValueError, "rate=16000 is for arrays of samples; PosixPath has a rate of its own"),
+        (sonant.Audio(TONE, 8000), 16000, ValueError, "Audio has a rate of its own"),
         (np.float32(0.5), None, ValueError, r"shape \[\] is not audio"),
         (TONE.reshape(2, 4, -1), None, ValueError, r"shape \[2, 4, 2000\] is not audio: give \[frames\] or \[frames, channels\]"),
         (TONE.reshape(2, -1), None, ValueError, r"looks like \[channels, frames\]: give its transpose"),
@@ -317,6 +324,13 @@ def test_doubtful_results_are_tried_again(engine, tiny):
     result = engine.transcribe(JFK, model=tiny, retry_models=[WHISPER], min_confidence=1.0, **PLAIN)
     assert len(result.attempts) == 2 and sum(attempt.kept for attempt in result.attempts) == 1
     assert "retried" in [note.code for note in result.notes]
+
+
+@pytest.mark.parametrize("call", ["transcribe", "segments", "transcribe_many"])
+def test_options_are_seen_in_the_signature(call):
+    names = inspect.signature(getattr(sonant.Engine, call)).parameters
+    assert {"model", "cancel", "language", "beam_size", "vad_pad", "retry_models"} <= set(names) and "options" not in names
+    assert names["beam_size"].default is None and names["beam_size"].annotation == "int | None"
 
 
 # ---- while it works ----

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from sonant.audio import Audio as Audio
     from sonant.engine import Engine as Engine
     from sonant.engine import Model as Model
+    from sonant.framework import TorchInferenceFramework as TorchInferenceFramework
+    from sonant.pipelines import pipeline as pipeline
     from sonant.types import Commit as Commit
     from sonant.types import Language as Language
     from sonant.types import Note as Note
@@ -62,8 +64,10 @@ _LAZY = {
     "Engine": "sonant.engine",
     "Model": "sonant.engine",
     "Speech": "sonant.types",
+    "TorchInferenceFramework": "sonant.framework",
     "Transcript": "sonant.types",
     "models": "sonant.models",
+    "pipeline": "sonant.pipelines",
 }
 
 __all__ = [
@@ -92,11 +96,13 @@ __all__ = [
     "Partial",
     "Segment",
     "Speech",
+    "TorchInferenceFramework",
     "Transcript",
     "UnsupportedError",
     "__version__",
     "microphone",
     "models",
+    "pipeline",
 ]
 
 

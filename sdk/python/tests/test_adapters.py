@@ -9,7 +9,7 @@ import pytest
 from conftest import JFK, JFK_TEXT, TINY, needs_model, words
 
 import sonant
-from sonant import faster_whisper
+from sonant import faster_whisper, pipeline
 from sonant.faster_whisper import BatchedInferencePipeline, WhisperModel, decode_audio
 
 tiny = needs_model("whisper-tiny.en")
@@ -149,3 +149,94 @@ def test_small_things_of_faster_whisper():
     assert samples.dtype == np.float32 and samples.shape == (88000,)
     with pytest.raises(FileNotFoundError):
         decode_audio("missing.wav")
+
+
+@pytest.fixture(scope="module")
+def recognise(engine):
+    return pipeline("automatic-speech-recognition", model="openai/whisper-tiny.en", engine=engine, dtype="int8", num_beams=1)
+
+
+@tiny
+def test_results_of_recognition_are_those_of_transformers(recognise, clip):
+    text = " And so my fellow Americans ask not what your country can do for you ask what you can do for your country."
+    assert recognise(str(JFK)) == {"text": text}
+    assert recognise(JFK.read_bytes()) == recognise(clip) == {"text": text}
+    timed = recognise(clip, return_timestamps=True)
+    assert set(timed) == {"text", "chunks"} and "".join(chunk["text"] for chunk in timed["chunks"]) == timed["text"]
+    assert set(timed["chunks"][0]) == {"text", "timestamp"} and 7 < timed["chunks"][-1]["timestamp"][0] < 9
+    spoken = recognise(clip, return_timestamps="word")["chunks"]
+    assert "".join(chunk["text"] for chunk in spoken) == text and spoken[0]["text"] == " And" and len(spoken) == 22
+    assert all(isinstance(chunk["timestamp"], tuple) and 0 <= chunk["timestamp"][0] <= chunk["timestamp"][1] for chunk in spoken)
+    assert recognise(clip, return_language=True)["chunks"] == [{"language": "english", "text": chunk["text"]} for chunk in timed["chunks"]]
+
+
+@tiny
+def test_inputs_of_recognition_are_those_of_transformers(recognise, clip):
+    text = recognise(clip)["text"]
+    slow = np.repeat(clip, 3)
+    assert words(recognise({"raw": slow, "sampling_rate": 48000})["text"]) == JFK_TEXT
+    row = {"array": clip, "sampling_rate": 16000, "path": None, "id": 7}
+    assert recognise(row) == {"text": text, "id": [7]} and row["array"] is clip
+    assert recognise([clip, str(JFK)], batch_size=2) == [{"text": text}] * 2
+    taken = []
+    results = recognise(taken.append(number) or clip for number in range(100))
+    assert next(results) == {"text": text} and len(taken) < 20
+    results.close()
+
+
+@tiny
+def test_what_transformers_has_and_the_engine_not_is_named(recognise, clip):
+    with pytest.warns(UserWarning, match="is ignored") as caught:
+        recognise(clip, chunk_length_s=30, generate_kwargs={"max_new_tokens": 5, "language": "<|en|>", "task": "transcribe"})
+    assert [str(warning.message).split("=")[0] for warning in caught] == ["chunk_length_s", "max_new_tokens"]
+    with pytest.raises(ValueError, match="return_timestamps is 'char'"):
+        recognise(clip, return_timestamps="char")
+    with pytest.raises(TypeError, match="'colour' is no option"):
+        recognise(clip, colour=3)
+    with pytest.raises(ValueError, match="'sampling_rate'"):
+        recognise({"raw": clip})
+    with pytest.raises(ValueError, match="is an address"):
+        recognise("https://example.org/a.wav")
+    with pytest.raises(FileNotFoundError):
+        recognise("missing.wav")
+
+
+def test_speech_of_a_pipeline(engine):
+    for task in ("text-to-speech", "text-to-audio"):
+        speak = pipeline(task, model=str(TINY / "vits-sdp"), engine=engine)
+        made = speak("hello there.", forward_params={"seed": 3, "speaking_rate": 1.5})
+        assert set(made) == {"audio", "sampling_rate"} and made["audio"].dtype == np.float32 and made["audio"].ndim == 1
+        assert made["sampling_rate"] == speak.sampling_rate == 16000
+        assert np.array_equal(made["audio"], engine.speak("hello there.", model=speak.model, seed=3, speed=1.5).samples)
+    several = speak(["hello.", "there."])
+    assert isinstance(several, list) and len(several) == 2
+    with pytest.warns(UserWarning, match="do_sample=True is ignored"):
+        speak("hello.", do_sample=True)
+    with pytest.raises(TypeError, match="must be text, not int"):
+        speak(3)
+
+
+def test_a_pipeline_takes_a_speaker_by_its_vector(engine):
+    speak = pipeline("text-to-speech", model=str(TINY / "speecht5"), engine=engine)
+    values = np.random.default_rng(1).standard_normal((1, speak.model.info.embedding)).astype(np.float32)
+    one, other = speak("hello.", forward_params={"speaker_embeddings": values}), speak("hello.", speaker_embeddings=-values)
+    assert len(one["audio"]) != len(other["audio"]) or not np.array_equal(one["audio"], other["audio"])
+
+
+def test_tasks_and_models_of_pipelines(engine):
+    with pipeline(model=str(TINY / "whisper")) as recognise:
+        assert recognise.task == "automatic-speech-recognition"
+    with pytest.raises(sonant.ClosedError):
+        recognise(np.zeros(16000, np.float32))
+    with pytest.raises(ValueError, match="task is 'translation'"):
+        pipeline("translation")
+    with pytest.raises(ValueError, match="a task or a model"):
+        pipeline()
+    with pytest.raises(ValueError, match="dtype is 'float64'"):
+        pipeline("text-to-speech", model=str(TINY / "vits-sdp"), engine=engine, dtype="float64")
+    with pytest.raises(sonant.UnsupportedError):
+        pipeline("text-to-speech", model=str(TINY / "whisper"), engine=engine)
+    with pytest.raises(sonant.UnsupportedError, match="'vocode'"):
+        pipeline(model=str(TINY / "hifigan-coqui"), engine=engine)
+    with pytest.warns(UserWarning, match="device='cuda:0' is ignored"):
+        pipeline(model=str(TINY / "whisper"), engine=engine, device="cuda:0").close()

@@ -132,6 +132,9 @@ static int write_levelled(converter *c, char *err) {
 		const size_t out = result == SN_OK ? sn_limiter_run(c->limiter, c->block, got, c->block) : 0;
 		if (out)
 			result = write_block(c, out, err);
+		const double done = (double)c->read / c->rate; /* all was read: this pass only asks whether it may go on */
+		if (result == SN_OK && c->options.progress && c->options.progress(c->options.payload, done, done) != 0)
+			return sn_fail(err, SN_E_CANCELLED, "cancelled by the caller");
 	}
 	while (result == SN_OK && (got = sn_limiter_run(c->limiter, NULL, BLOCK, c->block)) > 0)
 		result = write_block(c, got, err);

@@ -122,7 +122,7 @@ static void keep_scores(sn_rater *r) {
 			r->sums[v][k] += w.scores[v][k];
 	}
 	sn_sched_lock(r->engine->sched);
-	while (r->most && r->rated_count == r->most)
+	while (r->most && r->rated_count == r->most && w.second % r->hop == 0) /* the window of second 0 stays however often it is thinned */
 		thin(r);
 	if (r->most && w.second % r->hop == 0)
 		r->list[r->rated_count] = w;

@@ -146,6 +146,7 @@ class Quality(Case):
         write_wav(self.folder / "a.wav", sine(-20, seconds=20))
         q = facts("quality", self.folder / "a.wav", "--windows", "3")
         self.assertEqual((q["dnsmos"]["windows"], q["windows_possible"]), (3, 7))  # 11, less those that the reference leaves out
+        self.assertEqual(facts("quality", self.folder / "a.wav", "--windows", "1")["dnsmos"]["windows"], 1)
         self.assertEqual(facts("quality", self.folder / "a.wav", "--exact")["dnsmos"]["windows"], 7)
 
     @installed("silero-vad")

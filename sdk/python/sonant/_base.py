@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,8 @@ class EngineBase:
         self._handle = Handle("engine", held, lib.sn_engine_close)
         self._models: dict[tuple[str | None, str, str | None], Model] = {}
         self._models_lock = threading.Lock()
+        self._sessions: weakref.WeakSet[Any] = weakref.WeakSet()
+        """Streams that are open."""
 
     def load(self, name: str | None = None, *, task: str | None = None, precision: str | None = None, windows: int | None = None) -> Model:
         """Loads a model, or takes another reference to one that is loaded with the same options.
@@ -176,9 +179,12 @@ class EngineBase:
         return info
 
     def close(self) -> None:
-        """Gives back models and threads; calls under way end first. More than once is nothing."""
+        """Ends open streams, gives back models and threads; calls under way end first. More than once is nothing."""
         with self._models_lock:
             models, self._models = list(self._models.values()), {}
+            sessions = list(self._sessions)
+        for session in sessions:
+            session.close()
         for model in models:
             model.close()
         self._handle.close()

@@ -66,6 +66,8 @@ class Session(Generic[T]):
 
         self._cancel = getattr(lib, f"sn_{self.kind}_cancel")
         self._handle = Handle("session", held, free, model.engine._handle)
+        with model.engine._models_lock:
+            model.engine._sessions.add(self)
 
     def push(self, piece: Any) -> bool:
         """Hands over a piece of the input. False: nothing was taken; pull, wait, and push the same again."""
@@ -138,8 +140,10 @@ class Session(Generic[T]):
 
     def close(self) -> None:
         """Ends it, whatever it has still to do; who waits in another thread is woken, and told that it is closed."""
-        with suppress(errors.ClosedError):
-            self.cancel()
+        with suppress(errors.ClosedError), self._handle as pointer:
+            self._handle.close()
+            self._cancel(pointer)
+            os.eventfd_write(self.descriptor, 1)
         self._handle.close()
 
 
@@ -293,8 +297,9 @@ class Stream(Generic[T]):
         self.session.cancel()
 
     def close(self) -> None:
-        """Ends the session, whatever it has still to do. More than once is nothing."""
+        """Ends the session, whatever it has still to do, and lets go of the source. More than once is nothing."""
         self._over = True
+        self._source, self._pieces, self._piece = (), None, None
         if self._feed is not None:
             self._feed.stopped = True
             if self._task is not None:

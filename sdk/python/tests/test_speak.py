@@ -230,6 +230,31 @@ def test_a_closed_engine_says_so():
         next(stream)
 
 
+def test_closing_an_engine_ends_who_waits_for_a_stream():
+    def never(left):
+        yield "Hello there. "
+        left.wait(30)
+
+    left, raised = threading.Event(), []
+    engine = sonant.Engine(threads=1)
+    stream = engine.speak_stream(never(left), model=VITS)
+    next(stream)
+
+    def listen():
+        try:
+            list(stream)
+        except sonant.ClosedError as error:
+            raised.append(str(error))
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    time.sleep(0.2)
+    engine.close()
+    thread.join(20)
+    assert not thread.is_alive() and raised == ["the session is closed"]
+    left.set()
+
+
 # -- streams --
 
 
@@ -295,6 +320,22 @@ def test_a_stream_that_is_left_ends_its_pieces(engine):
         before = len(taken)
         time.sleep(0.1)
         assert len(taken) == before
+
+
+def test_a_closed_stream_lets_go_of_its_pieces(engine):
+    ended = threading.Event()
+
+    def pieces():
+        try:
+            while True:
+                yield "Hello there. "
+        finally:
+            ended.set()
+
+    stream = engine.speak_stream(pieces(), model=VITS)
+    next(stream)
+    stream.close()
+    assert ended.wait(20)
 
 
 def test_a_stream_waits_for_nobody_and_for_ever(engine):

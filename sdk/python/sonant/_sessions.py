@@ -43,10 +43,12 @@ class Session(Generic[T]):
 
     def __init__(self, model: Model, options: Options) -> None:
         """options: an sn_stt_options or sn_tts_options, into which `ready` is written. Raises what opening such a session does."""
-        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        """Readable when it is worth asking again."""
+        self._signal = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        """What the engine counts up."""
+        self.descriptor = self._signal
+        """Readable when it is worth asking again; a subclass may have one that watches more."""
         options.pointer.ready = lib.sonant_wake
-        options.pointer.ready_payload = ffi.cast("void *", self.descriptor)
+        options.pointer.ready_payload = ffi.cast("void *", self._signal)
         self.ended = False
         """Everything was pulled."""
         self.err = message_buffer()
@@ -56,9 +58,9 @@ class Session(Generic[T]):
             with model._handle as pointer:
                 check(getattr(lib, f"sn_{self.kind}_open")(held, pointer, options.pointer, self.err), self.err)
         except BaseException:
-            os.close(self.descriptor)
+            os.close(self._signal)
             raise
-        close, descriptor = getattr(lib, f"sn_{self.kind}_close"), self.descriptor
+        close, descriptor = getattr(lib, f"sn_{self.kind}_close"), self._signal
 
         def free(held: Any) -> None:
             close(held)
@@ -94,12 +96,12 @@ class Session(Generic[T]):
     def wake(self) -> None:
         """Makes `wait` return, from any thread."""
         with self._handle:
-            os.eventfd_write(self.descriptor, 1)
+            os.eventfd_write(self._signal, 1)
 
     def clear(self) -> None:
         """Forgets what was told so far: before the pull that a `wait` may follow."""
         with self._handle, suppress(BlockingIOError):
-            os.eventfd_read(self.descriptor)
+            os.eventfd_read(self._signal)
 
     def wait(self, timeout: float | None = None, cancel: Cancel | None = None) -> None:
         """Sleeps until it is worth asking again, or for `timeout` seconds. Raises CancelledError when `cancel` is set."""
@@ -143,7 +145,7 @@ class Session(Generic[T]):
         with suppress(errors.ClosedError), self._handle as pointer:
             self._handle.close()
             self._cancel(pointer)
-            os.eventfd_write(self.descriptor, 1)
+            os.eventfd_write(self._signal, 1)
         self._handle.close()
 
 

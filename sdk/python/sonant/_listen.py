@@ -195,7 +195,7 @@ class _Ears(Session[Event]):
         self._input, self._finishing, self._finished = source, False, False
         self._event = ffi.new("sn_event *")
         super().__init__(model, options)
-        self._signal, self._epoll = self.descriptor, select.epoll()
+        self._epoll = select.epoll()
         self._epoll.register(self._signal, select.EPOLLIN)
         self.descriptor = self._epoll.fileno()  # a decoder's descriptor is watched beside the engine's
         self._watched = (-1, 0)

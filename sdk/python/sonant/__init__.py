@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from sonant import models as models
     from sonant._listen import Listener as Listener
     from sonant._microphone import microphone as microphone
+    from sonant.aio import AsyncEngine as AsyncEngine
     from sonant.audio import Audio as Audio
+    from sonant.client import AsyncClient as AsyncClient
+    from sonant.client import Client as Client
     from sonant.engine import Engine as Engine
     from sonant.engine import Model as Model
     from sonant.framework import TorchInferenceFramework as TorchInferenceFramework
@@ -53,6 +56,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _LAZY = {
+    "AsyncClient": "sonant.client",
+    "Client": "sonant.client",
+    "AsyncEngine": "sonant.aio",
     "Commit": "sonant.types",
     "Language": "sonant.types",
     "Listener": "sonant._listen",
@@ -72,9 +78,12 @@ _LAZY = {
 
 __all__ = [
     "ArgumentError",
+    "AsyncClient",
+    "AsyncEngine",
     "Audio",
     "BusyError",
     "CancelledError",
+    "Client",
     "ClosedError",
     "Commit",
     "DependencyError",

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any
 from sonant import errors
 from sonant import types as heard_types
 from sonant._words import spaced
+from sonant.audio import Audio
 from sonant.engine import Engine, Model
 
 if TYPE_CHECKING:
@@ -322,7 +323,7 @@ class WhisperModel:
         if audio is None or features is not None:
             raise errors.ArgumentError("audio is needed: features are the engine's own")
         asked = {"vad_filter": vad_filter, "vad_parameters": vad_parameters, "beam_size": 1}
-        heard = self._listen(_samples(self.engine, audio)[: BLOCK * max(1, language_detection_segments)], asked, None)
+        heard = self._listen(_samples(audio)[: BLOCK * max(1, language_detection_segments)], asked, None)
         try:
             found = heard.language()
         finally:
@@ -338,7 +339,7 @@ class WhisperModel:
             _warn(f"language {asked['language']!r} is ignored: the model knows English only")
         if not many:
             asked["language"] = "en"
-        samples = _samples(self.engine, asked["audio"])
+        samples = _samples(asked["audio"])
         cut = [(start, samples[round(start * RATE) : None if end is None else round(end * RATE)]) for start, end in clips]
         pieces = [(start, piece) for start, piece in cut if len(piece)]
         if not pieces:
@@ -482,7 +483,7 @@ class BatchedInferencePipeline:
         Raises ArgumentError (a longer one without vad_filter and clip_timestamps), and what `WhisperModel.transcribe` does."""
         asked = {name: value for name, value in locals().items() if name not in ("self", "batch_size")}
         clips = [(float(clip["start"]), float(clip["end"])) for clip in clip_timestamps or []]
-        asked["audio"] = samples = _samples(self.model.engine, audio)
+        asked["audio"] = samples = _samples(audio)
         if not clips and not vad_filter and len(samples) >= BLOCK:
             raise errors.ArgumentError(f"{len(samples) / RATE:.1f} s of audio need vad_filter=True or clip_timestamps")
         return self.model._transcribe(asked, list(clips) or [(0.0, None)], batch_size)
@@ -546,8 +547,7 @@ def decode_audio(input_file: Any, sampling_rate: int = RATE, split_stereo: bool 
     Raises UnsupportedError (split_stereo), NotFoundError, FormatError, DependencyError (a format for FFmpeg, which is missing)."""
     if split_stereo:
         raise errors.UnsupportedError("split_stereo: channels are averaged")
-    with Engine(threads=1) as engine:
-        return _decoded(engine, input_file, sampling_rate)
+    return Audio.load(input_file, rate=sampling_rate).samples
 
 
 def format_timestamp(seconds: float, always_include_hours: bool = False, decimal_marker: str = ".") -> str:
@@ -592,17 +592,11 @@ def _load(engine: Engine, name: str, precision: str, local: bool, revision: str 
         return engine.load(name, task="transcribe", precision=precision)
 
 
-def _decoded(engine: Engine, audio: Any, rate: int) -> NDArray[np.float32]:
-    import numpy as np
-
-    return np.frombuffer(engine.convert(audio, format="pcm", sample_rate=rate, bits=32).audio or b"", np.float32).copy()
-
-
-def _samples(engine: Engine, audio: Any) -> NDArray[np.float32]:
+def _samples(audio: Any) -> NDArray[np.float32]:
     """[frames] float32 of 16 kHz. audio: a file, or samples of that rate."""
     from sonant._arrays import is_samples, mono
 
-    return mono(audio) if is_samples(audio) else _decoded(engine, audio, RATE)
+    return mono(audio) if is_samples(audio) else decode_audio(audio)
 
 
 def _clips(given: str | list[float]) -> list[tuple[float, float | None]]:

@@ -373,14 +373,12 @@ class TorchInferenceFramework:
         speech = self.engine.speak(inputs["text"], model=model, check=True if rate else None, **options, **common)
         score, said = speech.quality_score, [note for note in speech.notes if note.code != "not_rated"]
         if score is None:
-            score = self.engine.quality(speech.samples, rate=speech.sample_rate, scores=False).score
+            score = self.engine.quality(speech, scores=False).score
             why = "install the model 'dnsmos', which rates as listeners do" if rate else "return_quality is False"
             notes.add("quality_measured", f"quality_score comes from the signal alone: {why}")
         return {
             "success": True,
-            "audio_data": base64.b64encode(self.engine.convert(speech.samples, rate=speech.sample_rate, format="wav").audio or b"").decode(
-                "ascii"
-            ),
+            "audio_data": base64.b64encode(speech.to_bytes("wav")).decode("ascii"),
             "audio_format": "wav",
             "duration": speech.duration,
             "sample_rate": speech.sample_rate,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import select
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -224,14 +222,6 @@ class _Ears(Session[Event]):
             result = self.check(lib.sn_stt_pull(stt, self._event, self.err))
             self.ended = result == lib.SN_END
             return _event(self._event) if result == lib.SN_OK else None
-
-    def wake(self) -> None:
-        with self._handle:
-            os.eventfd_write(self._signal, 1)
-
-    def clear(self) -> None:
-        with self._handle, suppress(BlockingIOError):
-            os.eventfd_read(self._signal)
 
     def close(self) -> None:
         super().close()

@@ -228,6 +228,25 @@ def test_closing_ends_the_feeder(engine):
     assert told and gone()
 
 
+def test_closing_the_engine_ends_what_is_listened_to():
+    """Also where the source gives nothing that would fail."""
+    engine, asked = sonant.Engine(threads=1), threading.Event()
+
+    def source():
+        yield np.zeros(1600, np.float32)
+        asked.set()
+        time.sleep(0.5)
+
+    def close():
+        asked.wait()
+        engine.close()
+
+    threading.Thread(target=close).start()
+    with pytest.raises(sonant.ClosedError):
+        list(engine.listen(source(), model=WHISPER))
+    assert gone()
+
+
 def test_cancelling_ends_the_feeder(engine):
     cancel = threading.Event()
     threading.Timer(0.2, cancel.set).start()

@@ -100,7 +100,11 @@ def utf8(what: str, value: Any) -> bytes:
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
     if isinstance(value, str):
-        value = value.encode("utf-8", "surrogateescape")
+        try:
+            value = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            bad = f"U+{ord(value[error.start]):04X} at character {error.start}"
+            raise errors.ArgumentError(f"{what} has half of a surrogate pair, {bad}, which is no character") from None
     if not isinstance(value, bytes):
         raise TypeError(f"{what} must be text, not {type(value).__name__}")
     if b"\0" in value:

@@ -86,7 +86,7 @@ class Session(Generic[T]):
     @contextmanager
     def turn(self) -> Iterator[Any]:
         """The session's pointer for one call. What it lends must be copied before the turn ends."""
-        with self._lock, self._handle as pointer:
+        with self._handle as pointer, self._lock:  # in this order: in a forked child the lock may be held by nobody who lives
             yield pointer
 
     def check(self, result: int) -> int:

@@ -217,11 +217,14 @@ class TorchInferenceFramework:
                 if found is None:
                     raise errors.NotFoundError(self._unknown(name))
                 return found.model
-            if task in self._last:
-                return self._last[task].model
-            if task not in self._defaults:
-                self._defaults[task] = _Loaded(self.engine.load(None, task=task), f"default {task}", "auto", None)
-            return self._defaults[task].model
+            known = self._last.get(task) or self._defaults.get(task)
+        if known is None:
+            loaded = _Loaded(self.engine.load(None, task=task), f"default {task}", "auto", None)
+            with self._lock:
+                known = self._defaults.setdefault(task, loaded)
+            if known is not loaded:
+                loaded.model.close()
+        return known.model
 
     def _unknown(self, name: object) -> str:
         loaded = ", ".join(repr(known) for known in self._loaded) or "none"
@@ -312,7 +315,7 @@ class TorchInferenceFramework:
             raise
         if late:
             cancel.set()
-            await asyncio.wait(late)
+            await asyncio.gather(*late, return_exceptions=True)
             error = errors.EngineTimeoutError(f"no result after {timeout:g} s")
         return [task.result() if task in done else _failure(error, time.perf_counter() - start) for task in waiting]
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from sonant import models as models
     from sonant._listen import Listener as Listener
     from sonant._microphone import microphone as microphone
+    from sonant._segments import Segments as Segments
+    from sonant._transcribe import TranscribeOptions as TranscribeOptions
     from sonant.aio import AsyncEngine as AsyncEngine
     from sonant.audio import Audio as Audio
     from sonant.client import AsyncClient as AsyncClient
@@ -48,30 +50,36 @@ if TYPE_CHECKING:
     from sonant.types import Commit as Commit
     from sonant.types import Language as Language
     from sonant.types import Note as Note
+    from sonant.types import Outcome as Outcome
     from sonant.types import Partial as Partial
     from sonant.types import Segment as Segment
     from sonant.types import Speech as Speech
     from sonant.types import Transcript as Transcript
+    from sonant.types import Word as Word
 
 __version__ = "0.1.0"
 
 _LAZY = {
     "AsyncClient": "sonant.client",
-    "Client": "sonant.client",
     "AsyncEngine": "sonant.aio",
+    "Audio": "sonant.audio",
+    "Client": "sonant.client",
     "Commit": "sonant.types",
+    "Engine": "sonant.engine",
     "Language": "sonant.types",
     "Listener": "sonant._listen",
+    "Model": "sonant.engine",
     "Note": "sonant.types",
+    "Outcome": "sonant.types",
     "Partial": "sonant.types",
     "Segment": "sonant.types",
-    "microphone": "sonant._microphone",
-    "Audio": "sonant.audio",
-    "Engine": "sonant.engine",
-    "Model": "sonant.engine",
+    "Segments": "sonant._segments",
     "Speech": "sonant.types",
     "TorchInferenceFramework": "sonant.framework",
+    "TranscribeOptions": "sonant._transcribe",
     "Transcript": "sonant.types",
+    "Word": "sonant.types",
+    "microphone": "sonant._microphone",
     "models": "sonant.models",
     "pipeline": "sonant.pipelines",
 }
@@ -100,14 +108,18 @@ __all__ = [
     "Model",
     "ModelError",
     "NoSpaceError",
-    "Note",
     "NotFoundError",
+    "Note",
+    "Outcome",
     "Partial",
     "Segment",
+    "Segments",
     "Speech",
     "TorchInferenceFramework",
+    "TranscribeOptions",
     "Transcript",
     "UnsupportedError",
+    "Word",
     "__version__",
     "microphone",
     "models",

@@ -80,7 +80,7 @@ class SessionOptions(TypedDict, total=False):
 
 
 class TranscribeOptions(SessionOptions, total=False):
-    """And for audio that is there as a whole."""
+    """How a model listens to audio that is there as a whole: `SessionOptions` and these."""
 
     min_confidence: float | None
     """0 to 1: below it the retry models try (0.6 with retry_models)."""
@@ -232,8 +232,7 @@ class Transcribing(EngineBase):
         array of float32 (-1 to 1), float64, float16, int16 or int32. A contiguous [frames] float32 array of 16 kHz is read where it lies,
         and must not change meanwhile. rate: Hz of an array (16000). model: a `Model`, a name, or None: the default one, which stays loaded.
         on_segment: called with each `Segment` as it is found. progress: called with seconds done and in all (0: not known), or True: a
-        bar of tqdm. cancel: an event; when it is set the call ends. options: see `SessionOptions` and
-        `TranscribeOptions`.
+        bar of tqdm. cancel: an event; when it is set the call ends. options: see `TranscribeOptions`.
 
         All three are asked or called on this thread. What a function raises, a Ctrl-C and a set event end the call within a step, and
         other calls do not notice. An engine that is closed meanwhile lets the call finish.

@@ -200,6 +200,8 @@ class TranscriptionInfo:
     all_language_probs: list[tuple[str, float]] | None
     transcription_options: TranscriptionOptions
     vad_options: VadOptions | None
+    notes: list[str] = field(default_factory=list)
+    """What the engine remarks while segments are gone through, such as why there are none."""
 
 
 class WhisperModel:
@@ -363,7 +365,7 @@ class WhisperModel:
         )
         if detected:
             asked["language"] = found.language or None
-        return self._segments(first, pieces, asked, batch), info
+        return self._segments(first, pieces, asked, batch, info.notes), info
 
     def _listen(self, samples: NDArray[np.float32], asked: Mapping[str, Any], batch: int | None) -> _Heard:
         """A session that hears the samples while it is gone through."""
@@ -391,7 +393,7 @@ class WhisperModel:
         return _Heard(stream)
 
     def _segments(
-        self, heard: _Heard, pieces: list[tuple[float, NDArray[np.float32]]], asked: dict[str, Any], batch: int | None
+        self, heard: _Heard, pieces: list[tuple[float, NDArray[np.float32]]], asked: dict[str, Any], batch: int | None, notes: list[str]
     ) -> Iterator[Segment]:
         """Segments of one piece of audio after the other; closing the generator ends the work."""
         count, end = 0, pieces[-1][0] + len(pieces[-1][1]) / RATE
@@ -405,6 +407,8 @@ class WhisperModel:
                             count += 1
                             yield _segment(event, count, start, bool(asked["word_timestamps"]))
                             move(start + event.end)
+                        elif isinstance(event, heard_types.Note):
+                            notes.append(event.message)
                 finally:
                     heard.close()
             move(end)

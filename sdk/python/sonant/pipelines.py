@@ -22,6 +22,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sonant import errors
+from sonant._many import check_jobs, in_order
+from sonant._values import Cancel
 from sonant._words import spaced
 from sonant.engine import Engine, Model
 
@@ -198,14 +200,15 @@ class _Pipeline:
         self.engine, self.model, self.batch_size = engine, model, batch_size
         self._owns, self._options = owns, options or {}
 
-    def _all(self, inputs: Any, options: dict[str, Any], work: Callable[[Any], dict[str, Any]]) -> Any:
-        """A result for one input, a list for a list, an iterator for what is iterated, such as a data set."""
-        jobs = options.pop("batch_size", None) or self.batch_size
+    def _all(self, inputs: Any, options: dict[str, Any], work: Callable[[Any, Cancel | None], dict[str, Any]]) -> Any:
+        """A result for one input, a list for a list, an iterator for what is iterated, such as a data set. work: of one input, until the
+        event is set."""
+        jobs = check_jobs(options.pop("batch_size", None) or self.batch_size)
         if isinstance(inputs, (list, tuple)):
-            return list(_in_order(work, inputs, jobs))
+            return [outcome.get() for outcome in in_order(work, inputs, jobs)]
         if isinstance(inputs, Iterator) or type(inputs).__name__ in ("Dataset", "IterableDataset", "KeyDataset"):
-            return _in_order(work, inputs, jobs)
-        return work(inputs)
+            return (outcome.get() for outcome in in_order(work, inputs, jobs))
+        return work(inputs, None)
 
     def close(self) -> None:
         """Gives back what the pipeline opened itself, model and engine. More than once is nothing."""
@@ -220,26 +223,6 @@ class _Pipeline:
 
     def __repr__(self) -> str:
         return f"<sonant.pipelines.{type(self).__name__} {self.model.name}>"
-
-
-def _in_order(work: Callable[[Any], dict[str, Any]], inputs: Any, jobs: int | None) -> Iterator[dict[str, Any]]:
-    """Results in the order of the inputs, `jobs` under way at once; what is iterated is read no further ahead than that."""
-    from collections import deque
-    from concurrent.futures import Future, ThreadPoolExecutor
-
-    most = jobs or 4
-    with ThreadPoolExecutor(most, "sonant-pipeline") as pool:
-        waiting: deque[Future[dict[str, Any]]] = deque()
-        try:
-            for given in inputs:
-                waiting.append(pool.submit(work, given))
-                if len(waiting) >= most:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 class AutomaticSpeechRecognitionPipeline(_Pipeline):
@@ -269,9 +252,11 @@ class AutomaticSpeechRecognitionPipeline(_Pipeline):
         if self.model.info.words:
             chosen["words"] = words
 
-        def work(given: Any) -> dict[str, Any]:
+        def work(given: Any, stop: Cancel | None) -> dict[str, Any]:
             audio, rate, extra = _audio(given)
-            heard = self.engine.transcribe(audio, rate=rate, model=self.model, **chosen)
+            heard = self.engine.transcribe(audio, rate=rate, model=self.model, cancel=stop, **chosen)
+            if not heard.text:
+                warnings.warn(f"the text is empty: {'; '.join(note.message for note in heard.notes)}", UserWarning, stacklevel=4)
             return {"text": _text(heard), **_chunks(heard, timestamps, tell), **extra}
 
         return self._all(inputs, jobs, work)
@@ -384,14 +369,16 @@ class TextToAudioPipeline(_Pipeline):
         embedding = options.pop("speaker_embeddings", None)
         chosen = _spoken_options(options)
 
-        def work(given: Any) -> dict[str, Any]:
+        def work(given: Any, stop: Cancel | None) -> dict[str, Any]:
             if not isinstance(given, str):
                 raise TypeError(f"what is to be spoken must be text, not {type(given).__name__}")
             if embedding is None:
-                speech = self.engine.speak(given, model=self.model, **chosen)
+                speech = self.engine.speak(given, model=self.model, cancel=stop, **chosen)
             else:
                 with tempfile.TemporaryDirectory(prefix="sonant-voice-") as folder:
-                    speech = self.engine.speak(given, model=self.model, **{**chosen, "voice": _embedding_file(embedding, folder)})
+                    speech = self.engine.speak(
+                        given, model=self.model, cancel=stop, **{**chosen, "voice": _embedding_file(embedding, folder)}
+                    )
             return {"audio": speech.samples, "sampling_rate": speech.sample_rate}
 
         return self._all(text_inputs, jobs, work)

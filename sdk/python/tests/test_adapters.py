@@ -26,6 +26,11 @@ def whisper():
 
 
 @pytest.fixture(scope="module")
+def recognise(engine):
+    return pipeline("automatic-speech-recognition", model="openai/whisper-tiny.en", engine=engine, dtype="int8", num_beams=1)
+
+
+@pytest.fixture(scope="module")
 def clip():
     return decode_audio(str(JFK))
 
@@ -109,6 +114,15 @@ def test_what_the_engine_has_not_is_named(whisper, clip):
 
 
 @tiny
+def test_an_empty_text_has_a_reason(whisper, recognise):
+    silence = np.zeros(48000, np.float32)
+    segments, info = whisper.transcribe(silence)
+    assert list(segments) == [] and info.notes and all(isinstance(note, str) for note in info.notes)
+    with pytest.warns(UserWarning, match="the text is empty: .+"):
+        assert recognise(silence, return_timestamps=True) == {"text": "", "chunks": []}
+
+
+@tiny
 @needs_model("silero-vad")
 def test_batches_are_of_windows_of_speech(whisper):
     with open(JFK, "rb") as file:
@@ -149,11 +163,6 @@ def test_small_things_of_faster_whisper():
     assert samples.dtype == np.float32 and samples.shape == (88000,)
     with pytest.raises(FileNotFoundError):
         decode_audio("missing.wav")
-
-
-@pytest.fixture(scope="module")
-def recognise(engine):
-    return pipeline("automatic-speech-recognition", model="openai/whisper-tiny.en", engine=engine, dtype="int8", num_beams=1)
 
 
 @tiny

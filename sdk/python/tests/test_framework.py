@@ -184,6 +184,14 @@ def test_transcripts(engine):
         assert silence["success"] and silence["text"] == "" and silence["notes"]
 
 
+@needs_model("silero-vad")
+def test_a_region_of_a_language_is_its_language(engine):
+    with TorchInferenceFramework(engine=engine) as framework:
+        framework.load_model(WHISPER)
+        result = framework.predict({"audio": np.zeros(16000, np.float32), "language": "en-US", "vad": True})
+        assert result["success"] and result["language"] == "en" and "taken as 'en'" in named(result)["language_region"]
+
+
 def test_the_last_model_of_a_kind_answers_unless_one_is_named(engine):
     with TorchInferenceFramework(engine=engine) as framework:
         framework.load_model(VOICE, "first")

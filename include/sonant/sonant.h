@@ -107,13 +107,17 @@ typedef struct sn_engine_options {
 	/* Bytes that loaded models may take, with all that they decode at once; 0: what the machine and the process's control groups have
 	 * available. A model that would take more is not loaded. */
 	int64_t max_memory;
-	int64_t reserved[7];
+	/* What computes. NULL, "cpu": this library's own kernels. "ort", "ort:cpu", "ort:cuda", "ort:tensorrt", "ort:openvino": ONNX Runtime with
+	 * that provider, in float32 whatever `precision` says; libonnxruntime is opened then, and never otherwise. */
+	const char *backend;
+	int64_t reserved[6];
 } sn_engine_options;
 
 #define SN_MAX_THREADS 256
 
 /* Starts an engine. options may be NULL. The home directory need not exist or be writable.
- * Returns SN_OK, SN_E_ARGUMENT (threads, precision or memory out of range), SN_E_MEMORY. */
+ * Returns SN_OK, SN_E_ARGUMENT (threads, precision or memory out of range, no such backend), SN_E_DEPENDENCY (what the backend needs is not
+ * there: says what to install), SN_E_MEMORY. */
 SN_API int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err);
 
 /* Stops the threads. Close sessions and release models first; models still held keep the engine alive until they are released. */
@@ -162,7 +166,8 @@ typedef struct sn_model_options {
 	sn_precision precision; /* SN_AUTO: the engine's */
 	int task;               /* an sn_task that name "auto" is for; else, when not 0, the model must have it */
 	int windows;            /* Whisper: audio windows of 30 s decoded together, 1..32; 0: 8, or as many as there is memory for */
-	int64_t reserved[8];
+	const char *backend;    /* as of sn_engine_options; NULL: the engine's */
+	int64_t reserved[7];
 } sn_model_options;
 
 /* Loads a model, or takes another reference to one loaded with the same options. `name` is a catalogue name or alias
@@ -170,8 +175,8 @@ typedef struct sn_model_options {
  * beside it. NULL or "auto" (with options->task): the default model of the task. Loading is atomic: on failure nothing changes for
  * models that are in use.
  * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files:
- * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_IO, SN_E_LIMIT (max_memory of the engine),
- * SN_E_MEMORY (more than the machine has: both say what would fit). */
+ * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_DEPENDENCY (the backend's), SN_E_IO,
+ * SN_E_LIMIT (max_memory of the engine), SN_E_MEMORY (more than the machine has: both say what would fit). */
 SN_API int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err);
 
 /* Gives a reference back; the last one frees the model. Sessions hold a reference of their own. */
@@ -215,6 +220,9 @@ typedef struct sn_model_info {
 	int64_t memory, memory_most;
 } sn_model_info;
 SN_API void sn_model_describe(const sn_model *model, sn_model_info *info);
+
+/* What computes the model: "cpu", or provider, version and precision ("ort:cuda, ONNX Runtime 1.20.1, f32"). Borrowed from the model. */
+SN_API const char *sn_model_backend(const sn_model *model);
 
 /* The bytes that a token of sn_segment.tokens writes, which may be a part of a UTF-8 character: to `text`, cut at size - 1, with a NUL.
  * Returns how many there are; 0 for special and timestamp tokens, ids out of range, and models without tokens. */

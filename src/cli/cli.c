@@ -195,7 +195,7 @@ void cli_progress_done(cli_progress *p) {
 
 int cli_engine_open(sn_engine **engine, const cli_engine *o, char *err) {
 	const sn_engine_options options = { .threads = o->threads, .precision = o->precision, .no_cache = o->no_cache,
-		.max_memory = o->max_memory > INT64_MAX ? INT64_MAX : (int64_t)o->max_memory };
+		.max_memory = o->max_memory > INT64_MAX ? INT64_MAX : (int64_t)o->max_memory, .backend = o->backend };
 	return sn_engine_open(engine, &options, err);
 }
 

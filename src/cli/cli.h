@@ -155,12 +155,15 @@ typedef struct cli_engine {
 	sn_precision precision;
 	int no_cache;
 	uint64_t max_memory;
+	const char *backend;
 } cli_engine;
 #define CLI_ENGINE_OPTIONS(e) \
 	{ "threads", 't', "N", "threads that compute (default: one for each CPU)", CLI_INT, &(e).threads }, \
 	{ "dtype", 0, "TYPE", "auto, f32, bf16 or int8 (default: auto)", CLI_DTYPE, &(e).precision }, \
 	{ "no-cache", 0, NULL, "keep no packed weights on disk", CLI_FLAG, &(e).no_cache }, \
-	{ "max-memory", 0, "BYTES", "that models may take (default: what the machine has)", CLI_SIZE, &(e).max_memory }
+	{ "max-memory", 0, "BYTES", "that models may take (default: what the machine has)", CLI_SIZE, &(e).max_memory }, \
+	{ "backend", 0, "cpu|ort|ort:cpu|ort:cuda|ort:tensorrt|ort:openvino", "what computes: own kernels, or ONNX Runtime (default: cpu)", CLI_CHOICE, \
+	  &(e).backend }
 int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
 /* As sn_model_load; an unknown name's error suggests a near one. */
 int cli_model_load(sn_model **model, sn_engine *engine, const char *name, const sn_model_options *options, char *err);

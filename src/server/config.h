@@ -19,6 +19,7 @@
 	X(home, TEXT, "", 0, 0, 0, "models, voices, caches and the server's store (default: as everywhere)") \
 	X(threads, INT, "0", 0, 256, 0, "threads that compute; 0: one for each CPU") \
 	X(dtype, TEXT, "auto", 0, 0, 0, "auto, f32, bf16 or int8") \
+	X(backend, TEXT, "cpu", 0, 0, 0, "own kernels: cpu; ONNX Runtime: ort, ort:cpu, ort:cuda, ort:tensorrt or ort:openvino") \
 	X(models_transcribe, TEXT, "auto", 0, 0, 1, "models that \"auto\" tries, separated by commas, best first") \
 	X(models_speak, TEXT, "auto", 0, 0, 1, "likewise, to speak") \
 	X(preload, TEXT, "transcribe,speak", 0, 0, 0, "models or tasks that are loaded at the start; none: as they are asked for") \

@@ -41,7 +41,8 @@ static const sv_operation *const tables[] = {
 static int open_engine(sv_server *s, char *err) {
 	static const char *const dtypes[] = { "auto", "f32", "bf16", "int8" };
 	sn_engine_options options = { .threads = (int)s->config->threads, .home = *s->config->home ? s->config->home : NULL,
-		                          .no_paths = !sv_models_have_paths(s->config), .max_memory = s->config->max_memory };
+		                          .no_paths = !sv_models_have_paths(s->config), .max_memory = s->config->max_memory,
+		                          .backend = s->config->backend };
 	for (int i = 0; i < 4; i++)
 		if (strcmp(dtypes[i], s->config->dtype) == 0)
 			options.precision = (sn_precision)i;

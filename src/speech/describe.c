@@ -62,6 +62,8 @@ size_t sn_model_token(const sn_model *model, int32_t token, char *text, size_t s
 	return bytes ? count : 0;
 }
 
+const char *sn_model_backend(const sn_model *m) { return nn_backend_label(m->backend); }
+
 void sn_model_describe(const sn_model *m, sn_model_info *info) {
 	*info = (sn_model_info){ .name = m->name, .path = m->path, .architecture = m->label, .precision = sn_dtype_label(m->dtype),
 		.task = sn_model_task(m->label), .sample_rate = SN_STT_RATE, .languages = m->languages, .windows = m->windows,

@@ -3,7 +3,9 @@
 #include "nn/cpu/kernels.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 const char *sn_version(void) { return SONANT_VERSION; }
@@ -26,6 +28,15 @@ static void destroy(sn_engine *engine) {
 	free(engine);
 }
 
+/* What is missing is said before any model is loaded. */
+static int check_backend(const sn_engine *engine, char *err) {
+	nn_backend *backend;
+	const nn_backend_options options = { .threads = engine->threads, .home = sn_store_home(engine->store) };
+	const int result = nn_backend_open(&backend, engine->backend, &options, err);
+	nn_backend_close(&backend);
+	return result;
+}
+
 int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err) {
 	static const sn_engine_options defaults;
 	const sn_engine_options *const o = options ? options : &defaults;
@@ -37,6 +48,8 @@ int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err)
 		return sn_fail(err, SN_E_ARGUMENT, "precision %d is none of sn_precision", (int)o->precision);
 	if (o->max_memory < 0)
 		return sn_fail(err, SN_E_ARGUMENT, "max_memory is %lld; it is a number of bytes, 0 means what the machine has", (long long)o->max_memory);
+	if (o->backend && strlen(o->backend) >= SN_BACKEND_NAME)
+		return sn_fail(err, SN_E_ARGUMENT, "there is no backend '%.40s'", o->backend);
 	sn_engine *engine = calloc(1, sizeof *engine);
 	if (!engine)
 		return sn_fail(err, SN_E_MEMORY, "no memory for an engine");
@@ -47,12 +60,15 @@ int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err)
 	if (engine->threads > SN_MAX_THREADS)
 		engine->threads = SN_MAX_THREADS;
 	engine->precision = o->precision;
+	snprintf(engine->backend, sizeof engine->backend, "%s", o->backend ? o->backend : "cpu");
 	engine->no_cache = o->no_cache;
 	engine->max_memory = (size_t)o->max_memory;
 	engine->no_paths = o->no_paths;
 	engine->cpu = nn_cpu_text(nn_cpu_detect());
 	nn_cpu_why(engine->cpu_why, sizeof engine->cpu_why);
 	int result = sn_store_open(&engine->store, o->home, err);
+	if (result == SN_OK)
+		result = check_backend(engine, err);
 	if (result == SN_OK && o->no_paths)
 		sn_store_refuse_paths(engine->store);
 	if (result == SN_OK)

@@ -17,6 +17,8 @@
 #include "speech/scheduler.h"
 #include "store/models.h"
 
+#define SN_BACKEND_NAME 24
+
 struct sn_engine {
 	nn_pool *pool;
 	sn_sched *sched;
@@ -24,6 +26,7 @@ struct sn_engine {
 	int threads, no_cache, no_paths;
 	size_t max_memory;         /* of loaded models; 0: what the machine has */
 	sn_precision precision;
+	char backend[SN_BACKEND_NAME];
 	sn_store *store;
 	const char *cpu;
 	char cpu_why[320];
@@ -49,6 +52,8 @@ struct sn_model {
 	sn_architecture architecture;
 	const char *label;           /* its architecture's name */
 	nn_dtype dtype;
+	char backend_name[SN_BACKEND_NAME];
+	nn_backend *backend;         /* NULL: our kernels */
 	int windows_wanted, windows, rows, from_cache; /* wanted: 0 for as many as there is memory for; rows: sequences at once */
 	double load_time;
 	size_t memory, memory_most; /* bytes while one window is decoded greedily, and with all that it may decode at once */
@@ -84,6 +89,7 @@ const char *sn_dtype_label(nn_dtype dtype); /* "f32", "bf16", "int8" */
 typedef struct sn_model_request {
 	const char *label;
 	nn_dtype dtype;
+	const char *backend;         /* its name */
 	int windows;                 /* 0: as many as there is memory for */
 	const sn_mel_layout *mel;    /* griffin-lim: the layout that it is for */
 } sn_model_request;

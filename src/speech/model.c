@@ -114,6 +114,7 @@ static void destroy(sn_model *model) {
 	sn_xvector_close(&model->xvector);
 	sn_speaker_encoder_close(&model->encoder);
 	sn_model_release(&model->own_vocoder);
+	nn_backend_close(&model->backend);
 	free(model);
 }
 
@@ -295,7 +296,7 @@ static int admit_late(sn_model *m, char *err) {
 static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	char pack[SN_STORE_PATH] = "", note[SN_ERRLEN], variant[96];
 	const double start = sn_now();
-	if (!m->engine->no_cache && !mel) {
+	if (!m->engine->no_cache && !mel && !m->backend) {
 		snprintf(variant, sizeof variant, "%s%s-%s", m->architecture == SN_ARCH_VOCODER ? "vocoder-" : "", sn_dtype_label(m->dtype),
 		         nn_kernels_best()->name);
 		char *const real = realpath(m->path, NULL); /* a checkpoint that several homes link to has one pack */
@@ -304,7 +305,7 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	}
 	struct stat before;
 	m->from_cache = *pack && stat(pack, &before) == 0;
-	const sn_load_options options = { .dir = m->path, .dtype = m->dtype, .pool = m->engine->pool, .admit = admit_whisper, .payload = m,
+	const sn_load_options options = { .dir = m->path, .backend = m->backend, .dtype = m->dtype, .pool = m->engine->pool, .admit = admit_whisper, .payload = m,
 	                                  .pack_path = *pack ? pack : NULL };
 	int result = m->architecture == SN_ARCH_WHISPER || mel ? SN_OK : admit_other(m, err);
 	if (result != SN_OK)
@@ -343,7 +344,7 @@ static sn_model *find_loaded(sn_engine *engine, const sn_model_place *place, con
 	const sn_architecture architecture = architectures[find(request->label)].architecture;
 	pthread_mutex_lock(&engine->models_lock);
 	sn_model *m = engine->models;
-	while (m && (m->architecture != architecture || strcmp(m->path, place->path) != 0 || m->dtype != request->dtype ||
+	while (m && (m->architecture != architecture || strcmp(m->path, place->path) != 0 || m->dtype != request->dtype || strcmp(m->backend_name, request->backend) != 0 ||
 	             !serves(m, request->windows)))
 		m = m->next;
 	if (m)
@@ -367,7 +368,11 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 	m->class = architectures[at].class;
 	snprintf(m->name, sizeof m->name, "%s", place->name);
 	snprintf(m->path, sizeof m->path, "%s", place->path);
-	int result = load(m, request->mel, err);
+	snprintf(m->backend_name, sizeof m->backend_name, "%s", request->backend);
+	const nn_backend_options options = { .threads = engine->threads, .home = sn_store_home(engine->store) };
+	int result = nn_backend_open(&m->backend, m->backend_name, &options, err);
+	if (result == SN_OK)
+		result = load(m, request->mel, err);
 	if (result != SN_OK) {
 		destroy(m);
 		return result;
@@ -439,17 +444,19 @@ static int load_named(sn_model **out, sn_engine *engine, const char *name, const
 		return sn_fail(err, SN_E_ARGUMENT, "precision %d is none of sn_precision", (int)o->precision);
 	if (o->task < 0 || o->task > SN_TASK_PUNCTUATE)
 		return sn_fail(err, SN_E_ARGUMENT, "task %d is none of sn_task", o->task);
+	if (o->backend && strlen(o->backend) >= SN_BACKEND_NAME)
+		return sn_fail(err, SN_E_ARGUMENT, "there is no backend '%.40s'", o->backend);
 	int result = resolve(engine, name, o->task, &place, err);
 	if (result != SN_OK)
 		return result;
-	sn_model_request request = { .label = sn_model_label(&place), .windows = o->windows };
+	sn_model_request request = { .label = sn_model_label(&place), .windows = o->windows, .backend = o->backend ? o->backend : engine->backend };
 	result = check_task(&place, request.label, o->task, err);
 	if (result == SN_OK)
 		result = settle(&place, request.label, err);
 	if (result != SN_OK)
 		return result;
 	const int task = sn_model_task(request.label);
-	const int exact = task == SN_TASK_VAD || task == SN_TASK_EMBED || task == SN_TASK_DENOISE || task == SN_TASK_SCORE;
+	const int exact = strcmp(request.backend, "cpu") != 0 || task == SN_TASK_VAD || task == SN_TASK_EMBED || task == SN_TASK_DENOISE || task == SN_TASK_SCORE;
 	request.dtype = exact ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
 	if (task == SN_TASK_VOCODE)
 		request.dtype = sn_vocoder_dtype(request.dtype);

@@ -62,14 +62,14 @@ static int take(sn_model **out, const sn_model *model, const sn_model_place *pla
 	if (sn_model_task(label) != SN_TASK_VOCODE)
 		return sn_fail(err, SN_E_UNSUPPORTED, "\"%s\" is %s%s, not a vocoder", place->name, label ? "a model of the kind " : "unknown",
 		               label ? label : "");
-	const sn_model_request request = { .label = label, .dtype = sn_vocoder_dtype(model->dtype), .windows = model->windows_wanted };
+	const sn_model_request request = { .label = label, .backend = model->backend_name, .dtype = sn_vocoder_dtype(model->dtype), .windows = model->windows_wanted };
 	return sn_model_take(out, model->engine, place, &request, err);
 }
 
 static int take_griffin_lim(sn_model **out, const sn_model *model, char *err) {
 	sn_mel_layout mel = model->facts->mel;
 	mel.hop = mel.hop ? mel.hop : mel.window / 4; /* the usual overlap, where the files do not say */
-	const sn_model_request request = { .label = SN_GRIFFIN_LIM, .dtype = NN_DTYPE_F32, .windows = model->windows_wanted, .mel = &mel };
+	const sn_model_request request = { .label = SN_GRIFFIN_LIM, .backend = model->backend_name, .dtype = NN_DTYPE_F32, .windows = model->windows_wanted, .mel = &mel };
 	sn_model_place place = { .name = SN_GRIFFIN_LIM };
 	snprintf(place.path, sizeof place.path, "%s: %s", SN_GRIFFIN_LIM, model->mel);
 	return sn_model_take(out, model->engine, &place, &request, err);

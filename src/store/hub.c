@@ -164,7 +164,7 @@ static json_t *entry_json(const sn_store *store, const sn_catalogue_entry *entry
 
 /* Where the model could come from, best first. A short name means the catalogue's files; "org/name" that repository as it is. */
 static json_t *request_of(const sn_store *store, const hub_target *t, const sn_pull_options *o) {
-	json_t *const candidates = json_array(), *const entry = entry_json(store, t->entry);
+	json_t *const entry = entry_json(store, t->entry), *const candidates = json_array(); /* in this order: reading JSON sets errno to 0 */
 	const char *const source = or_empty(o->source), *const revision = or_empty(o->revision);
 	const int hub = strcmp(source, "packages") != 0;
 	if (t->entry && hub && *t->entry->hub && !*t->repository)

@@ -54,7 +54,10 @@ static int start(const char *program, int in, int out, pid_t *child, char *err) 
 
 /* One line of the helper. A value other than SN_OK ends the run. */
 static int take_line(const char *line, size_t size, hub_event event, void *payload, json_t **last, char *err) {
+	errno = 0;
 	json_t *const json = json_loadb(line, size, 0, NULL);
+	if (!json)
+		return sn_fail_memory(sn_fail(err, SN_E_INTERNAL, "sonant-pull wrote a line that is no JSON"), err);
 	const char *const what = json_string_value(json_object_get(json, "event"));
 	int result = SN_OK;
 	if (what && strcmp(what, "error") == 0) {
@@ -112,9 +115,12 @@ int hub_run(const json_t *request, hub_event event, void *payload, json_t **last
 	char path[SN_STORE_PATH];
 	int ends[2], status = 0;
 	pid_t child = 0;
+	errno = 0;
 	char *const text = json_dumps(request, JSON_COMPACT);
 	*last = NULL;
-	int result = text ? sn_helper_path("sonant-pull", path, sizeof path, err) : sn_fail(err, SN_E_MEMORY, "no memory for a request");
+	int result = sn_fail_memory(text ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for a request"), err);
+	if (result == SN_OK)
+		result = sn_helper_path("sonant-pull", path, sizeof path, err);
 	const int in = result == SN_OK ? as_file(text, err) : -1;
 	free(text);
 	if (in < 0)

@@ -124,7 +124,7 @@ def test_a_cancelled_pull(hub, store):
     began = time.monotonic()
     with pytest.raises(sonant.CancelledError):
         store.pull(REPO, cancel=cancel)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5
 
 
 def test_ctrl_c_ends_a_pull(hub, home):
@@ -143,7 +143,7 @@ except KeyboardInterrupt:
     began = time.monotonic()
     os.killpg(pulling.pid, signal.SIGINT)  # as a terminal does it: the helper gets it, too
     assert pulling.wait(10) == 7, pulling.stderr.read()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 5
 
 
 def test_verify_finds_a_flipped_byte(hub, store):

@@ -106,9 +106,9 @@ def test_a_path_bytes_a_file_and_samples_have_the_same_quality(engine):
 
 @needs_model("dnsmos")
 def test_scores_hear_noise(engine):
-    clean, spoilt = (engine.quality(samples, rate=RATE, personalised=True, windows=2) for samples in (voice(), noisy(0.05)))
+    clean, spoilt = (engine.quality(samples, rate=RATE, personalised=True, windows=1) for samples in (voice(), noisy(0.05)))
     assert clean.scores.background > spoilt.scores.background + 0.5
-    assert clean.personalised.overall > 1 and 1 <= clean.scores.windows <= 2
+    assert clean.personalised.overall > 1 and clean.scores.windows == 1
 
 
 def test_clipping_is_a_problem(engine):
@@ -346,7 +346,7 @@ def test_a_temporary_folder_that_is_missing_is_said(engine, monkeypatch):
         ("/no/such.wav", None, FileNotFoundError, "/no/such.wav"),
         (5, None, TypeError, "not int"),
         ("-", None, ValueError, "standard input"),
-        (str(JFK), 16000, ValueError, "a file says its own rate"),
+        (str(JFK), 16000, ValueError, "rate=16000 is for arrays"),
         (b"", None, sonant.FormatError, ""),
         (np.zeros((2, 3, 4), dtype=np.float32), 16000, ValueError, "shape"),
         (np.full(16000, np.nan, dtype=np.float32), 16000, sonant.FormatError, "nan"),

@@ -61,6 +61,7 @@ def test_every_method_has_its_twin():
         assert twin is not None, f"AsyncEngine has no {name}"
         if callable(mine) and name != "close":
             assert inspect.signature(twin) == inspect.signature(mine) and twin.__doc__ == mine.__doc__
+    assert set(inspect.signature(sonant.Engine).parameters) <= set(inspect.signature(sonant.AsyncEngine).parameters)
 
 
 @heard

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from sonant._listen import Listener as Listener
     from sonant._microphone import microphone as microphone
     from sonant._segments import Segments as Segments
+    from sonant._speak import SpeakOptions as SpeakOptions
+    from sonant._speak import SpeechStream as SpeechStream
     from sonant._transcribe import TranscribeOptions as TranscribeOptions
     from sonant.aio import AsyncEngine as AsyncEngine
     from sonant.audio import Audio as Audio
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from sonant.types import Partial as Partial
     from sonant.types import Segment as Segment
     from sonant.types import Speech as Speech
+    from sonant.types import SpeechChunk as SpeechChunk
     from sonant.types import Transcript as Transcript
     from sonant.types import Word as Word
 
@@ -74,7 +77,10 @@ _LAZY = {
     "Partial": "sonant.types",
     "Segment": "sonant.types",
     "Segments": "sonant._segments",
+    "SpeakOptions": "sonant._speak",
     "Speech": "sonant.types",
+    "SpeechChunk": "sonant.types",
+    "SpeechStream": "sonant._speak",
     "TorchInferenceFramework": "sonant.framework",
     "TranscribeOptions": "sonant._transcribe",
     "Transcript": "sonant.types",
@@ -114,7 +120,10 @@ __all__ = [
     "Partial",
     "Segment",
     "Segments",
+    "SpeakOptions",
     "Speech",
+    "SpeechChunk",
+    "SpeechStream",
     "TorchInferenceFramework",
     "TranscribeOptions",
     "Transcript",

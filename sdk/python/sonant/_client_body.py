@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from sonant import errors
 from sonant._arrays import byte_format, checked_rate, is_samples, mono
+from sonant.audio import Audio
 
 __all__ = ["Form", "Upload", "replacing", "upload_of", "wav_bytes"]
 
@@ -44,11 +45,15 @@ class Upload:
 
 
 def upload_of(given: Any, rate: int | None = None) -> Upload:
-    """given: a path (read while it is sent), the bytes of a file, a binary file (from where it stands to its end), or samples, which alone
-    take a rate: [frames] or [frames, channels], which are averaged. [frames] of int16 go as they are, everything else as float32 (of int32
-    the lowest 8 bits and of float64 what float32 lacks are lost, as in the engine).
+    """given: a path (read while it is sent), the bytes of a file, a binary file (from where it stands to its end), an `Audio`, or samples,
+    which alone take a rate: [frames] or [frames, channels], which are averaged. [frames] of int16 go as they are, everything else as
+    float32 (of int32 the lowest 8 bits and of float64 what float32 lacks are lost, as in the engine).
 
     Raises TypeError, ArgumentError, NotFoundError, IoError, FormatError (no samples, NaN), LimitError."""
+    if isinstance(given, Audio):
+        if rate is not None:
+            raise errors.ArgumentError(f"rate={rate!r} is for arrays of samples; an Audio has its own, {given.sample_rate} Hz")
+        given, rate = given.samples, given.sample_rate
     if is_samples(given):
         return _of_bytes("samples.wav", wav_bytes(given, checked_rate(rate)))
     if rate is not None:

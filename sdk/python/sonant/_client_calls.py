@@ -12,7 +12,17 @@ from urllib.parse import quote
 
 from sonant import errors
 from sonant._client_body import Form, replacing, upload_of
-from sonant._client_options import SPEAK_STREAM, form_fields, listen_fields, speak_fields, transcribe_fields
+from sonant._client_options import (
+    LiveOptions,
+    SpeakOptions,
+    SpeakStreamOptions,
+    TranscribeOptions,
+    form_fields,
+    listen_fields,
+    speak_fields,
+    speak_stream_fields,
+    transcribe_fields,
+)
 from sonant._client_steps import Emit, Flow, Pause, Read, Server, Steps, Watch
 from sonant._client_talk import EventParser, Source, listening, speaking, speaking_whole
 from sonant._client_types import Job, JobItem
@@ -38,6 +48,7 @@ from sonant._client_wire import (
     word,
 )
 from sonant._progress import following
+from sonant._signature import spelled
 from sonant.types import (
     Analysis,
     Conversion,
@@ -58,9 +69,7 @@ from sonant.types import (
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from sonant._listen import Chunk, ListenOptions
-    from sonant._speak import SpeakOptions
-    from sonant._transcribe import TranscribeOptions
+    from sonant._listen import Chunk
     from sonant._values import Cancel, Progress
 
 __all__ = ["Calls"]
@@ -79,6 +88,7 @@ class Calls(Server):
 
     # -- speech to text --
 
+    @spelled(TranscribeOptions)
     def transcribe(
         self,
         source: Any,
@@ -92,12 +102,12 @@ class Calls(Server):
     ) -> Steps[Transcript]:
         """A whole transcription, as `Engine.transcribe` gives it.
 
-        source: a path, which is read while it is sent; the bytes of a file; a binary file object; or samples, a [frames] or
+        source: a path, which is read while it is sent; the bytes of a file; a binary file object; an `Audio`; or samples, a [frames] or
         [frames, channels] array (which is averaged) of float32, float64, float16, int16 or int32: [frames] of int16 travel as they are,
         everything else as float32. rate: Hz of an array (16000). model: a name, or None: the server's default. on_segment: called with
         each `Segment` as it is found. progress: called with seconds heard and in all (0: not known), or True: a bar of tqdm. cancel: an
-        event; when it is set the call ends, and the server stops. options: see `TranscribeOptions`; a server takes no batch,
-        previous_tokens, start, length, priority and share.
+        event; when it is set the call ends, and the server stops. options: the engine's, but
+        that a server takes no batch, previous_tokens, start, length, priority and share.
 
         Raises what the engine raises, and UnreachableError, LostError (both are ConnectionErrors), DeniedError (a PermissionError: the
         key), BusyError, EngineTimeoutError, IncompatibleError."""
@@ -120,6 +130,7 @@ class Calls(Server):
                 moved(done["duration"], done["duration"])
             return transcript(done, tuple(found))
 
+    @spelled(TranscribeOptions)
     def segments(
         self,
         source: Any,
@@ -156,18 +167,19 @@ class Calls(Server):
         done: dict[str, Any] = parser.end(self.url)
         return done
 
+    @spelled(LiveOptions)
     def listen(
         self,
         chunks: Iterable[Chunk] | AsyncIterable[Chunk],
         *,
         cancel: Cancel | None = None,
-        **options: Unpack[ListenOptions],
+        **options: Unpack[LiveOptions],
     ) -> Source[Event, None]:
         """Hears a speaker who is still speaking, as `Engine.listen` does, over a WebSocket.
 
         chunks: an iterable (or an asynchronous one) of samples as they come: arrays, or bytes cut anywhere (16-bit little endian, else
         format=); rate=: Hz (16000). Events come while it waits for its next chunk, since a thread of its own goes through it. options: see
-        `ListenOptions`; a server takes here only those of a live session.
+        `LiveOptions`.
 
         Gives `Partial`, `Commit`, `Language`, `Note`, and for each utterance a `Segment`. Ended early (`close`, `with`, `cancel`), the
         server stops. A connection that breaks is a LostError; nothing is resumed."""
@@ -177,40 +189,48 @@ class Calls(Server):
 
     # -- text to speech --
 
+    @spelled(SpeakOptions)
     def speak(
         self,
         text: str,
         *,
         model: str | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         **options: Unpack[SpeakOptions],
     ) -> Steps[Speech]:
         """Speaks a text, as `Engine.speak` does. The samples come with 16 bits, which is all that is lost.
 
-        model: a name, or None: the server's default. cancel: an event; when it is set the call ends, and the server stops. options: see
-        `SpeakOptions`; a server takes no inspect and priority, and voices by name only.
+        model: a name, or None: the server's default. progress: called once, with the seconds of speech, since the server tells no more; or
+        True: a bar of tqdm. cancel: an event; when it is set the call ends, and the server stops. options: the
+        engine's, but that a server takes no inspect and priority, and voices by name only.
 
         Raises what the engine raises, and as `transcribe`."""
         body = {"text": _checked(text), **speak_fields(model, options), "response_format": "wav"}
-        yield Watch(cancel)
-        return speech((yield from self.ask_json(Request("POST", "/tts/synthesize", json=body))))
+        with following(progress, "speak") as moved:
+            yield Watch(cancel)
+            made = speech((yield from self.ask_json(Request("POST", "/tts/synthesize", json=body))))
+            if moved is not None:
+                moved(made.duration, made.duration)
+            return made
 
+    @spelled(SpeakStreamOptions)
     def speak_stream(
         self,
         text: str | Iterable[str] | AsyncIterable[str],
         *,
         model: str | None = None,
         cancel: Cancel | None = None,
-        **options: Unpack[SpeakOptions],
+        **options: Unpack[SpeakStreamOptions],
     ) -> Source[SpeechChunk, Speech]:
         """Speaks, and gives the speech while it is made.
 
         text: a text; or its pieces as a language model writes them (an iterable, or an asynchronous one), which go over a WebSocket and
         are spoken clause by clause, also while the next piece is waited for: then chunks say their sentence and marks. What pieces raise
-        comes out of the stream. options: see `SpeakOptions`; check, verify, verify_model and retries are not for streams.
+        comes out of the stream. options: as in `speak`, but check, verify, verify_model and retries.
 
         Gives `SpeechChunk`s; `result` has facts of the whole. Ended early (`close`, `with`, `cancel`), the server stops."""
-        fields = speak_fields(model, options, SPEAK_STREAM)
+        fields = speak_stream_fields(model, options)
         if isinstance(text, str):
             body = {"text": _checked(text), **fields, "response_format": "pcm", "stream": True}
             return speaking_whole(self, Request("POST", "/tts/synthesize", json=body, accept="audio/*"), Watch(cancel))
@@ -363,6 +383,7 @@ class Calls(Server):
 
     # -- jobs --
 
+    @spelled(TranscribeOptions)
     def submit_transcribe(
         self,
         sources: Iterable[Any],
@@ -381,6 +402,7 @@ class Calls(Server):
             yield Watch(cancel, moved)
             return job((yield from self.ask_json(Request("POST", "/stt/batch", form=form, changes=True))))
 
+    @spelled(SpeakOptions)
     def submit_speak(
         self,
         texts: Iterable[str | Mapping[str, Any]],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import struct
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -12,7 +14,7 @@ from urllib.parse import quote, urlsplit
 
 from sonant import errors
 from sonant._client_errors import LostError, UnreachableError
-from sonant._client_steps import Connect, Feed, Pause, Read, Receive, Script, Send, Step
+from sonant._client_steps import Connect, Feed, Leave, Pause, Read, Receive, Script, Send, Step
 from sonant._client_wire import Reply, Request
 
 if TYPE_CHECKING:
@@ -130,6 +132,8 @@ class Transport:
             _feed(step, opened)
         if isinstance(step, Receive):
             return await self._receive(step.socket)
+        if isinstance(step, Leave):
+            await step.socket.connection.close()
         if isinstance(step, Pause):
             await asyncio.sleep(step.seconds)
         return None
@@ -215,22 +219,22 @@ class Transport:
             raise place.unreachable(error) from error
         except InvalidHandshake as error:
             raise place.lost(f"the handshake of {path}", error) from error
-        socket = _Socket(path, connection)
-        opened.push_async_callback(socket.close)
-        return socket
+        opened_socket = _Socket(path, connection)
+        opened.push_async_callback(opened_socket.close)
+        return opened_socket
 
-    async def _receive(self, socket: _Socket) -> str | bytes:
+    async def _receive(self, on: _Socket) -> str | bytes:
         from websockets.exceptions import ConnectionClosed
 
-        coming = asyncio.ensure_future(socket.connection.recv())
+        coming = asyncio.ensure_future(on.connection.recv())
         try:
-            await asyncio.wait({coming, socket.failed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({coming, on.failed}, return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
-                socket.failed.result()
+                on.failed.result()
             message: str | bytes = await coming
             return message
         except ConnectionClosed as error:
-            raise self.place.lost(socket.path, error) from error
+            raise self.place.lost(on.path, error) from error
         finally:
             coming.cancel()
 
@@ -255,8 +259,14 @@ class _Socket:
             self.failed.set_exception(error)
 
     async def close(self) -> None:
+        """Cut off, where it was not left before: a farewell would wait behind everything that the server did not read yet."""
         self.failed.cancel()
-        await self.connection.close()
+        transport = self.connection.transport
+        if not transport.is_closing():
+            raw = transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        await self.connection.wait_closed()
 
 
 def _feed(step: Feed, opened: AsyncExitStack) -> None:
@@ -276,44 +286,44 @@ async def _each(pieces: list[Any] | tuple[Any, ...]) -> AsyncIterator[Any]:
         yield piece
 
 
-async def _say(socket: _Socket, messages: Any) -> None:
+async def _say(on: _Socket, messages: Any) -> None:
     """Nothing more is said to a server that is gone: what it said last tells why."""
     from websockets.exceptions import ConnectionClosed
 
     try:
         for message in messages:
-            await socket.connection.send(message)
+            await on.connection.send(message)
     except ConnectionClosed:
         pass
 
 
-async def _feed_async(socket: _Socket, script: Script[Any], pieces: AsyncIterable[Any]) -> None:
+async def _feed_async(on: _Socket, script: Script[Any], pieces: AsyncIterable[Any]) -> None:
     try:
-        await _say(socket, script.begin())
+        await _say(on, script.begin())
         async for piece in pieces:
-            await _say(socket, script.messages(piece))
-        await _say(socket, script.end())
+            await _say(on, script.messages(piece))
+        await _say(on, script.end())
     except Exception as error:
-        socket.fail(error)
+        on.fail(error)
 
 
-def _feed_thread(socket: _Socket, script: Script[Any], pieces: Iterable[Any], loop: asyncio.AbstractEventLoop) -> None:
+def _feed_thread(on: _Socket, script: Script[Any], pieces: Iterable[Any], loop: asyncio.AbstractEventLoop) -> None:
     """Until the source ends or the socket is closed; a source that waits just then is left when it gives its next piece."""
 
     def say(messages: Any) -> None:
-        asyncio.run_coroutine_threadsafe(_say(socket, messages), loop).result()
+        asyncio.run_coroutine_threadsafe(_say(on, messages), loop).result()
 
     try:
         say(script.begin())
         for piece in pieces:
-            if socket.failed.done():
+            if on.failed.done():
                 break
             say(script.messages(piece))
         else:
             say(script.end())
     except BaseException as error:
         with suppress(RuntimeError):  # the loop has ended, and with it the stream
-            loop.call_soon_threadsafe(socket.fail, error)
+            loop.call_soon_threadsafe(on.fail, error)
     finally:
         if isinstance(pieces, Generator):
             pieces.close()

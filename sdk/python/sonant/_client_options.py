@@ -3,89 +3,168 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from sonant import errors
 from sonant.types import Voice
 
-__all__ = ["form_fields", "listen_fields", "speak_fields", "transcribe_fields", "told"]
-
-TRANSCRIBE = {
-    "language": "language",
-    "task": "task",
-    "prompt": "prompt",
-    "hotwords": "hotwords",
-    "beam_size": "beam_size",
-    "temperature": "temperature",
-    "fallback": "fallback",
-    "seed": "seed",
-    "timestamps": "timestamps",
-    "words": "return_timestamps",
-    "vad": "vad",
-    "vad_threshold": "vad_threshold",
-    "vad_min_speech": "vad_min_speech",
-    "vad_min_silence": "vad_min_silence",
-    "vad_pad": "vad_pad",
-    "condition": "condition",
-    "denoise": "noise_reduction",
-    "guards": "guards",
-    "punctuate": "punctuate",
-    "punctuation": "punctuation",
-    "min_confidence": "min_confidence",
-    "retry_models": "retry_models",
-}
-LISTEN = {
-    "language": "language",
-    "task": "task",
-    "prompt": "prompt",
-    "hotwords": "hotwords",
-    "temperature": "temperature",
-    "words": "return_timestamps",
-    "vad_threshold": "vad_threshold",
-    "vad_min_speech": "min_speech",
-    "vad_min_silence": "min_silence",
-    "vad_pad": "pad",
-    "denoise": "noise_reduction",
-    "guards": "guards",
-    "punctuate": "punctuate",
-    "live": "live",
-    "partial_interval": "partial_interval",
-    "channels": "channels",
-    "rate": "rate",
-    "format": "format",
-    "model": "model",
-}
-SPEAK_STREAM = (
-    *("voice", "language", "speed", "emotion", "vocoder", "seed", "pitch", "energy", "noise", "noise_duration", "pause"),
-    *("temperature", "dropout", "ssml", "normalise"),
-)
-SPEAK = (*SPEAK_STREAM, "check", "verify", "verify_model", "retries")
+__all__ = [
+    "ListenOptions",
+    "LiveOptions",
+    "SpeakOptions",
+    "SpeakStreamOptions",
+    "TranscribeOptions",
+    "form_fields",
+    "listen_fields",
+    "speak_fields",
+    "speak_stream_fields",
+    "transcribe_fields",
+]
 
 
-def told(what: str, given: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
-    """The options that are given, under the server's names. Raises UnsupportedError for one that the engine has and a server has not, and
-    TypeError for one that nobody has."""
-    out = {}
+class ListenOptions(TypedDict, total=False):
+    """How a server listens. What is left out or None is the default in brackets; what each does stands with the engine's options."""
+
+    language: str | None
+    """A code or English name, or "auto" ("auto")."""
+    task: str | None
+    """"transcribe", or "translate" into English."""
+    prompt: str | None
+    """Text that the audio is taken to follow. At most 4096 bytes."""
+    hotwords: str | Sequence[str] | None
+    """Words and phrases that are made likelier; in one text they are separated by commas."""
+    temperature: float | None
+    """First temperature, 0 to 1 (0)."""
+    words: bool | None
+    """Times of words (on)."""
+    vad_threshold: float | None
+    """Probability from which on it is speech, above 0 to 1 (0.5)."""
+    vad_min_speech: int | None
+    """ms; shorter stretches are dropped (0; live: 100)."""
+    vad_min_silence: int | None
+    """ms; a shorter silence does not end a stretch of speech (160; live: 400)."""
+    vad_pad: int | None
+    """ms of silence kept on both sides of speech (400)."""
+    denoise: bool | None
+    """Take noise out before anything else hears the audio (off)."""
+    guards: bool | None
+    """Against loops, text on silence, echoes of the prompt (on)."""
+    punctuate: bool | None
+    """Write marks and capitals for models that write none (on there)."""
+
+
+class LiveOptions(ListenOptions, total=False):
+    """How a server listens to a speaker who is still speaking."""
+
+    model: str | None
+    """A name (the server's default)."""
+    rate: int | None
+    """Hz of arrays and of bytes without a container, 1000 to 768000 (16000)."""
+    format: str | None
+    """Of bytes: "pcm16" (little endian), "float32", "g711_ulaw", "g711_alaw", or a container: "webm", "opus", "ogg", "mp3", "flac", "wav",
+    "auto" ("pcm16")."""
+    channels: int | None
+    """Of bytes without a container, 1 to 8; they are averaged (1)."""
+    live: bool | None
+    """False: no `Partial` and `Commit` (True)."""
+    partial_interval: int | None
+    """Milliseconds of new speech between two partials; -1: none (320, more where there are many sessions)."""
+
+
+class TranscribeOptions(ListenOptions, total=False):
+    """How a server transcribes."""
+
+    beam_size: int | None
+    """1 (greedy) to 16 (5)."""
+    fallback: bool | None
+    """Repeat doubtful windows at higher temperatures (on)."""
+    seed: int | None
+    """Of sampling at temperatures above 0 (0)."""
+    timestamps: bool | None
+    """Times within a window of 30 s (on); off: one segment a window."""
+    vad: bool | None
+    """Decode only speech, windows in batches (where silero-vad is installed)."""
+    condition: bool | None
+    """Without vad: give each window the text before it (on)."""
+    punctuation: str | None
+    """A model that writes marks and capitals (an installed one, else rules)."""
+    min_confidence: float | None
+    """0 to 1: below it the retry models try (0.6 with retry_models)."""
+    retry_models: Sequence[str] | None
+    """At most 8 names of models that try in this order; the most confident result is kept, `attempts` names all."""
+
+
+class SpeakStreamOptions(TypedDict, total=False):
+    """How a server speaks while the speech is sent. What is left out or None is the model's or the server's own."""
+
+    voice: str | int | Voice | None
+    """A speaker of the model by name or number, or a voice of the bank."""
+    language: str | None
+    """Of the text: a code or an English name."""
+    speed: float | None
+    """0.25 to 4; 1: the voice's own."""
+    emotion: str | None
+    """One of the model's."""
+    vocoder: str | None
+    """A name, or "griffin-lim", for models that make mel spectrograms."""
+    seed: int | None
+    """Of the model's noise; None is 0."""
+    pitch: float | None
+    """0.25 to 4 times what the model predicts."""
+    energy: float | None
+    """0.25 to 4 times what the model predicts."""
+    noise: float | None
+    """Of the voice, 0 to 2; 0: none."""
+    noise_duration: float | None
+    """Of its rhythm, 0 to 2; 0: none."""
+    pause: float | None
+    """Seconds of silence between sentences, 0 to 10."""
+    temperature: float | None
+    """Of sampled tokens, 0 to 2; 0: the likeliest token always."""
+    dropout: bool | None
+    """Of prenets that draw it while speaking."""
+    ssml: bool | None
+    """The text is SSML; None: where it begins with "<speak"."""
+    normalise: bool | None
+    """Read numbers, dates, units and abbreviations as words; None: yes."""
+
+
+class SpeakOptions(SpeakStreamOptions, total=False):
+    """How a server speaks."""
+
+    check: bool | None
+    """True: rate the speech (`quality_score`); False: do not look at it either. None: bad sentences are spoken again."""
+    verify: bool | None
+    """Read each sentence back, speak it again where words differ, and tell the `word_error_rate`."""
+    verify_model: str | None
+    """That reads back."""
+    retries: int | None
+    """How often a bad sentence is spoken again at most, 0 to 8; None: once."""
+
+
+HEARD = {"words": "return_timestamps", "denoise": "noise_reduction"}
+LIVE = {**HEARD, "vad_min_speech": "min_speech", "vad_min_silence": "min_silence", "vad_pad": "pad", "rate": "sample_rate"}
+"""Fields that the server calls otherwise."""
+
+
+def _fields(what: str, given: Mapping[str, Any], options: type, names: Mapping[str, str]) -> dict[str, Any]:
+    """The options that are given, under the server's names. Raises UnsupportedError for what a server does not take."""
+    known = options.__annotations__
     for name, value in given.items():
-        if value is None:
-            continue
-        if name not in known:
+        if name not in known and value is not None:
             raise errors.UnsupportedError(f"{what} on a server takes no {name}={value!r}; its options are {', '.join(known)}")
-        out[known[name]] = value
-    return out
+    return {names.get(name, name): value for name, value in given.items() if value is not None}
 
 
 def transcribe_fields(model: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Of /stt/transcribe. Times of words are given unless they are off, as the engine does it."""
-    fields = {"return_timestamps": True, **told("transcribing", given, TRANSCRIBE)}
-    return _with_model(model, _heard(fields))
+    return _heard({"model": model, "return_timestamps": True, **_fields("transcribing", given, TranscribeOptions, HEARD)})
 
 
 def listen_fields(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of /stt/stream's start, with `rate` and `format` as they are given."""
-    fields = {"return_timestamps": True, **told("listening", given, LISTEN)}
-    return _with_model(fields.pop("model", None), _heard(fields))
+    """Of /stt/stream's start; `sample_rate` and `format` only where they are given."""
+    return _heard({"return_timestamps": True, **_fields("listening", given, LiveOptions, LIVE)})
 
 
 def _heard(fields: dict[str, Any]) -> dict[str, Any]:
@@ -93,7 +172,7 @@ def _heard(fields: dict[str, Any]) -> dict[str, Any]:
         fields["hotwords"] = ",".join(_texts("hotwords", fields["hotwords"]))
     if "retry_models" in fields:
         fields["retry_models"] = _texts("retry_models", fields["retry_models"])
-    return fields
+    return _named(fields)
 
 
 def _texts(name: str, given: Any) -> list[str]:
@@ -108,14 +187,19 @@ def _texts(name: str, given: Any) -> list[str]:
     return texts
 
 
-def speak_fields(model: str | None, given: Mapping[str, Any], known: tuple[str, ...] = SPEAK) -> dict[str, Any]:
+def speak_fields(model: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
     """Of /tts/synthesize. As with the engine speech is rated only where `check` asks for it."""
-    fields = told("speaking", given, {name: name for name in known})
-    if "voice" in fields:
-        fields["voice"] = _voice(fields["voice"])
-    if "check" in known:
-        fields["quality"] = fields.get("check") is True
-    return _with_model(model, fields)
+    fields = {"model": model, **_fields("speaking", given, SpeakOptions, {})}
+    return _named({**_voiced(fields), "quality": fields.get("check") is True})
+
+
+def speak_stream_fields(model: str | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of /tts/stream's start."""
+    return _named(_voiced({"model": model, **_fields("a stream of speech", given, SpeakStreamOptions, {})}))
+
+
+def _voiced(fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, "voice": _voice(fields["voice"])} if "voice" in fields else fields
 
 
 def _voice(voice: Any) -> str:
@@ -126,12 +210,13 @@ def _voice(voice: Any) -> str:
     return str(voice) if isinstance(voice, int) and not isinstance(voice, bool) else voice
 
 
-def _with_model(model: Any, fields: dict[str, Any]) -> dict[str, Any]:
+def _named(fields: dict[str, Any]) -> dict[str, Any]:
+    model = fields.get("model")
     if model is None:
-        return fields
+        return {name: value for name, value in fields.items() if name != "model"}
     if not isinstance(model, str):
         raise TypeError(f"model must be a name, not {type(model).__name__}: models of an engine are in another process")
-    return {"model": model, **fields}
+    return fields
 
 
 def form_fields(fields: Mapping[str, Any]) -> list[tuple[str, str]]:

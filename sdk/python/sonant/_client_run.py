@@ -288,10 +288,10 @@ class AsyncRunner:
         return self._transport
 
     async def close(self) -> None:
-        """More than once is nothing."""
+        """More than once is nothing. In another loop than the one of the connections there is nothing to be closed any more."""
         self._closed = True
         transport, self._transport = self._transport, None
-        if transport is not None:
+        if transport is not None and self._loop is asyncio.get_running_loop():
             await transport.close()
 
 

@@ -19,7 +19,23 @@ from sonant._client_wire import Reply, Request, failure, json_of, problem_of, sh
 if TYPE_CHECKING:
     from sonant._values import Cancel, Progress
 
-__all__ = ["Connect", "Emit", "Feed", "Flow", "Pause", "Policy", "Read", "Receive", "Script", "Send", "Server", "Step", "Steps", "Watch"]
+__all__ = [
+    "Connect",
+    "Emit",
+    "Feed",
+    "Flow",
+    "Leave",
+    "Pause",
+    "Policy",
+    "Read",
+    "Receive",
+    "Script",
+    "Send",
+    "Server",
+    "Step",
+    "Steps",
+    "Watch",
+]
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -92,6 +108,13 @@ class Receive:
 
 
 @dataclass(frozen=True)
+class Leave:
+    """A WebSocket that has said all it had to say is closed. One that is still at work when its steps end is cut off."""
+
+    socket: Any
+
+
+@dataclass(frozen=True)
 class Pause:
     """Seconds of nothing."""
 
@@ -105,7 +128,7 @@ class Emit(Generic[T]):
     value: T
 
 
-Step: TypeAlias = "Watch | Send | Read | Connect | Feed | Receive | Pause"
+Step: TypeAlias = "Watch | Send | Read | Connect | Feed | Receive | Leave | Pause"
 Steps: TypeAlias = Generator[Step, Any, R]
 Flow: TypeAlias = Generator["Step | Emit[T]", Any, None]
 
@@ -160,7 +183,10 @@ class Server:
     def connect(self, path: str) -> Steps[Any]:
         """A WebSocket."""
         yield from self._meet()
-        return (yield from self._again(Connect(path), Request("GET", path)))
+        came = yield from self._again(Connect(path), Request("GET", path))
+        if isinstance(came, Reply):
+            raise failure(came, self.url)
+        return came
 
     def _again(self, step: Send | Connect, request: Request) -> Steps[Any]:
         tried, waited = 0, 0.0

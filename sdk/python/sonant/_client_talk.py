@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from sonant import errors
 from sonant._arrays import byte_format, checked_rate, is_samples, mono
 from sonant._client_errors import LostError
-from sonant._client_steps import Emit, Feed, Flow, Read, Receive, Script, Server, Watch
+from sonant._client_steps import Emit, Feed, Flow, Leave, Read, Receive, Script, Server, Watch
 from sonant._client_wire import Request, note, problem_error, samples_of, segment, silence, word
 from sonant.types import Commit, Event, Language, Note, Partial, Speech, SpeechChunk
 
@@ -176,7 +176,7 @@ class _Ears:
     """Chunks of sound as messages: the first one says what they are."""
 
     def __init__(self, start: dict[str, Any]) -> None:
-        self.rate, self.format, self.start = checked_rate(start.pop("rate", None)), start.pop("format", None), start
+        self.rate, self.format, self.start = checked_rate(start.pop("sample_rate", None)), start.pop("format", None), start
         self.kind = "bytes" if self.format is not None or "channels" in start else ""
         self.begun = False
 
@@ -215,7 +215,7 @@ class _Ears:
 
 
 def listening(server: Server, start: dict[str, Any], chunks: Any, watch: Watch) -> Source[Event, None]:
-    """Sound as it is recorded, over a WebSocket. start: its fields, with `rate` and `format` as the caller gave them."""
+    """Sound as it is recorded, over a WebSocket. start: its fields."""
     ears = _Ears(dict(start))
     return Source(_talk(server, Script("/stt/stream", chunks, ears.begin, ears.messages, ears.end, _heard), watch), lambda: None)
 
@@ -245,6 +245,7 @@ def _talk(server: Server, script: Script[T], watch: Watch) -> Flow[T]:
         if value is not None:
             yield Emit(value)
         done = not isinstance(message, bytes) and message["type"] == "done"
+    yield Leave(socket)
 
 
 def _message(message: str | bytes) -> Any:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import email.utils
+import functools
 import io
 import json
 import time
 import wave
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from sonant import errors
 from sonant._client_body import Form
@@ -40,6 +41,9 @@ from sonant.types import (
     Voice,
     Word,
 )
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 JSON = "application/json"
 STRANGE: dict[int, type[errors.Error]] = {
@@ -112,6 +116,8 @@ def failure(reply: Reply, url: str) -> errors.Error:
 def problem_error(problem: Mapping[str, Any], status: int = 500) -> errors.Error:
     """The exception for a problem of the server: of a reply, an event, a message or a job's item."""
     code, detail = str(problem.get("code", "")), problem.get("detail") or problem.get("message") or problem.get("title")
+    if code not in errors.CLASSES and status == errors.InternalError.status:
+        code = errors.InternalError.code
     error = errors.from_reply(int(problem.get("status") or status), code, str(detail or ""))
     error.request_id = str(problem.get("request_id") or "")
     return error
@@ -159,6 +165,22 @@ def retry_after(reply: Reply) -> float | None:
 # ---- what is ----
 
 
+def reads(parse: Callable[P, R]) -> Callable[P, R]:
+    """For functions that read a reply: what it lacks is said."""
+
+    @functools.wraps(parse)
+    def read(*args: P.args, **options: P.kwargs) -> R:
+        try:
+            return parse(*args, **options)
+        except errors.Error:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, LookupError) as error:
+            what = parse.__name__.replace("_", " ")
+            raise errors.FormatError(f"the server's {what} is not as its API says: {type(error).__name__}: {error}") from error
+
+    return read
+
+
 def json_of(reply: Reply, url: str) -> dict[str, Any]:
     """The object of a JSON reply."""
     if reply.content_type != JSON:
@@ -190,14 +212,17 @@ def _notes(value: Mapping[str, Any]) -> tuple[Note, ...]:
     return tuple(note(n) for n in value.get("notes", ()))
 
 
+@reads
 def note(value: Mapping[str, Any]) -> Note:
     return Note(value["code"], value["message"])
 
 
+@reads
 def word(w: Mapping[str, Any]) -> Word:
     return Word(w["word"], w["start"], w["end"], w.get("confidence", 0.0))
 
 
+@reads
 def segment(s: Mapping[str, Any], words: tuple[Word, ...] = ()) -> Segment:
     logprobs = s.get("token_logprobs")
     return Segment(
@@ -233,6 +258,7 @@ def _segments(value: Mapping[str, Any]) -> tuple[Segment, ...]:
     return tuple(out)
 
 
+@reads
 def transcript(value: Mapping[str, Any], segments: tuple[Segment, ...] | None = None) -> Transcript:
     """segments: those that came before, one by one, with their words."""
     return Transcript(
@@ -277,6 +303,7 @@ def silence() -> Any:
     return np.zeros(0, np.float32)
 
 
+@reads
 def speech(value: Mapping[str, Any], wav: bytes | None = None) -> Speech:
     """wav: the audio, where the reply does not hold it itself."""
     audio = audio_of(base64.b64decode(value["audio_data"]) if wav is None else wav, "the server's speech")
@@ -303,6 +330,7 @@ def _scores(value: Mapping[str, Any] | None) -> Scores | None:
     return Scores(value["overall"], value["signal"], value["background"], value["p808"], value["windows"]) if value else None
 
 
+@reads
 def quality(value: Mapping[str, Any]) -> Quality:
     return Quality(
         scores=_scores(value["dnsmos"]),
@@ -318,6 +346,7 @@ def quality(value: Mapping[str, Any]) -> Quality:
     )
 
 
+@reads
 def analysis(value: Mapping[str, Any]) -> Analysis:
     points, pitch, spectrum = value.get("points"), value["pitch"], value["spectrum"]
     rows = zip(points["low"], points["high"], points["level"], points["pitch"], points["speech"], strict=True) if points else ()
@@ -352,6 +381,7 @@ def _heard(value: Mapping[str, Any]) -> Transcript:
     return Transcript(value["text"], value["language"] or "", value["language_confidence"] or 0.0, duration=duration, segments=whole)
 
 
+@reads
 def conversion(value: Mapping[str, Any], audio: bytes | None) -> Conversion:
     """value: the reply's facts, of JSON or of headers."""
     return Conversion(
@@ -375,6 +405,7 @@ def _levels(value: Mapping[str, Any]) -> Levels:
     )
 
 
+@reads
 def enhancement(value: Mapping[str, Any], audio: Audio | None) -> Enhancement:
     """value: the reply's facts, of JSON or of headers, which have no lists."""
     notes = value.get("notes") or ()
@@ -396,6 +427,7 @@ def enhancement(value: Mapping[str, Any], audio: Audio | None) -> Enhancement:
 # ---- what is there ----
 
 
+@reads
 def model_entry(value: Mapping[str, Any]) -> ModelEntry:
     return ModelEntry(
         name=value["name"],
@@ -408,6 +440,7 @@ def model_entry(value: Mapping[str, Any]) -> ModelEntry:
     )
 
 
+@reads
 def model_info(value: Mapping[str, Any]) -> ModelInfo:
     """What the server tells of a model that is loaded."""
     can = frozenset(value.get("capabilities", ()))
@@ -433,6 +466,7 @@ def model_info(value: Mapping[str, Any]) -> ModelInfo:
     )
 
 
+@reads
 def voice(value: Mapping[str, Any]) -> Voice:
     names = ("model", "architecture", "speaker", "language", "licence", "source", "created")
     return Voice(
@@ -444,12 +478,14 @@ def voice(value: Mapping[str, Any]) -> Voice:
     )
 
 
+@reads
 def job(value: Mapping[str, Any]) -> Job:
     names = ("id", "kind", "state", "created", "items", "done", "failed", "progress")
     more = {name: value.get(name, "") for name in ("finished", "waiting")}
     return Job(**{name: value[name] for name in names}, **more)
 
 
+@reads
 def job_item(value: Mapping[str, Any], wav: bytes | None = None) -> JobItem:
     """wav: the audio of an item that was spoken."""
     result, error = value.get("result"), value.get("error")

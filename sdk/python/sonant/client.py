@@ -25,20 +25,19 @@ from sonant import errors
 from sonant._client_calls import Calls
 from sonant._client_errors import DeniedError, IncompatibleError, LostError, UnreachableError
 from sonant._client_net import Place, check_packages
+from sonant._client_options import LiveOptions, SpeakOptions, SpeakStreamOptions, TranscribeOptions
 from sonant._client_run import AsyncRunner, AsyncStream, Runner, Stream
 from sonant._client_steps import Policy, Steps
 from sonant._client_talk import Source
 from sonant._client_types import Job, JobItem
 from sonant._many import AHEAD, check_jobs, in_order
 from sonant._progress import following
+from sonant._signature import spelled
 from sonant._values import Cancel, Progress, number
 from sonant.types import Outcome, Speech, Transcript
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
-
-    from sonant._speak import SpeakOptions
-    from sonant._transcribe import TranscribeOptions
 
 __all__ = [
     "AsyncClient",
@@ -48,8 +47,12 @@ __all__ = [
     "IncompatibleError",
     "Job",
     "JobItem",
+    "LiveOptions",
     "LostError",
+    "SpeakOptions",
+    "SpeakStreamOptions",
     "Stream",
+    "TranscribeOptions",
     "UnreachableError",
 ]
 
@@ -199,6 +202,7 @@ class Client(_ClientBase):
     metrics = _plain(Calls.metrics)
     usage = _plain(Calls.usage)
 
+    @spelled(TranscribeOptions)
     def transcribe_many(
         self,
         sources: Iterable[Any],
@@ -218,6 +222,7 @@ class Client(_ClientBase):
 
         return in_order(work, sources, check_jobs(jobs), progress, cancel)
 
+    @spelled(SpeakOptions)
     def speak_many(
         self,
         texts: Iterable[str],
@@ -290,6 +295,7 @@ class AsyncClient(_ClientBase):
     metrics = _awaited(Calls.metrics)
     usage = _awaited(Calls.usage)
 
+    @spelled(TranscribeOptions)
     def transcribe_many(
         self,
         sources: Iterable[Any] | AsyncIterable[Any],
@@ -308,6 +314,7 @@ class AsyncClient(_ClientBase):
 
         return _in_order(work, sources, check_jobs(jobs), progress)
 
+    @spelled(SpeakOptions)
     def speak_many(
         self,
         texts: Iterable[str] | AsyncIterable[str],

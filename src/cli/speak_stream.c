@@ -124,6 +124,7 @@ static int open_all(live *l, sn_engine **engine, sn_model **model) {
 		return code;
 	sn_tts_result(l->tts, &speech);
 	l->rate = speech.sample_rate;
+	cli_catch_interrupts(); /* from here on there is a file to take away */
 	return sn_writer_open(&l->writer, a->out, a->audio, l->rate, l->err);
 }
 
@@ -142,7 +143,6 @@ int cli_speak_stream(const cli_speak_args *args) {
 	sn_model *model = NULL;
 	sn_speech speech;
 	int status = 0, code = open_all(&l, &engine, &model);
-	cli_catch_interrupts();
 	if (code == SN_OK)
 		code = speak_input(&l);
 	if (code == SN_END || (code < 0 && code != SN_E_CANCELLED && l.writer)) {

@@ -3,7 +3,7 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs
 # One with faster-whisper and piper-tts measures those too.
 PYTHON ?= python3
 
-.PHONY: build demo models check check-all check-arm bench bench-models bench-stream bench-server soak install uninstall help setup asan testenv
+.PHONY: build demo models check check-all check-arm bench bench-models bench-stream bench-server soak wheel install uninstall help setup asan testenv
 build: setup build/build.ninja
 	@ninja -C build
 
@@ -66,6 +66,10 @@ bench-server: build models testenv
 soak: build models testenv
 	@build/testenv/bin/python bench/soak.py --minutes $(or $(MINUTES),60) $(BENCH)
 
+# For others to install: with every library that it needs, in dist/.
+wheel: setup
+	@scripts/wheel.py
+
 install: build
 	@[ -z "$(PREFIX)" ] || meson configure build -Dprefix="$(PREFIX)"
 	@meson install -C build $(if $(DESTDIR),--destdir "$(DESTDIR)") --quiet
@@ -86,5 +90,6 @@ help:
 	@echo "make bench-stream  waiting times of live captions and streamed speech"
 	@echo "make bench-server  what clients of a loaded server see, beside other servers"
 	@echo "make soak       mixed load for MINUTES=60: growth, leaks, lost jobs"
+	@echo "make wheel      dist/sonant-*.whl with all that it needs, for pip on other machines"
 	@echo "make install    PREFIX=/usr/local DESTDIR="
 	@echo "make uninstall  takes it away again; DESTDIR="

@@ -5,7 +5,7 @@ set -eu
 
 packages="
 gcc g++ libc6-dev meson ninja-build pkg-config
-python3 python3-dev python3-cffi python3-pip ca-certificates
+python3 python3-dev python3-cffi python3-venv python3-pip ca-certificates
 libjansson-dev libminizip-dev zlib1g-dev libicu-dev libexpat1-dev
 libsndfile1-dev libsoxr-dev libkissfft-dev libebur128-dev libpng-dev
 libavformat-dev libavcodec-dev libavutil-dev libswresample-dev
@@ -14,7 +14,7 @@ libmicrohttpd-dev libwslay-dev libsqlite3-dev libgnutls28-dev libcurl4-gnutls-de
 libcmocka-dev
 "
 [ "${1:-}" != test ] || packages="$packages
-python3-pytest python3-venv python3-websockets python3-jsonschema python3-yaml openssl chromium chromium-driver python3-selenium
+python3-pytest python3-websockets python3-jsonschema python3-yaml openssl chromium chromium-driver python3-selenium
 zsh fish mandoc"
 [ "${1:-}" != arm ] || packages="$packages
 gcc-aarch64-linux-gnu qemu-user"

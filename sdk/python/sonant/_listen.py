@@ -14,6 +14,7 @@ from sonant._base import EngineBase, Model
 from sonant._binding import Options, check_cancel, ffi, lib, text
 from sonant._samples import Reader
 from sonant._sessions import Session, Stream
+from sonant._signature import spelled
 from sonant._transcribe import SessionOptions, note_of, segment_of, stt_options, words_of
 from sonant.types import Commit, Event, Language, Partial
 
@@ -337,6 +338,7 @@ class Listener:
 class Listening(EngineBase):
     """The engine's part for it."""
 
+    @spelled(ListenOptions)
     def listen(
         self, chunks: Iterable[Chunk] | AsyncIterable[Chunk], *, cancel: threading.Event | None = None, **options: Unpack[ListenOptions]
     ) -> Stream[Event]:
@@ -358,6 +360,7 @@ class Listening(EngineBase):
         check_cancel(cancel)
         return Stream(self._ears(options), chunks, waits=not isinstance(chunks, (list, tuple)), cancel=cancel)
 
+    @spelled(ListenOptions)
     def listener(self, **options: Unpack[ListenOptions]) -> Listener:
         """A live session that is pushed to and pulled from, for programs with a loop of their own; see `Listener`. options: as `listen`.
 

@@ -14,6 +14,7 @@ from sonant._binding import text as to_str
 from sonant._many import check_jobs, in_order
 from sonant._progress import following
 from sonant._sessions import Session, Stream
+from sonant._signature import spelled
 from sonant.types import Mark, Note, Outcome, Speech, SpeechChunk, Voice
 
 if TYPE_CHECKING:
@@ -267,6 +268,7 @@ class SpeechStream(Stream[SpeechChunk]):
 class Speaking(EngineBase):
     """The engine's part that says what is written."""
 
+    @spelled(SpeakOptions)
     def speak(
         self,
         text: str,
@@ -290,6 +292,7 @@ class Speaking(EngineBase):
         with following(progress, "speak") as moved:
             return _speak(self._model(model, "speak"), data, filled, Call(moved, cancel))
 
+    @spelled(SpeakOptions)
     def speak_stream(
         self,
         text: str | Iterable[str] | AsyncIterable[str],
@@ -326,6 +329,7 @@ class Speaking(EngineBase):
         session = SpeechSession(self._model(model, "speak"), filled)
         return SpeechStream(session, source, waits=waits, interval=HURRY, cancel=cancel)
 
+    @spelled(SpeakOptions)
     def speak_many(
         self,
         texts: Iterable[str],

@@ -384,7 +384,10 @@ static void run_pieces(void *payload) {
 	pieces *w = payload;
 	nn_exec *e = w->exec;
 	if (e->ort) {
-		nn_ort_exec_run(e->ort, e->symbol);
+		char err[SN_ERRLEN];
+		const int code = nn_ort_exec_run(e->ort, e->symbol, err);
+		if (code != SN_OK)
+			nn_pool_fault(e->pool, code, err);
 		return;
 	}
 	double done = 0, most = e->flops * w->budget / 100;

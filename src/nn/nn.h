@@ -216,8 +216,11 @@ int nn_backend_open(nn_backend **out, const char *name, const nn_backend_options
 void nn_backend_close(nn_backend **backend);
 const char *nn_backend_label(const nn_backend *backend); /* "cpu", or provider, version and precision: for messages */
 
+typedef struct nn_exports nn_exports; /* export.h */
+
 typedef struct nn_plan_options {
 	nn_backend *backend;              /* NULL: this library's kernels. Must outlive the plan */
+	nn_exports *exports;              /* where the graph is written to as ONNX; such a plan reads no weights and cannot run */
 	nn_dtype dtype;
 	int debug;                        /* fuse nothing, keep every tensor readable, f32 only */
 	const struct nn_kernels *kernels; /* NULL: the best of this CPU (nn_kernels_best) */
@@ -239,6 +242,12 @@ int nn_pool_threads(const nn_pool *pool);
 void nn_pool_run(nn_pool *pool, void (*fn)(void *payload, int64_t task, int worker), void *payload, int64_t tasks);
 /* Runs fn(payload) on worker 0 and waits: for code that itself calls nn_exec_run. Such code runs with worker 0 as leader. */
 void nn_pool_call(nn_pool *pool, void (*fn)(void *payload), void *payload);
+
+/* Runs of plans that failed on this pool, which only those of another backend do: their outputs are zeros. So who begins something keeps the
+ * count, and asks in the end: SN_OK, or the last failure since then. From any thread. */
+uint64_t nn_pool_faults(nn_pool *pool);
+int nn_pool_fault_since(nn_pool *pool, uint64_t count, char *err);
+void nn_pool_fault(nn_pool *pool, int code, const char *why);
 
 int nn_exec_new(nn_exec **out, nn_plan *plan, nn_pool *pool, char *err);
 void nn_exec_free(nn_exec **exec);

@@ -2,6 +2,7 @@
 #include "nn/plan.h"
 
 #include "base/hash.h"
+#include "nn/export.h"
 #include "nn/ort/ort.h"
 
 #include <stdio.h>
@@ -220,6 +221,14 @@ static int compile(nn_plan **out, const nn_graph *g, const nn_plan_options *opti
 	plan->debug = options->debug;
 	plan->dtype = options->debug ? NN_DTYPE_F32 : options->dtype;
 	plan->need = need;
+	if (options->exports && !need) {
+		const int result = nn_exports_add(options->exports, g, err);
+		if (result != SN_OK) {
+			nn_plan_release(&plan);
+			return result;
+		}
+		need = plan->need = &plan->unneeded;
+	}
 	if (options->backend && !need) {
 		const int result = nn_ort_plan_new(&plan->ort, g, options->backend, options->debug, err);
 		if (result != SN_OK)

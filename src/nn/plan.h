@@ -93,7 +93,8 @@ struct nn_plan {
 	int *of_node; /* [nodes * 3] value of each node by store, -1 */
 	size_t arena, local, scratch, inputs, states; /* bytes; scratch: attention scores and gathered rows of one worker, after its locals */
 	nn_pack *own_pack;
-	nn_need *need; /* only measured: nothing is read of the weights */
+	nn_need *need; /* only measured, or exported: nothing is read of the weights */
+	nn_need unneeded;
 	struct nn_ort_plan *ort; /* run by ONNX Runtime: the graph's copy, and nothing else of the above */
 };
 

@@ -267,11 +267,8 @@ static const char *missing; /* why there is nothing to compare with */
 static nn_backend *backend;
 static nn_pool *pool;
 
-static void say(sn_log_level level, const char *text, void *payload) { print_message("# %s\n", text); }
-
 static int open_all(void **state) {
 	static char err[SN_ERRLEN];
-	sn_log_set(SN_LOG_ERROR, say, NULL);
 	if (nn_pool_open(&pool, 2, err) != SN_OK)
 		return 1;
 	if (nn_backend_open(&backend, "ort", &(nn_backend_options){ .threads = 2, .home = getenv("SONANT_HOME") }, err) != SN_OK)
@@ -376,6 +373,34 @@ static void both(const char *name, void (*record)(nn_graph *g)) {
 		compare_outputs(g, e, 3, run);
 	}
 	for (int k = 0; k < 3; k++)
+		nn_exec_free(&e[k]);
+	nn_graph_free(&g);
+}
+
+/* A run that fails is kept, with its cause, and gives zeros; the next one is right again. */
+static void failed_runs_are_told(void **state) {
+	char err[SN_ERRLEN] = "";
+	if (missing)
+		skip();
+	nn_graph *g = nn_graph_new("short");
+	OUT(nn_conv1d(g, X(4), constant(g, 3, 4, 4, 5, 1), NN_NONE, (nn_conv){ 0 })); /* five rows at least */
+	nn_exec *e[2] = { build(g, NULL, 0), build(g, backend, 0) };
+	const uint64_t before = nn_pool_faults(pool);
+	assert_int_equal(nn_pool_fault_since(pool, before, err), SN_OK);
+	nn_exec_set(e[1], "t", 2);
+	nn_exec_run(e[1]);
+	assert_true(nn_pool_fault_since(pool, before, err) < 0);
+	assert_non_null(strstr(err, "short"));
+	assert_true(nn_exec_output(e[1], "y", NULL)[0] == 0);
+	const uint64_t after = nn_pool_faults(pool);
+	for (int k = 0; k < 2; k++)
+		nn_exec_set(e[k], "t", 9);
+	fill(g, e, 2, (const int64_t[]){ 9 }, 0);
+	nn_exec_run(e[0]);
+	nn_exec_run(e[1]);
+	compare_outputs(g, e, 2, 0);
+	assert_int_equal(nn_pool_fault_since(pool, after, err), SN_OK);
+	for (int k = 0; k < 2; k++)
 		nn_exec_free(&e[k]);
 	nn_graph_free(&g);
 }
@@ -492,7 +517,7 @@ int main(void) {
 		cmocka_unit_test(batches_agree), cmocka_unit_test(norms_agree), cmocka_unit_test(columns_agree), cmocka_unit_test(row_pads_agree),
 		cmocka_unit_test(gathers_agree), cmocka_unit_test(images_agree), cmocka_unit_test(attentions_agree), cmocka_unit_test(recurrents_agree),
 		cmocka_unit_test(splines_agree), cmocka_unit_test(extents_agree), cmocka_unit_test(sequences_agree), cmocka_unit_test(read_then_written_agree), cmocka_unit_test(growing_agree),
-		cmocka_unit_test(providers_are_told), cmocka_unit_test(names_and_remedies), cmocka_unit_test(models_are_bounded),
+		cmocka_unit_test(failed_runs_are_told), cmocka_unit_test(providers_are_told), cmocka_unit_test(names_and_remedies), cmocka_unit_test(models_are_bounded),
 	};
 	return cmocka_run_group_tests_name("ort", tests, open_all, close_all);
 }

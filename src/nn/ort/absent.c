@@ -25,7 +25,7 @@ int nn_ort_exec_new(nn_ort_exec **out, nn_ort_plan *plan, const nn_graph *g, cha
 void nn_ort_exec_free(nn_ort_exec **exec) { *exec = NULL; }
 int nn_ort_exec_share(nn_ort_exec *exec, nn_ort_exec *owner, char *err) { return SN_E_INTERNAL; }
 void *nn_ort_exec_input(nn_ort_exec *exec, const char *name) { return NULL; }
-void nn_ort_exec_run(nn_ort_exec *exec, const int64_t *symbols) {}
+int nn_ort_exec_run(nn_ort_exec *exec, const int64_t *symbols, char *err) { return SN_E_INTERNAL; }
 const float *nn_ort_exec_output(nn_ort_exec *exec, const char *name, const int64_t *symbols, int64_t *dims) { return NULL; }
 int nn_ort_exec_tensor(nn_ort_exec *exec, const char *name, const int64_t *symbols, float **values, int *rank, int64_t *dims, char *err) {
 	return SN_E_INTERNAL;

@@ -38,9 +38,20 @@ onnx_value nn_low_constant(nn_lowering *l, const char *name, int rank, const int
 	return values ? onnx_constant_owned(l->m, name, ONNX_F32, rank, dims, values) : ONNX_NONE;
 }
 
+/* A tensor of the checkpoint keeps its name, where no input or output has the same. */
+static const char *stored_name(const nn_lowering *l, nn_t t) {
+	const nn_node *n = nn_low_node(l, t);
+	for (int i = 0; n->op == OP_WEIGHT && i < l->g->count; i++) {
+		const nn_node *other = nn_low_node(l, i);
+		if ((other->op == OP_INPUT && strcmp(other->name, n->weight->name) == 0) || (other->is_output && strcmp(other->output_name, n->weight->name) == 0))
+			return "";
+	}
+	return n->op == OP_WEIGHT ? n->weight->name : "";
+}
+
 onnx_value nn_low_shaped(nn_lowering *l, nn_t t, int rank, const int64_t *dims) {
 	int64_t count;
-	return nn_low_constant(l, "", rank, dims, nn_low_values(l, t, &count));
+	return nn_low_constant(l, t == NN_NONE ? "" : stored_name(l, t), rank, dims, nn_low_values(l, t, &count));
 }
 
 /* ---- extents ---- */
@@ -501,10 +512,9 @@ static nn_port *output_port(nn_lowering *l, nn_port_kind kind, int index, int pa
 	return new_port(l, &l->to->output, &l->to->outputs, &l->to->output_capacity, kind, index, part);
 }
 
-/* "4*frames+1" */
-static void dim_text(const nn_lowering *l, nn_dim d, char *text, size_t size) {
+void nn_dim_text(const nn_graph *g, nn_dim d, char *text, size_t size) {
 	char product[NN_NAME + 16], sum[NN_NAME + 48];
-	const char *name = l->g->symbol[d.symbol].name;
+	const char *name = g->symbol[d.symbol].name;
 	if (d.mul == 1)
 		snprintf(product, sizeof product, "%s", name);
 	else
@@ -530,7 +540,7 @@ static void describe(const nn_lowering *l, const nn_node *n, axes *out) {
 		out->dims[a] = nn_dim_fixed(n->dims[a]) ? n->dims[a].add : -1;
 		out->names[a] = NULL;
 		if (out->dims[a] < 0) {
-			dim_text(l, n->dims[a], out->text[a], sizeof out->text[a]);
+			nn_dim_text(l->g, n->dims[a], out->text[a], sizeof out->text[a]);
 			out->names[a] = out->text[a];
 		}
 	}

@@ -32,6 +32,9 @@ typedef struct nn_lowered {
 int nn_lower(nn_lowered **out, const nn_graph *g, int debug, char *err);
 void nn_lowered_free(nn_lowered **lowered);
 
+/* A symbolic extent: "4*frames+1". */
+void nn_dim_text(const nn_graph *g, nn_dim d, char *text, size_t size);
+
 /* Of a state's part: its type, rank and extents (nn_state_parts of them there are). */
 int nn_state_parts(const nn_node *state);
 onnx_type nn_state_shape(const nn_node *state, int part, int *rank, int64_t dims[ONNX_MAX_RANK]);

@@ -190,6 +190,13 @@ onnx_value onnx_constant(onnx_model *m, onnx_type type, int rank, const int64_t 
 	return v;
 }
 
+static int is_free(const onnx_model *m, const char *name) {
+	for (int i = 0; i < m->externals; i++)
+		if (strcmp(m->external[i].name, name) == 0)
+			return 0;
+	return strlen(name) < ONNX_NAME && name[0] != '/'; /* as values without a name are called */
+}
+
 onnx_value onnx_constant_owned(onnx_model *m, const char *name, onnx_type type, int rank, const int64_t *dims, void *values) {
 	size_t size = count_bytes(type, rank, dims);
 	if (m->externals == m->external_capacity && !m->failed) {
@@ -204,7 +211,7 @@ onnx_value onnx_constant_owned(onnx_model *m, const char *name, onnx_type type, 
 		free(values);
 		return v;
 	}
-	onnx_value v = new_value(m, name);
+	onnx_value v = new_value(m, is_free(m, name) ? name : "");
 	if (v < 0) {
 		free(values);
 		return v;

@@ -64,7 +64,7 @@ void onnx_name_next(onnx_model *m, const char *name);
 
 /* A constant, copied. */
 onnx_value onnx_constant(onnx_model *m, onnx_type type, int rank, const int64_t *dims, const void *values);
-/* A constant whose malloc'ed values the model takes over; it lies outside where it is large. */
+/* A constant whose malloc'ed values the model takes over; it lies outside where it is large, by that name where it fits and is not taken. */
 onnx_value onnx_constant_owned(onnx_model *m, const char *name, onnx_type type, int rank, const int64_t *dims, void *values);
 
 /* Attributes of the node that onnx_node makes next. */

@@ -15,8 +15,8 @@ int nn_ort_exec_new(nn_ort_exec **out, nn_ort_plan *plan, const nn_graph *g, cha
 void nn_ort_exec_free(nn_ort_exec **exec);
 int nn_ort_exec_share(nn_ort_exec *exec, nn_ort_exec *owner, char *err);
 void *nn_ort_exec_input(nn_ort_exec *exec, const char *name);
-/* Runs the graph at these extents. A failure leaves zeros in every output and is said in the log. */
-void nn_ort_exec_run(nn_ort_exec *exec, const int64_t *symbols);
+/* Runs the graph at these extents. A failure leaves zeros in every output. */
+int nn_ort_exec_run(nn_ort_exec *exec, const int64_t *symbols, char *err);
 const float *nn_ort_exec_output(nn_ort_exec *exec, const char *name, const int64_t *symbols, int64_t *dims);
 int nn_ort_exec_tensor(nn_ort_exec *exec, const char *name, const int64_t *symbols, float **values, int *rank, int64_t *dims, char *err);
 

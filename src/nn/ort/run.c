@@ -1,8 +1,6 @@
 /* An exec: memory of inputs and outputs for the symbols' maxima, bound at the extents of each run, and states that stay where they are. */
 #include "nn/ort/runtime.h"
 
-#include "base/log.h"
-
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -332,14 +330,12 @@ static int run(nn_ort_exec *e, const int64_t *symbols, char *err) {
 	return result;
 }
 
-void nn_ort_exec_run(nn_ort_exec *e, const int64_t *symbols) {
-	char err[SN_ERRLEN];
-	if (run(e, symbols, err) == SN_OK)
-		return;
-	sn_log(SN_LOG_ERROR, "%s", err);
-	for (int i = 0; i < e->plan->lowered->outputs; i++)
+int nn_ort_exec_run(nn_ort_exec *e, const int64_t *symbols, char *err) {
+	const int result = run(e, symbols, err);
+	for (int i = 0; result != SN_OK && i < e->plan->lowered->outputs; i++)
 		if (e->output[i].memory)
 			memset(e->output[i].memory, 0, e->output[i].bytes);
+	return result;
 }
 
 /* ---- results ---- */

@@ -238,6 +238,8 @@ static int set_options(const nn_backend *b, OrtSessionOptions *o, char *err) {
 		status = b->api->DisableMemPattern(o);
 	if (!status)
 		status = b->api->AddSessionConfigEntry(o, "session.set_denormal_as_zero", "1");
+	if (!status) /* a model has several sessions: threads of the last one do not stand in the next one's way */
+		status = b->api->AddSessionConfigEntry(o, "session.force_spinning_stop", "1");
 	return nn_ort_check(b, status, err, "ONNX Runtime's session options");
 }
 

@@ -1,4 +1,4 @@
-/* What every model that speaks offers to the sessions above it: VITS, YourTTS and Bark make sound; SpeechT5, Tacotron2 and
+/* What every model that speaks offers to the sessions above it: VITS, YourTTS, Bark and Kokoro make sound; SpeechT5, Tacotron2 and
  * FastSpeech2 make mel spectrograms for a vocoder. A model is a void pointer that only its own class understands; one engine thread
  * drives it. `encode`, `voice` and `embed` may be called from other threads while a stream runs, also from several at once. */
 #ifndef SN_MODELS_SYNTH_H
@@ -74,7 +74,8 @@ typedef struct sn_synth_options {
 typedef int (*sn_synth_emit)(void *payload, const int32_t *ids, int count, size_t bytes, char *err);
 
 typedef struct sn_synth_class {
-	const char *architecture;    /* "vits", "yourtts", "speecht5", "tacotron2", "fastspeech2", "bark" */
+	const char *architecture;    /* "vits", "yourtts", "speecht5", "tacotron2", "fastspeech2", "bark", "kokoro" */
+	int by_ort;                  /* 1: its graph comes as ONNX, so it runs by ONNX Runtime ("ort:cpu") where our kernels are asked for */
 	int (*accepts)(const char *path);
 	int (*open)(void **model, const sn_load_options *load, char *err);
 	void (*close)(void **model); /* sets NULL; NULL is a no-op */
@@ -104,7 +105,7 @@ typedef struct sn_synth_class {
 	int64_t (*place)(const void *stream, double share);
 } sn_synth_class;
 
-extern const sn_synth_class sn_synth_vits, sn_synth_yourtts, sn_synth_speecht5, sn_synth_tacotron2, sn_synth_fastspeech2, sn_synth_bark;
+extern const sn_synth_class sn_synth_vits, sn_synth_yourtts, sn_synth_speecht5, sn_synth_tacotron2, sn_synth_fastspeech2, sn_synth_bark, sn_synth_kokoro;
 
 #define SN_SYNTH_MAX_NEXT 256 /* frames of one next */
 

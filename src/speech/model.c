@@ -38,6 +38,7 @@ static const struct {
 	{ "fastspeech2", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_fastspeech2 },
 	{ "bark", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_bark },
 	{ "tacotron2", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_tacotron2 },
+	{ "kokoro", SN_ARCH_SYNTH, SN_TASK_SPEAK, &sn_synth_kokoro },
 	{ "hifigan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
 	{ "multiband-melgan", SN_ARCH_VOCODER, SN_TASK_VOCODE, NULL },
@@ -374,7 +375,12 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 	snprintf(m->path, sizeof m->path, "%s", place->path);
 	snprintf(m->backend_name, sizeof m->backend_name, "%s", request->backend);
 	const nn_backend_options options = { .threads = engine->threads, .home = sn_store_home(engine->store) };
-	int result = nn_backend_open(&m->backend, m->backend_name, &options, err);
+	char reason[SN_ERRLEN] = "";
+	int result = nn_backend_open(&m->backend, m->backend_name, &options, reason);
+	if (result != SN_OK && m->class && m->class->by_ort)
+		sn_fail(err, result, "the model \"%s\" comes as ONNX: %s", m->name, reason);
+	else if (result != SN_OK)
+		sn_fail(err, result, "%s", reason);
 	if (result == SN_OK)
 		result = load(m, request->mel, err);
 	if (result != SN_OK) {
@@ -429,7 +435,7 @@ static int check_task(const sn_model_place *place, const char *label, int wanted
 	const int task = sn_model_task(label);
 	if (!task)
 		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, Wav2Vec2, VITS, YourTTS, SpeechT5, "
-		               "Tacotron2, FastSpeech2, Bark, HiFi-GAN, MelGAN, WaveGlow, Silero VAD)", place->path);
+		               "Tacotron2, FastSpeech2, Bark, Kokoro, HiFi-GAN, MelGAN, WaveGlow, Silero VAD)", place->path);
 	if (wanted && wanted != task)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" is a %s model: it cannot be used to %s", place->name, label,
 		               task_doing[wanted]);
@@ -459,6 +465,9 @@ static int load_named(sn_model **out, sn_engine *engine, const char *name, const
 		result = settle(&place, request.label, err);
 	if (result != SN_OK)
 		return result;
+	const sn_synth_class *const speaks = architectures[find(request.label)].class;
+	if (speaks && speaks->by_ort && strcmp(request.backend, "cpu") == 0)
+		request.backend = "ort:cpu";
 	const int task = sn_model_task(request.label);
 	const int exact = strcmp(request.backend, "cpu") != 0 || task == SN_TASK_VAD || task == SN_TASK_EMBED || task == SN_TASK_DENOISE || task == SN_TASK_SCORE;
 	request.dtype = exact ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);

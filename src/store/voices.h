@@ -8,7 +8,7 @@
 
 #define SN_BANK_FACT (SN_MAX_VOICE_FACT + 1)
 #define SN_BANK_MAX_DATA ((size_t)64 << 20)  /* bytes of a voice's file */
-#define SN_BANK_MAX_EMBEDDING 65536          /* values */
+#define SN_BANK_MAX_EMBEDDING 262144         /* values */
 
 typedef struct sn_bank_voice {
 	char name[SN_MAX_VOICE_NAME + 1];

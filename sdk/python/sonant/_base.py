@@ -105,8 +105,8 @@ class EngineBase:
         options.pointer.precision = choice("precision", precision, PRECISION)
         options.pointer.no_cache = not cache
         err, held = message_buffer(), ffi.new("sn_engine **")
-        check(lib.sn_engine_open(held, options.pointer, err), err)
         self._handle = Handle("engine", held, lib.sn_engine_close)
+        check(lib.sn_engine_open(held, options.pointer, err), err)
         self._models: dict[tuple[str | None, str, str | None], Model] = {}
         self._models_lock = threading.Lock()
         self._sessions: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -126,9 +126,10 @@ class EngineBase:
             options.pointer.task = choice("task", task, TASK)
         err, held = message_buffer(), ffi.new("sn_model **")
         given = ffi.NULL if name is None else ffi.new("char[]", utf8("name", name))
+        handle = Handle("model", held, lib.sn_model_release, self._handle)
         with self._handle as engine:
             check(lib.sn_model_load(held, engine, given, options.pointer, err), err)
-        return Model(self, Handle("model", held, lib.sn_model_release, self._handle))
+        return Model(self, handle)
 
     def _model(self, model: Model | str | None, task: str, precision: str | None = None) -> Model:
         """A model for a call: the given one, or a name's, which then stays loaded until the engine is closed. Two threads that ask for it

@@ -162,48 +162,63 @@ class Options:
 class Handle:
     """A C object that threads share: `with handle as pointer` borrows it; closed, it is freed when nobody borrows it any more.
 
+    It is made before what it holds is opened, so that an interrupt right behind the opening leaves nothing behind. Its lock may be taken
+    again by the thread that has it: garbage that is collected meanwhile closes handles, this one among them.
+
     The threads of an engine do not live in a forked child, so that there every call is an error, and nothing is freed.
     """
 
-    __slots__ = ("_closed", "_free", "_held", "_lock", "_parent", "_pid", "_users", "_what")
+    __slots__ = ("_closed", "_free", "_freed", "_held", "_lock", "_parent", "_pid", "_users", "_what")
 
     def __init__(self, what: str, held: Any, free: Callable[[Any], object], parent: Handle | None = None) -> None:
-        """held: the `T **` that the opening function filled; `free` takes it. parent: closed with it, this is, too."""
+        """held: the `T **` that an opening function fills next; `free` takes it, filled or not. parent: closed with it, this is, too."""
         self._what, self._held, self._free, self._parent = what, held, free, parent
-        self._pid, self._users, self._closed, self._lock = os.getpid(), 0, False, threading.Lock()
+        self._pid, self._users, self._lock = os.getpid(), 0, threading.RLock()
+        self._freed = self._closed = False
 
     @property
     def closed(self) -> bool:
         return self._closed or (self._parent is not None and self._parent.closed)
 
+    @property
+    def forked(self) -> bool:
+        """It is another process's."""
+        return self._pid != os.getpid()
+
     def __enter__(self) -> Any:
-        if self._pid != os.getpid():
+        if self.forked:
             raise errors.ClosedError(f"the {self._what} is of process {self._pid}, and this is its fork {os.getpid()}: open an engine here")
         with self._lock:
-            if self.closed:
-                raise errors.ClosedError(f"the {self._what} is closed")
             self._users += 1
+        if self.closed:  # asked only now that nobody else frees it
+            self.__exit__()
+            raise errors.ClosedError(f"the {self._what} is closed")
         return self._held[0]
 
     def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._users -= 1
-            last = self._closed and self._users == 0
-        if last:
-            self._free(self._held)
+        if not self.forked:
+            with self._lock:
+                self._users -= 1
+            self._let_go()
 
     def close(self) -> None:
         """No new calls; those under way end first. More than once is nothing."""
-        if self._pid != os.getpid():
-            return
+        if not self.forked:
+            self._closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Frees it, once, when it is closed and nobody borrows it any more."""
         with self._lock:
-            now, self._closed = not self._closed and self._users == 0, True
-        if now:
+            last = self._closed and self._users == 0 and not self._freed
+            self._freed = self._freed or last
+        if last:
             self._free(self._held)
 
     def __del__(self) -> None:
-        if not self._closed and self._pid == os.getpid():
-            self._closed = True
+        """Who borrows it now is garbage, too: a coroutine that was left where it waited."""
+        if not getattr(self, "_freed", True) and not self.forked:
+            self._freed = self._closed = True
             self._free(self._held)
 
 

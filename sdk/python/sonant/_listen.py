@@ -226,8 +226,9 @@ class _Ears(Session[Event]):
 
     def close(self) -> None:
         super().close()
-        with self._lock:
-            self._input.close()
+        if not self._handle.forked:  # where the lock may be held by nobody who lives
+            with self._lock:
+                self._input.close()
 
     def _advance(self, stt: Any) -> None:
         """Moves what was pushed on to the engine, as far as there is room."""

@@ -122,8 +122,8 @@ class Reader:
         options.set_text(format=format)
         options.set_whole(sample_rate=sample_rate, channels=channels, output_rate=output_rate)
         self._err, self._count, held = message_buffer(), ffi.new("size_t *"), ffi.new("sn_reader **")
-        check(lib.sn_reader_open(held, options.pointer, self._err), self._err)
         self._handle = Handle("reader", held, lib.sn_reader_close)
+        check(lib.sn_reader_open(held, options.pointer, self._err), self._err)
         self.finished = False
 
     def push(self, data: Any, size: int) -> int:

@@ -34,7 +34,8 @@ TICK = 0.1
 
 
 class Session(Generic[T]):
-    """One timeline of the engine. No call on it waits; threads may share it, their calls take turns.
+    """One timeline of the engine. No call on it waits; threads may share it, their calls take turns. A thread may close it in its
+    own turn, since garbage that is collected then may be a stream of it.
 
     A subclass says its `kind` and has `push`, `finish` and `pull`."""
 
@@ -52,22 +53,22 @@ class Session(Generic[T]):
         self.ended = False
         """Everything was pulled."""
         self.err = message_buffer()
-        self._lock, self._options = threading.Lock(), options
-        held = ffi.new(f"sn_{self.kind} **")
-        try:
-            with model._handle as pointer:
-                check(getattr(lib, f"sn_{self.kind}_open")(held, pointer, options.pointer, self.err), self.err)
-        except BaseException:
-            os.close(self._signal)
-            raise
+        self._lock, self._options = threading.RLock(), options
         close, descriptor = getattr(lib, f"sn_{self.kind}_close"), self._signal
 
         def free(held: Any) -> None:
             close(held)
             os.close(descriptor)  # only now does nobody write to it any more
 
+        held = ffi.new(f"sn_{self.kind} **")
         self._cancel = getattr(lib, f"sn_{self.kind}_cancel")
         self._handle = Handle("session", held, free, model.engine._handle)
+        try:
+            with model._handle as pointer:
+                check(getattr(lib, f"sn_{self.kind}_open")(held, pointer, options.pointer, self.err), self.err)
+        except BaseException:
+            self._handle.close()
+            raise
         with model.engine._models_lock:
             model.engine._sessions.add(self)
 
@@ -127,13 +128,14 @@ class Session(Generic[T]):
         loop = asyncio.get_running_loop()
         woken = asyncio.Event()
         with self._handle:
+            timer = None if timeout is None else loop.call_later(timeout, woken.set)  # wait_for of Python 3.11 may lose a cancelling
             loop.add_reader(self.descriptor, woken.set)
             try:
-                await asyncio.wait_for(woken.wait(), timeout)
-            except asyncio.TimeoutError:
-                pass
+                await woken.wait()
             finally:
                 loop.remove_reader(self.descriptor)
+                if timer is not None:
+                    timer.cancel()
 
     def cancel(self) -> None:
         """Ends the session within a step of the engine; a pull then raises CancelledError. From any thread."""
@@ -149,12 +151,32 @@ class Session(Generic[T]):
         self._handle.close()
 
 
+class _Gate:
+    """An event for one thread that waits. It can be set anywhere, also by garbage that is collected in the thread that waits: other than
+    threading's, it has no lock of its own that this thread could hold then."""
+
+    def __init__(self) -> None:
+        self._closed = threading.Lock()
+        self._closed.acquire()
+
+    def set(self) -> None:
+        with suppress(RuntimeError):  # it is open
+            self._closed.release()
+
+    def clear(self) -> None:
+        self._closed.acquire(blocking=False)
+
+    def wait(self) -> None:
+        """And closes it again."""
+        self._closed.acquire()
+
+
 class _Feed:
     """What a stream and the thread or task that feeds it know of each other. The feeder does not hold the stream, which can be dropped."""
 
     def __init__(self, room: Any) -> None:
         self.room = room
-        """An Event (of threading or asyncio): a push may go on."""
+        """A gate, or an Event of asyncio: a push may go on."""
         self.stopped = False
         self.error: BaseException | None = None
 
@@ -283,7 +305,7 @@ class Stream(Generic[T]):
         return taken
 
     def _start_thread(self) -> None:
-        self._feed = _Feed(threading.Event())
+        self._feed = _Feed(_Gate())
         threading.Thread(target=_feed_thread, args=(self.session, self._source, self._feed), name="sonant-feed", daemon=True).start()
 
     def _start_task(self) -> None:
@@ -305,7 +327,8 @@ class Stream(Generic[T]):
         if self._feed is not None:
             self._feed.stopped = True
             if self._task is not None:
-                self._task.cancel()
+                with suppress(RuntimeError):  # the loop has ended, and the task with it
+                    self._task.get_loop().call_soon_threadsafe(self._task.cancel)
             else:
                 self._feed.room.set()
         self.session.close()
@@ -349,7 +372,6 @@ def _feed_thread(session: Session[Any], source: Any, feed: _Feed) -> None:
             feed.room.clear()
             while not feed.stopped and not session.push(piece):
                 feed.room.wait()
-                feed.room.clear()
             if feed.stopped:
                 break
             session.wake()

@@ -90,11 +90,13 @@ class AsyncWork(AsyncStream[T]):
 
     def __init__(self, engine: AsyncEngine, method: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> None:
         super().__init__(engine, method, args, options)
+        self._loop: asyncio.AbstractEventLoop | None = None
         cancel = AnyOf(self._stop, options.get("cancel"))
         self._open = functools.partial(method, engine.engine, *args, **{**options, "cancel": cancel})
         self._turn = threading.Lock()
 
     async def _next(self) -> T:
+        self._loop = asyncio.get_running_loop()
         item = await self._engine._run(functools.partial(self._taken, self._given), self._stop)
         if item is _END:
             raise StopAsyncIteration
@@ -116,10 +118,17 @@ class AsyncWork(AsyncStream[T]):
             given.close()
 
     def __del__(self) -> None:
+        """Closing waits for threads, as a loop must not; and whatever runs when garbage is collected may hold the pool's lock, so that the
+        loop is asked to hand it over."""
         self._stop.set()
-        if self._given is not None:
-            with contextlib.suppress(RuntimeError):  # the pool has ended
-                self._engine._pool.submit(self._given.close)  # which waits for threads, as a loop must not
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(_submit, self._engine._pool, self._given.close)
+
+
+def _submit(pool: ThreadPoolExecutor, function: Callable[[], object]) -> None:
+    with contextlib.suppress(RuntimeError):  # the pool has ended
+        pool.submit(function)
 
 
 class AsyncSegments(AsyncWork[Segment]):

@@ -1,10 +1,13 @@
 """The engine in asyncio: the same results, a loop that is never held up, and an engine that a cancelled task leaves at once."""
 
 import asyncio
+import faulthandler
 import gc
 import inspect
+import os
 import threading
 import time
+import types
 import wave
 
 import numpy as np
@@ -198,7 +201,82 @@ def test_a_cancelled_task_ends_its_stream():
     use(test)
 
 
+def test_a_cancel_beside_an_event_is_not_lost():
+    async def test(engine):
+        listener = await engine.listener(model=WHISPER)
+
+        async def wait():
+            while True:
+                await listener._session.wait_async(5)
+                listener._session.clear()
+
+        for turns in list(range(6)) * 3:
+            task = asyncio.create_task(wait())
+            await asyncio.sleep(0.001)
+            listener._session.wake()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            assert (await asyncio.wait([task], timeout=2))[0], f"the cancel {turns} turns behind an event was lost"
+        listener.close()
+
+    use(test, threads=1)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_loop_that_is_left_behind_closes_its_descriptor_once(engine, monkeypatch):
+    closed, close = [], os.close
+    monkeypatch.setattr(os, "close", lambda file: (closed.append(file), close(file)))
+
+    async def listen():
+        listener = engine.listener(model=WHISPER)
+        opened.append(listener._session._signal)
+        async for _ in listener:
+            pass
+
+    opened, loop = [], asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    task = loop.create_task(listen())
+    loop.call_later(0.2, loop.stop)
+    loop.run_forever()
+    loop.close()
+    del loop, task
+    gc.collect()
+    assert closed.count(opened[0]) == 1
+
+
 # -- the loop and the engine stay free --
+
+
+def test_a_stream_that_is_collected_while_a_call_begins():
+    """Whatever lock the pool holds at that moment."""
+
+    async def test(engine):
+        closed = []
+        for moment in range(1, 60):
+            gc.disable()
+            stream = engine.segments(samples(), model=WHISPER)
+            stream._loop, stream._given = asyncio.get_running_loop(), types.SimpleNamespace(close=lambda: closed.append(1))
+            cycle = [stream]
+            cycle.append(cycle)
+            del stream, cycle
+            gc.set_threshold(moment)
+            gc.enable()
+            call = asyncio.get_running_loop().run_in_executor(engine._pool, int)
+            gc.disable()
+            await call
+        gc.collect()
+        while len(closed) < 59:
+            await asyncio.sleep(0.01)
+
+    before = gc.get_threshold()
+    faulthandler.dump_traceback_later(60, exit=True)
+    try:
+        use(test, threads=1)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        gc.set_threshold(*before)
+        gc.enable()
 
 
 @heard

@@ -1,5 +1,6 @@
 """What everything stands on: lives of engines and models, errors, what importing costs."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -47,6 +48,41 @@ def test_an_unknown_model_is_a_file_that_is_not_found(engine):
 def test_bad_options_of_an_engine(options, kind, words):
     with pytest.raises(kind, match=words):
         sonant.Engine(**options)
+
+
+def open_sessions(engine):
+    from sonant._binding import ffi, lib
+
+    stats = ffi.new("sn_engine_stats *")
+    with engine._handle as pointer:
+        lib.sn_engine_measure(pointer, stats)
+    return sum(stats.sessions)
+
+
+@pytest.mark.parametrize("what", ["session", "model"])
+def test_an_interrupt_behind_an_opening_leaves_nothing_open(engine, monkeypatch, what):
+    """A Ctrl-C during a call of C is raised when that has returned."""
+    from sonant import _base, _sessions
+    from sonant._binding import lib
+
+    class Interrupting:
+        def __getattr__(self, name):
+            function = getattr(lib, name)
+            return (lambda *args: (function(*args), interrupt())) if name in ("sn_stt_open", "sn_model_load") else function
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    model, descriptors, freed = engine.load(WHISPER), len(os.listdir("/proc/self/fd")), []
+    monkeypatch.setattr(_sessions if what == "session" else _base, "lib", Interrupting())
+    monkeypatch.setattr(
+        Interrupting, "sn_model_release", lambda _, held: (freed.append(held[0]), lib.sn_model_release(held)), raising=False
+    )
+    with pytest.raises(KeyboardInterrupt):
+        engine.listener(model=model) if what == "session" else engine.load(WHISPER)
+    gc.collect()
+    assert open_sessions(engine) == 0 and len(os.listdir("/proc/self/fd")) == descriptors
+    assert what == "session" or (len(freed) == 1 and freed[0])
 
 
 def test_what_is_closed_says_so():

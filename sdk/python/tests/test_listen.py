@@ -1,5 +1,7 @@
 """Live captions: what comes out, when, and how it ends."""
 
+import gc
+import os
 import select
 import signal
 import subprocess
@@ -245,6 +247,61 @@ def test_closing_the_engine_ends_what_is_listened_to():
     with pytest.raises(sonant.ClosedError):
         list(engine.listen(source(), model=WHISPER))
     assert gone()
+
+
+class Stirring:
+    """A chunk whose making does something."""
+
+    shape = (160,)
+
+    def __init__(self, act):
+        self.act = act
+
+    def __array__(self, *_, **__):
+        self.act()
+        return np.zeros(160, np.float32)
+
+
+def test_a_stream_that_is_collected_by_its_own_feeder(engine):
+    """Garbage is collected in any thread, also in one that has the session's turn."""
+    dropped = threading.Event()
+
+    def collect():
+        dropped.wait(20)
+        gc.collect()
+
+    cycle = types.SimpleNamespace(stream=engine.listen((Stirring(collect) for _ in range(10**6)), model=WHISPER))
+    cycle.me = cycle
+    cycle.stream._start_thread()
+    del cycle
+    dropped.set()
+    assert gone(), "the feeder waits for itself"
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_stream_is_closed_in_a_fork(engine):
+    """While a thread of the parent has the session's turn."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def wait():
+        inside.set()
+        leave.wait(20)
+
+    with engine.listen((Stirring(wait) for _ in range(9)), model=WHISPER) as stream:
+        stream._start_thread()
+        inside.wait(20)
+        child = os.fork()
+        if child == 0:
+            stream.close()
+            os._exit(7)
+        leave.set()
+        end = time.monotonic() + 20
+        while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < end:
+            time.sleep(0.01)
+        if ended[0] == 0:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        assert ended[0] == child and os.waitstatus_to_exitcode(ended[1]) == 7
 
 
 def test_cancelling_ends_the_feeder(engine):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from sonant._client_options import (
     TranscribeOptions,
     form_fields,
     listen_fields,
+    plain,
     speak_fields,
     speak_stream_fields,
     transcribe_fields,
@@ -31,15 +31,18 @@ from sonant._client_wire import (
     Reply,
     Request,
     analysis,
-    audio_of,
     conversion,
+    enhanced_audio,
     enhancement,
     facts_of,
+    has,
     job,
     job_item,
     json_of,
     model_entry,
     model_info,
+    models_loaded,
+    pull_state,
     quality,
     segment,
     speech,
@@ -126,9 +129,10 @@ class Calls(Server):
                     moved(one.end, 0.0)
 
             done = yield from self._each_segment(_heard(source, rate, fields, stream=True), take)
+            heard = transcript(done, tuple(found))
             if moved is not None:
-                moved(done["duration"], done["duration"])
-            return transcript(done, tuple(found))
+                moved(heard.duration, heard.duration)
+            return heard
 
     @spelled(TranscribeOptions)
     def segments(
@@ -359,7 +363,7 @@ class Calls(Server):
         if out is not None:
             return enhancement(facts_of((yield from self._saved("/audio/enhance", out, sending, fields)), self.url), None)
         value = yield from self._sent_json("/audio/enhance", sending, fields)
-        return enhancement(value, audio_of(base64.b64decode(value["audio_data"]), "the enhanced audio"))
+        return enhancement(value, enhanced_audio(value))
 
     def _sent(self, path: str, sending: _Sending, fields: Mapping[str, Any], accept: str) -> Steps[Reply]:
         with following(sending.progress, path.rpartition("/")[2], "B") as moved:
@@ -425,7 +429,7 @@ class Calls(Server):
     def jobs(self, limit: int = 100) -> Steps[tuple[Job, ...]]:
         """Jobs of this key, newest first. limit: 1 to 1000."""
         value = yield from self.ask_json(Request("GET", "/jobs", {"limit": str(limit)}))
-        return tuple(job(one) for one in value["jobs"])
+        return tuple(job(one) for one in has(value, "jobs", list))
 
     def wait(
         self,
@@ -446,11 +450,12 @@ class Calls(Server):
                     moved(now.done + now.failed, now.items)
                 if now.over:
                     return now
-                if until is not None and time.monotonic() + pause > until:
+                left = pause if until is None else until - time.monotonic()
+                if left <= 0:
                     raise errors.EngineTimeoutError(
                         f"after {timeout:g} s the job {now.id} has done {now.done + now.failed} of {now.items} items"
                     )
-                yield Pause(pause)
+                yield Pause(min(pause, left))
                 pause = min(POLL_MOST, pause * POLL_GROWS)
 
     def results(self, job_id: Job | str) -> Source[JobItem, None]:
@@ -461,12 +466,15 @@ class Calls(Server):
             at: int | None = 0
             while at is not None:
                 page = yield from self.ask_json(Request("GET", f"{path}/results", {"from": str(at), "limit": str(PAGE)}))
-                for one in page["results"]:
+                for one in has(page, "results", list):
                     wav = None
                     if "audio_type" in one:
-                        wav = (yield from self.ask(Request("GET", f"{path}/results/{one['index']}", accept="audio/*"))).body
+                        place = has(one, "index", int)
+                        wav = (yield from self.ask(Request("GET", f"{path}/results/{place}", accept="audio/*"))).body
                     yield Emit(job_item(one, wav))
-                at = page.get("next")
+                before, at = at, None if page.get("next") is None else has(page, "next", int)
+                if at is not None and at <= before:
+                    raise errors.FormatError(f"the server says that the results from {at} on come behind those from {before} on")
 
         return Source(flow(), lambda: None)
 
@@ -480,12 +488,12 @@ class Calls(Server):
     def models(self) -> Steps[tuple[ModelEntry, ...]]:
         """What the server's catalogue knows and what is installed there."""
         value = yield from self.ask_json(Request("GET", "/audio/models"))
-        return tuple(model_entry(one) for one in value["models"])
+        return tuple(model_entry(one) for one in has(value, "models", list))
 
     def loaded(self) -> Steps[tuple[ModelInfo, ...]]:
         """The models that the server has in memory."""
         value = yield from self.ask_json(Request("GET", "/audio/models"))
-        return tuple(model_info(one) for one in value["models"] if one["state"] == "ready")
+        return models_loaded(value)
 
     def load(self, name: str, *, precision: str | None = None, keep: int | None = None) -> Steps[ModelInfo]:
         """Loads a model on the server. precision: "auto", "f32", "bf16" or "int8". keep: seconds that it stays without use; -1: for ever;
@@ -502,7 +510,7 @@ class Calls(Server):
         yield from self._told("/audio/models/default", {"task": task, "model": name})
 
     def _told(self, path: str, body: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        given = {name: value for name, value in body.items() if value is not None}
+        given = {name: plain(name, value) for name, value in body.items() if value is not None}
         return (yield from self.ask_json(Request("POST", path, json=given, changes=True)))
 
     def pull(self, name: str, *, progress: Callable[[PullState], object] | None = None, cancel: Cancel | None = None) -> Steps[Pulled]:
@@ -510,24 +518,26 @@ class Calls(Server):
         waiting, not the pull. Needs a key with "manage". Raises NotFoundError, IoError (it failed: says why)."""
         yield Watch(cancel)
         now = yield from self._told("/audio/models/pull", {"model": name})
-        wanted, pause = now["model"], POLL_FIRST
-        while now["state"] in ("queued", "running"):
+        wanted, pause = has(now, "model", str), POLL_FIRST
+        while has(now, "state", str) in ("queued", "running"):
             if progress is not None:
-                progress(_pull_state(now))
+                progress(pull_state(now))
             yield Pause(pause)
             pause = min(1.0, pause * POLL_GROWS)
             all_of_them = yield from self.ask_json(Request("GET", "/audio/models/pull"))
-            now = next((one for one in all_of_them["pulls"] if one["model"] == wanted), {**now, "state": "done"})
+            under_way = has(all_of_them, "pulls", list)
+            now = next((one for one in under_way if has(one, "model", str) == wanted), {**now, "state": "done"})
         if now["state"] == "failed":
             raise errors.IoError(f"the server could not install {wanted}: {now.get('error', 'it does not say why')}")
         if progress is not None:
-            progress(_pull_state(now))
-        return Pulled(wanted, "", now.get("source", ""), revision=now.get("revision", ""), bytes=now["total"])
+            progress(pull_state(now))
+        return Pulled(wanted, "", now.get("source", ""), revision=now.get("revision", ""), bytes=has(now, "total", int))
 
     def voices(self, model: str | None = None) -> Steps[tuple[Voice, ...]]:
         """The voices of the server's bank and, with a model ("auto": the default one), the speakers inside it, which come first."""
-        value = yield from self.ask_json(Request("GET", "/tts/voices", {} if model is None else {"model": model}))
-        return tuple(voice(one) for one in value["voices"] if model is not None or one["in_bank"])
+        value = yield from self.ask_json(Request("GET", "/tts/voices", dict(form_fields({"model": model}))))
+        known = tuple(voice(one) for one in has(value, "voices", list))
+        return tuple(one for one in known if model is not None or one.in_bank)
 
     def add_voice(
         self,
@@ -554,7 +564,7 @@ class Calls(Server):
 
     def remove_voice(self, name: str) -> Steps[None]:
         """Removes a voice from the server's bank. Needs a key with "manage". Raises NotFoundError, ArgumentError (a bad name)."""
-        yield from self.ask(Request("DELETE", f"/tts/voices/{quote(name, safe='')}", changes=True))
+        yield from self.ask(Request("DELETE", f"/tts/voices/{quote(plain('name', name), safe='')}", changes=True))
 
     # -- the server --
 
@@ -564,17 +574,15 @@ class Calls(Server):
 
     def config(self) -> Steps[dict[str, Any]]:
         """The server's options by name. Needs a key with "manage"."""
-        config: dict[str, Any] = (yield from self.ask_json(Request("GET", "/audio/config")))["config"]
-        return config
+        return has((yield from self.ask_json(Request("GET", "/audio/config"))), "config", dict)
 
     def metrics(self) -> Steps[dict[str, Any]]:
         """The server's measurements by name: type, help and samples, as /audio/metrics has them."""
-        metrics: dict[str, Any] = (yield from self.ask_json(Request("GET", "/audio/metrics")))["metrics"]
-        return metrics
+        return has((yield from self.ask_json(Request("GET", "/audio/metrics"))), "metrics", dict)
 
     def usage(self, days: int = 30) -> Steps[tuple[dict[str, Any], ...]]:
         """What was asked for by key and day, as /audio/usage has it. days: 1 to 3660."""
-        return tuple((yield from self.ask_json(Request("GET", "/audio/usage", {"days": str(days)})))["usage"])
+        return tuple(has((yield from self.ask_json(Request("GET", "/audio/usage", {"days": str(days)}))), "usage", list))
 
 
 # ---- what calls are made of ----
@@ -654,7 +662,3 @@ def _kilobits(bitrate: Any) -> Any:
     if bitrate % 1000:
         raise errors.ArgumentError(f"bitrate is {bitrate}; a server takes whole kbit/s, such as {round(bitrate / 1000) * 1000}")
     return bitrate // 1000
-
-
-def _pull_state(now: Mapping[str, Any]) -> PullState:
-    return PullState(now["model"], now.get("file", ""), bytes=now["bytes"], total=now["total"], rate=now.get("rate", 0))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import socket
 import ssl
 import struct
@@ -27,6 +29,14 @@ KEPT = 8.0
 CLOSE = 1.0
 """Seconds that a WebSocket waits for the server's farewell."""
 LOCAL = ("127.0.0.1", "localhost", "::1")
+WEBSOCKETS = 15
+"""The oldest version of the package whose connections take a proxy."""
+MOST = 1 << 30
+"""Bytes of a reply that is kept whole, so that a server which never ends does not fill the memory."""
+MOST_PROBLEM = 1 << 20
+"""Bytes of a refusal that are read."""
+MOST_MESSAGE = 64 << 20
+"""Bytes of a message of a WebSocket."""
 
 
 def check_packages() -> None:
@@ -39,6 +49,11 @@ def check_packages() -> None:
         except ImportError as error:
             package = name.partition(".")[0]
             raise errors.DependencyError(f"the client needs the package {package}: pip install 'sonant[client]'") from error
+    from websockets.version import version
+
+    if int(version.partition(".")[0]) < WEBSOCKETS:
+        wanted = f"the client needs websockets {WEBSOCKETS} or later, and {version} is installed"
+        raise errors.DependencyError(f"{wanted}: pip install --upgrade 'sonant[client]'")
 
 
 class Place:
@@ -56,7 +71,11 @@ class Place:
         for name, seconds in (("timeout", timeout), ("connect_timeout", connect_timeout)):
             if seconds is not None and not seconds > 0:
                 raise errors.ArgumentError(f"{name} is {seconds}; it may be more than 0 seconds")
-        self.url = url.rstrip("/")
+        if api_key and parts.username is not None:
+            raise errors.ArgumentError(f"{_shown(url)!r} was given with a user, and api_key, too; a request says one of them")
+        self.address = url.rstrip("/")
+        self.url = _shown(self.address)
+        """What is told of it: without a password."""
         self.timeout, self.connect_timeout = timeout, connect_timeout
         self.headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self.proxied = parts.hostname not in LOCAL
@@ -76,6 +95,11 @@ class Place:
         return errors.EngineTimeoutError(f"{self.url} said nothing for {self.timeout:g} s while {what} was under way; timeout= allows more")
 
 
+def _shown(url: str) -> str:
+    """An address without the user and the password that may stand in it."""
+    return re.sub(r"//[^/]*@", "//", url, count=1)
+
+
 def _parts(url: Any) -> Any:
     if not isinstance(url, str):
         raise TypeError(f"url must be text, not {type(url).__name__}")
@@ -85,7 +109,7 @@ def _parts(url: Any) -> Any:
     except ValueError:
         good = False
     if not good or parts.query or parts.fragment:
-        raise errors.ArgumentError(f"{url!r} is no address of a server; http://127.0.0.1:8765 would be one")
+        raise errors.ArgumentError(f"{_shown(url)!r} is no address of a server; http://127.0.0.1:8765 would be one")
     return parts
 
 
@@ -112,8 +136,9 @@ class Transport:
 
         self.place = place
         self._http = httpx.AsyncClient(
-            base_url=place.url,
-            headers={**place.headers, "User-Agent": "sonant-python"},
+            base_url=place.address,
+            # pieces of a live reply are taken as they come, which compressed ones could not be
+            headers={**place.headers, "User-Agent": "sonant-python", "Accept-Encoding": "identity"},
             timeout=httpx.Timeout(place.timeout, connect=place.connect_timeout, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=KEPT),
             trust_env=place.proxied,
@@ -152,7 +177,7 @@ class Transport:
             headers |= {"Content-Type": request.form.content_type, "Content-Length": str(request.form.size)}
         built = self._http.build_request(
             request.method,
-            quote(request.path),
+            quote(request.path, safe="/%"),
             params=request.query or None,
             json=request.json,
             content=None if request.form is None else _off_the_loop(request.form.read()),
@@ -166,12 +191,24 @@ class Transport:
                 reply.live = _Live(came, request)
                 return reply
             try:
-                reply.body = await came.aread()
+                reply.body = await self._whole(came, request)
             finally:
                 await came.aclose()
         except httpx.TransportError as error:
             raise self._translated(error, request) from error
         return reply
+
+    async def _whole(self, came: httpx.Response, request: Request) -> bytes:
+        """The body; of a refusal its beginning."""
+        pieces, size, most = [], 0, MOST if came.is_success else MOST_PROBLEM
+        async for piece in came.aiter_raw():
+            pieces.append(piece)
+            size += len(piece)
+            if size > most and came.is_success:
+                raise errors.LimitError(f"{self.place.url} answers {request.method} {request.path} with more than {most} bytes")
+            if size > most:
+                break
+        return b"".join(pieces)
 
     async def _read(self, reply: Reply) -> bytes:
         import httpx
@@ -193,29 +230,29 @@ class Transport:
     # -- WebSockets --
 
     async def _connect(self, path: str, opened: AsyncExitStack) -> Any:
-        from websockets.asyncio.client import connect
-        from websockets.exceptions import InvalidHandshake, InvalidStatus
+        from websockets.exceptions import InvalidHandshake, InvalidProxy, InvalidStatus, ProxyError
 
         place = self.place
         try:
-            connection = await connect(
-                "ws" + place.url[4:] + path,
+            connection = await _connector()(
+                "ws" + place.address[4:] + path,
                 additional_headers=place.headers,
                 open_timeout=place.connect_timeout,
                 close_timeout=CLOSE,
-                max_size=None,
+                max_size=MOST_MESSAGE,
                 max_queue=None,  # a caller who pauses would be cut off if nothing was read meanwhile
                 compression=None,
                 ssl=place.tls,
                 proxy=True if place.proxied else None,
                 user_agent_header="sonant-python",
+                logger=_LOG,
             )
         except InvalidStatus as refused:
             reply = refused.response
             return Reply(reply.status_code, {name.lower(): value for name, value in reply.headers.raw_items()}, bytes(reply.body or b""))
         except TimeoutError as error:
             raise place.unreachable(f"no answer within {place.connect_timeout:g} s") from error
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, ProxyError, InvalidProxy) as error:
             raise place.unreachable(error) from error
         except InvalidHandshake as error:
             raise place.lost(f"the handshake of {path}", error) from error
@@ -237,6 +274,26 @@ class Transport:
             raise self.place.lost(on.path, error) from error
         finally:
             coming.cancel()
+
+
+def _connector() -> Any:
+    """Goes where it was sent to and nowhere else: a redirection would take the key with it."""
+    from websockets.asyncio.client import connect
+
+    class Straight(connect):
+        def process_redirect(self, exc: Exception) -> Exception:
+            return exc
+
+    return Straight
+
+
+def _without_keys(record: logging.LogRecord) -> bool:
+    """Nothing is logged of headers with a key: of each one there is a line with its name and its value."""
+    return not (isinstance(record.args, tuple) and any(str(part).lower().endswith("authorization") for part in record.args))
+
+
+_LOG = logging.getLogger("sonant.websockets")
+_LOG.addFilter(_without_keys)
 
 
 class _Live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
@@ -17,6 +18,7 @@ __all__ = [
     "TranscribeOptions",
     "form_fields",
     "listen_fields",
+    "plain",
     "speak_fields",
     "speak_stream_fields",
     "transcribe_fields",
@@ -143,15 +145,23 @@ class SpeakOptions(SpeakStreamOptions, total=False):
     """How often a bad sentence is spoken again at most, 0 to 8; None: once."""
 
 
+ENGINES = {
+    *(TranscribeOptions.__annotations__ | LiveOptions.__annotations__ | SpeakOptions.__annotations__),
+    *("batch", "previous_tokens", "start", "length", "priority", "share", "inspect"),
+}
+"""Names of the engine's options, wherever they are options of a server."""
 HEARD = {"words": "return_timestamps", "denoise": "noise_reduction"}
 LIVE = {**HEARD, "vad_min_speech": "min_speech", "vad_min_silence": "min_silence", "vad_pad": "pad", "rate": "sample_rate"}
 """Fields that the server calls otherwise."""
 
 
 def _fields(what: str, given: Mapping[str, Any], options: type, names: Mapping[str, str]) -> dict[str, Any]:
-    """The options that are given, under the server's names. Raises UnsupportedError for what a server does not take."""
+    """The options that are given, under the server's names. Raises UnsupportedError for what only the engine takes, TypeError for what
+    nobody does."""
     known = options.__annotations__
     for name, value in given.items():
+        if name not in ENGINES and name not in known:
+            raise TypeError(f"there is no option {name!r}; options are {', '.join(known)}")
         if name not in known and value is not None:
             raise errors.UnsupportedError(f"{what} on a server takes no {name}={value!r}; its options are {', '.join(known)}")
     return {names.get(name, name): value for name, value in given.items() if value is not None}
@@ -212,11 +222,32 @@ def _voice(voice: Any) -> str:
 
 def _named(fields: dict[str, Any]) -> dict[str, Any]:
     model = fields.get("model")
-    if model is None:
-        return {name: value for name, value in fields.items() if name != "model"}
-    if not isinstance(model, str):
+    if model is not None and not isinstance(model, str):
         raise TypeError(f"model must be a name, not {type(model).__name__}: models of an engine are in another process")
-    return fields
+    return {name: plain(name, value) for name, value in fields.items() if value is not None}
+
+
+def plain(name: str, value: Any) -> Any:
+    """A value as JSON has it: text, a number (numpy's, too) or a switch, or a list of texts. Raises TypeError, ArgumentError (a number
+    that is not finite, half of a surrogate pair)."""
+    if isinstance(value, list):
+        return [plain(name, one) for one in value]
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            bad = f"U+{ord(value[error.start]):04X} at character {error.start}"
+            raise errors.ArgumentError(f"{name} has half of a surrogate pair, {bad}, which is no character") from None
+        return value
+    if isinstance(value, bool):
+        return value
+    if hasattr(value, "__index__"):
+        return int(value)
+    if not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be text, a number or a switch, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise errors.ArgumentError(f"{name} is {value}; it must be a finite number")
+    return float(value)
 
 
 def form_fields(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -225,15 +256,6 @@ def form_fields(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, value in fields.items():
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                out.append((name, _text(name, one)))
+                known = plain(name, one)
+                out.append((name, str(known).lower() if isinstance(known, bool) else str(known)))
     return out
-
-
-def _text(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value
-    if hasattr(value, "__index__") or hasattr(value, "__float__"):
-        return str(value)
-    raise TypeError(f"{name} must be text, a number or a switch, not {type(value).__name__}")

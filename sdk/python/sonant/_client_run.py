@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import sys
 import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -58,7 +59,7 @@ class Runner:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._pid, self._lock = os.getpid(), threading.Lock()
+        self._pid, self._lock = os.getpid(), threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: Transport | None = None
         self._closed = False
@@ -98,11 +99,9 @@ class Runner:
 
     def wait(self, work: Coroutine[Any, Any, R], watcher: _Watcher) -> R:
         """On this thread, until the loop has done it; Ctrl-C and what `look` raises break it off."""
-        loop = self._loop
-        if loop is None or self._closed:
-            work.close()
+        future = self._hand_over(work)
+        if future is None:
             raise errors.ClosedError("the client is closed")
-        future = asyncio.run_coroutine_threadsafe(work, loop)
         try:
             while not future.done():
                 concurrent.futures.wait([future], TICK)
@@ -115,12 +114,16 @@ class Runner:
 
     def finish(self, opened: AsyncExitStack) -> None:
         """Closes what steps left open, without waiting for it."""
-        closing = opened.aclose()
-        loop = self._loop
-        if loop is None or self._closed or self._pid != os.getpid():
-            closing.close()
-        else:
-            asyncio.run_coroutine_threadsafe(closing, loop)
+        self._hand_over(opened.aclose())
+
+    def _hand_over(self, work: Coroutine[Any, Any, R]) -> concurrent.futures.Future[R] | None:
+        """To the loop; None where that has ended. What is handed over before `close`, `close` ends."""
+        if self._pid == os.getpid():
+            with self._lock:
+                if self._loop is not None and not self._closed:
+                    return asyncio.run_coroutine_threadsafe(work, self._loop)
+        work.close()
+        return None
 
     def _started(self) -> Transport:
         if self._pid != os.getpid():
@@ -147,6 +150,12 @@ class Runner:
         asyncio.run_coroutine_threadsafe(_end(transport), loop).result()
         loop.call_soon_threadsafe(loop.stop)
 
+    def __del__(self) -> None:
+        """Dropped without `close`: connections and thread end all the same, and nobody waits for that."""
+        if self._loop is None or self._transport is None or self._closed or self._pid != os.getpid() or sys.is_finalizing():
+            return
+        asyncio.run_coroutine_threadsafe(_end(self._transport, self._loop), self._loop)
+
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
@@ -156,13 +165,15 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-async def _end(transport: Transport) -> None:
-    """Nothing is left behind: every task of the loop ends."""
+async def _end(transport: Transport, stop: asyncio.AbstractEventLoop | None = None) -> None:
+    """Nothing is left behind: every task of the loop ends, and at last the loop, where it is told to."""
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await transport.close()
+    if stop is not None:
+        stop.call_soon(stop.stop)
 
 
 class Stream(Generic[T, F]):

@@ -11,7 +11,7 @@ from sonant import errors
 from sonant._arrays import byte_format, checked_rate, is_samples, mono
 from sonant._client_errors import LostError
 from sonant._client_steps import Emit, Feed, Flow, Leave, Read, Receive, Script, Server, Watch
-from sonant._client_wire import Request, note, problem_error, samples_of, segment, silence, word
+from sonant._client_wire import UNREADABLE, Request, note, problem_error, reads, samples_of, segment, silence, word
 from sonant.types import Commit, Event, Language, Note, Partial, Speech, SpeechChunk
 
 __all__ = ["EventParser", "Source", "listening", "speaking", "speaking_whole"]
@@ -23,6 +23,8 @@ TEXT = 4096
 """Characters of a message."""
 AUDIO = 32 << 10
 """Bytes of a message."""
+MOST = 64 << 20
+"""Bytes of an event that comes, so that one which never ends does not fill the memory."""
 
 
 @dataclass
@@ -46,6 +48,8 @@ class EventParser:
 
     def feed(self, data: bytes) -> Iterator[tuple[str, Any]]:
         *whole, self._text = (self._text + data).split(b"\n\n")
+        if len(self._text) > MOST:
+            raise errors.FormatError(f"the server sent an event of more than {MOST} bytes")
         for block in whole:
             name, value = _event(block)
             if name == "error":
@@ -64,9 +68,12 @@ class EventParser:
 def _event(block: bytes) -> tuple[str, Any]:
     fields = dict(line.split(b": ", 1) for line in block.split(b"\n") if b": " in line)
     try:
-        return fields.get(b"event", b"message").decode(), json.loads(fields[b"data"])
-    except (ValueError, KeyError) as error:
+        name, value = fields.get(b"event", b"message").decode(), json.loads(fields[b"data"])
+    except (*UNREADABLE, KeyError) as error:
         raise errors.FormatError(f"the server sent an event that cannot be read: {block[:200]!r}") from error
+    if not isinstance(value, dict):
+        raise errors.FormatError(f"the server sent an event that is no object: {block[:200]!r}")
+    return name, value
 
 
 # ---- speech ----
@@ -139,7 +146,8 @@ def speaking(server: Server, start: dict[str, Any], pieces: Any, watch: Watch) -
     def end() -> Iterator[str]:
         yield json.dumps({"type": "finish"})
 
-    def take(value: Any) -> SpeechChunk | None:
+    @reads
+    def message(value: Any) -> SpeechChunk | None:
         if isinstance(value, bytes):
             return speech.chunk(value)
         if value["type"] == "ready":
@@ -154,7 +162,7 @@ def speaking(server: Server, start: dict[str, Any], pieces: Any, watch: Watch) -
             speech.facts = value
         return None
 
-    return Source(_talk(server, Script("/tts/stream", pieces, begin, _text_messages, end, take), watch), speech.result)
+    return Source(_talk(server, Script("/tts/stream", pieces, begin, _text_messages, end, message), watch), speech.result)
 
 
 def _text_messages(piece: Any) -> Iterator[str]:
@@ -217,10 +225,11 @@ class _Ears:
 def listening(server: Server, start: dict[str, Any], chunks: Any, watch: Watch) -> Source[Event, None]:
     """Sound as it is recorded, over a WebSocket. start: its fields."""
     ears = _Ears(dict(start))
-    return Source(_talk(server, Script("/stt/stream", chunks, ears.begin, ears.messages, ears.end, _heard), watch), lambda: None)
+    return Source(_talk(server, Script("/stt/stream", chunks, ears.begin, ears.messages, ears.end, event), watch), lambda: None)
 
 
-def _heard(value: Any) -> Event | None:
+@reads
+def event(value: Any) -> Event | None:
     kind = value["type"]
     if kind == "partial":
         return Partial(value["text"], value["position"])
@@ -255,7 +264,7 @@ def _message(message: str | bytes) -> Any:
     try:
         value = json.loads(message)
         kind = value["type"]
-    except (ValueError, KeyError, TypeError):
+    except (*UNREADABLE, KeyError, TypeError):
         raise errors.FormatError(f"the server sent a message that cannot be read: {message[:200]!r}") from None
     if kind == "error":
         raise problem_error(value)

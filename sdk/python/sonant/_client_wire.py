@@ -33,6 +33,7 @@ from sonant.types import (
     ModelInfo,
     Note,
     Problem,
+    PullState,
     Quality,
     Scores,
     Segment,
@@ -44,6 +45,7 @@ from sonant.types import (
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 JSON = "application/json"
 STRANGE: dict[int, type[errors.Error]] = {
@@ -57,6 +59,8 @@ STRANGE: dict[int, type[errors.Error]] = {
     504: errors.EngineTimeoutError,
 }
 """What a proxy means by a status."""
+UNREADABLE = (ValueError, RecursionError)
+"""What Python raises for JSON that is none, or has too many lists in lists."""
 SHOWN = 120
 """Characters of a strange reply that an error shows."""
 
@@ -118,7 +122,8 @@ def problem_error(problem: Mapping[str, Any], status: int = 500) -> errors.Error
     code, detail = str(problem.get("code", "")), problem.get("detail") or problem.get("message") or problem.get("title")
     if code not in errors.CLASSES and status == errors.InternalError.status:
         code = errors.InternalError.code
-    error = errors.from_reply(int(problem.get("status") or status), code, str(detail or ""))
+    theirs = problem.get("status")
+    error = errors.from_reply(theirs if isinstance(theirs, int) and theirs else status, code, str(detail or ""))
     error.request_id = str(problem.get("request_id") or "")
     return error
 
@@ -129,7 +134,7 @@ def problem_of(reply: Reply) -> Mapping[str, Any] | None:
         return None
     try:
         value = json.loads(reply.body)
-    except ValueError:
+    except UNREADABLE:
         return None
     return value if isinstance(value, dict) and isinstance(value.get("code"), str) else None
 
@@ -187,11 +192,19 @@ def json_of(reply: Reply, url: str) -> dict[str, Any]:
         raise _strange(reply, url)
     try:
         value = json.loads(reply.body)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise errors.FormatError(f"{url} sent JSON that cannot be read ({error}): {shown(reply.body)}") from error
     if not isinstance(value, dict):
         raise errors.FormatError(f"{url} sent JSON that is no object: {shown(reply.body)}")
     return value
+
+
+def has(value: Any, name: str, kind: type[T]) -> T:
+    """A field of a reply. Raises FormatError where it is not there, or is something else."""
+    found = value.get(name) if isinstance(value, dict) else None
+    if not isinstance(found, kind):
+        raise errors.FormatError(f"the server's reply is not as its API says: its {name!r} is {found!r:.80}, and no {kind.__name__}")
+    return found
 
 
 def facts_of(reply: Reply, url: str) -> dict[str, Any]:
@@ -294,6 +307,11 @@ def samples_of(pcm: bytes) -> Any:
     import numpy as np
 
     return np.frombuffer(pcm, dtype="<i2").astype(np.float32) / np.float32(32768)
+
+
+@reads
+def enhanced_audio(value: Mapping[str, Any]) -> Audio:
+    return audio_of(base64.b64decode(value["audio_data"]), "the enhanced audio")
 
 
 def silence() -> Any:
@@ -438,6 +456,17 @@ def model_entry(value: Mapping[str, Any]) -> ModelEntry:
         bytes=value.get("bytes", 0),
         installed=value["installed"],
     )
+
+
+@reads
+def models_loaded(value: Mapping[str, Any]) -> tuple[ModelInfo, ...]:
+    return tuple(model_info(one) for one in value["models"] if one["state"] == "ready")
+
+
+@reads
+def pull_state(value: Mapping[str, Any]) -> PullState:
+    names = ("model", "bytes", "total")
+    return PullState(file=value.get("file", ""), rate=value.get("rate", 0), **{name: value[name] for name in names})
 
 
 @reads

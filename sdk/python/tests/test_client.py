@@ -188,8 +188,10 @@ def test_jobs(client):
 def test_waiting_has_an_end():
     queued = {"id": "ab", "kind": "transcribe", "state": "queued", "created": "", "items": 5, "done": 1, "failed": 0, "progress": 0.2}
     with FakeServer(reply(body=queued)) as fake, impatient(fake.url) as client:
+        start = time.monotonic()
         with pytest.raises(TimeoutError, match="1 of 5 items"):
             client.wait("ab", timeout=0.4)
+        assert time.monotonic() - start >= 0.4
         stop = threading.Event()
         threading.Timer(0.3, stop.set).start()
         with pytest.raises(sonant.CancelledError):
@@ -244,6 +246,8 @@ def test_the_servers_state(client):
         (JFK, {"retry_models": "base"}, TypeError, "list"),
         (JFK, {"progress": 5}, TypeError, "progress"),
         (JFK, {"prompt": object()}, TypeError, "prompt must be text"),
+        (JFK, {"prompt": "a\ud800"}, sonant.ArgumentError, "prompt has half .*U\\+D800"),
+        (JFK, {"temperature": float("inf")}, sonant.ArgumentError, "temperature is inf"),
         ("nowhere.wav", {}, FileNotFoundError, "nowhere.wav"),
         ("-", {}, ValueError, "standard input"),
         (os.curdir, {}, ValueError, "directory"),
@@ -269,6 +273,11 @@ def test_bad_input(client, source, options, kind, part):
         ("Yes.", {"voice": JFK}, sonant.UnsupportedError, "add_voice"),
         ("Yes.", {"speed": 99}, ValueError, "speed"),
         ("Yes.", {"priority": "batch"}, sonant.UnsupportedError, "priority"),
+        ("Yes.", {"sped": 1.1}, TypeError, "no option 'sped'"),
+        ("Yes.", {"sped": None}, TypeError, "no option 'sped'"),
+        ("Yes.", {"speed": float("nan")}, sonant.ArgumentError, "speed is nan"),
+        ("Yes.", {"speed": object()}, TypeError, "speed must be"),
+        ("Yes.", {"voice": "a\ud800"}, sonant.ArgumentError, "voice has half .*U\\+D800"),
     ],
 )
 def test_bad_text(client, text, options, kind, part):
@@ -411,6 +420,96 @@ def test_replies_that_are_none(answer, kind, part):
         client.transcribe(JFK)
 
 
+def everything(client):
+    """Calls by what their reply must hold."""
+    return {
+        "models": client.models,
+        "usage": client.usage,
+        "config": client.config,
+        "metrics": client.metrics,
+        "model": lambda: client.pull("m"),
+        "voices": client.voices,
+        "results": lambda: list(client.results("ab")),
+        "jobs": client.jobs,
+    }
+
+
+@pytest.mark.parametrize("body", [{}, {name: 5 for name in ("models", "usage", "model", "voices", "results", "jobs")}])
+def test_replies_that_lack_something(body):
+    with FakeServer(reply(body=body)) as fake, impatient(fake.url) as client:
+        for name, call in everything(client).items():
+            with pytest.raises(sonant.FormatError, match=name):
+                call()
+        for call in (client.loaded, lambda: client.enhance(JFK), lambda: client.speak("Yes.")):
+            with pytest.raises(sonant.FormatError):
+                call()
+
+
+@pytest.mark.parametrize("refusal", [b'{"code": "SN_E_MODEL", "status": "many"}', b'{"code": "SN_E_MODEL", "status": [1]}', b"[" * 200000])
+def test_refusals_that_are_damaged(refusal):
+    with FakeServer(reply(500, refusal)) as fake, impatient(fake.url) as client, pytest.raises(sonant.Error):
+        client.models()
+
+
+def test_pages_that_go_round():
+    with FakeServer(reply(body={"results": [], "next": 0})) as fake, impatient(fake.url) as client, pytest.raises(sonant.FormatError):
+        list(client.results("ab"))
+
+
+@pytest.mark.parametrize(
+    "event", [b"event: error\ndata: [1]", b'event: error\ndata: {"status": "x"}', b"event: done\ndata: 5", b"event: segment\ndata: {}"]
+)
+def test_events_that_are_damaged(event):
+    damaged = reply(body=event + b"\n\n", kind="text/event-stream")
+    with FakeServer(damaged) as fake, impatient(fake.url) as client, pytest.raises(sonant.Error):
+        list(client.segments(JFK))
+
+
+def endless(status, kind):
+    def say(handler):
+        handler.wfile.write(f"HTTP/1.1 {status} Reason\r\nContent-Type: {kind}\r\n\r\n".encode())
+        while True:  # until the client has enough
+            handler.wfile.write(b"a" * (1 << 16))
+
+    return say
+
+
+def test_replies_that_never_end(monkeypatch):
+    monkeypatch.setattr("sonant._client_net.MOST", 1 << 20)
+    monkeypatch.setattr("sonant._client_talk.MOST", 1 << 20)
+    for status, kind, raised, part in (
+        (200, "application/json", sonant.LimitError, "1048576 bytes"),
+        (500, "text/html", IncompatibleError, "'aaa"),
+    ):
+        with FakeServer(endless(status, kind)) as fake, impatient(fake.url) as client, pytest.raises(raised, match=part):
+            client.models()
+    stream = endless(200, "text/event-stream")
+    with FakeServer(stream) as fake, impatient(fake.url) as client, pytest.raises(sonant.FormatError, match="1048576 bytes"):
+        list(client.segments(JFK))
+
+
+def test_replies_come_as_they_are():
+    """Compressed on the way, the pieces of a stream could not be read."""
+    accepted = []
+
+    def note(handler):
+        accepted.append(handler.headers["Accept-Encoding"])
+        return GOOD
+
+    with FakeServer(note) as fake, impatient(fake.url) as client:
+        client.transcribe(JFK)
+    assert accepted == ["identity"]
+
+
+def test_numbers_of_numpy_are_numbers():
+    with FakeServer(problem(422, "SN_E_FORMAT")) as fake, impatient(fake.url) as client:
+        for options in ({"speed": np.float32(1.5)}, {"speed": 1.5}, {"seed": np.int64(3)}, {"seed": 3}):
+            with pytest.raises(sonant.FormatError):
+                client.speak("Yes.", **options)
+        bodies = [size for _, _, size in fake.seen]
+    assert bodies[0] == bodies[1] and bodies[2] == bodies[3]
+
+
 def test_a_stream_that_ends_too_early():
     event = b'event: segment\ndata: {"id": 0, "start": 0.0, "end": 1.0, "text": " Yes."}\n\n'
     broken = b'event: error\ndata: {"code": "SN_E_MODEL", "detail": "it broke", "status": 500, "request_id": "r9"}\n\n'
@@ -459,6 +558,40 @@ def test_keys(serve, tmp_path):
         with pytest.raises(sonant.BusyError, match="limit") as caught:
             client.models()
         assert caught.value.retry_after >= 1 and caught.value.status == 429
+
+
+def test_a_key_is_neither_carried_elsewhere_nor_logged(caplog):
+    asked = []
+
+    def ask(handler):
+        asked.append(handler.headers["Authorization"])
+        return reply(403, b"no", "text/plain")
+
+    with FakeServer(ask, health=ask) as other:
+        away = reply(302, b"", Location=other.url.replace("http://127.0.0.1", "ws://localhost") + "/stt/stream")
+        with caplog.at_level("DEBUG"), FakeServer(away) as fake, impatient(fake.url, api_key="SECRET") as client:
+            with pytest.raises(sonant.Error, match="302"):
+                list(client.listen([np.zeros(160, np.float32)]))
+            with pytest.raises(sonant.Error, match="302"):
+                client.models()
+    assert asked == [] and "SECRET" not in caplog.text and "/stt/stream" in caplog.text
+
+
+def test_a_password_in_the_address_is_not_told():
+    asked = []
+
+    def ask(handler):
+        asked.append(handler.headers["Authorization"])
+        return reply(403, b"no", "text/plain")
+
+    with FakeServer(ask) as fake, impatient(fake.url.replace("//", "//me:SECRET@")) as client:
+        with pytest.raises(DeniedError) as caught:
+            client.models()
+        assert client.url == fake.url and "SECRET" not in str(caught.value) and asked == ["Basic bWU6U0VDUkVU"]
+    for options in ({"api_key": "a"}, {"url": "http://me:SECRET@x?y"}):
+        with pytest.raises(sonant.ArgumentError) as caught:
+            sonant.Client(**{"url": "http://me:SECRET@x", **options})
+        assert "SECRET" not in str(caught.value)
 
 
 def test_certificates(serve, tmp_path):
@@ -543,6 +676,22 @@ def test_closed_is_closed(server):
     unused.close()
     with pytest.raises(sonant.ClosedError):
         unused.health()
+
+
+def test_a_dropped_client_leaves_nothing(server):
+    def running():
+        return sum(thread.name == "sonant-client" for thread in threading.enumerate())
+
+    before = running()
+    for _ in range(4):
+        sonant.Client(server.url).health()
+    until = time.monotonic() + 10
+    while running() > before:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    code = f"import sonant; client = sonant.Client({server.url!r}); client.health()"
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_closing_ends_calls_under_way():
@@ -700,3 +849,9 @@ else:
 """
     done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_package_that_is_too_old_is_named(monkeypatch):
+    monkeypatch.setattr("websockets.version.version", "14.2")
+    with pytest.raises(sonant.DependencyError, match=r"websockets 15 or later, and 14\.2"):
+        sonant.Client()

@@ -128,6 +128,8 @@ void sn_kana_sounds(sn_buf *out, const char *text, size_t size, int *missing) {
 			c = repeated(c, before);
 		if (c == LENGTH_MARK)
 			sn_buf_text(out, "ː");
+		else if (c == ' ')
+			sn_buf_text(out, " ");
 		else if (c >= 0x30f7 && c <= 0x30fa)
 			sn_buf_text(out, extended[c - 0x30f7]);
 		else if (c == N)
@@ -146,8 +148,8 @@ void sn_kana_sounds(sn_buf *out, const char *text, size_t size, int *missing) {
 
 /* ---- numbers ---- */
 
-static const char *const digit_kana[] = { "ぜろ", "いち", "に", "さん", "よん", "ご", "ろく", "なな", "はち", "きゅう" };
-static const char *const unit_kana[] = { "じゅう", "ひゃく", "せん", "まん", "おく", "ちょう" };
+static const char *const digit_kana[] = { "ぜろ", "いち", "に", "さん", "よん", "ご", "ろく", "なな", "はち", "きゅー" };
+static const char *const unit_kana[] = { "じゅー", "ひゃく", "せん", "まん", "おく", "ちょー" };
 
 /* 0-9, or 10 ten, 11 hundred, 12 thousand, 13 ten thousand, 14 a hundred million, 15 a billion; -1. */
 static int digit_of(int32_t c) {
@@ -160,36 +162,45 @@ static int digit_of(int32_t c) {
 
 int sn_kana_digit(int32_t c) { return digit_of(c) >= 0; }
 
-/* Four digits: "sanbyaku", "happyaku", "sanzen"; "issen" before a larger unit. */
+static void add_space(sn_buf *out) {
+	if (out->size && out->data[out->size - 1] != ' ')
+		sn_buf_text(out, " ");
+}
+
+static void add_part(sn_buf *out, const char *kana) {
+	if (*kana) {
+		add_space(out);
+		sn_buf_text(out, kana);
+	}
+}
+
+/* Four digits, each part a word: "sanbyaku", "happyaku", "sanzen"; "issen" before a larger unit. */
 static void add_four(sn_buf *out, int value, int big) {
-	static const char *const hundreds[] = { "", "ひゃく", "にひゃく", "さんびゃく", "よんひゃく", "ごひゃく", "ろっぴゃく", "ななひゃく", "はっぴゃく", "きゅうひゃく" };
-	static const char *const thousands[] = { "", "せん", "にせん", "さんぜん", "よんせん", "ごせん", "ろくせん", "ななせん", "はっせん", "きゅうせん" };
-	if (value >= 1000)
-		sn_buf_text(out, value / 1000 == 1 && big ? "いっせん" : thousands[value / 1000]);
-	sn_buf_text(out, hundreds[value / 100 % 10]);
-	if (value / 10 % 10 > 1)
-		sn_buf_text(out, digit_kana[value / 10 % 10]);
-	if (value / 10 % 10)
-		sn_buf_text(out, "じゅう");
+	static const char *const hundreds[] = { "", "ひゃく", "にひゃく", "さんびゃく", "よんひゃく", "ごひゃく", "ろっぴゃく", "ななひゃく", "はっぴゃく", "きゅーひゃく" };
+	static const char *const thousands[] = { "", "せん", "にせん", "さんぜん", "よんせん", "ごせん", "ろくせん", "ななせん", "はっせん", "きゅーせん" };
+	static const char *const tens[] = { "", "じゅー", "にじゅー", "さんじゅー", "よんじゅー", "ごじゅー", "ろくじゅー", "ななじゅー", "はちじゅー", "きゅーじゅー" };
+	add_part(out, value / 1000 == 1 && big ? "いっせん" : thousands[value / 1000]);
+	add_part(out, hundreds[value / 100 % 10]);
+	add_part(out, tens[value / 10 % 10]);
 	if (value % 10)
-		sn_buf_text(out, digit_kana[value % 10]);
+		add_part(out, digit_kana[value % 10]);
 }
 
 static void add_number(sn_buf *out, int64_t value) {
-	static const char *const names[] = { "", "まん", "おく", "ちょう" };
+	static const char *const names[] = { "", "まん", "おく", "ちょー" };
 	static const int64_t sizes[] = { 1, 10000, 100000000, 1000000000000 };
 	if (!value)
-		sn_buf_text(out, digit_kana[0]);
+		add_part(out, digit_kana[0]);
 	for (int i = 3; i >= 0; i--) {
 		const int four = (int)(value / sizes[i] % 10000);
 		if (!four)
 			continue;
 		if (i == 3 && four == 1)
-			sn_buf_text(out, "いっ");
+			add_part(out, "いっ");
 		else if (i == 3 && four == 8)
-			sn_buf_text(out, "はっ");
+			add_part(out, "はっ");
 		else if (i == 3 && four == 10)
-			sn_buf_text(out, "じゅっ");
+			add_part(out, "じゅっ");
 		else
 			add_four(out, four, i > 0);
 		sn_buf_text(out, names[i]);
@@ -198,6 +209,7 @@ static void add_number(sn_buf *out, int64_t value) {
 
 /* Digits one after the other, as after a decimal point or where there are too many. */
 static void add_digits(sn_buf *out, const char *text, size_t size) {
+	add_space(out);
 	for (size_t i = 0; i < size; i += width(text, size, i)) {
 		const int digit = digit_of(peek(text, size, i));
 		sn_buf_text(out, digit < 10 ? digit_kana[digit] : unit_kana[digit - 10]);
@@ -238,69 +250,87 @@ static int64_t value_of(const char *text, size_t size) {
 	return all + four + (part < 0 ? 0 : part);
 }
 
-/* Counters that numbers change, or that change the number: what 4, 7 and 9 are called before them. */
+/* Counters by which four, seven and nine are called otherwise. */
 static const struct {
 	const char *written, *spoken, *four, *seven, *nine;
 } counters[] = {
-	{ "年", "ねん", "よ", "なな", "きゅう" }, { "月", "がつ", "し", "しち", "く" }, { "時", "じ", "よ", "しち", "く" },
-	{ "日", "にち", "よっか", "しち", "く" }, { "円", "えん", "よ", "なな", "きゅう" }, { "人", "にん", "よ", "なな", "きゅう" },
-	{ "分", "ふん", "よん", "なな", "きゅう" }, { "秒", "びょう", "よん", "なな", "きゅう" },
+	{ "年", "ねん", "よ", "なな", "きゅー" }, { "月", "がつ", "し", "しち", "く" }, { "時", "じ", "よ", "しち", "く" },
+	{ "日", "にち", "よん", "しち", "く" }, { "円", "えん", "よ", "なな", "きゅー" }, { "人", "にん", "よ", "なな", "きゅー" },
+	{ "秒", "びょー", "よん", "なな", "きゅー" },
 };
-enum { MONTH = 1, DAY = 3, PEOPLE = 5, MINUTE = 6 };
+enum { MONTH = 1, DAY = 3, PEOPLE = 5, COUNTERS = sizeof counters / sizeof *counters };
 
-/* Dates up to the tenth, the fourteenth, the twentieth and the twenty-fourth have names of their own. */
+/* Counters whose first sound and the number's last one change each other: "gofun", "jippun", "sanbiki", "ikkai". stop: behind numbers that end in
+ * a doubled consonant; three, four: behind these; soft: 6 and 100 end so, too. */
+static const struct {
+	const char *written, *spoken, *stop, *three, *four;
+	int soft;
+} changing[] = {
+	{ "分", "ふん", "ぷん", "ぷん", "ぷん", 1 }, { "匹", "ひき", "ぴき", "びき", "ひき", 1 }, { "本", "ほん", "ぽん", "ぼん", "ほん", 1 },
+	{ "杯", "はい", "ぱい", "ばい", "はい", 1 }, { "回", "かい", "かい", "かい", "かい", 1 }, { "個", "こ", "こ", "こ", "こ", 1 },
+	{ "歳", "さい", "さい", "さい", "さい", 0 }, { "冊", "さつ", "さつ", "さつ", "さつ", 0 },
+};
+
+/* The tenth day of a month and those before it, the fourteenth, the twentieth and the twenty-fourth have names of their own. */
 static int add_day(sn_buf *out, int64_t value) {
-	static const char *const names[] = { "", "ついたち", "ふつか", "みっか", "よっか", "いつか", "むいか", "なのか", "ようか", "ここのか", "とおか" };
+	static const char *const names[] = { "", "ついたち", "ふつか", "みっか", "よっか", "いつか", "むいか", "なのか", "よーか", "ここのか", "とーか" };
 	if (value < 1 || (value > 10 && value != 14 && value != 20 && value != 24))
 		return 0;
-	if (value == 20)
-		sn_buf_text(out, "はつか");
-	else if (value > 10)
-		sn_buf_text(out, value == 14 ? "じゅうよっか" : "にじゅうよっか");
-	else
-		sn_buf_text(out, names[value]);
+	add_part(out, value == 20 ? "はつか" : value == 14 ? "じゅー よっか" : value == 24 ? "にじゅー よっか" : names[value]);
 	return 1;
 }
 
-/* "jippun", "sanpun", "gofun": the number's last sound and the counter's first change each other. */
-static void add_minutes(sn_buf *out, int64_t value) {
-	static const char *const ends[][2] = {
-		{ "いち", "いっ" }, { "さん", "さん" }, { "よん", "よん" }, { "ろく", "ろっ" }, { "はち", "はっ" }, { "じゅう", "じゅっ" }, { "ひゃく", "ひゃっ" },
-	};
-	add_number(out, value);
-	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-		const size_t length = strlen(ends[i][0]);
-		if (out->failed || out->size < length || memcmp(out->data + out->size - length, ends[i][0], length) != 0)
-			continue;
-		out->size -= length;
-		sn_buf_text(out, ends[i][1]);
-		sn_buf_text(out, "ぷん");
-		return;
-	}
-	sn_buf_text(out, "ふん");
+static int ends_in(const sn_buf *out, const char *kana) {
+	const size_t length = strlen(kana);
+	return !out->failed && out->size >= length && memcmp(out->data + out->size - length, kana, length) == 0;
 }
 
-/* The number with the counter at `text`; bytes of the counter, 0: another one or none. */
-static size_t add_counted(sn_buf *out, int64_t value, const char *text, size_t size) {
+static void add_changing(sn_buf *out, int64_t value, size_t counter) {
+	static const char *const ends[][2] = { { "いち", "いっ" }, { "はち", "はっ" }, { "じゅー", "じゅっ" }, { "ろく", "ろっ" }, { "ひゃく", "ひゃっ" } };
+	const char *spoken = changing[counter].spoken;
+	add_number(out, value);
+	if (ends_in(out, "さん"))
+		spoken = changing[counter].three;
+	else if (ends_in(out, "よん"))
+		spoken = changing[counter].four;
+	for (size_t i = 0; i < (changing[counter].soft ? 5u : 3u); i++)
+		if (ends_in(out, ends[i][0])) {
+			out->size -= strlen(ends[i][0]);
+			sn_buf_text(out, ends[i][1]);
+			spoken = changing[counter].stop;
+			break;
+		}
+	sn_buf_text(out, spoken);
+}
+
+static void add_counted(sn_buf *out, int64_t value, int counter) {
 	const int digit = (int)(value % 10);
-	int i = 0;
-	const int count = (int)(sizeof counters / sizeof *counters);
-	while (i < count && (size < strlen(counters[i].written) || memcmp(text, counters[i].written, strlen(counters[i].written)) != 0))
-		i++;
-	if (i == count || (i == MONTH && value > 12))
-		return 0;
-	if (i == PEOPLE && (value == 1 || value == 2)) {
-		sn_buf_text(out, value == 1 ? "ひとり" : "ふたり");
-	} else if (i == MINUTE) {
-		add_minutes(out, value);
-	} else if (i != DAY || !add_day(out, value)) {
-		const char *const end = digit == 4 ? counters[i].four : digit == 7 ? counters[i].seven : digit == 9 ? counters[i].nine : digit_kana[digit];
+	if (counter == PEOPLE && (value == 1 || value == 2)) {
+		add_part(out, value == 1 ? "ひとり" : "ふたり");
+	} else if (counter != DAY || !add_day(out, value)) {
 		if (value - digit)
 			add_number(out, value - digit);
-		sn_buf_text(out, value && !digit ? "" : i == DAY && digit == 4 ? "よん" : end);
-		sn_buf_text(out, counters[i].spoken);
+		if (digit || !value)
+			add_part(out, digit == 4 ? counters[counter].four : digit == 7 ? counters[counter].seven : digit == 9 ? counters[counter].nine : digit_kana[digit]);
+		add_part(out, counters[counter].spoken);
 	}
-	return strlen(counters[i].written);
+}
+
+static int begins(const char *text, size_t size, const char *with) { return size >= strlen(with) && memcmp(text, with, strlen(with)) == 0; }
+
+/* The number with the counter at `text`; bytes of the counter, 0: another one or none. */
+static size_t add_with_counter(sn_buf *out, int64_t value, const char *text, size_t size) {
+	for (int i = 0; i < COUNTERS; i++)
+		if (begins(text, size, counters[i].written) && (i != MONTH || value <= 12)) {
+			add_counted(out, value, i);
+			return strlen(counters[i].written);
+		}
+	for (size_t i = 0; i < sizeof changing / sizeof *changing; i++)
+		if (begins(text, size, changing[i].written)) {
+			add_changing(out, value, i);
+			return strlen(changing[i].written);
+		}
+	return 0;
 }
 
 /* "一日" and "十分" are words as well. */
@@ -310,24 +340,48 @@ static int is_word(const char *number, size_t size, const char *after, size_t le
 	                                         (memcmp(number, "十", sign) == 0 && memcmp(after, "分", sign) == 0));
 }
 
-size_t sn_kana_number(sn_buf *out, const char *text, size_t size) {
+/* Digits behind a decimal point, "三・一四", "3.14"; bytes that were read, 0: none. */
+static size_t add_fraction(sn_buf *out, const char *text, size_t size) {
+	static const char *const points[] = { "・", "点", "." };
+	size_t start = 0;
+	for (size_t i = 0; i < sizeof points / sizeof *points && !start; i++)
+		start = begins(text, size, points[i]) ? strlen(points[i]) : 0;
+	size_t end = start;
+	for (int digit; start && (digit = digit_of(peek(text, size, end))) >= 0 && digit < 10;)
+		end += width(text, size, end);
+	if (end == start)
+		return 0;
+	add_part(out, "てん");
+	add_digits(out, text + start, end - start);
+	return end;
+}
+
+size_t sn_kana_number(sn_buf *out, const char *text, size_t size, int follows) {
 	size_t end = 0;
-	int count = 0, western = 1;
+	int count = 0, western = 1, units = 0;
 	for (int32_t c; digit_of(c = peek(text, size, end)) >= 0; count++) {
 		western &= c < 0x3000 || c >= 0xff00;
+		units |= digit_of(c) > 9;
 		end += width(text, size, end);
 	}
-	if (!count || is_word(text, end, text + end, size - end))
+	if (!count || (!follows && is_word(text, end, text + end, size - end)))
 		return 0;
 	const int64_t value = value_of(text, end);
-	const size_t counter = value >= 0 ? add_counted(out, value, text + end, size - end) : 0;
+	const size_t counter = value >= 0 ? add_with_counter(out, value, text + end, size - end) : 0;
 	if (counter)
 		return end + counter;
-	if (count == 1 && !western)
-		return 0;
-	if (value < 0)
-		add_digits(out, text, end);
-	else
-		add_number(out, value);
-	return end;
+	sn_buf fraction;
+	sn_buf_init(&fraction, 4096);
+	const size_t behind = add_fraction(&fraction, text + end, size - end);
+	const int one_by_one = count > 1 && !units && (!western || digit_of(peek(text, size, 0)) == 0); /* a telephone number */
+	if (count > 1 || western || behind) {
+		if (value < 0 || one_by_one)
+			add_digits(out, text, end);
+		else
+			add_number(out, value);
+		if (behind)
+			add_part(out, fraction.data ? fraction.data : "");
+	}
+	sn_buf_free(&fraction);
+	return count > 1 || western || behind ? end + behind : 0;
 }

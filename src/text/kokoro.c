@@ -97,7 +97,7 @@ static const struct {
 	const char *language, *espeak;
 	dialect dialect;
 } languages[] = {
-	{ 'a', "en", "en-us", AMERICAN }, { 'b', "en-gb", "en-gb", BRITISH }, { 'j', "ja", "en-us", AMERICAN }, { 'e', "es", "es", OTHER },
+	{ 'a', "en", "en-us", AMERICAN }, { 'b', "en-gb", "en", BRITISH }, { 'j', "ja", "en-us", AMERICAN }, { 'e', "es", "es", OTHER },
 	{ 'f', "fr", "fr-fr", OTHER }, { 'h', "hi", "hi", OTHER }, { 'i', "it", "it", OTHER }, { 'p', "pt-br", "pt-br", OTHER },
 };
 #define LANGUAGES (sizeof languages / sizeof *languages)
@@ -218,6 +218,8 @@ typedef struct japanese {
 	sn_phonemizer *phonemizer;
 	sn_buf *out;
 	int *missing;
+	sn_buf word;         /* kana of the word that may go on */
+	sn_word_kind kind;   /* of its last part */
 	char *err;
 } japanese;
 
@@ -231,19 +233,28 @@ static int is_latin(int32_t c) {
 	return c >= 0 && u_isalpha(c) && uscript_getScript(c, &status) == USCRIPT_LATIN;
 }
 
-/* Words stand apart; a doubled consonant joins the word that it begins in to the next one. */
+/* Words stand apart; a doubled consonant joins the word that it begins or ends in to its neighbour. */
 static void add_word(japanese *j, const char *kana, size_t size) {
-	const size_t stop = strlen("ʔ");
+	const size_t stop = strlen("ʔ"), quote = strlen("“");
+	sn_buf *const out = j->out;
 	sn_buf word;
 	sn_buf_init(&word, MAX_SOUNDS);
 	sn_kana_sounds(&word, kana, size, j->missing);
-	const int joined = j->out->size >= stop && memcmp(j->out->data + j->out->size - stop, "ʔ", stop) == 0;
-	const int joins = word.size && starts(word.data, word.size, "ʔ") && j->out->size && !strchr("!\",.:;?", j->out->data[j->out->size - 1]);
-	if (word.size && !joined && !joins && !(j->out->size >= 3 && memcmp(j->out->data + j->out->size - 3, "“", 3) == 0))
-		add_space(j->out);
+	const int after_stop = out->size >= stop && memcmp(out->data + out->size - stop, "ʔ", stop) == 0;
+	const int after_quote = out->size >= quote && memcmp(out->data + out->size - quote, "“", quote) == 0;
+	const int stops = word.size && starts(word.data, word.size, "ʔ") && out->size && !strchr("!\",.:;?", out->data[out->size - 1]);
+	if (word.size && !after_stop && !after_quote && !stops)
+		add_space(out);
 	if (word.size)
-		sn_buf_add(j->out, word.data, word.size);
+		sn_buf_add(out, word.data, word.size);
 	sn_buf_free(&word);
+}
+
+static void end_word(japanese *j) {
+	if (j->word.size)
+		add_word(j, j->word.data, j->word.size);
+	sn_buf_clear(&j->word);
+	j->kind = SN_WORD_OTHER;
 }
 
 static int all_kana(const char *text, size_t size) {
@@ -253,21 +264,38 @@ static int all_kana(const char *text, size_t size) {
 	return 1;
 }
 
-static void read_word(void *payload, const char *word, size_t word_size, const char *reading, size_t reading_size) {
+/* Endings are part of the verb before them: "yon de" is one word, and so is "mashi ta"; "masu" is one of its own behind longer verbs. */
+static int goes_on(const japanese *j, const sn_reading *r) {
+	if (!j->word.size || (j->kind != SN_WORD_VERB && j->kind != SN_WORD_AUXILIARY))
+		return 0;
+	return r->kind == SN_WORD_CONNECTIVE ||
+	       (r->kind == SN_WORD_AUXILIARY && (j->kind == SN_WORD_AUXILIARY || j->word.size == strlen("イ") || r->word_size == strlen("た")));
+}
+
+static void read_word(void *payload, const sn_reading *r) {
 	japanese *const j = payload;
-	if (reading_size && all_kana(reading, reading_size))
-		add_word(j, reading, reading_size);
-	else if (all_kana(word, word_size))
-		add_word(j, word, word_size);
+	const int read = r->reading_size && all_kana(r->reading, r->reading_size);
+	if (!goes_on(j, r))
+		end_word(j);
+	j->kind = r->kind;
+	if (read)
+		sn_buf_add(&j->word, r->reading, r->reading_size);
+	else if (all_kana(r->word, r->word_size))
+		sn_buf_add(&j->word, r->word, r->word_size);
 	else
-		for (size_t i = 0; i < word_size; i += width(word + i, word_size - i))
+		for (size_t i = 0; i < r->word_size; i += width(r->word + i, r->word_size - i))
 			++*j->missing;
 }
 
 /* A run of kana and Chinese characters. Kana alone can be read without the analyser, as one word. */
 static int add_run(japanese *j, const char *text, size_t size) {
-	if (sn_readings_ready(j->t->readings, j->err))
-		return sn_readings_run(j->t->readings, text, size, read_word, j, j->err);
+	if (sn_readings_ready(j->t->readings, j->err)) {
+		sn_buf_init(&j->word, MAX_SOUNDS);
+		const int result = sn_readings_run(j->t->readings, text, size, read_word, j, j->err);
+		end_word(j);
+		sn_buf_free(&j->word);
+		return result;
+	}
 	if (!all_kana(text, size))
 		return SN_E_DEPENDENCY;
 	add_word(j, text, size);
@@ -281,7 +309,7 @@ static size_t run_length(const char *text, size_t size) {
 		if (!i || !sn_kana_digit(c))
 			continue;
 		sn_buf_init(&number, 4096);
-		const size_t is = sn_kana_number(&number, text + i, size - i);
+		const size_t is = sn_kana_number(&number, text + i, size - i, 0);
 		sn_buf_free(&number);
 		if (is)
 			break;
@@ -328,14 +356,15 @@ static int add_mark(japanese *j, int32_t c) {
 }
 
 static int add_japanese(japanese *j, const char *text, size_t size) {
-	int result = SN_OK;
+	int result = SN_OK, follows = 0;
 	sn_buf number;
 	sn_buf_init(&number, 65536);
 	for (size_t i = 0; i < size && result == SN_OK;) {
 		const char *const at = text + i;
 		const size_t left = size - i;
 		const int32_t c = character(at, left);
-		size_t length = sn_kana_digit(c) ? sn_kana_number(&number, at, left) : 0;
+		size_t length = sn_kana_digit(c) ? sn_kana_number(&number, at, left, follows) : 0;
+		follows = length > 0;
 		if (length) {
 			add_word(j, number.data, number.size);
 			sn_buf_clear(&number);

@@ -72,7 +72,7 @@ static int open_tagger(mecab *m, const char *dictionary, char *err) {
 	char options[SN_PATH_MAX + 128];
 	if (strpbrk(dictionary, " \t\n") || strlen(dictionary) >= SN_PATH_MAX)
 		return sn_fail(err, SN_E_DEPENDENCY, "MeCab's dictionary \"%.100s\": a path without spaces is right", dictionary);
-	snprintf(options, sizeof options, "mecab -r /dev/null -d %s -F %%m\\t%%f[8]\\n -U %%m\\t\\n", dictionary);
+	snprintf(options, sizeof options, "mecab -r /dev/null -d %s -F %%m\\t%%f[8]\\t%%f[0],%%f[1]\\n -U %%m\\t\\t\\n", dictionary);
 	m->tagger = m->new(options);
 	return m->tagger ? SN_OK : sn_fail(err, SN_E_DEPENDENCY, "MeCab cannot open its dictionary in %.200s: " REMEDY, dictionary);
 }
@@ -120,13 +120,28 @@ int sn_readings_ready(sn_readings *r, char *err) {
 
 /* ---- reading ---- */
 
-static void give_lines(const char *at, sn_readings_word *word, void *payload) {
+static sn_word_kind kind_of(const char *part, size_t size) {
+	static const struct {
+		const char *part;
+		sn_word_kind kind;
+	} kinds[] = { { "動詞,", SN_WORD_VERB }, { "助動詞,", SN_WORD_AUXILIARY }, { "助詞,接続助詞", SN_WORD_CONNECTIVE } };
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (size >= strlen(kinds[i].part) && memcmp(part, kinds[i].part, strlen(kinds[i].part)) == 0)
+			return kinds[i].kind;
+	return SN_WORD_OTHER;
+}
+
+/* Lines of word, pronunciation and part of speech. */
+static void give_lines(const char *at, sn_readings_word *give, void *payload) {
 	while (*at) {
-		const char *const tab = strchr(at, '\t'), *const end = strchr(at, '\n');
-		if (!tab || !end || end < tab)
+		const char *const first = strchr(at, '\t'), *const second = first ? strchr(first + 1, '\t') : NULL, *const end = strchr(at, '\n');
+		if (!second || !end || end < second)
 			return;
-		const int known = end - tab > 1 && !(end - tab == 2 && tab[1] == '*');
-		word(payload, at, (size_t)(tab - at), tab + 1, known ? (size_t)(end - tab - 1) : 0);
+		sn_reading word = { .word = at, .word_size = (size_t)(first - at), .reading = first + 1, .reading_size = (size_t)(second - first - 1) };
+		if (word.reading_size == 1 && *word.reading == '*')
+			word.reading_size = 0;
+		word.kind = kind_of(second + 1, (size_t)(end - second - 1));
+		give(payload, &word);
 		at = end + 1;
 	}
 }

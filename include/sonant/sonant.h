@@ -257,6 +257,31 @@ typedef struct sn_measure { char name[40], unit[16]; double median, best; int ru
  * Returns SN_OK, SN_E_ARGUMENT, SN_E_BUSY (a session uses the model), SN_E_MEMORY, and what a session's opening returns. */
 SN_API int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max, size_t *count, char *err);
 
+/* ---- models for other programs ---- */
+
+#define SN_EXPORT_MAX 64       /* sequences or windows */
+
+/* How far such a call is: the part that it is about to do, and the share of all that is done where that is known, else -1. Called on the
+ * caller's thread; a value other than 0 cancels (SN_E_CANCELLED). */
+typedef int (*sn_part_progress)(void *payload, const char *part, double share);
+
+typedef struct sn_export_options { /* 0: the default in brackets */
+	const char *format;        /* "onnx" [that] */
+	int task;                  /* as in sn_model_options, for name "auto" */
+	int sequences, windows;    /* Whisper: for so many sequences and audio windows the states have room [1 and 1] */
+	sn_part_progress progress; /* parts are graphs */
+	void *payload;
+	int64_t reserved[6];
+} sn_export_options;
+
+/* Writes a model as ONNX into the directory `dir`: a file for each graph, their weights in float32 in "model.weights" beside them, the
+ * checkpoint's tokenizer and configuration, and "manifest.json", which names graphs, inputs, outputs, states, types and shapes. docs/onnx.md says
+ * what each graph is and how a program runs them. `name` is as in sn_model_load. ONNX Runtime is not needed for it. `dir` must not be there, or
+ * be empty, and appears whole or not at all. options may be NULL.
+ * Returns SN_OK, SN_E_ARGUMENT (`dir` has files in it; options), SN_E_NOT_FOUND, SN_E_UNSUPPORTED (the model has no graphs), SN_E_MODEL,
+ * SN_E_IO, SN_E_NO_SPACE, SN_E_CANCELLED, SN_E_MEMORY. */
+SN_API int sn_model_export(sn_engine *engine, const char *name, const sn_export_options *options, const char *dir, char *err);
+
 /* ---- getting models ---- */
 
 /* The library itself opens no connection and reads no archive: the program sonant-pull does, which these calls start and wait for. Any

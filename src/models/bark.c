@@ -39,7 +39,7 @@ static int bind_table(const bark_model *m, const sn_weight **out, const char *na
 }
 
 static int compile(const bark_model *m, const sn_load_options *load, nn_graph *g, nn_plan **out, char *err) {
-	const nn_plan_options options = { .backend = load->backend, .dtype = load->dtype, .debug = load->debug, .pack = m->pack };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .dtype = load->dtype, .debug = load->debug, .pack = m->pack };
 	return nn_plan_compile(out, g, &options, err);
 }
 

@@ -133,7 +133,8 @@ static int compile(sn_bert *b, const sn_load_options *load, char *err) {
 	r.g = nn_graph_new("bert");
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
 	record(&r);
-	code = nn_plan_compile(&plan, r.g, &(nn_plan_options){ .backend = load->backend, .dtype = load->dtype, .debug = load->debug, .pack = b->pack }, err);
+	code = nn_plan_compile(&plan, r.g, &(nn_plan_options){ .backend = load->backend, .exports = load->exports, .dtype = load->dtype,
+	                       .debug = load->debug, .pack = b->pack }, err);
 	if (code == SN_OK) code = nn_exec_new(&b->exec, plan, load->pool, err);
 	nn_plan_release(&plan);
 	nn_graph_free(&r.g);

@@ -362,7 +362,7 @@ enum { ENC, ERB_DEC, DF_DEC, FILES };
 static const char *const names[FILES] = { "enc.onnx", "erb_dec.onnx", "df_dec.onnx" };
 
 static int compile(recorder *r, const sn_load_options *load, nn_plan **plan, nn_exec **exec) {
-	const nn_plan_options options = { .backend = load->backend, .dtype = NN_DTYPE_F32, .debug = load->debug };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .dtype = NN_DTYPE_F32, .debug = load->debug };
 	int code = r->code == SN_OK ? nn_plan_compile(plan, r->g, &options, r->err) : r->code;
 	if (code == SN_OK) code = nn_exec_new(exec, *plan, load->pool, r->err);
 	nn_graph_free(&r->g);

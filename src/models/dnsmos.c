@@ -36,6 +36,7 @@ typedef struct net {
 struct sn_dnsmos {
 	nn_pool *pool;
 	nn_backend *backend;
+	nn_exports *exports;
 	sn_dnsmos_mel *mel;
 	net nets[2];          /* plain; personalised, which may be absent: weights NULL */
 	sn_weights *p808_weights;
@@ -227,7 +228,7 @@ static int part_open(sn_dnsmos *d, part *p, const char *name, const sn_weights *
 	const recorder r = { .g = nn_graph_new(name), .weights = weights, .first = record == record_p808 ? 5 : 0 };
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while loading DNSMOS");
 	record(&r, kind);
-	int code = nn_plan_compile(&p->plan, r.g, &(nn_plan_options){ .backend = d->backend, .debug = d->debug }, err);
+	int code = nn_plan_compile(&p->plan, r.g, &(nn_plan_options){ .backend = d->backend, .exports = d->exports, .debug = d->debug }, err);
 	nn_graph *g = r.g;
 	nn_graph_free(&g);
 	return code == SN_OK ? nn_exec_new(&p->exec, p->plan, d->pool, err) : code;
@@ -288,6 +289,7 @@ int sn_dnsmos_open(sn_dnsmos **out, const sn_load_options *load, char *err) {
 	d->pool = load->pool;
 	d->debug = load->debug;
 	d->backend = load->backend;
+	d->exports = load->exports;
 	const int code = open_all(d, load->dir, err);
 	if (code != SN_OK) sn_dnsmos_close(&d);
 	*out = d;

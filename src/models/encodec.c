@@ -150,7 +150,8 @@ static int compile(sn_encodec *e, const sn_encodec_source *source, const sn_load
 	const encodec_config *const c = &e->config;
 	/* The recurrent layers would carry rounding along; what one group norm sees is the whole utterance, at any length. */
 	const int exact = load->dtype == NN_DTYPE_F32 || !upsampler || c->group_norm;
-	const nn_plan_options options = { .backend = load->backend, .dtype = exact ? NN_DTYPE_F32 : NN_DTYPE_BF16, .debug = load->debug, .pack = source->pack };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .debug = load->debug,
+	                                  .dtype = exact ? NN_DTYPE_F32 : NN_DTYPE_BF16, .pack = source->pack };
 	encodec_recorder r = { .g = nn_graph_new(upsampler ? "encodec.upsampler" : "encodec.recurrent"), .c = c, .weights = source->weights,
 	                       .prefix = source->prefix };
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);

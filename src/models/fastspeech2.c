@@ -108,7 +108,7 @@ static int read_positions(model *m, char *err) {
 static int compile(model *m, const sn_load_options *load, const char *name, void (*record)(fs2_recorder *), nn_dtype dtype, nn_exec **out,
                    char *err) {
 	fs2_recorder r = { .g = nn_graph_new(name), .s = &m->settings, .w = m->file, .prefix = m->prefix };
-	const nn_plan_options options = { .backend = load->backend, .dtype = dtype, .debug = load->debug, .pack = m->pack };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .dtype = dtype, .debug = load->debug, .pack = m->pack };
 	nn_plan *plan = NULL;
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
 	record(&r);

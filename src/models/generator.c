@@ -98,8 +98,8 @@ static int size_stages(sn_generator *g, const sn_generator_shape *shape, char *e
 static int compile(stage *s, const char *name, int index, sn_generator_record record, void *payload, const sn_load_options *load,
                    nn_pack *pack, char *err) {
 	/* Waveforms do not bear 8 bits. */
-	const nn_plan_options options = { .backend = load->backend, .dtype = load->dtype == NN_DTYPE_F32 ? NN_DTYPE_F32 : NN_DTYPE_BF16, .debug = load->debug,
-	                                  .pack = pack };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .debug = load->debug, .pack = pack,
+	                                  .dtype = load->dtype == NN_DTYPE_F32 ? NN_DTYPE_F32 : NN_DTYPE_BF16 };
 	char full[NN_NAME];
 	nn_plan *plan = NULL;
 	snprintf(full, sizeof full, "%s%d", name, index);

@@ -14,6 +14,7 @@ typedef struct sn_load_need {
 typedef struct sn_load_options {
 	const char *dir;        /* directory with the checkpoint (or the .onnx file of a Piper voice) */
 	nn_backend *backend;    /* what runs the plans; NULL: this library's kernels. Outlives the model */
+	nn_exports *exports;    /* where the graphs are written to; such a model cannot run. NULL: nowhere */
 	nn_dtype dtype;         /* precision of the plans; a model keeps parts in f32 where results would change */
 	int debug;              /* debug plans: every named tensor can be read, see nn_exec_tensor */
 	nn_pool *pool;          /* runs the plans; outlives the model */

@@ -37,6 +37,7 @@ struct sn_silero {
 	char *dir;
 	nn_pool *pool;
 	nn_backend *backend;
+	nn_exports *exports;
 	int debug;
 	net nets[2]; /* 16 kHz; 8 kHz, opened when first used */
 };
@@ -139,7 +140,7 @@ static int net_open(sn_silero *silero, int second, char *err) {
 	r.g = nn_graph_new(second ? "silero.8k" : "silero.16k");
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while loading Silero VAD");
 	record(&r, n->width);
-	code = nn_plan_compile(&n->plan, r.g, &(nn_plan_options){ .backend = silero->backend, .debug = silero->debug }, err);
+	code = nn_plan_compile(&n->plan, r.g, &(nn_plan_options){ .backend = silero->backend, .exports = silero->exports, .debug = silero->debug }, err);
 	nn_graph_free(&r.g);
 	return code == SN_OK ? nn_exec_new(&n->exec, n->plan, silero->pool, err) : code;
 }
@@ -155,6 +156,7 @@ int sn_silero_open(sn_silero **out, const sn_load_options *load, char *err) {
 	silero->pool = load->pool;
 	silero->debug = load->debug;
 	silero->backend = load->backend;
+	silero->exports = load->exports;
 	const int code = net_open(silero, 0, err);
 	if (code != SN_OK) sn_silero_close(&silero);
 	*out = silero;

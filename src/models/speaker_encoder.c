@@ -25,6 +25,7 @@ struct sn_speaker_encoder {
 	double decibels;
 	nn_pool *pool;
 	nn_backend *backend;
+	nn_exports *exports;
 	pthread_mutex_t lock; /* of what follows: the graph for clips of `frames` */
 	nn_exec *exec;
 	int frames;
@@ -141,6 +142,8 @@ static int read_all(sn_speaker_encoder *e, const char *config, const char *weigh
 	return code;
 }
 
+static int prepare(sn_speaker_encoder *e, int64_t frames, char *err);
+
 int sn_speaker_encoder_open(sn_speaker_encoder **out, const char *config, const char *weights, const sn_load_options *load, char *err) {
 	sn_speaker_encoder *e = *out = calloc(1, sizeof *e);
 	if (e) {
@@ -148,9 +151,11 @@ int sn_speaker_encoder_open(sn_speaker_encoder **out, const char *config, const 
 		e->weights = calloc(1, sizeof *e->weights);
 		e->debug = load->debug;
 		e->backend = load->backend;
+		e->exports = load->exports;
 		e->pool = load->pool;
 	}
-	const int code = e && e->weights ? read_all(e, config, weights, err) : sn_fail(err, SN_E_MEMORY, "out of memory while loading %s", weights);
+	int code = e && e->weights ? read_all(e, config, weights, err) : sn_fail(err, SN_E_MEMORY, "out of memory while loading %s", weights);
+	if (code == SN_OK && load->exports) code = prepare(e, sn_spectrum_frames(e->spectrum, (int64_t)CROP_HOPS * e->hop), err);
 	if (code != SN_OK) sn_speaker_encoder_close(out);
 	return code;
 }
@@ -179,7 +184,7 @@ static int prepare(sn_speaker_encoder *e, int64_t frames, char *err) {
 		return sn_fail(err, SN_E_LIMIT, "a clip of %lld frames for the speaker encoder; 1 to %d are taken", (long long)frames, SN_SPEAKER_MAX_FRAMES);
 	if (e->exec && e->frames == frames) return SN_OK;
 	nn_exec_free(&e->exec);
-	const nn_plan_options options = { .backend = e->backend, .dtype = NN_DTYPE_F32, .debug = e->debug };
+	const nn_plan_options options = { .backend = e->backend, .exports = e->exports, .dtype = NN_DTYPE_F32, .debug = e->debug };
 	nn_graph *g = nn_graph_new("speaker_encoder");
 	nn_plan *plan = NULL;
 	if (!g) return sn_fail(err, SN_E_MEMORY, "out of memory for a clip of %lld frames", (long long)frames);

@@ -63,7 +63,7 @@ typedef struct part {
 static int load_part(sn_speecht5 *m, const sn_load_options *load, const part *p, char *err) {
 	speecht5_recorder r = { .g = nn_graph_new(p->name), .s = &m->settings, .w = m->weights, .debug = load->debug };
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
-	const nn_plan_options options = { .backend = load->backend, .dtype = load->dtype, .debug = load->debug, .pack = m->pack };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .dtype = load->dtype, .debug = load->debug, .pack = m->pack };
 	p->record(&r);
 	const int code = nn_plan_compile(p->plan, r.g, &options, err);
 	nn_graph_free(&r.g);

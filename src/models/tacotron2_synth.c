@@ -20,7 +20,7 @@
 static int compile(taco_model *m, const sn_load_options *load, const char *name, void (*record)(taco_recorder *), nn_dtype dtype,
                    nn_plan **out, char *err) {
 	taco_recorder r = { .g = nn_graph_new(name), .s = &m->settings, .w = m->file };
-	const nn_plan_options options = { .backend = load->backend, .dtype = dtype, .debug = load->debug, .pack = m->pack };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .dtype = dtype, .debug = load->debug, .pack = m->pack };
 	if (!r.g) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
 	record(&r);
 	const int code = nn_plan_compile(out, r.g, &options, err);

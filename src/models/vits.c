@@ -52,7 +52,7 @@ static int width_of(const sn_vits *v) { return 2 * v->weights->half; }
 /* ---- loading ---- */
 
 static int compile(sn_vits *v, const sn_load_options *load, vits_recorder *r, nn_dtype dtype, nn_exec **out, char *err) {
-	const nn_plan_options options = { .backend = load->backend, .dtype = dtype, .debug = load->debug, .pack = v->pack };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .dtype = dtype, .debug = load->debug, .pack = v->pack };
 	nn_plan *plan = NULL;
 	int code = nn_plan_compile(&plan, r->g, &options, err);
 	if (code == SN_OK) code = nn_exec_new(out, plan, load->pool, err);

@@ -126,7 +126,8 @@ static int compile(sn_wav2vec2 *w, wav2vec2_recorder *r, int encoder, nn_exec **
 	if (encoder) wav2vec2_record_encoder(r);
 	else wav2vec2_record_features(r);
 	nn_plan *plan = NULL;
-	int code = nn_plan_compile(&plan, r->g, &(nn_plan_options){ .backend = w->load.backend, .dtype = w->load.dtype, .debug = w->load.debug, .pack = w->pack }, err);
+	const nn_plan_options options = { .backend = w->load.backend, .exports = w->load.exports, .dtype = w->load.dtype, .debug = w->load.debug, .pack = w->pack };
+	int code = nn_plan_compile(&plan, r->g, &options, err);
 	if (code == SN_OK) code = nn_exec_new(out, plan, w->load.pool, err);
 	nn_plan_release(&plan);
 	nn_graph_free(&r->g);

@@ -50,7 +50,7 @@ static int compile(sn_whisper *w, const sn_load_options *load, const char *name,
 	int result = record_graph(&r, w, load->dir, name, record, err);
 	if (result != SN_OK)
 		return result;
-	nn_plan_options options = { .backend = load->backend, .dtype = load->dtype, .debug = load->debug, .pack = w->pack };
+	nn_plan_options options = { .backend = load->backend, .exports = load->exports, .dtype = load->dtype, .debug = load->debug, .pack = w->pack };
 	result = nn_plan_compile(out, r.g, &options, err);
 	nn_graph_free(&r.g);
 	return result;

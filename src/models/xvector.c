@@ -254,7 +254,7 @@ static int load_all(sn_xvector *x, const sn_load_options *load, char *err) {
 	if (!g) return sn_fail(err, SN_E_MEMORY, "out of memory while reading %s", load->dir);
 	record(x, g);
 	/* Embeddings are made once for a voice: never in less than full precision. */
-	const nn_plan_options options = { .backend = load->backend, .dtype = NN_DTYPE_F32, .debug = load->debug };
+	const nn_plan_options options = { .backend = load->backend, .exports = load->exports, .dtype = NN_DTYPE_F32, .debug = load->debug };
 	code = nn_plan_compile(&x->plan, g, &options, err);
 	nn_graph_free(&g);
 	return code;

@@ -9,8 +9,8 @@
 
 #define NN_EXPORT_WEIGHTS "model.weights" /* large constants of all graphs; equal ones lie there once */
 
-/* Writes into the directory `dir`, which holds none of these files yet. */
-int nn_exports_open(nn_exports **out, const char *dir, char *err);
+/* Writes into the directory `dir`, which holds none of these files yet. `progress` (may be NULL) is asked before each graph. */
+int nn_exports_open(nn_exports **out, const char *dir, sn_part_progress progress, void *payload, char *err);
 void nn_exports_close(nn_exports **exports);
 
 /* "whisper.encoder" becomes encoder.onnx. */

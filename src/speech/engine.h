@@ -54,6 +54,7 @@ struct sn_model {
 	nn_dtype dtype;
 	char backend_name[SN_BACKEND_NAME];
 	nn_backend *backend;         /* NULL: our kernels */
+	nn_exports *exports;         /* while it is loaded */
 	int windows_wanted, windows, rows, from_cache; /* wanted: 0 for as many as there is memory for; rows: sequences at once */
 	double load_time;
 	size_t memory, memory_most; /* bytes while one window is decoded greedily, and with all that it may decode at once */
@@ -94,8 +95,13 @@ typedef struct sn_model_request {
 	const char *backend;         /* its name */
 	int windows;                 /* 0: as many as there is memory for */
 	const sn_mel_layout *mel;    /* griffin-lim: the layout that it is for */
+	nn_exports *exports;         /* where its graphs are written to: it is in no list then, and cannot run */
+	int sequences;               /* of an export: of which a Whisper's states have room for so many */
 } sn_model_request;
 int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err);
+
+/* Finds a model's files, and which architecture of the table they are: as sn_model_load. */
+int sn_model_locate(sn_model_place *place, const char **label, const sn_engine *engine, const char *name, int task, char *err);
 
 /* What the files of the place are: a name of the table of architectures, or NULL. */
 const char *sn_model_label(const sn_model_place *place);

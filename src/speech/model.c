@@ -191,6 +191,8 @@ static int load_whisper(sn_model *m, const sn_load_options *load, char *err) {
 	for (int i = 0; i < c->languages && c->multilingual; i++)
 		m->languages[i] = c->language[i].code;
 	m->languages[0] = c->multilingual ? m->languages[0] : "en";
+	if (load->exports)
+		return SN_OK;
 	result = sn_lane_open(&m->lane, m->whisper, m->windows, m->rows, m->engine->sched, m->engine->pool, err);
 	return result == SN_OK ? sn_align_open(&m->align, m->whisper, m->engine->pool, err) : result;
 }
@@ -206,12 +208,13 @@ static void prestart_phonemizer(sn_model *m) {
 }
 
 static int load_synth(sn_model *m, const sn_load_options *load, char *err) {
-	prestart_phonemizer(m);
+	if (!load->exports)
+		prestart_phonemizer(m);
 	int result = m->class->open(&m->synth, load, err);
 	if (result != SN_OK)
 		return result;
 	m->facts = m->class->facts(m->synth);
-	if (m->facts->kind == SN_SYNTH_MEL) {
+	if (m->facts->kind == SN_SYNTH_MEL && !load->exports) {
 		sn_mel_describe(m->mel, &m->facts->mel);
 		count_moving(m->engine, (int64_t)m->memory_most); /* the vocoder has what the model leaves */
 		m->vocoder_result = sn_vocoder_of_model(&m->own_vocoder, m, m->vocoder_error);
@@ -301,7 +304,7 @@ static int admit_late(sn_model *m, char *err) {
 static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	char pack[SN_STORE_PATH] = "", note[SN_ERRLEN], variant[96];
 	const double start = sn_now();
-	if (!m->engine->no_cache && !mel && !m->backend) {
+	if (!m->engine->no_cache && !mel && !m->backend && !m->exports) {
 		snprintf(variant, sizeof variant, "%s%s-%s", m->architecture == SN_ARCH_VOCODER ? "vocoder-" : "", sn_dtype_label(m->dtype),
 		         nn_kernels_best()->name);
 		char *const real = realpath(m->path, NULL); /* a checkpoint that several homes link to has one pack */
@@ -310,9 +313,10 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 	}
 	struct stat before;
 	m->from_cache = *pack && stat(pack, &before) == 0;
-	const sn_load_options options = { .dir = m->path, .backend = m->backend, .dtype = m->dtype, .pool = m->engine->pool, .admit = admit_whisper, .payload = m,
+	const sn_load_options options = { .dir = m->path, .backend = m->backend, .exports = m->exports, .dtype = m->dtype, .pool = m->engine->pool,
+	                                  .rows = m->rows, .windows = m->windows, .admit = m->exports ? NULL : admit_whisper, .payload = m,
 	                                  .pack_path = *pack ? pack : NULL };
-	int result = m->architecture == SN_ARCH_WHISPER || mel ? SN_OK : admit_other(m, err);
+	int result = m->architecture == SN_ARCH_WHISPER || mel || m->exports ? SN_OK : admit_other(m, err);
 	if (result != SN_OK)
 		return result;
 	if (m->architecture == SN_ARCH_WHISPER)
@@ -333,7 +337,7 @@ static int load(sn_model *m, const sn_mel_layout *mel, char *err) {
 		result = sn_bert_open(&m->bert, &options, err);
 	else
 		result = sn_silero_open(&m->silero, &options, err);
-	if (result == SN_OK && !m->memory && !mel)
+	if (result == SN_OK && !m->memory && !mel && !m->exports)
 		result = admit_late(m, err);
 	m->load_time = sn_now() - start;
 	return result;
@@ -373,11 +377,15 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 	m->class = architectures[at].class;
 	snprintf(m->name, sizeof m->name, "%s", place->name);
 	snprintf(m->path, sizeof m->path, "%s", place->path);
+	m->exports = request->exports;
+	m->rows = request->sequences;
 	snprintf(m->backend_name, sizeof m->backend_name, "%s", request->backend);
 	const nn_backend_options options = { .threads = engine->threads, .home = sn_store_home(engine->store) };
 	char reason[SN_ERRLEN] = "";
 	int result = nn_backend_open(&m->backend, m->backend_name, &options, reason);
-	if (result != SN_OK && m->class && m->class->by_ort)
+	if (request->exports && m->class && m->class->by_ort)
+		result = sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" comes as ONNX: there is nothing to export", m->name);
+	else if (result != SN_OK && m->class && m->class->by_ort)
 		sn_fail(err, result, "the model \"%s\" comes as ONNX: %s", m->name, reason);
 	else if (result != SN_OK)
 		sn_fail(err, result, "%s", reason);
@@ -389,15 +397,17 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 	}
 	pthread_mutex_lock(&engine->models_lock);
 	engine->references++;
-	m->next = engine->models;
-	engine->models = m;
+	if (!request->exports) {
+		m->next = engine->models;
+		engine->models = m;
+	}
 	pthread_mutex_unlock(&engine->models_lock);
 	*out = m;
 	return SN_OK;
 }
 
 int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err) {
-	*out = find_loaded(engine, place, request);
+	*out = request->exports ? NULL : find_loaded(engine, place, request);
 	return *out ? SN_OK : load_new(out, engine, place, request, err);
 }
 
@@ -442,6 +452,15 @@ static int check_task(const sn_model_place *place, const char *label, int wanted
 	return SN_OK;
 }
 
+int sn_model_locate(sn_model_place *place, const char **label, const sn_engine *engine, const char *name, int task, char *err) {
+	int result = resolve(engine, name, task, place, err);
+	if (result != SN_OK)
+		return result;
+	*label = sn_model_label(place);
+	result = check_task(place, *label, task, err);
+	return result == SN_OK ? settle(place, *label, err) : result;
+}
+
 static int load_named(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err) {
 	static const sn_model_options defaults;
 	const sn_model_options *const o = options ? options : &defaults;
@@ -456,13 +475,8 @@ static int load_named(sn_model **out, sn_engine *engine, const char *name, const
 		return sn_fail(err, SN_E_ARGUMENT, "task %d is none of sn_task", o->task);
 	if (o->backend && strlen(o->backend) >= SN_BACKEND_NAME)
 		return sn_fail(err, SN_E_ARGUMENT, "there is no backend '%.40s'", o->backend);
-	int result = resolve(engine, name, o->task, &place, err);
-	if (result != SN_OK)
-		return result;
-	sn_model_request request = { .label = sn_model_label(&place), .windows = o->windows, .backend = o->backend ? o->backend : engine->backend };
-	result = check_task(&place, request.label, o->task, err);
-	if (result == SN_OK)
-		result = settle(&place, request.label, err);
+	sn_model_request request = { .windows = o->windows, .backend = o->backend ? o->backend : engine->backend };
+	int result = sn_model_locate(&place, &request.label, engine, name, o->task, err);
 	if (result != SN_OK)
 		return result;
 	const sn_synth_class *const speaks = architectures[find(request.label)].class;

@@ -6,7 +6,9 @@
  */
 #include <sonant/sonant.h>
 
+#include "base/error.h"
 #include "fail.h"
+#include "store/models.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -544,6 +546,17 @@ static int live_analyze(char *err) {
 	return result;
 }
 
+static int live_export(char *err) {
+	char path[SCRATCH_PATH];
+	snprintf(path, sizeof path, "%s/hifigan-jik876", fixtures);
+	const int result = sn_model_export(engine, path, NULL, path_of("exported"), err);
+	int64_t freed = 0;
+	const int left = sn_store_remove_tree(path_of("exported"), &freed) == SN_OK;
+	if (left != (result == SN_OK))
+		return sn_fail(err, SN_E_INTERNAL, "an export that gave %d %s its directory", result, left ? "left" : "has not made");
+	return result;
+}
+
 static int live_convert(char *err) {
 	const sn_convert_options options = { .sample_rate = 8000, .loudness = -20 };
 	sn_conversion facts;
@@ -626,6 +639,7 @@ static const struct sweep {
 	{ "voices", "sn_voice_add sn_voice_list_read sn_voice_list_free sn_voice_export sn_voice_remove", begin_voices, live_voices, end_all, ANY_SOUND },
 	{ "quality", "sn_quality_file sn_quality_memory sn_quality_pcm", begin_engine, live_quality, end_all, 0 },
 	{ "analyze", "sn_analyze_file sn_analysis_free", begin_engine, live_analyze, end_all, 0 },
+	{ "export", "sn_model_export", begin_engine, live_export, end_all, 0 },
 	{ "convert", "sn_convert_file", NULL, live_convert, NULL, 0 },
 	{ "enhance", "sn_enhance_file sn_enhance_pcm", begin_engine, live_enhance, end_all, 0 },
 };

@@ -27,9 +27,11 @@ struct nn_exports {
 	int count, capacity;
 	stored *list;
 	json_t *graphs;
+	sn_part_progress progress;
+	void *payload;
 };
 
-int nn_exports_open(nn_exports **out, const char *dir, char *err) {
+int nn_exports_open(nn_exports **out, const char *dir, sn_part_progress progress, void *payload, char *err) {
 	char path[SN_PATH_MAX];
 	nn_exports *x = *out = calloc(1, sizeof *x);
 	if (!x || !(x->dir = strdup(dir)) || !(x->graphs = json_array())) {
@@ -38,6 +40,8 @@ int nn_exports_open(nn_exports **out, const char *dir, char *err) {
 		nn_exports_close(out);
 		return sn_fail(err, SN_E_MEMORY, "no memory for an export");
 	}
+	x->progress = progress;
+	x->payload = payload;
 	x->file = sn_path_join(path, dir, NN_EXPORT_WEIGHTS) ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666) : -1;
 	const int result = x->file < 0 ? sn_fail_errno(err, "cannot write '%s'", path) : SN_OK;
 	if (result != SN_OK)
@@ -207,7 +211,7 @@ static int write_file(const char *path, const void *data, size_t size, char *err
 static int write_graph(nn_exports *x, const nn_graph *g, nn_lowered *l, char *err) {
 	char name[NN_NAME], file[NN_NAME + 8], path[SN_PATH_MAX];
 	size_t size = 0;
-	int result = SN_OK;
+	int result = x->progress && x->progress(x->payload, g->name, -1) ? sn_fail(err, SN_E_CANCELLED, "the export was cancelled") : SN_OK;
 	for (int i = 0; i < l->model->externals && result == SN_OK; i++)
 		result = store(x, l->model->external + i, err);
 	if (result != SN_OK)

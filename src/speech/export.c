@@ -1,0 +1,203 @@
+/* Models as ONNX files for other programs: see docs/onnx.md for what is written. */
+#include "speech/engine.h"
+
+#include "nn/export.h"
+#include "nn/ort/onnx.h"
+#include "store/whole.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define VERSION 1                      /* of the directory's form */
+#define MANIFEST "manifest.json"
+#define MAX_COPIED ((off_t)256 << 20)  /* bytes of a file that is no weights */
+
+/* ---- files of the checkpoint ---- */
+
+/* Whether such a file says something of a model, and is no weights. */
+static int tells(const char *name) {
+	static const char *const endings[] = { ".json", ".txt", ".model", ".yaml", ".yml", ".vocab", ".md" };
+	static const char *const fronts[] = { "LICENSE", "LICENCE", "NOTICE", "COPYING" };
+	if (name[0] == '.' || sn_path_ends_with(name, ".index.json") || strcmp(name, MANIFEST) == 0)
+		return 0;
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+		if (sn_path_ends_with(name, endings[i]))
+			return 1;
+	for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++)
+		if (strncmp(name, fronts[i], strlen(fronts[i])) == 0)
+			return 1;
+	return 0;
+}
+
+/* Beside a file of weights others may lie that belong to other models: those with its name are its own, and what they may share. */
+static int belongs(const char *name, const char *weights) {
+	const size_t stem = strcspn(weights, ".");
+	return !*weights || strncmp(name, weights, stem) == 0 || strcmp(name, "config.json") == 0 || strncmp(name, "LICEN", 5) == 0;
+}
+
+static int copy_told(const sn_whole *to, const char *model, json_t *names, char *err) {
+	char dir[SN_PATH_MAX], path[SN_PATH_MAX];
+	struct stat st;
+	snprintf(dir, sizeof dir, "%s", model);
+	char *const slash = sn_path_is_directory(model) ? NULL : strrchr(dir, '/');
+	const char *const weights = sn_path_is_directory(model) ? "" : slash ? slash + 1 : model;
+	if (slash)
+		*slash = 0;
+	DIR *const list = opendir(slash || !*weights ? dir : ".");
+	if (!list)
+		return sn_fail_errno(err, "cannot read '%.200s'", dir);
+	int result = SN_OK;
+	for (struct dirent *entry; result == SN_OK && (entry = readdir(list));) {
+		const char *const name = entry->d_name;
+		if (!tells(name) || !belongs(name, weights) || !sn_path_join(path, slash || !*weights ? dir : ".", name))
+			continue;
+		if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > MAX_COPIED)
+			continue;
+		result = sn_whole_copy(to, name, path, err);
+		json_array_append_new(names, json_pack("{s:s, s:I}", "name", name, "bytes", (json_int_t)st.st_size));
+	}
+	closedir(list);
+	return result;
+}
+
+/* ---- what is said of it ---- */
+
+static int by_name(const void *a, const void *b) {
+	return strcmp(json_string_value(json_object_get(*(json_t *const *)a, "name")), json_string_value(json_object_get(*(json_t *const *)b, "name")));
+}
+
+/* As a directory lists them is no order. */
+static json_t *sorted(json_t *names) {
+	const size_t count = json_array_size(names);
+	json_t **const items = malloc((count + 1) * sizeof(json_t *)), *list = items ? json_array() : NULL;
+	for (size_t i = 0; items && i < count; i++)
+		items[i] = json_array_get(names, i);
+	if (items)
+		qsort(items, count, sizeof *items, by_name);
+	for (size_t i = 0; list && i < count; i++)
+		json_array_append(list, items[i]);
+	free(items);
+	json_decref(names);
+	return list;
+}
+
+static json_t *texts(const char *const *list, int count) {
+	json_t *all = json_array();
+	for (int i = 0; list && i < count; i++)
+		json_array_append_new(all, json_string(list[i]));
+	return all;
+}
+
+static json_t *ids(const int32_t *list, int count) {
+	json_t *all = json_array();
+	for (int i = 0; i < count; i++)
+		json_array_append_new(all, json_integer(list[i]));
+	return all;
+}
+
+/* What a program needs to decode with it; -1: there is no such token. */
+static json_t *whisper_json(const sn_whisper_config *c) {
+	json_t *languages = json_object(), *aligned = json_array();
+	for (int i = 0; i < c->languages && c->multilingual; i++)
+		json_object_set_new(languages, c->language[i].code, json_integer(c->language[i].token));
+	for (int i = 0; i < c->alignment_count; i++)
+		json_array_append_new(aligned, json_pack("[i, i]", c->alignment[i].layer, c->alignment[i].head));
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "mels", c->mels, "source_positions",
+		c->source_positions, "target_positions", c->target_positions, "multilingual", c->multilingual, "eot", c->eot, "sot", c->sot, "translate",
+		c->translate, "transcribe", c->transcribe, "previous", c->sot_prev, "no_speech", c->no_speech, "no_timestamps", c->no_timestamps,
+		"timestamp_begin", c->timestamp_begin, "suppress", ids(c->suppress, c->suppress_count), "suppress_first",
+		ids(c->begin_suppress, c->begin_suppress_count), "language_tokens", languages, "alignment_heads", aligned);
+}
+
+static json_t *manifest(const sn_model *m, const sn_model_place *place, json_t *graphs, json_t *files) {
+	static const char *const tasks[] = { "", "transcribe", "speak", "vad", "vocode", "embed", "denoise", "score", "punctuate" };
+	sn_model_info info;
+	sn_model_describe(m, &info);
+	json_t *const o = json_pack("{s:s, s:i, s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o}", "format", "sonant-onnx", "version", VERSION,
+		"sonant", sn_version(), "ir", ONNX_IR, "opset", ONNX_OPSET, "model", m->name, "architecture", info.architecture, "task", tasks[info.task],
+		"licence", place->entry ? place->entry->licence : "", "origin", place->entry ? place->entry->origin : "", "sample_rate", info.sample_rate,
+		"parameters", (json_int_t)info.parameters, "languages", texts(info.languages, info.language_count), "files", sorted(files));
+	if (o)
+		json_object_update(o, graphs);
+	if (o && m->whisper)
+		json_object_set_new(o, "whisper", whisper_json(sn_whisper_get_config(m->whisper)));
+	return o;
+}
+
+static int write_manifest(const sn_whole *to, json_t *said, char *err) {
+	char *const text = said ? json_dumps(said, JSON_INDENT(1) | JSON_ENSURE_ASCII) : NULL;
+	const int result = text ? sn_whole_write(to, MANIFEST, text, strlen(text), err) : sn_fail(err, SN_E_MEMORY, "no memory for what is said of an export");
+	free(text);
+	json_decref(said);
+	return result;
+}
+
+/* ---- all of it ---- */
+
+/* Loading writes the graphs. */
+static int load(sn_model **out, sn_engine *engine, const sn_model_place *place, const char *label, const sn_export_options *o, nn_exports *exports,
+                char *err) {
+	const sn_model_request request = { .label = label, .dtype = NN_DTYPE_F32, .backend = "cpu", .windows = o->windows ? o->windows : 1,
+		.exports = exports, .sequences = o->sequences ? o->sequences : 1 };
+	pthread_mutex_lock(&engine->load_lock);
+	const int result = sn_model_take(out, engine, place, &request, err);
+	pthread_mutex_unlock(&engine->load_lock);
+	return result;
+}
+
+static int export_into(const sn_whole *to, sn_engine *engine, const sn_model_place *place, const char *label, const sn_export_options *o, char *err) {
+	nn_exports *exports;
+	sn_model *model = NULL;
+	json_t *graphs = NULL, *files = json_array();
+	int result = nn_exports_open(&exports, to->path, o->progress, o->payload, err);
+	if (result == SN_OK)
+		result = load(&model, engine, place, label, o, exports, err);
+	if (result == SN_OK)
+		result = nn_exports_finish(exports, &graphs, err);
+	if (result == SN_OK)
+		result = copy_told(to, place->path, files, err);
+	if (result == SN_OK)
+		result = write_manifest(to, manifest(model, place, graphs, json_incref(files)), err);
+	json_decref(files);
+	json_decref(graphs);
+	sn_model_release(&model);
+	nn_exports_close(&exports);
+	return result;
+}
+
+static int check(const sn_export_options *o, char *err) {
+	if (o->format && strcmp(o->format, "onnx") != 0)
+		return sn_fail(err, SN_E_ARGUMENT, "the format '%.40s' is none that models are exported in: \"onnx\"", o->format);
+	if (o->sequences < 0 || o->sequences > SN_EXPORT_MAX || o->windows < 0 || o->windows > SN_EXPORT_MAX)
+		return sn_fail(err, SN_E_ARGUMENT, "%d sequences and %d windows asked for; 1 to %d are right, 0 means 1", o->sequences, o->windows, SN_EXPORT_MAX);
+	return SN_OK;
+}
+
+int sn_model_export(sn_engine *engine, const char *name, const sn_export_options *options, const char *dir, char *err) {
+	static const sn_export_options defaults;
+	const sn_export_options *const o = options ? options : &defaults;
+	sn_model_place place;
+	const char *label;
+	sn_whole whole;
+	errno = 0;
+	int result = check(o, err);
+	if (result == SN_OK)
+		result = sn_model_locate(&place, &label, engine, name, o->task, err);
+	if (result == SN_OK)
+		result = sn_whole_begin(&whole, dir, err);
+	if (result != SN_OK)
+		return sn_fail_memory(result, err);
+	result = export_into(&whole, engine, &place, label, o, err);
+	if (result == SN_OK && errno == ENOMEM) /* what is said may lack a part */
+		result = sn_fail(err, SN_E_MEMORY, "no memory to export '%.200s'", name);
+	if (result == SN_OK)
+		result = sn_whole_keep(&whole, err);
+	else
+		result = sn_fail_memory(result, err);
+	sn_whole_drop(&whole);
+	return result;
+}

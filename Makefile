@@ -3,7 +3,7 @@ MESON_TEST = meson test --no-rebuild --print-errorlogs
 # One with faster-whisper and piper-tts measures those too.
 PYTHON ?= python3
 
-.PHONY: build demo models check check-all check-arm bench bench-models bench-stream bench-server soak wheel install uninstall help setup asan testenv
+.PHONY: build onnxruntime demo models check check-all check-arm bench bench-models bench-stream bench-server soak wheel install uninstall help setup asan testenv
 build: setup build/build.ninja
 	@ninja -C build
 
@@ -33,8 +33,15 @@ demo: build
 	@build/sonant models pull base joe silero-vad
 	@scripts/demo.sh
 
+# What the second backend needs, by package name. A build that was set up without it is set up again.
+onnxruntime: setup
+	@SONANT_HOME= scripts/onnxruntime.sh library || echo "onnxruntime: not fetched; what needs it is left out or skipped"
+	@for dir in build build-asan; do \
+		[ ! -f $$dir/build.ninja ] || [ ! build/onnxruntime/include/onnxruntime_c_api.h -nt $$dir/build.ninja ] || \
+			meson setup --reconfigure $$dir >/dev/null || exit 1; done
+
 # The suite in a normal build and in one that watches memory and undefined behaviour.
-check: build asan models testenv
+check: onnxruntime build asan models testenv
 	@rm -f build/meson-logs/testlog.json build-asan/meson-logs/testlog.json
 	@$(MESON_TEST) -C build --no-suite long; $(MESON_TEST) -C build-asan --no-suite long --timeout-multiplier 6; \
 		scripts/count.py build build-asan

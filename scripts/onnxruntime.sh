@@ -15,21 +15,40 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 fetch_header() {
-	curl -fsS -m 600 "$mirror/dists/$release/main/binary-amd64/Packages.xz" | xz -dc >"$work/Packages"
-	entry=$(awk -v RS= '/^Package: libonnxruntime-dev\n/ { print; exit }' "$work/Packages")
-	path=$(printf '%s\n' "$entry" | sed -n 's/^Filename: //p')
-	sum=$(printf '%s\n' "$entry" | sed -n 's/^SHA256: //p')
-	[ -n "$path" ] && [ -n "$sum" ] || {
-		echo "onnxruntime: $mirror lists no libonnxruntime-dev in $release" >&2
-		exit 1
-	}
-	curl -fsS -m 600 -o "$work/dev.deb" "$mirror/$path"
-	printf '%s  %s\n' "$sum" "$work/dev.deb" | sha256sum --quiet -c
-	(cd "$work" && ar x dev.deb && tar -xf data.tar.*)
-	mkdir -p "$include"
-	cp "$(find "$work" -name onnxruntime_c_api.h | head -n 1)" "$include/"
-	# The C header may name others that lie beside it.
-	find "$work" -name 'onnxruntime_ep_c_api.h' -exec cp {} "$include/" \;
+	python3 - "$mirror" "$release" "$include" <<-'PYTHON'
+		import hashlib, io, lzma, os, sys, tarfile, urllib.request
+		mirror, release, target = sys.argv[1:]
+
+		def get(path):
+		    with urllib.request.urlopen(f"{mirror}/{path}", timeout=600) as reply:
+		        return reply.read()
+
+		def members(archive):
+		    """Of a .deb, which is an ar archive: names and bytes."""
+		    at = 8
+		    while at + 60 <= len(archive):
+		        name, size = archive[at:at + 16].decode().rstrip(" /"), int(archive[at + 48:at + 58])
+		        yield name, archive[at + 60:at + 60 + size]
+		        at += 60 + size + size % 2
+
+		packages = lzma.decompress(get(f"dists/{release}/main/binary-amd64/Packages.xz")).decode()
+		entry = next((e for e in packages.split("\n\n") if e.startswith("Package: libonnxruntime-dev\n")), None)
+		if not entry:
+		    sys.exit(f"onnxruntime: {mirror} lists no libonnxruntime-dev in {release}")
+		facts = dict(line.split(": ", 1) for line in entry.split("\n") if ": " in line)
+		package = get(facts["Filename"])
+		if hashlib.sha256(package).hexdigest() != facts["SHA256"]:
+		    sys.exit(f"onnxruntime: {facts['Filename']} is not what {mirror} lists")
+		data = next(content for name, content in members(package) if name.startswith("data.tar"))
+		with tarfile.open(fileobj=io.BytesIO(data)) as files:
+		    for member in files:
+		        name = os.path.basename(member.name)
+		        # the C header may name the other, which lies beside it
+		        if name in ("onnxruntime_c_api.h", "onnxruntime_ep_c_api.h"):
+		            os.makedirs(target, exist_ok=True)
+		            with open(os.path.join(target, name), "wb") as out:
+		                out.write(files.extractfile(member).read())
+	PYTHON
 }
 
 fetch_library() {

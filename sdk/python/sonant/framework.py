@@ -303,7 +303,8 @@ class TorchInferenceFramework:
         cancel = threading.Event()
         start = time.perf_counter()
         order = "interactive" if priority > 0 else "batch" if priority < 0 else None
-        waiting = [asyncio.wrap_future(future) for future in self._submit(inputs_list, model_name, cancel, order)]
+        submitted = self._submit(inputs_list, model_name, cancel, order)
+        waiting = [asyncio.wrap_future(future) for future in submitted]
         if not waiting:
             return []
         try:
@@ -315,6 +316,8 @@ class TorchInferenceFramework:
             raise
         if late:
             cancel.set()
+            for future in submitted:
+                future.cancel()  # what has not begun, since the work of others may be before it
             await asyncio.gather(*late, return_exceptions=True)
             error = errors.EngineTimeoutError(f"no result after {timeout:g} s")
         return [task.result() if task in done else _failure(error, time.perf_counter() - start) for task in waiting]

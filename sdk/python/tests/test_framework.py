@@ -291,6 +291,13 @@ def test_a_timeout_is_a_result_and_a_cancelled_task_ends_the_work(engine):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        busy = [asyncio.create_task(framework.predict_async({"audio": long})) for _ in range(16)]
+        await asyncio.sleep(0.2)
+        late = await framework.predict_async({"audio": long}, timeout=0.2)
+        assert late["error_code"] == "SN_E_TIMEOUT" and not any(task.done() for task in busy)
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
 
     with TorchInferenceFramework(engine=engine) as framework:
         framework.load_model("tiny.en")

@@ -174,8 +174,6 @@ static void kokoro_close(void **held) {
 static int load_all(kokoro *m, const sn_load_options *load, char *err) {
 	sn_kokoro_files files;
 	int code = sn_kokoro_locate(&files, load->dir, err);
-	if (code == SN_OK && !load->backend)
-		code = sn_fail(err, SN_E_ARGUMENT, "%s is an ONNX model: it runs by the backend ort", files.onnx);
 	m->facts = (sn_synth_facts){
 		.kind = SN_SYNTH_SOUND, .sample_rate = SN_KOKORO_RATE, .hop = SN_KOKORO_HOP, .width = SN_KOKORO_HOP, .has_speed = 1, .foreign = 1,
 		.max_ids = SN_KOKORO_MAX_IDS, .max_bytes = SENTENCE_BYTES, .phonemes = SN_PHONEMES_IPA,

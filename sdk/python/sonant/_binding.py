@@ -18,6 +18,7 @@ from sonant._native import lib as lib
 from sonant._values import Cancel as Cancel
 from sonant._values import Progress as Progress
 from sonant._values import check_cancel as check_cancel
+from sonant._values import check_zeros as check_zeros
 from sonant._values import number as number
 
 SWITCH = {None: lib.SN_DEFAULT, False: lib.SN_OFF, True: lib.SN_ON}

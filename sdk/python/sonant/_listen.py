@@ -119,7 +119,7 @@ class _Input:
     def take(self, chunk: Any) -> None:
         """Raises TypeError, ArgumentError (shape), FormatError (NaN)."""
         if is_samples(chunk):
-            if is_array(chunk) and 0 in chunk.shape:
+            if is_array(chunk) and 0 in getattr(chunk, "shape", ()):
                 return
             chunk = mono(chunk)
             self.begin("arrays")

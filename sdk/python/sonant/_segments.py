@@ -76,7 +76,7 @@ class Segments(Iterator[Segment]):
         return self._line.info
 
     def __next__(self) -> Segment:
-        """Raises StopIteration behind the last segment and once it is closed, and what ended the work early."""
+        """Raises StopIteration behind the last segment and once it is closed, and what ended the work early. A Ctrl-C ends the work."""
         if self._closed:
             raise StopIteration
         if self._pid != os.getpid():
@@ -86,7 +86,12 @@ class Segments(Iterator[Segment]):
         if not self._started:
             self._started = True
             self._worker.start()
-        segment = self._line.get()
+        try:
+            segment = self._line.get()
+        except BaseException:
+            self._closed = True
+            self._line.stop()
+            raise
         if segment is not None:
             return segment
         self._closed = True

@@ -29,6 +29,8 @@ __all__ = ["Session", "Stream"]
 
 T = TypeVar("T")
 
+_NONE: Any = object()
+"""No piece."""
 TICK = 0.1
 """Seconds after which somebody who sleeps looks whether `cancel` was set."""
 
@@ -204,7 +206,7 @@ class Stream(Generic[T]):
         self.session = session
         self._source, self._waits, self._interval, self._cancel = source, waits, interval, check_cancel(cancel)
         self._pieces: Iterator[Any] | None = None
-        self._piece: Any = None
+        self._piece: Any = _NONE
         self._feed: _Feed | None = None
         self._task: asyncio.Task[None] | None = None
         self._fed = self._over = False
@@ -293,15 +295,15 @@ class Stream(Generic[T]):
             return False
         if self._pieces is None:
             self._pieces = iter(self._source)  # type: ignore[arg-type]
-        if self._piece is None:
-            self._piece = next(self._pieces, None)
-        if self._piece is None:
+        if self._piece is _NONE:
+            self._piece = next(self._pieces, _NONE)
+        if self._piece is _NONE:
             self._fed = True
             self.session.finish()
             return True
         taken = self.session.push(self._piece)
         if taken:
-            self._piece = None
+            self._piece = _NONE
         return taken
 
     def _start_thread(self) -> None:
@@ -323,7 +325,7 @@ class Stream(Generic[T]):
     def close(self) -> None:
         """Ends the session, whatever it has still to do, and lets go of the source. More than once is nothing."""
         self._over = True
-        self._source, self._pieces, self._piece = (), None, None
+        self._source, self._pieces, self._piece = (), None, _NONE
         if self._feed is not None:
             self._feed.stopped = True
             if self._task is not None:

@@ -139,7 +139,7 @@ class Store(EngineBase):
         """A model's pointer while the stack lasts; a model that is named is given back then."""
         if model is None:
             return ffi.NULL
-        if isinstance(model, str):
+        if isinstance(model, (str, os.PathLike)):
             model = stack.enter_context(self.load(model))
         elif not isinstance(model, Model):
             raise TypeError(f"model must be a name or a Model, not {type(model).__name__}")

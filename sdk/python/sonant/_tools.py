@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonant import errors
 from sonant._base import EngineBase, Model
-from sonant._binding import Call, Cancel, Options, Progress, ffi, lib, number, text, utf8
+from sonant._binding import Call, Cancel, Options, Progress, check_zeros, ffi, lib, number, text, utf8
 from sonant._files import as_path, private_folder
 from sonant._progress import following
 from sonant._samples import Bytes, File, Samples, as_source
@@ -35,7 +35,6 @@ ZERO_IS_NONE = {
     "attenuation_limit": "1 to 100 dB; denoise=False takes nothing out",
     "ceiling": "-20 to -0.1 dBTP",
 }
-"""A zero that C would take for its default is said to be wrong."""
 PIXELS = 1 << 20
 """Far beyond what is drawn, and within what C can be told."""
 
@@ -225,9 +224,7 @@ class Tools(EngineBase):
 
 
 def _no_zeros(**values: Any) -> None:
-    for name, value in values.items():
-        if value is not None and value == 0:
-            raise errors.ArgumentError(f"{name} is {value}; it may be {ZERO_IS_NONE[name]}, and None is the default")
+    check_zeros({name: ZERO_IS_NONE[name] for name in values}, values)
 
 
 def _name(model: Model | str | None) -> str | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from sonant import errors
 from sonant._base import EngineBase, Model
-from sonant._binding import PRIORITY, Call, Cancel, Options, Progress, choice, ffi, lib, number, text
+from sonant._binding import PRIORITY, Call, Cancel, Options, Progress, check, check_zeros, choice, ffi, lib, message_buffer, number, text
 from sonant._many import check_jobs, in_order
 from sonant._progress import following
 from sonant._samples import Bytes, File, Samples, as_source, resampled
@@ -103,8 +104,9 @@ ZERO_IS_NONE = {
     "previous_tokens": "1 or more",
     "length": "above 0",
     "vad_threshold": "above 0",
+    "partial_interval": "a number of ms, or below 0 for no partials",
+    "channels": "1 to 8",
 }
-"""A zero that C would take for its default is said to be wrong."""
 
 
 def stt_options(given: SessionOptions, names: Iterable[str] = TranscribeOptions.__annotations__) -> Options:
@@ -115,9 +117,7 @@ def stt_options(given: SessionOptions, names: Iterable[str] = TranscribeOptions.
     for name in given:
         if name not in names:
             raise TypeError(f"there is no option {name!r}; options are {', '.join(names)}")
-    for name, right in ZERO_IS_NONE.items():
-        if name in wishes and wishes[name] == 0:
-            raise errors.ArgumentError(f"{name} is {wishes[name]}; it may be {right}")
+    check_zeros(ZERO_IS_NONE, wishes)
     options = Options("sn_stt_options")
     options.set_text(**{name: wishes.get(name) for name in TEXTS})
     options.set_switch(**{name: wishes.get(name) for name in SWITCHES})
@@ -134,6 +134,8 @@ def stt_options(given: SessionOptions, names: Iterable[str] = TranscribeOptions.
 def _hotwords(given: Any) -> Any:
     if given is None or isinstance(given, (str, bytes)):
         return given
+    if not isinstance(given, Iterable):
+        raise TypeError(f"hotwords must be text or a list of texts, not {type(given).__name__}")
     words = list(given)
     for word in words:
         if not isinstance(word, str) or "," in word:
@@ -156,8 +158,8 @@ def _set_vad(options: Options, wishes: dict[str, Any]) -> None:
 
 def _set_retries(options: Options, wishes: dict[str, Any]) -> None:
     models = wishes.get("retry_models", ())
-    if isinstance(models, (str, bytes)):
-        raise TypeError("retry_models is a list of names of models, not one text")
+    if isinstance(models, (str, bytes)) or not isinstance(models, Iterable):
+        raise TypeError(f"retry_models must be a list of names of models, not {type(models).__name__}")
     names = list(models)
     if len(names) > lib.SN_MAX_RETRIES:
         raise errors.ArgumentError(f"there are {len(names)} retry_models; at most {lib.SN_MAX_RETRIES} may try")
@@ -293,8 +295,10 @@ class Transcribing(EngineBase):
         many (0: not known). Closing the iterator ends what is under way. Other arguments as in `transcribe`.
 
         Raises at once what is wrong with model and options; in the iteration CancelledError, and what `sources` raises."""
-        stt_options(options)
+        if isinstance(sources, (str, bytes, os.PathLike)):
+            raise TypeError(f"sources must be an iterable of sources, not one {type(sources).__name__}; transcribe() takes one")
         chosen = self._model(model, "transcribe")
+        _check(chosen, stt_options(options))
 
         def work(source: Any, stop: Cancel) -> Transcript:
             return _transcribe(chosen, as_source(source, rate), stt_options(options), Call(None, stop))
@@ -308,6 +312,16 @@ def _receiver(take: Callable[[Segment], object] | None) -> Callable[[Any], objec
     if not callable(take):
         raise TypeError(f"on_segment must be a function of a segment, not {type(take).__name__}")
     return lambda segment: take(segment_of(segment))
+
+
+def _check(model: Model, options: Options) -> None:
+    """Raises what opening a session does."""
+    held, err = ffi.new("sn_stt **"), message_buffer()
+    try:
+        with model._handle as pointer:
+            check(lib.sn_stt_open(held, pointer, options.pointer, err), err)
+    finally:
+        lib.sn_stt_close(held)
 
 
 def _transcribe(model: Model, source: File | Bytes | Samples, options: Options, call: Call) -> Transcript:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any, Protocol
 
-__all__ = ["Cancel", "Progress", "check_cancel", "number"]
+from sonant import errors
+
+__all__ = ["Cancel", "Progress", "check_cancel", "check_zeros", "number"]
 
 Progress = Callable[[float, float], object]
 """Seconds done, seconds in all (0: not known). What it raises ends the call and comes out of it."""
@@ -28,4 +31,15 @@ def number(what: str, value: Any, kind: type = float) -> Any:
     """A number for C; a wrong type or one that C cannot hold is said by name."""
     if isinstance(value, bool) or not hasattr(value, "__float__" if kind is float else "__index__"):
         raise TypeError(f"{what} must be {'a number' if kind is float else 'a whole number'}, not {type(value).__name__}")
-    return kind(value)
+    try:
+        return kind(value)
+    except OverflowError:
+        raise errors.ArgumentError(f"{what} is too large for a number of 64 bits") from None
+
+
+def check_zeros(right: Mapping[str, str], given: Mapping[str, Any]) -> None:
+    """A zero that C would take for its default is said to be wrong. right: what the options that have no zero may be."""
+    for name, values in right.items():
+        value = given.get(name)
+        if isinstance(value, Real) and value == 0 and not isinstance(value, bool):
+            raise errors.ArgumentError(f"{name} is {value}; it may be {values}, and None is the default")

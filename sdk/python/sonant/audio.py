@@ -135,8 +135,9 @@ class Audio:
         if not _has_library():
             _check_wav(format)
             return _wave_bytes(self if rate is None else self.resample(rate))
-        from sonant._binding import Options, check, ffi, lib, message_buffer
+        from sonant._binding import Options, check, check_zeros, ffi, lib, message_buffer
 
+        check_zeros({"rate": "1000 to 768000 Hz", "bitrate": "a number of bit/s"}, {"rate": rate, "bitrate": bitrate})
         options, err, held, size = Options("sn_writer_options"), message_buffer(), ffi.new("sn_writer **"), ffi.new("size_t *")
         options.set_text(format=format)
         options.set_whole(sample_rate=self.sample_rate, output_rate=rate, bitrate=bitrate)

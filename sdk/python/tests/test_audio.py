@@ -118,6 +118,9 @@ def test_files_that_cannot_be(tmp_path):
             Audio(samples, 16000).save(tmp_path / "bad.wav")
     with pytest.raises(sonant.ArgumentError, match="5 Hz"):
         Audio(np.zeros(9, np.float32), 5).to_bytes()
+    for option in ("rate", "bitrate"):
+        with pytest.raises(sonant.ArgumentError, match=f"{option} is 0"):
+            TONE.to_bytes("mp3", **{option: 0})
     assert os.listdir(tmp_path) == []
 
 

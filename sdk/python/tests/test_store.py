@@ -219,6 +219,7 @@ def test_a_voice_of_an_array_is_kept_exported_and_removed(store, tmp_path):
     )
     assert made.embedding > 0 and made.created
     assert [voice.name for voice in store.voices()] == ["hum"]
+    assert store.voices(pathlib.Path(YOURTTS)) == store.voices(YOURTTS)
     folder = store.export_voice("hum", tmp_path)
     assert folder == str(tmp_path / "hum") and os.path.isdir(folder)
     data = store.export_voice("hum", tmp_path / "hum.npy")

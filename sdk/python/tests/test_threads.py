@@ -163,6 +163,19 @@ def test_ctrl_c_ends_iterators(engine):
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("sonant-")]
 
 
+def test_ctrl_c_ends_the_work_behind_an_iterator_that_is_still_held(engine):
+    """As a notebook holds it, by the traceback."""
+    segments = engine.segments(LONG, model=engine.load(WHISPER), **PLAIN)
+    waiting, wait = threading.Event(), segments._line.get
+    next(segments)
+    segments._line.get = lambda: (waiting.set(), time.sleep(60), wait())
+    threading.Thread(target=lambda: (waiting.wait(60), os.kill(os.getpid(), signal.SIGINT))).start()
+    with pytest.raises(KeyboardInterrupt):
+        next(segments)
+    segments._worker.join(20)
+    assert not segments._worker.is_alive() and list(segments) == []
+
+
 # ---- lives ----
 
 

@@ -256,8 +256,11 @@ def test_a_file_object_without_end_is_refused(engine, tiny, monkeypatch):
         ({"seed": -1}, ValueError, "seed is -1"),
         ({"priority": "soon"}, ValueError, "'interactive', 'realtime', 'batch'"),
         ({"hotwords": ["a,b"]}, ValueError, "'a,b' is no hotword"),
+        ({"hotwords": 5}, TypeError, "hotwords must be text or a list of texts, not int"),
+        ({"temperature": 10**400}, ValueError, "temperature is too large"),
         ({"prompt": "x" * 5000}, sonant.LimitError, "4096"),
         ({"retry_models": "tiny.en"}, TypeError, "a list of names"),
+        ({"retry_models": 5}, TypeError, "a list of names of models, not int"),
         ({"retry_models": ["a"] * 9}, ValueError, "there are 9 retry_models; at most 8"),
         ({"start": 11.5}, ValueError, "behind the end"),
         ({"start": -1}, ValueError, "-1"),
@@ -501,6 +504,8 @@ def test_many_can_be_cancelled(engine, tiny, long):
         ({"jobs": 0}, ValueError, "jobs is 0; it may be 1 to 256"),
         ({"jobs": 1.5}, TypeError, "jobs must be a whole number"),
         ({"beam_size": 0}, ValueError, "beam_size is 0"),
+        ({"beam_size": 17}, ValueError, "17"),
+        ({"language": "klingon"}, ValueError, "klingon"),
         ({"model": "nonsense"}, FileNotFoundError, "nonsense"),
         ({"cancel": 1}, TypeError, "cancel must be an event"),
     ],
@@ -508,6 +513,11 @@ def test_many_can_be_cancelled(engine, tiny, long):
 def test_bad_options_of_many_come_at_once(engine, tiny, options, kind, message):
     with pytest.raises(kind, match=message):
         engine.transcribe_many([JFK], **{"model": tiny, **options})
+
+
+def test_one_source_is_not_many(engine, tiny):
+    with pytest.raises(TypeError, match=r"sources must be an iterable of sources, not one .*; transcribe\(\) takes one"):
+        engine.transcribe_many(str(JFK), model=tiny)
 
 
 def test_what_the_sources_raise_comes_out(engine, tiny):

@@ -15,6 +15,7 @@ import sonant
 from sonant import errors
 from sonant._client_errors import IncompatibleError, LostError, UnreachableError
 from sonant._client_wire import Reply, Request, failure, json_of, problem_of, shown
+from sonant._values import check_cancel
 
 if TYPE_CHECKING:
     from sonant._values import Cancel, Progress
@@ -51,6 +52,10 @@ class Watch:
 
     cancel: Cancel | None = None
     sent: Progress | None = None
+
+    def __post_init__(self) -> None:
+        """Raises TypeError for what is no event."""
+        check_cancel(self.cancel)
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,7 @@ class _Speech:
             sentences=facts.get("sentences", 0),
             notes=tuple(self.notes),
             request_id=facts.get("request_id", ""),
+            spoken=self.samples / self.rate if self.rate else 0.0,
         )
 
 

@@ -274,6 +274,7 @@ def _segments(value: Mapping[str, Any]) -> tuple[Segment, ...]:
 @reads
 def transcript(value: Mapping[str, Any], segments: tuple[Segment, ...] | None = None) -> Transcript:
     """segments: those that came before, one by one, with their words."""
+    alone = {"model": value.get("model"), "dtype": value.get("dtype"), "confidence": value.get("avg_confidence", 0.0), "kept": True}
     return Transcript(
         text=value["text"],
         language=value["language"],
@@ -286,7 +287,7 @@ def transcript(value: Mapping[str, Any], segments: tuple[Segment, ...] | None = 
         task=value.get("task", "transcribe"),
         segments=_segments(value) if segments is None else segments,
         notes=_notes(value),
-        attempts=tuple(Attempt(a["model"], a["dtype"], a["confidence"], a["kept"]) for a in value.get("attempts", ())),
+        attempts=tuple(Attempt(a["model"], a["dtype"], a["confidence"], a["kept"]) for a in value.get("attempts", (alone,))),
         request_id=value.get("request_id", ""),
     )
 
@@ -341,6 +342,7 @@ def speech(value: Mapping[str, Any], wav: bytes | None = None) -> Speech:
         notes=_notes(value),
         marks=tuple(Mark(m["name"], m["time"]) for m in value.get("marks", ())),
         request_id=value.get("request_id", ""),
+        spoken=audio.duration,
     )
 
 

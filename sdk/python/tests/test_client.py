@@ -75,6 +75,8 @@ def test_a_transcript_is_the_engines(client, engine):
     assert [(w.word, w.start, w.end) for w in far.words] == [(w.word, pytest.approx(w.start), pytest.approx(w.end)) for w in near.words]
     assert [(s.text, s.tokens, len(s.words)) for s in far.segments] == [(s.text, s.tokens, len(s.words)) for s in near.segments]
     assert far.avg_confidence == pytest.approx(near.avg_confidence, abs=1e-4)
+    assert [(a.model, a.dtype, a.kept) for a in far.attempts] == [(a.model, a.dtype, a.kept) for a in near.attempts]
+    assert far.attempts[0].confidence == pytest.approx(near.attempts[0].confidence, abs=1e-4)
 
 
 @listens
@@ -118,8 +120,10 @@ def test_many_sources_come_back_in_their_order(client):
 
 
 @speaks
-def test_speech_has_samples_and_facts(client, tmp_path):
+def test_speech_has_samples_and_facts(client, engine):
     speech = client.speak("Good morning to you.", model="joe", seed=3)
+    near = engine.speak("Good morning to you.", model="joe", seed=3)
+    assert speech.spoken == near.spoken == speech.duration == near.duration
     assert isinstance(speech, Speech) and speech.samples.dtype == np.float32 and 0.3 < speech.duration < 5
     assert (speech.sample_rate, speech.model, speech.quality_score) == (22050, "en_US-joe-medium", None) and speech.request_id
     assert np.array_equal(speech.samples, client.speak("Good morning to you.", model="joe", seed=3).samples)
@@ -137,6 +141,7 @@ def test_a_whole_text_is_streamed(client):
     assert len(chunks) > 1 and sum(len(c.samples) for c in chunks) == len(whole.samples)
     assert np.allclose(np.concatenate([c.samples for c in chunks]), whole.samples, atol=2e-4)
     assert stream.result.model == "en_US-joe-medium" and chunks[0].sample_rate == 22050
+    assert stream.result.duration == whole.duration
 
 
 def test_audio_is_rated_analysed_converted_enhanced(client, engine, tmp_path):
@@ -245,6 +250,7 @@ def test_the_servers_state(client):
         (JFK, {"hotwords": ["a,b"]}, ValueError, "commas"),
         (JFK, {"retry_models": "base"}, TypeError, "list"),
         (JFK, {"progress": 5}, TypeError, "progress"),
+        (JFK, {"cancel": 5}, TypeError, "cancel must be an event"),
         (JFK, {"prompt": object()}, TypeError, "prompt must be text"),
         (JFK, {"prompt": "a\ud800"}, sonant.ArgumentError, "prompt has half .*U\\+D800"),
         (JFK, {"temperature": float("inf")}, sonant.ArgumentError, "temperature is inf"),

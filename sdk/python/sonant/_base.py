@@ -9,7 +9,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from sonant import errors
-from sonant._binding import PRECISION, TASK, TASK_NAME, Handle, Options, check, choice, ffi, lib, message_buffer, text, texts, utf8
+from sonant._binding import (
+    PRECISION,
+    TASK,
+    TASK_NAME,
+    Handle,
+    Options,
+    check,
+    check_zeros,
+    choice,
+    ffi,
+    lib,
+    message_buffer,
+    text,
+    texts,
+    utf8,
+)
 from sonant.types import ModelInfo
 
 if TYPE_CHECKING:
@@ -48,16 +63,18 @@ def _info(pointer: Any) -> ModelInfo:
         memory=i.memory,
         load_time=i.load_time,
         from_cache=bool(i.from_cache),
+        backend=text(lib.sn_model_backend(pointer)),
     )
 
 
 class Model:
     """A loaded model, made by `Engine.load`. Its weights stay while somebody holds it or uses it; threads may share it."""
 
-    def __init__(self, engine: EngineBase, handle: Handle) -> None:
+    def __init__(self, engine: EngineBase, handle: Handle, info: ModelInfo | None = None) -> None:
+        """info: where it is known."""
         self.engine, self._handle = engine, handle
         with handle as pointer:
-            self.info: ModelInfo = _info(pointer)
+            self.info: ModelInfo = _info(pointer) if info is None else info
 
     @property
     def name(self) -> str:
@@ -93,34 +110,51 @@ class EngineBase:
         precision: str | None = None,
         cache: bool = True,
         max_memory: int | None = None,
+        backend: str | None = None,
     ) -> None:
         """threads: that compute; None: the CPUs this process may use. home: models and caches; None: $SONANT_HOME, else ~/.cache/sonant.
         precision: of models loaded without one of their own: "auto", "f32", "bf16", "int8". cache: keep packed weights on disk.
-        max_memory: bytes that loaded models may take.
+        max_memory: bytes that loaded models may take. backend: what computes: "cpu" (Sonant's own kernels, the default), or ONNX Runtime:
+        "ort", "ort:cuda", "ort:tensorrt", "ort:openvino".
 
-        Raises ArgumentError, EngineMemoryError."""
+        Raises ArgumentError, DependencyError (what the backend needs is not there), EngineMemoryError."""
         options = Options("sn_engine_options")
+        check_zeros(
+            {"threads": f"1 to {lib.SN_MAX_THREADS}", "max_memory": "a number of bytes"}, {"threads": threads, "max_memory": max_memory}
+        )
         options.set_whole(threads=threads, max_memory=max_memory)
-        options.set_text(home=home)
+        options.set_text(home=home, backend=backend)
         options.pointer.precision = choice("precision", precision, PRECISION)
         options.pointer.no_cache = not cache
         err, held = message_buffer(), ffi.new("sn_engine **")
         self._handle = Handle("engine", held, lib.sn_engine_close)
         check(lib.sn_engine_open(held, options.pointer, err), err)
-        self._models: dict[tuple[str | None, str, str | None], Model] = {}
+        self._models: dict[tuple[str | None, str, str | None], tuple[Handle, ModelInfo]] = {}
+        """Not as Models, which hold the engine: one that nobody holds goes at once, and not when garbage is collected."""
         self._models_lock = threading.Lock()
         self._sessions: weakref.WeakSet[Any] = weakref.WeakSet()
         """Streams that are open."""
 
-    def load(self, name: str | None = None, *, task: str | None = None, precision: str | None = None, windows: int | None = None) -> Model:
+    def load(
+        self,
+        name: str | None = None,
+        *,
+        task: str | None = None,
+        precision: str | None = None,
+        windows: int | None = None,
+        backend: str | None = None,
+    ) -> Model:
         """Loads a model, or takes another reference to one that is loaded with the same options.
 
         name: of the catalogue, an alias ("openai/whisper-base", "base", "joe"), a directory, or a weights file; None or "auto": the
         default model of the task ("transcribe", "speak", ...). windows: of 30 s that a Whisper decodes together.
+        backend: what computes it, as of `Engine`; None: the engine's.
 
-        Raises NotFoundError (says how to install it), ModelError, UnsupportedError, LimitError, EngineMemoryError."""
+        Raises NotFoundError (says how to install it), ModelError, UnsupportedError, DependencyError, LimitError, EngineMemoryError."""
         options = Options("sn_model_options")
+        options.set_text(backend=backend)
         options.pointer.precision = choice("precision", precision, PRECISION)
+        check_zeros({"windows": "1 to 32"}, {"windows": windows})
         options.set_whole(windows=windows)
         if task is not None:
             options.pointer.task = choice("task", task, TASK)
@@ -143,16 +177,16 @@ class EngineBase:
         key = (None if model == "auto" else model, task, precision)
         with self._models_lock:
             known = self._models.get(key)
-        if known is not None and not known._handle.closed:
-            return known
+        if known is not None and not known[0].closed:
+            return Model(self, *known)
         loaded = self.load(model, task=task, precision=precision)
         with self._models_lock:
             known = self._models.get(key)
-            if known is None or known._handle.closed:
-                known = self._models[key] = loaded
-        if known is not loaded:
+            if known is None or known[0].closed:
+                known = self._models[key] = loaded._handle, loaded.info
+        if known[0] is not loaded._handle:
             loaded.close()
-        return known
+        return Model(self, *known)
 
     @property
     def closed(self) -> bool:
@@ -161,23 +195,23 @@ class EngineBase:
     @property
     def threads(self) -> int:
         """Threads that compute."""
-        return int(self._describe().threads)
+        return self._describe()[0]
 
     @property
     def home(self) -> str:
         """Where models and caches lie."""
-        return text(self._describe().home)
+        return self._describe()[1]
 
     @property
     def cpu(self) -> str:
         """Instruction sets in use."""
-        return text(self._describe().cpu)
+        return self._describe()[2]
 
-    def _describe(self) -> Any:
+    def _describe(self) -> tuple[int, str, str]:
         info = ffi.new("sn_engine_info *")
         with self._handle as engine:
             lib.sn_engine_describe(engine, info)
-        return info
+            return info.threads, text(info.home), text(info.cpu)  # which are the engine's
 
     def close(self) -> None:
         """Ends open streams, gives back models and threads; calls under way end first. More than once is nothing."""
@@ -186,8 +220,8 @@ class EngineBase:
             sessions = list(self._sessions)
         for session in sessions:
             session.close()
-        for model in models:
-            model.close()
+        for handle, _ in models:
+            handle.close()
         self._handle.close()
 
     def __enter__(self) -> Self:

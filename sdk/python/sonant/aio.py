@@ -187,6 +187,7 @@ class AsyncEngine:
         precision: str | None = None,
         cache: bool = True,
         max_memory: int | None = None,
+        backend: str | None = None,
     ) -> None:
         """engine: one to share, which stays open, instead of one of its own. calls: that are under way at once at most, 1 to 256; more
         wait. Others: as of `Engine`, for its own.
@@ -195,9 +196,7 @@ class AsyncEngine:
         if not 1 <= number("calls", calls, int) <= MAX_CALLS:
             raise errors.ArgumentError(f"calls is {calls}; it may be 1 to {MAX_CALLS}")
         self._owns = engine is None
-        self.engine = (
-            Engine(threads=threads, home=home, precision=precision, cache=cache, max_memory=max_memory) if engine is None else engine
-        )
+        self.engine = engine or Engine(threads=threads, home=home, precision=precision, cache=cache, max_memory=max_memory, backend=backend)
         self._pool = ThreadPoolExecutor(calls, thread_name_prefix="sonant-call")
         self._closed = False
 

@@ -266,6 +266,8 @@ class ModelInfo:
     """Bytes, estimated."""
     load_time: float = 0.0
     from_cache: bool = False
+    backend: str = ""
+    """What computes it: "cpu", or provider, version and precision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import SOURCE, TINY, needs_model
 
@@ -28,6 +29,20 @@ def test_a_voice_says_its_controls(engine):
     assert "speed" in engine.load("joe").info.controls
 
 
+def test_a_backend_that_is_not_there_is_no_other(engine):
+    with engine.load(WHISPER) as model:
+        assert model.info.backend == "cpu"
+    with pytest.raises(ValueError, match="ort:cuda"):
+        sonant.Engine(backend="gpu")
+    missing = ""
+    try:
+        with sonant.Engine(backend="ort") as other, other.load(WHISPER) as model:
+            assert model.info.backend.startswith("ort:cpu")
+    except sonant.DependencyError as error:
+        missing = str(error)
+    assert not missing or "onnxruntime" in missing
+
+
 def test_an_unknown_model_is_a_file_that_is_not_found(engine):
     with pytest.raises(FileNotFoundError, match="nonsense") as caught:
         engine.load("nonsense")
@@ -41,6 +56,8 @@ def test_an_unknown_model_is_a_file_that_is_not_found(engine):
         ({"threads": "two"}, TypeError, "threads must be a whole number, not str"),
         ({"threads": 2**40}, ValueError, "threads is 1099511627776"),
         ({"precision": "f16"}, ValueError, "precision is 'f16'; it may be 'auto', 'f32', 'bf16', 'int8'"),
+        ({"threads": 0}, ValueError, "threads is 0; it may be 1 to 256, and None is the default"),
+        ({"max_memory": 0}, ValueError, "max_memory is 0"),
         ({"home": 5}, TypeError, "home must be text, not int"),
         ({"home": "a\0b"}, ValueError, "NUL"),
     ],
@@ -95,6 +112,25 @@ def test_what_is_closed_says_so():
     with pytest.raises(sonant.ClosedError, match="the engine is closed"):
         engine.load(WHISPER)
     assert "closed" in repr(model)
+
+
+def test_an_engine_that_nobody_holds_goes_at_once():
+    """With its threads and models, also those that it loaded itself: collecting garbage knows nothing of their size."""
+    before = len(os.listdir("/proc/self/task"))
+    gc.disable()
+    try:
+        engine = sonant.Engine(threads=2)
+        engine.transcribe(np.zeros(16000, np.float32), model=WHISPER, beam_size=1)
+        assert len(os.listdir("/proc/self/task")) > before
+        del engine
+        assert len(os.listdir("/proc/self/task")) == before
+    finally:
+        gc.enable()
+
+
+def test_a_zero_that_would_mean_the_default(engine):
+    with pytest.raises(ValueError, match="windows is 0; it may be 1 to 32"):
+        engine.load(WHISPER, windows=0)
 
 
 def test_a_model_of_a_closed_engine_is_closed():

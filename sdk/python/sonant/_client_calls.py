@@ -23,7 +23,7 @@ from sonant._client_options import (
     speak_stream_fields,
     transcribe_fields,
 )
-from sonant._client_steps import Emit, Flow, Pause, Read, Server, Steps, Watch
+from sonant._client_steps import Apart, Emit, Flow, Pause, Read, Server, Steps, Watch
 from sonant._client_talk import EventParser, Source, listening, speaking, speaking_whole
 from sonant._client_types import Job, JobItem
 from sonant._client_wire import (
@@ -118,7 +118,8 @@ class Calls(Server):
         with following(progress, "transcribe") as moved:
             yield Watch(cancel)
             if on_segment is None and moved is None:
-                return transcript((yield from self.ask_json(_heard(source, rate, fields))))
+                request = yield Apart(lambda: _heard(source, rate, fields))
+                return transcript((yield from self.ask_json(request)))
             found: list[Segment] = []
 
             def take(one: Segment) -> None:
@@ -128,7 +129,8 @@ class Calls(Server):
                 if moved is not None:
                     moved(one.end, 0.0)
 
-            done = yield from self._each_segment(_heard(source, rate, fields, stream=True), take)
+            request = yield Apart(lambda: _heard(source, rate, fields, stream=True))
+            done = yield from self._each_segment(request, take)
             heard = transcript(done, tuple(found))
             if moved is not None:
                 moved(heard.duration, heard.duration)
@@ -153,7 +155,8 @@ class Calls(Server):
 
         def flow() -> Flow[Segment]:
             yield Watch(cancel)
-            reply = yield from self.open(_heard(source, rate, fields, stream=True))
+            request = yield Apart(lambda: _heard(source, rate, fields, stream=True))
+            reply = yield from self.open(request)
             while parser.done is None and (data := (yield Read(reply))):
                 for name, value in parser.feed(data):
                     if name == "segment":
@@ -368,7 +371,8 @@ class Calls(Server):
     def _sent(self, path: str, sending: _Sending, fields: Mapping[str, Any], accept: str) -> Steps[Reply]:
         with following(sending.progress, path.rpartition("/")[2], "B") as moved:
             yield Watch(sending.cancel, moved)
-            return (yield from self.ask(Request("POST", path, form=sending.form(fields), accept=accept)))
+            form = yield Apart(lambda: sending.form(fields))
+            return (yield from self.ask(Request("POST", path, form=form, accept=accept)))
 
     def _sent_json(self, path: str, sending: _Sending, fields: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         return json_of((yield from self._sent(path, sending, fields, JSON)), self.url)
@@ -377,7 +381,7 @@ class Calls(Server):
         self, path: str, out: str | os.PathLike[str], sending: _Sending, fields: Mapping[str, Any], accept: str = "audio/*"
     ) -> Steps[Reply]:
         """The reply's body goes to a file as it comes; the file is whole or is not there."""
-        form = sending.form(fields)
+        form = yield Apart(lambda: sending.form(fields))
         with following(sending.progress, path.rpartition("/")[2], "B") as moved, replacing(out) as file:
             yield Watch(sending.cancel, moved)
             reply = yield from self.open(Request("POST", path, form=form, accept=accept))
@@ -401,7 +405,8 @@ class Calls(Server):
         """Hands over many files to be transcribed when there is time; the job survives a restart of the server. Arguments as in
         `transcribe`; progress: of bytes sent. Results have no tokens. Raises as `transcribe`, NoSpaceError, and LimitError (too many)."""
         given = form_fields(transcribe_fields(model, options))
-        form = Form(given, [("file", upload_of(source, rate)) for source in _several("sources", sources)])
+        several = _several("sources", sources)
+        form = yield Apart(lambda: Form(given, [("file", upload_of(source, rate)) for source in several]))
         with following(progress, "send", "B") as moved:
             yield Watch(cancel, moved)
             return job((yield from self.ask_json(Request("POST", "/stt/batch", form=form, changes=True))))
@@ -556,7 +561,7 @@ class Calls(Server):
         """Adds a voice to the server's bank. Arguments as of `Engine.add_voice`, but that folders cannot be sent. Needs a key with
         "manage". Raises as that."""
         fields = {"name": name, "model": model, "language": language, "licence": licence, "source": origin, "speaker": speaker}
-        files = [] if source is None else [("file", upload_of(source, rate))]
+        files = [] if source is None else [("file", (yield Apart(lambda: upload_of(source, rate))))]
         with following(progress, "send", "B") as moved:
             yield Watch(cancel, moved)
             form = Form(form_fields(fields), files)

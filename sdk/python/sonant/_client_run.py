@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from sonant import errors
 from sonant._client_body import Form
 from sonant._client_net import Place, Transport
-from sonant._client_steps import Emit, Send, Step, Steps, Watch
+from sonant._client_steps import Apart, Emit, Send, Step, Steps, Watch
 from sonant._client_talk import Source
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class Runner:
         if isinstance(step, Watch):
             watcher.watch = step
             return None
+        if isinstance(step, Apart):
+            return step.work()
         transport = self._started()
         watcher.begin(step)
         try:
@@ -271,6 +273,8 @@ class AsyncRunner:
         if isinstance(step, Watch):
             watcher.watch = step
             return None
+        if isinstance(step, Apart):
+            return await asyncio.to_thread(step.work)
         transport = self._started()
         watcher.begin(step)
         work = asyncio.ensure_future(transport.do(step, opened))

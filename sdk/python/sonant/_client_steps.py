@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sonant._values import Cancel, Progress
 
 __all__ = [
+    "Apart",
     "Connect",
     "Emit",
     "Feed",
@@ -127,13 +128,21 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class Apart(Generic[T]):
+    """What may take its time without a connection, such as reading what is to be sent: no event loop waits for it. Comes back: what it
+    gives."""
+
+    work: Callable[[], T]
+
+
+@dataclass(frozen=True)
 class Emit(Generic[T]):
     """A value for the caller, of a stream."""
 
     value: T
 
 
-Step: TypeAlias = "Watch | Send | Read | Connect | Feed | Receive | Leave | Pause"
+Step: TypeAlias = "Apart[Any] | Watch | Send | Read | Connect | Feed | Receive | Leave | Pause"
 Steps: TypeAlias = Generator[Step, Any, R]
 Flow: TypeAlias = Generator["Step | Emit[T]", Any, None]
 

@@ -792,6 +792,33 @@ def test_a_cancelled_task_ends_the_servers_work(server):
     wait_working(server, 0)
 
 
+def test_the_loop_does_not_wait_for_what_is_read():
+    class Slow:
+        """Cannot be read twice, and takes its time."""
+
+        left = 3
+
+        def read(self, _):
+            time.sleep(0.3)
+            self.left -= 1
+            return b"audio" if self.left else b""
+
+    async def script(url):
+        async with sonant.AsyncClient(url, retries=0) as client:
+            for call in (client.transcribe, client.quality, lambda source: anext(client.segments(source))):
+                task, longest = asyncio.ensure_future(call(Slow())), 0.0
+                while not task.done():
+                    start = time.monotonic()
+                    await asyncio.sleep(0.01)
+                    longest = max(longest, time.monotonic() - start)
+                with pytest.raises(sonant.FormatError):
+                    await task
+                assert longest < 0.25
+
+    with FakeServer(problem(422, "SN_E_FORMAT")) as fake:
+        asyncio.run(script(fake.url))
+
+
 def test_an_async_client_is_of_one_loop(server):
     client = sonant.AsyncClient(server.url)
     asyncio.run(client.health())

@@ -36,6 +36,7 @@ from sonant.errors import (
 if TYPE_CHECKING:
     from sonant import models as models
     from sonant._listen import Listener as Listener
+    from sonant._listen import ListenOptions as ListenOptions
     from sonant._microphone import microphone as microphone
     from sonant._segments import Segments as Segments
     from sonant._speak import SpeakOptions as SpeakOptions
@@ -70,6 +71,7 @@ _LAZY = {
     "Commit": "sonant.types",
     "Engine": "sonant.engine",
     "Language": "sonant.types",
+    "ListenOptions": "sonant._listen",
     "Listener": "sonant._listen",
     "Model": "sonant.engine",
     "Note": "sonant.types",
@@ -110,6 +112,7 @@ __all__ = [
     "IoError",
     "Language",
     "LimitError",
+    "ListenOptions",
     "Listener",
     "Model",
     "ModelError",

@@ -196,6 +196,8 @@ class Transport:
                 await came.aclose()
         except httpx.TransportError as error:
             raise self._translated(error, request) from error
+        except ssl.SSLError as error:  # of a handshake, which some versions of httpx let through as it is
+            raise self.place.unreachable(error) from error
         return reply
 
     async def _whole(self, came: httpx.Response, request: Request) -> bytes:

@@ -64,6 +64,8 @@ def _info(pointer: Any) -> ModelInfo:
         load_time=i.load_time,
         from_cache=bool(i.from_cache),
         backend=text(lib.sn_model_backend(pointer)),
+        mel=text(i.mel),
+        memory_most=i.memory_most,
     )
 
 

@@ -268,6 +268,10 @@ class ModelInfo:
     from_cache: bool = False
     backend: str = ""
     """What computes it: "cpu", or provider, version and precision."""
+    mel: str = ""
+    """Speak, vocode: what the rows of its mel spectrograms mean, in words."""
+    memory_most: int = 0
+    """Bytes, estimated, with all windows and sequences that it may decode at once; `memory`: with one window."""
 
 
 @dataclass(frozen=True, slots=True)

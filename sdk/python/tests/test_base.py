@@ -22,12 +22,17 @@ def test_an_engine_says_what_it_runs_on(engine):
 def test_a_model_says_what_it_is(engine):
     with engine.load(WHISPER) as model:
         assert (model.info.architecture, model.task, model.info.sample_rate) == ("whisper", "transcribe", 16000)
+        assert model.info.memory_most >= model.info.memory > 0 and model.info.mel == ""
         assert "en" in model.info.languages and model.info.detects_language and "whisper" in repr(model)
 
 
 @needs_model("joe")
 def test_a_voice_says_its_controls(engine):
     assert "speed" in engine.load("joe").info.controls
+
+
+def test_a_model_says_what_its_mel_spectrograms_mean(engine):
+    assert "mels" in engine.load(str(TINY / "fastspeech2-coqui")).info.mel
 
 
 def test_a_backend_that_is_not_there_is_no_other(engine):

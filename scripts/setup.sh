@@ -15,7 +15,7 @@ libcmocka-dev
 "
 [ "${1:-}" != test ] || packages="$packages
 python3-pytest python3-websockets python3-jsonschema python3-yaml openssl chromium chromium-driver python3-selenium
-zsh fish mandoc"
+zsh fish mandoc libmecab2 mecab-ipadic-utf8"
 [ "${1:-}" != arm ] || packages="$packages
 gcc-aarch64-linux-gnu qemu-user"
 

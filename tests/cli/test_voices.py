@@ -84,7 +84,7 @@ class Voices(Case):
         text, short, wide, nan = (self.folder / n for n in ("text.wav", "short.wav", "wide.npy", "nan.npy"))
         text.write_text("this is no audio")
         write_wav(short, noise(0.9, 1))
-        write_npy(wide, [0.5] * 70000)
+        write_npy(wide, [0.5] * 300000)
         for args, status, says in [([text], 4, "text.wav"), ([short], 2, "0.90 s"), ([self.folder / "none.wav"], 3, "none.wav"),
                                    ([wide], 4, "wide.npy"), ([], 2, "needs"), ([self.folder], 3, "voice.json"),
                                    ([self.clip, "--speaker", "1"], 2, "not both"), (["--speaker", "1"], 2, "model"),

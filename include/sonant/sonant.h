@@ -282,6 +282,47 @@ typedef struct sn_export_options { /* 0: the default in brackets */
  * SN_E_IO, SN_E_NO_SPACE, SN_E_CANCELLED, SN_E_MEMORY. */
 SN_API int sn_model_export(sn_engine *engine, const char *name, const sn_export_options *options, const char *dir, char *err);
 
+typedef struct sn_quantize_options { /* 0: the default in brackets */
+	sn_precision precision;    /* SN_PRECISION_INT8 or SN_PRECISION_BF16 [needed] */
+	int task;                  /* as in sn_model_options, for name "auto" */
+	const char *measure;       /* a directory of texts (*.txt) and, for a model that transcribes, the clips that they are said in (NAME.wav for
+	                            * NAME.txt, or another format): word errors before and after [not measured] */
+	const char *language;      /* of those [the model's, or as it is detected] */
+	sn_part_progress progress; /* parts are tensors, and then texts */
+	void *payload;
+	int64_t reserved[6];
+} sn_quantize_options;
+
+/* A tensor that was narrowed. */
+typedef struct sn_quantized_layer {
+	const char *name;
+	const char *type;          /* "int8", "bfloat16", "float16" */
+	int64_t rows, columns;
+	int64_t bytes_before, bytes;
+	double error;              /* |stored - original| / |original| */
+} sn_quantized_layer;
+
+typedef struct sn_quantized {
+	const char *model, *architecture, *precision;
+	const sn_quantized_layer *layers;
+	size_t layer_count;
+	int64_t parameters;        /* each counted once, whatever names it has */
+	int64_t bytes_f32;         /* of all tensors in float32 */
+	int64_t bytes_before, bytes; /* of all tensors, as they were and as they are stored */
+	double error;              /* root mean square of the layers', by their values */
+	int texts;                 /* that were measured; 0: the next are not known */
+	int64_t words;
+	double wer_before, wer_after; /* of speech: what a model that transcribes makes of it. Before: the original in float32 */
+} sn_quantized;
+
+/* Writes a checkpoint with narrower weights into the directory `dir`: "model.safetensors", the checkpoint's tokenizer and configuration, and
+ * "quantized.json" that says what was done. It is loaded like any other, by all backends. docs/models.md says how tensors are stored. `dir` must not
+ * be there, or be empty, and appears whole, once it has been loaded for a test, or not at all. *out is freed with sn_quantized_free.
+ * Returns SN_OK, SN_E_ARGUMENT, SN_E_NOT_FOUND, SN_E_UNSUPPORTED (ONNX voices; a model with nothing to narrow), SN_E_MODEL, SN_E_IO, SN_E_NO_SPACE,
+ * SN_E_CANCELLED, SN_E_MEMORY, and with `measure` what transcribing and speaking return. */
+SN_API int sn_model_quantize(sn_quantized **out, sn_engine *engine, const char *name, const sn_quantize_options *options, const char *dir, char *err);
+SN_API void sn_quantized_free(sn_quantized **quantized);
+
 /* ---- getting models ---- */
 
 /* The library itself opens no connection and reads no archive: the program sonant-pull does, which these calls start and wait for. Any

@@ -169,7 +169,7 @@ int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
 int cli_model_load(sn_model **model, sn_engine *engine, const char *name, const sn_model_options *options, char *err);
 
 extern const cli_command cli_transcribe_command, cli_listen_command, cli_speak_command, cli_enhance_command, cli_quality_command, cli_analyze_command,
-	cli_convert_command, cli_serve_command, cli_keys_command, cli_config_command, cli_models_command, cli_export_command, cli_voices_command, cli_info_command,
+	cli_convert_command, cli_serve_command, cli_keys_command, cli_config_command, cli_models_command, cli_export_command, cli_quantize_command, cli_voices_command, cli_info_command,
 	cli_bench_command, cli_version_command, cli_help_command, cli_completion_command, cli_complete_command, cli_man_command;
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))

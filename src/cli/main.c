@@ -6,7 +6,7 @@
 
 const cli_command *const cli_commands[] = {
 	&cli_transcribe_command, &cli_listen_command, &cli_speak_command, &cli_enhance_command, &cli_quality_command, &cli_analyze_command,
-	&cli_convert_command, &cli_serve_command, &cli_keys_command, &cli_config_command, &cli_models_command, &cli_export_command, &cli_voices_command,
+	&cli_convert_command, &cli_serve_command, &cli_keys_command, &cli_config_command, &cli_models_command, &cli_export_command, &cli_quantize_command, &cli_voices_command,
 	&cli_info_command, &cli_bench_command, &cli_completion_command, &cli_help_command, &cli_version_command, &cli_complete_command, &cli_man_command,
 };
 const int cli_command_count = COUNT(cli_commands);

@@ -52,7 +52,7 @@ static const sn_weight *find(const model *m, const char *name) {
 static int need(const model *m, const sn_weight **out, const char *name, int rank, const int64_t *dims, char *err) {
 	const sn_weight *const w = *out = find(m, name);
 	if (!w) return sn_fail(err, SN_E_MODEL, "%s lacks tensor '%s%s'", sn_weights_path(m->file), m->prefix, name);
-	int fits = w->rank == rank && (w->dtype == SN_F32 || w->dtype == SN_F16 || w->dtype == SN_BF16 || w->dtype == SN_F64);
+	int fits = w->rank == rank && sn_weight_is_float(w);
 	for (int i = 0; fits && i < rank; i++) fits = dims[i] < 0 || w->dims[i] == dims[i];
 	if (fits) return SN_OK;
 	return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has rank %d and %lld rows of %s; floats of rank %d with %lld rows are expected",

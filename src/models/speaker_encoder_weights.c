@@ -38,7 +38,7 @@ static const sn_weight *bind(binder *b, int rank, const int64_t *dims, const cha
 	va_end(args);
 	const sn_weight *const t = find(b, name);
 	int64_t count = 1;
-	int fits = t && t->rank == rank && (t->dtype == SN_F32 || t->dtype == SN_F16 || t->dtype == SN_BF16 || t->dtype == SN_F64);
+	int fits = t && t->rank == rank && sn_weight_is_float(t);
 	for (int i = 0; fits && i < rank; i++) {
 		fits = dims[i] == ANY ? t->dims[i] >= 1 && t->dims[i] <= SE_MAX_WIDTH : t->dims[i] == dims[i];
 		count *= t->dims[i];

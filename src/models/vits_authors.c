@@ -44,6 +44,8 @@ int vits_authors_weights(char path[VITS_PATH], const char *dir, char *err) {
 		number = its > number ? its : number;
 	}
 	closedir(list);
+	struct stat st;
+	if (number < 0 && !others && vits_path(path, dir, "model.safetensors", NULL) == SN_OK && stat(path, &st) == 0) return SN_OK; /* quantised */
 	if (number < 0 && others != 1)
 		return sn_fail(err, SN_E_NOT_FOUND, "%s has the configuration of a VITS of its authors' layout and %d checkpoints; a G_NUMBER.pth or one .pth "
 		               "is expected", dir, others);

@@ -37,8 +37,6 @@ static const sn_weight *find(const binder *b, const char *base, const char *tail
 	return snprintf(name, sizeof name, "%s%s%s", b->prefix, base, tail) < (int)sizeof name ? sn_weights_find(b->file, name) : NULL;
 }
 
-static int is_float(sn_dtype dtype) { return dtype == SN_F32 || dtype == SN_F16 || dtype == SN_BF16 || dtype == SN_F64; }
-
 static int64_t elements(const sn_weight *weight) {
 	int64_t count = 1;
 	for (int i = 0; i < weight->rank; i++) count *= weight->dims[i];
@@ -57,7 +55,7 @@ static const sn_weight *expect(binder *b, const sn_weight *weight, const char *n
 		fail(b, name, "is missing", expected);
 		return NULL;
 	}
-	fits = weight->rank == rank && is_float(weight->dtype);
+	fits = weight->rank == rank && sn_weight_is_float(weight);
 	m = snprintf(found, sizeof found, "is %s [", sn_dtype_name(weight->dtype));
 	for (int i = 0; i < weight->rank; i++) {
 		m += snprintf(found + m, sizeof found - (size_t)m, "%s%lld", i ? ", " : "", (long long)weight->dims[i]);

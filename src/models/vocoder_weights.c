@@ -48,8 +48,6 @@ int vocoder_binder_open(vocoder_binder *b, const sn_weights *file, const char *p
 	return 0;
 }
 
-static int is_float(sn_dtype dtype) { return dtype == SN_F32 || dtype == SN_F16 || dtype == SN_BF16 || dtype == SN_F64; }
-
 static void write_dims(char *out, size_t size, const char *before, int rank, const int64_t *dims) {
 	int n = snprintf(out, size, "%s[", before);
 	for (int i = 0; i < rank && n < (int)size - 24; i++)
@@ -61,7 +59,7 @@ static void write_dims(char *out, size_t size, const char *before, int rank, con
 /* Refuses a tensor that is missing, no float, empty, or of another shape than dims (VOCODER_ANY: 1 to VOCODER_MAX_WIDTH). */
 static const sn_weight *expect(vocoder_binder *b, const sn_weight *w, const char *name, int rank, const int64_t *dims) {
 	char found[160], expected[160], kind[32];
-	int fits = w && w->rank == rank && is_float(w->dtype);
+	int fits = w && w->rank == rank && sn_weight_is_float(w);
 	int64_t elements = 1;
 	if (b->code != SN_OK) return NULL;
 	for (int i = 0; fits && i < rank; i++) {

@@ -195,8 +195,7 @@ nn_t nn_weight(nn_graph *g, const sn_weight *weight, const char *what) {
 		return fail(g, "the weights lack tensor '%s'", what);
 	if (!valid_rank(g, what, weight->rank))
 		return NN_NONE;
-	int floats = weight->dtype == SN_F32 || weight->dtype == SN_F16 || weight->dtype == SN_BF16 || weight->dtype == SN_F64;
-	if (!floats && !(weight->dtype == SN_I8 && weight->row_scale))
+	if (!sn_weight_is_float(weight))
 		return fail(g, "tensor '%s' holds %s%s; float32, float16, bfloat16, float64 or int8 with scales can be used", weight->name,
 		            sn_dtype_name(weight->dtype), weight->dtype == SN_I8 ? " without scales" : "");
 	if (!weight->bytes)

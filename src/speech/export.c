@@ -3,66 +3,13 @@
 
 #include "nn/export.h"
 #include "nn/ort/onnx.h"
-#include "store/whole.h"
+#include "speech/checkpoint.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define VERSION 1                      /* of the directory's form */
-#define MANIFEST "manifest.json"
-#define MAX_COPIED ((off_t)256 << 20)  /* bytes of a file that is no weights */
-
-/* ---- files of the checkpoint ---- */
-
-/* Whether such a file says something of a model, and is no weights. */
-static int tells(const char *name) {
-	static const char *const endings[] = { ".json", ".txt", ".model", ".yaml", ".yml", ".vocab", ".md" };
-	static const char *const fronts[] = { "LICENSE", "LICENCE", "NOTICE", "COPYING" };
-	if (name[0] == '.' || sn_path_ends_with(name, ".index.json") || strcmp(name, MANIFEST) == 0)
-		return 0;
-	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-		if (sn_path_ends_with(name, endings[i]))
-			return 1;
-	for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++)
-		if (strncmp(name, fronts[i], strlen(fronts[i])) == 0)
-			return 1;
-	return 0;
-}
-
-/* Beside a file of weights others may lie that belong to other models: those with its name are its own, and what they may share. */
-static int belongs(const char *name, const char *weights) {
-	const size_t stem = strcspn(weights, ".");
-	return !*weights || strncmp(name, weights, stem) == 0 || strcmp(name, "config.json") == 0 || strncmp(name, "LICEN", 5) == 0;
-}
-
-static int copy_told(const sn_whole *to, const char *model, json_t *names, char *err) {
-	char dir[SN_PATH_MAX], path[SN_PATH_MAX];
-	struct stat st;
-	snprintf(dir, sizeof dir, "%s", model);
-	char *const slash = sn_path_is_directory(model) ? NULL : strrchr(dir, '/');
-	const char *const weights = sn_path_is_directory(model) ? "" : slash ? slash + 1 : model;
-	if (slash)
-		*slash = 0;
-	DIR *const list = opendir(slash || !*weights ? dir : ".");
-	if (!list)
-		return sn_fail_errno(err, "cannot read '%.200s'", dir);
-	int result = SN_OK;
-	for (struct dirent *entry; result == SN_OK && (entry = readdir(list));) {
-		const char *const name = entry->d_name;
-		if (!tells(name) || !belongs(name, weights) || !sn_path_join(path, slash || !*weights ? dir : ".", name))
-			continue;
-		if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > MAX_COPIED)
-			continue;
-		result = sn_whole_copy(to, name, path, err);
-		json_array_append_new(names, json_pack("{s:s, s:I}", "name", name, "bytes", (json_int_t)st.st_size));
-	}
-	closedir(list);
-	return result;
-}
+#define VERSION 1 /* of the directory's form */
 
 /* ---- what is said of it ---- */
 
@@ -130,7 +77,7 @@ static json_t *manifest(const sn_model *m, const sn_model_place *place, json_t *
 
 static int write_manifest(const sn_whole *to, json_t *said, char *err) {
 	char *const text = said ? json_dumps(said, JSON_INDENT(1) | JSON_ENSURE_ASCII) : NULL;
-	const int result = text ? sn_whole_write(to, MANIFEST, text, strlen(text), err) : sn_fail(err, SN_E_MEMORY, "no memory for what is said of an export");
+	const int result = text ? sn_whole_write(to, SN_EXPORT_MANIFEST, text, strlen(text), err) : sn_fail(err, SN_E_MEMORY, "no memory for what is said of an export");
 	free(text);
 	json_decref(said);
 	return result;
@@ -159,7 +106,7 @@ static int export_into(const sn_whole *to, sn_engine *engine, const sn_model_pla
 	if (result == SN_OK)
 		result = nn_exports_finish(exports, &graphs, err);
 	if (result == SN_OK)
-		result = copy_told(to, place->path, files, err);
+		result = sn_checkpoint_copy(to, place->path, files, err);
 	if (result == SN_OK)
 		result = write_manifest(to, manifest(model, place, graphs, json_incref(files)), err);
 	json_decref(files);

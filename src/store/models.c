@@ -180,6 +180,12 @@ static const char *architecture_of_name(const char *name) {
 	return strcmp(name, "embedding_model.ckpt") == 0 ? "xvector" : "";
 }
 
+/* As `sonant quantize` writes it down. */
+static const char *architecture_of_quantized(const json_t *said) {
+	const char *const format = json_string_value(json_object_get(said, "format")), *const is = json_string_value(json_object_get(said, "architecture"));
+	return format && is && strcmp(format, "sonant-quantized") == 0 ? is : "";
+}
+
 static void architecture_of_directory(const char *dir, char *out) {
 	char path[SN_STORE_PATH];
 	json_t *config = NULL;
@@ -187,7 +193,11 @@ static void architecture_of_directory(const char *dir, char *out) {
 		strcpy(out, "whisper");
 		return;
 	}
-	if (sn_path_join(path, dir, "config.json") && sn_json_file(&config, path, NULL) == SN_OK)
+	if (sn_path_join(path, dir, "quantized.json") && sn_json_file(&config, path, NULL) == SN_OK) /* CTranslate2's configuration does not tell */
+		snprintf(out, 32, "%s", architecture_of_quantized(config));
+	json_decref(config);
+	config = NULL;
+	if (!*out && sn_path_join(path, dir, "config.json") && sn_json_file(&config, path, NULL) == SN_OK)
 		snprintf(out, 32, "%s", architecture_of_config(config));
 	json_decref(config);
 	DIR *list = *out ? NULL : opendir(dir);

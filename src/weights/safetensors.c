@@ -1,9 +1,12 @@
 /* safetensors: u64 header size, JSON header { name: { dtype, shape, data_offsets } }, then the bytes. Offsets count from the
  * end of the header. As the reference reader demands, the tensors cover the rest of the file without gap or overlap. */
+#include "weights/quantize.h"
 #include "weights/reader.h"
 
 #include "base/json.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +73,74 @@ static int by_offset(const void *a, const void *b) {
 	return x->end < y->end ? -1 : x->end > y->end;
 }
 
-static int add_all(sn_weights *weights, const char *file, const sn_map *map, size_t header, span *spans, size_t count, char *err) {
+/* ---- what quantize.h says of such a file ---- */
+
+/* The scales of a matrix: checked here, and read where they lie. */
+static int bind_scales(const char *file, const sn_map *map, size_t header, const json_t *object, sn_weight *weight, char *err) {
+	char name[SN_WEIGHTS_MAX_NAME + 32];
+	span scales = { .begin = 0 };
+	snprintf(name, sizeof name, "%s" SN_QUANTIZED_SCALE, weight->name);
+	const json_t *const entry = json_object_get(object, name);
+	if (!entry)
+		return SN_OK; /* integers */
+	int result = read_dtype(file, name, entry, &scales.weight.dtype, err);
+	if (result == SN_OK)
+		result = read_shape(file, name, entry, &scales.weight, err);
+	if (result == SN_OK)
+		result = read_offsets(file, name, entry, map->size - header, &scales, err);
+	if (result != SN_OK)
+		return result;
+	const int64_t rows = weight->rank > 0 ? weight->dims[0] : -1;
+	if (scales.weight.dtype != SN_F32 || scales.weight.rank != 1 || scales.weight.dims[0] != rows || (scales.end - scales.begin) / sizeof(float) != (uint64_t)rows ||
+	    (scales.end - scales.begin) % sizeof(float) != 0)
+		return sn_fail(err, SN_E_MODEL, "%s: '%s' must be a row of %lld float32, one for each row of '%s'", file, name, (long long)rows, weight->name);
+	const uint8_t *const at = map->data + header + scales.begin;
+	for (int64_t i = 0; i < rows; i++) {
+		float value;
+		memcpy(&value, at + (size_t)i * sizeof value, sizeof value);
+		if (!(value > 0) || !isfinite(value))
+			return sn_fail(err, SN_E_MODEL, "%s: '%s' holds the scale %g; it must be positive and finite", file, name, (double)value);
+	}
+	weight->row_scale = (const float *)(const void *)at;
+	return SN_OK;
+}
+
+/* Scales belong to their matrices and are no tensors of the model. */
+static int is_scales(const json_t *object, const char *name) {
+	char of[SN_WEIGHTS_MAX_NAME + 1];
+	const size_t length = strlen(name), tail = strlen(SN_QUANTIZED_SCALE);
+	if (length <= tail || length - tail >= sizeof of || strcmp(name + length - tail, SN_QUANTIZED_SCALE) != 0)
+		return 0;
+	snprintf(of, sizeof of, "%.*s", (int)(length - tail), name);
+	const char *const type = json_string_value(json_object_get(json_object_get(object, of), "dtype"));
+	return type && strcmp(type, "I8") == 0;
+}
+
+/* Second names, and whose names they are. */
+static int read_facts(sn_weights *weights, const char *file, json_t *facts, char *err) {
+	const char *key, *layout = json_string_value(json_object_get(facts, SN_QUANTIZED_LAYOUT));
+	const size_t front = strlen(SN_QUANTIZED_ALIAS);
+	json_t *value;
+	int result = SN_OK;
+	if (layout && strcmp(layout, "ctranslate2") == 0)
+		weights->layout = SN_LAYOUT_CTRANSLATE2;
+	json_object_foreach(facts, key, value) {
+		const sn_weight *const target = strncmp(key, SN_QUANTIZED_ALIAS, front) == 0 && json_is_string(value) ? sn_weights_find(weights, json_string_value(value)) : NULL;
+		if (!target)
+			continue;
+		sn_weight copy = *target;
+		copy.name = sn_weights_own_text(weights, key + front, strlen(key + front), &result, err);
+		if (copy.name)
+			result = sn_weights_add(weights, &copy, file, err);
+		if (result != SN_OK)
+			return result;
+	}
+	return SN_OK;
+}
+
+static int add_all(sn_weights *weights, const char *file, const sn_map *map, size_t header, json_t *object, span *spans, size_t count, char *err) {
+	json_t *const facts = json_object_get(object, "__metadata__");
+	const int quantized = json_is_string(json_object_get(facts, SN_QUANTIZED_KEY));
 	uint64_t at = 0, size = map->size - header;
 	qsort(spans, count, sizeof *spans, by_offset);
 	for (size_t i = 0; i < count; i++) {
@@ -79,9 +149,13 @@ static int add_all(sn_weights *weights, const char *file, const sn_map *map, siz
 			return sn_fail(err, SN_E_MODEL, "%s: tensor '%s' begins at byte %llu of the data; the one before ends at %llu",
 			               file, weight->name, (unsigned long long)spans[i].begin, (unsigned long long)at);
 		at = spans[i].end;
+		if (quantized && is_scales(object, weight->name))
+			continue;
+		int result = quantized && weight->dtype == SN_I8 ? bind_scales(file, map, header, object, weight, err) : SN_OK;
+		if (result != SN_OK)
+			return result;
 		weight->data = map->data + header + spans[i].begin;
 		weight->bytes = (size_t)(spans[i].end - spans[i].begin);
-		int result = SN_OK;
 		weight->name = sn_weights_own_text(weights, weight->name, strlen(weight->name), &result, err);
 		if (weight->name)
 			result = sn_weights_add(weights, weight, file, err);
@@ -91,7 +165,7 @@ static int add_all(sn_weights *weights, const char *file, const sn_map *map, siz
 	if (at != size)
 		return sn_fail(err, SN_E_MODEL, "%s: the tensors cover %llu bytes of data; there are %llu", file, (unsigned long long)at,
 		               (unsigned long long)size);
-	return SN_OK;
+	return quantized ? read_facts(weights, file, facts, err) : SN_OK;
 }
 
 /* Names of the spans stay borrowed from `object` until they are added. */
@@ -142,7 +216,7 @@ int sn_read_safetensors(sn_weights *weights, const char *path, char *err) {
 	if (result == SN_OK)
 		result = read_entries(path, object, map.size - 8 - length, spans, &count, err);
 	if (result == SN_OK)
-		result = add_all(weights, path, &map, 8 + (size_t)length, spans, count, err);
+		result = add_all(weights, path, &map, 8 + (size_t)length, object, spans, count, err);
 	free(spans);
 	json_decref(object);
 	return result;

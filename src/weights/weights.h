@@ -24,10 +24,15 @@ typedef struct sn_weight {
 	int64_t dims[SN_WEIGHTS_MAX_RANK]; /* row-major, outermost first; each >= 0 */
 	const void *data;                  /* not necessarily aligned to the element */
 	size_t bytes;                      /* product of dims times element size */
-	const float *row_scale;            /* int8 matrices of CTranslate2: value = int8 * row_scale[row]; else NULL; may be unaligned */
+	const float *row_scale;            /* int8 matrices of CTranslate2 and our own: value = int8 * row_scale[row]; else NULL; may be unaligned */
 	const uint8_t *map;                /* of the file, where `data` lies in one; set when the tensor is added, as is the next */
 	size_t map_size;
 } sn_weight;
+
+/* Whether sn_weight_floats reads it. */
+static inline int sn_weight_is_float(const sn_weight *w) {
+	return w->dtype == SN_F32 || w->dtype == SN_F16 || w->dtype == SN_BF16 || w->dtype == SN_F64 || (w->dtype == SN_I8 && w->row_scale);
+}
 
 typedef struct sn_weights sn_weights;
 

@@ -557,6 +557,22 @@ static int live_export(char *err) {
 	return result;
 }
 
+static int live_quantize(char *err) {
+	char path[SCRATCH_PATH];
+	sn_quantized *q;
+	const sn_quantize_options options = { .precision = SN_PRECISION_INT8 };
+	snprintf(path, sizeof path, "%s/bert-punctuation", fixtures);
+	int result = sn_model_quantize(&q, engine, path, &options, path_of("quantized"), err);
+	int64_t freed = 0;
+	const int left = sn_store_remove_tree(path_of("quantized"), &freed) == SN_OK;
+	if (left != (result == SN_OK))
+		result = sn_fail(err, SN_E_INTERNAL, "a checkpoint that gave %d %s its directory", result, left ? "left" : "has not made");
+	if (q)
+		mix(&q->bytes, sizeof q->bytes);
+	sn_quantized_free(&q);
+	return result;
+}
+
 static int live_convert(char *err) {
 	const sn_convert_options options = { .sample_rate = 8000, .loudness = -20 };
 	sn_conversion facts;
@@ -640,6 +656,7 @@ static const struct sweep {
 	{ "quality", "sn_quality_file sn_quality_memory sn_quality_pcm", begin_engine, live_quality, end_all, 0 },
 	{ "analyze", "sn_analyze_file sn_analysis_free", begin_engine, live_analyze, end_all, 0 },
 	{ "export", "sn_model_export", begin_engine, live_export, end_all, 0 },
+	{ "quantize", "sn_model_quantize sn_quantized_free", begin_engine, live_quantize, end_all, 0 },
 	{ "convert", "sn_convert_file", NULL, live_convert, NULL, 0 },
 	{ "enhance", "sn_enhance_file sn_enhance_pcm", begin_engine, live_enhance, end_all, 0 },
 };

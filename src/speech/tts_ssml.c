@@ -27,10 +27,10 @@ static int same_style(const sn_ssml_style *a, const sn_ssml_style *b) {
 static void espeak_name(const char *language, const char *code, char *name, size_t size) {
 	static const struct {
 		const char *language, *name;
-	} several[] = { { "en-gb", "en-gb" }, { "pt-br", "pt-br" }, { "es-mx", "es-419" }, { "fr-ch", "fr-ch" }, { "fr-be", "fr-be" } };
+	} several[] = { { "en-gb", "en" }, { "pt-br", "pt-br" }, { "es-mx", "es-419" }, { "fr-ch", "fr-ch" }, { "fr-be", "fr-be" } };
 	static const struct {
 		const char *code, *name;
-	} usual[] = { { "en", "en-us" }, { "fr", "fr-fr" }, { "zh", "cmn" }, { "no", "nb" }, { "tl", "en-us" } };
+	} usual[] = { { "en", "en-us" }, { "zh", "cmn" }, { "no", "nb" }, { "tl", "en-us" } };
 	snprintf(name, size, "%s", code);
 	for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
 		if (strcmp(code, usual[i].code) == 0)

@@ -98,7 +98,7 @@ static const struct {
 	dialect dialect;
 } languages[] = {
 	{ 'a', "en", "en-us", AMERICAN }, { 'b', "en-gb", "en", BRITISH }, { 'j', "ja", "en-us", AMERICAN }, { 'e', "es", "es", OTHER },
-	{ 'f', "fr", "fr-fr", OTHER }, { 'h', "hi", "hi", OTHER }, { 'i', "it", "it", OTHER }, { 'p', "pt-br", "pt-br", OTHER },
+	{ 'f', "fr", "fr", OTHER }, { 'h', "hi", "hi", OTHER }, { 'i', "it", "it", OTHER }, { 'p', "pt-br", "pt-br", OTHER },
 };
 #define LANGUAGES (sizeof languages / sizeof *languages)
 
@@ -426,7 +426,7 @@ int sn_kokoro_sounds(const sn_kokoro_text *t, sn_phonemizer *phonemizer, const c
 			l = i;
 	const int own = !espeak || !*espeak;
 	const int kana = own && languages[l].letter == 'j';
-	const dialect d = own ? languages[l].dialect : strcmp(espeak, "en-gb") == 0 ? BRITISH : strncmp(espeak, "en", 2) == 0 ? AMERICAN : OTHER;
+	const dialect d = own ? languages[l].dialect : strcmp(espeak, "en") == 0 ? BRITISH : strncmp(espeak, "en", 2) == 0 ? AMERICAN : OTHER;
 	for (size_t i = 0; i < size && result == SN_OK;) {
 		const char *const ipa = memmem(in + i, size - i, SN_INLINE_IPA, SN_INLINE_BYTES);
 		const size_t part = ipa ? (size_t)(ipa - in) : size;

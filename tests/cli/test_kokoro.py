@@ -80,6 +80,20 @@ class Kokoro(Case):
         self.fails(self.speak("one", "-l", "de")[0], 6, "ja")
         self.fails(self.speak("one", "--vocoder", "hifi-gan")[0], 6, "vocoder")
 
+    def speaks_french(self, model):
+        ssml = '<speak xml:lang="en">She said <lang xml:lang="fr">bonjour mes amis</lang> and <lang xml:lang="es">hola</lang>.</speak>'
+        done, out = self.speak(ssml, "-l", "en", model=model)
+        self.assertEqual(0, done.returncode, done.errors)
+        self.assertGreater(out.stat().st_size, 22050 * 2)
+
+    @installed("kokoro")
+    def test_other_languages_are_spoken_with_its_sounds(self):
+        self.speaks_french("kokoro")
+
+    @installed("joe")
+    def test_so_they_are_by_another_voice(self):
+        self.speaks_french("joe")
+
     @installed("kokoro")
     def test_a_table_of_styles_is_a_voice(self):
         with zipfile.ZipFile(next(home().glob("voices*.npz"))) as voices:

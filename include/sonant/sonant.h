@@ -187,7 +187,7 @@ SN_API void sn_model_release(sn_model **model);
 typedef struct sn_model_info {
 	const char *name;          /* catalogue name, else the path it was loaded from */
 	const char *path;
-	/* Transcribe: "whisper", "wav2vec2". Speak: "vits", "yourtts", "bark" (sound), "speecht5", "tacotron2", "fastspeech2" (mel
+	/* Transcribe: "whisper", "wav2vec2". Speak: "vits", "yourtts", "bark", "kokoro" (sound), "speecht5", "tacotron2", "fastspeech2" (mel
 	 * spectrograms, for a vocoder). Vocode: "hifigan", "melgan", "multiband-melgan", "waveglow", "griffin-lim". Embed:
 	 * "speaker-encoder", "xvector". Vad: "silero-vad". Denoise: "deepfilternet". Score: "dnsmos". Punctuate: "bert". */
 	const char *architecture;

@@ -267,13 +267,10 @@ static const char *missing; /* why there is nothing to compare with */
 static nn_backend *backend;
 static nn_pool *pool;
 
-static int open_all(void **state) {
+static void open_all(void) {
 	static char err[SN_ERRLEN];
-	if (nn_pool_open(&pool, 2, err) != SN_OK)
-		return 1;
-	if (nn_backend_open(&backend, "ort", &(nn_backend_options){ .threads = 2, .home = getenv("SONANT_HOME") }, err) != SN_OK)
+	if (nn_pool_open(&pool, 2, err) != SN_OK || nn_backend_open(&backend, "ort", &(nn_backend_options){ .threads = 2, .home = getenv("SONANT_HOME") }, err) != SN_OK)
 		missing = err;
-	return 0;
 }
 
 static int close_all(void **state) {
@@ -350,10 +347,6 @@ static void compare_outputs(const nn_graph *g, nn_exec *const *e, int count, int
 
 /* Native, ONNX Runtime, and its debug plan, over runs of several extents, of which each writes what the next may read. */
 static void both(const char *name, void (*record)(nn_graph *g)) {
-	if (missing) {
-		print_message("# skipped: %s\n", missing);
-		skip();
-	}
 	nn_graph *g = nn_graph_new(name);
 	record(g);
 	if (nn_graph_error(g)[0])
@@ -380,8 +373,6 @@ static void both(const char *name, void (*record)(nn_graph *g)) {
 /* A run that fails is kept, with its cause, and gives zeros; the next one is right again. */
 static void failed_runs_are_told(void **state) {
 	char err[SN_ERRLEN] = "";
-	if (missing)
-		skip();
 	nn_graph *g = nn_graph_new("short");
 	OUT(nn_conv1d(g, X(4), constant(g, 3, 4, 4, 5, 1), NN_NONE, (nn_conv){ 0 })); /* five rows at least */
 	nn_exec *e[2] = { build(g, NULL, 0), build(g, backend, 0) };
@@ -513,11 +504,16 @@ BOTH(growing)
 
 int main(void) {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(providers_are_told), cmocka_unit_test(names_and_remedies), cmocka_unit_test(models_are_bounded),
+		/* those below compare with ONNX Runtime */
 		cmocka_unit_test(acts_agree), cmocka_unit_test(binaries_agree), cmocka_unit_test(linears_agree), cmocka_unit_test(convolutions_agree),
 		cmocka_unit_test(batches_agree), cmocka_unit_test(norms_agree), cmocka_unit_test(columns_agree), cmocka_unit_test(row_pads_agree),
 		cmocka_unit_test(gathers_agree), cmocka_unit_test(images_agree), cmocka_unit_test(attentions_agree), cmocka_unit_test(recurrents_agree),
-		cmocka_unit_test(splines_agree), cmocka_unit_test(extents_agree), cmocka_unit_test(sequences_agree), cmocka_unit_test(read_then_written_agree), cmocka_unit_test(growing_agree),
-		cmocka_unit_test(failed_runs_are_told), cmocka_unit_test(providers_are_told), cmocka_unit_test(names_and_remedies), cmocka_unit_test(models_are_bounded),
+		cmocka_unit_test(splines_agree), cmocka_unit_test(extents_agree), cmocka_unit_test(sequences_agree), cmocka_unit_test(read_then_written_agree),
+		cmocka_unit_test(growing_agree), cmocka_unit_test(failed_runs_are_told),
 	};
-	return cmocka_run_group_tests_name("ort", tests, open_all, close_all);
+	open_all();
+	if (missing)
+		printf("# not compared: %s\n", missing);
+	return _cmocka_run_group_tests("ort", tests, missing ? 3 : sizeof tests / sizeof *tests, NULL, close_all);
 }

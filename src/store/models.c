@@ -400,7 +400,8 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 typedef struct listing {
 	const sn_store *store;
 	sn_model_place *places;
-	int count, capacity, failed;
+	int count, capacity;
+	int failed; /* errno of what would make the list shorter than it is */
 } listing;
 
 /* What a pull called the model in that directory, else the directory's name. */
@@ -424,7 +425,7 @@ static void add_place(listing *l, const char *path, const char *name, const sn_c
 		int capacity = l->capacity ? 2 * l->capacity : 16;
 		sn_model_place *places = realloc(l->places, (size_t)capacity * sizeof *places);
 		if (!places) {
-			l->failed = 1;
+			l->failed = ENOMEM;
 			return;
 		}
 		l->places = places;
@@ -436,9 +437,17 @@ static void add_place(listing *l, const char *path, const char *name, const sn_c
 	place(added, name, entry);
 }
 
+/* NULL where there is nothing to list, which is no error, or no descriptor or memory left to list it with. */
+static DIR *open_folder(listing *l, const char *path) {
+	DIR *const dir = opendir(path);
+	if (!dir && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+		l->failed = errno;
+	return dir;
+}
+
 static void list_home(listing *l) {
 	char models[SN_STORE_PATH], path[SN_STORE_PATH];
-	DIR *dir = sn_path_join(models, l->store->home, "models") ? opendir(models) : NULL;
+	DIR *dir = sn_path_join(models, l->store->home, "models") ? open_folder(l, models) : NULL;
 	for (struct dirent *item; dir && (item = readdir(dir));) {
 		if (item->d_name[0] == '.' || !sn_path_join(path, models, item->d_name))
 			continue;
@@ -462,7 +471,7 @@ static int repository_name(const char *directory, char *name) {
 /* Only what has to do with speech: the cache holds data sets and models of all kinds. */
 static void list_hub(listing *l) {
 	char name[SN_STORE_NAME], repository[SN_STORE_PATH], path[SN_STORE_PATH], architecture[32];
-	DIR *dir = *l->store->hub ? opendir(l->store->hub) : NULL;
+	DIR *dir = *l->store->hub ? open_folder(l, l->store->hub) : NULL;
 	for (struct dirent *item; dir && (item = readdir(dir));) {
 		if (!repository_name(item->d_name, name) || !sn_path_join(repository, l->store->hub, item->d_name) ||
 		    !hub_snapshot(repository, path))
@@ -487,7 +496,8 @@ int sn_store_list(const sn_store *store, sn_model_place **out, int *count, char 
 	*count = 0;
 	if (l.failed) {
 		free(l.places);
-		return sn_fail(err, SN_E_MEMORY, "out of memory for a list of %d models", l.count);
+		errno = l.failed;
+		return sn_fail_errno(err, "the installed models cannot be listed, %d were found so far", l.count);
 	}
 	if (l.count > 1)
 		qsort(l.places, (size_t)l.count, sizeof *l.places, by_name);

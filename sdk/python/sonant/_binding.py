@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sonant import errors
 from sonant._native import ffi as ffi
@@ -20,6 +20,10 @@ from sonant._values import Progress as Progress
 from sonant._values import check_cancel as check_cancel
 from sonant._values import check_zeros as check_zeros
 from sonant._values import number as number
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SWITCH = {None: lib.SN_DEFAULT, False: lib.SN_OFF, True: lib.SN_ON}
 PRECISION = {
@@ -51,6 +55,17 @@ def text(pointer: Any) -> str:
 def texts(pointer: Any, count: int) -> tuple[str, ...]:
     """An array of C strings; NULL is empty."""
     return () if pointer == ffi.NULL else tuple(text(pointer[i]) for i in range(count))
+
+
+def owned(held: Any, count: int) -> NDArray[np.float32]:
+    """The samples that `float **held` points to, as an array that frees them; they are taken out of it. [count]"""
+    import numpy as np
+
+    if held[0] == ffi.NULL:
+        return np.zeros(0, np.float32)
+    pointer, held[0] = held[0], ffi.NULL  # in this order an interrupt frees nothing twice
+    kept = ffi.gc(pointer, lib.free, count * 4)
+    return np.frombuffer(ffi.buffer(kept, count * 4), np.float32)
 
 
 def message_buffer() -> Any:

@@ -93,7 +93,9 @@ class Session(Generic[T]):
             yield pointer
 
     def check(self, result: int) -> int:
-        """The result of a call that was given `err`; an error is raised."""
+        """The result of a call that was given `err`; an error is raised. A call that `close` overtook says so, and not "cancelled"."""
+        if result == lib.SN_E_CANCELLED and self._handle.closed:
+            raise errors.ClosedError("the session is closed")
         return check(result, self.err)
 
     def wake(self) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from sonant import errors
 from sonant._base import EngineBase, Model
-from sonant._binding import PRIORITY, Call, Cancel, Options, Progress, choice, ffi, lib, number
+from sonant._binding import PRIORITY, Call, Cancel, Options, Progress, choice, ffi, lib, number, owned
 from sonant._binding import text as to_str
 from sonant._many import check_jobs, in_order
 from sonant._progress import following
@@ -155,16 +155,6 @@ def _silence() -> NDArray[np.float32]:
     import numpy as np
 
     return np.zeros(0, np.float32)
-
-
-def _owned(pointer: Any, count: int) -> NDArray[np.float32]:
-    """C's samples as an array that frees them."""
-    import numpy as np
-
-    if pointer == ffi.NULL:
-        return _silence()
-    held = ffi.gc(pointer, lib.free, count * 4)
-    return np.frombuffer(ffi.buffer(held, count * 4), np.float32)
 
 
 def _chunk(audio: Any) -> SpeechChunk:
@@ -362,8 +352,10 @@ def _speak(model: Model, data: bytes, options: Options, call: Call) -> Speech:
     """On this thread, with the interpreter's lock let go."""
     pcm, count, facts = ffi.new("float **"), ffi.new("size_t *"), ffi.new("sn_speech *")
     call.fill(options)
-    with model._handle as pointer:
-        result = lib.sn_speak_pcm(pcm, count, pointer, data, len(data), options.pointer, facts, call.err)
-    samples = _owned(pcm[0], count[0])
-    call.end(result)
-    return _speech(samples, facts)
+    try:
+        with model._handle as pointer:
+            result = lib.sn_speak_pcm(pcm, count, pointer, data, len(data), options.pointer, facts, call.err)
+        call.end(result)
+        return _speech(owned(pcm, count[0]), facts)
+    finally:
+        lib.free(pcm[0])

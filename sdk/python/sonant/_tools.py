@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sonant import errors
 from sonant._base import EngineBase, Model
-from sonant._binding import Call, Cancel, Options, Progress, check_zeros, ffi, lib, number, text, utf8
+from sonant._binding import Call, Cancel, Options, Progress, check_zeros, ffi, lib, number, owned, text, utf8
 from sonant._files import as_path, private_folder
 from sonant._progress import following
 from sonant._samples import Bytes, File, Samples, as_source
 from sonant._transcribe import note_of, transcript_of
+from sonant._values import set_vad
 from sonant.audio import Audio
 from sonant.types import Analysis, AnalysisPoint, Band, Conversion, Enhancement, EnhanceStage, Interval, Levels, Problem, Quality, Scores
 
@@ -24,7 +25,6 @@ __all__ = ["Tools"]
 
 ZERO_IS_NONE = {
     "windows": "1 to 1024, or below 0 for all of them",
-    "vad_threshold": "above 0 and at most 1",
     "width": "480 to 8192",
     "height": "360 to 8192",
     "sample_rate": "a number of Hz",
@@ -74,7 +74,10 @@ class Tools(EngineBase):
         vad_pad: ms (250, 100, 30)."""
         options, given = Options("sn_quality_options"), as_source(source, rate)
         _set_quality(options, options.pointer, scores=scores, personalised=personalised, windows=windows, model=_name(model))
-        _set_vad(options.pointer.vad, vad_threshold, min_speech=vad_min_speech, min_silence=vad_min_silence, pad=vad_pad)
+        set_vad(
+            options.pointer.vad,
+            {"vad_threshold": vad_threshold, "vad_min_speech": vad_min_speech, "vad_min_silence": vad_min_silence, "vad_pad": vad_pad},
+        )
         found = ffi.new("sn_quality *")
         with following(progress, "quality") as moved, self._handle as engine:
             call = Call(moved, cancel)
@@ -116,7 +119,10 @@ class Tools(EngineBase):
         options, given = Options("sn_analysis_options"), as_source(source, rate)
         rating = options.pointer.quality
         _set_quality(options, rating, scores=scores, personalised=personalised, windows=windows, model=_name(score_model))
-        _set_vad(rating.vad, vad_threshold, min_speech=vad_min_speech, min_silence=vad_min_silence, pad=vad_pad)
+        set_vad(
+            rating.vad,
+            {"vad_threshold": vad_threshold, "vad_min_speech": vad_min_speech, "vad_min_silence": vad_min_silence, "vad_pad": vad_pad},
+        )
         options.set_switch(language=language, words=words)
         options.set_text(model=_name(model))
         picture = _Picture(plot, width, height, _title(given) if title is None else title)
@@ -252,19 +258,6 @@ def _set_quality(owner: Options, rating: Any, *, model: str | None, windows: Any
         setattr(rating, name, getattr(part.pointer, name))
 
 
-def _set_vad(settings: Any, threshold: Any, **times: Any) -> None:
-    """Times: zero means none here, and below zero in C."""
-    _no_zeros(vad_threshold=threshold)
-    if threshold is not None:
-        settings.threshold = number("vad_threshold", threshold)
-    for name, value in times.items():
-        if value is not None:
-            most = number("vad_" + name, value, int)
-            if not 0 <= most <= 10000:
-                raise errors.ArgumentError(f"vad_{name} is {value}; it may be 0 to 10000 ms")
-            setattr(settings, name, most or -1)
-
-
 class _Picture:
     """What is to be drawn of an analysis; no path: nothing."""
 
@@ -332,16 +325,9 @@ def _enhance_samples(engine: Any, source: File | Bytes | Samples, options: Any, 
     facts, held, count = ffi.new("sn_enhancement *"), ffi.new("float **"), ffi.new("size_t *")
     try:
         call.end(lib.sn_enhance_pcm(held, count, facts, engine, source.pointer, len(source.pcm), source.rate, options, call.err))
-        return _enhancement(facts, _owned(held[0], count[0]), read)
+        return _enhancement(facts, owned(held, count[0]), read)
     finally:
         lib.free(held[0])
-
-
-def _owned(pointer: Any, count: int) -> NDArray[np.float32]:
-    """[count] of C's memory as an array that owns its own."""
-    import numpy as np
-
-    return np.frombuffer(ffi.buffer(pointer, 4 * count), dtype=np.float32).copy()
 
 
 # ---- results ----

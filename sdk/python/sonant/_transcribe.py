@@ -14,6 +14,7 @@ from sonant._progress import following
 from sonant._samples import Bytes, File, Samples, as_source, resampled
 from sonant._segments import Segments
 from sonant._signature import spelled
+from sonant._values import set_vad
 from sonant.types import Attempt, Note, Outcome, Segment, Transcript, Word
 
 if TYPE_CHECKING:
@@ -97,13 +98,11 @@ TEXTS = ("language", "task", "prompt", "punctuation")
 SWITCHES = ("fallback", "timestamps", "words", "vad", "condition", "denoise", "guards", "punctuate")
 WHOLES = {"beam_size": "beam", "seed": "seed", "batch": "batch", "previous_tokens": "previous_tokens", "share": "share"}
 NUMBERS = {"temperature": "temperature", "min_confidence": "min_confidence", "start": "from", "length": "length"}
-VAD = {"vad_min_speech": "min_speech", "vad_min_silence": "min_silence", "vad_pad": "pad"}
 ZERO_IS_NONE = {
     "beam_size": "1 to 16",
     "batch": "1 or more",
     "previous_tokens": "1 or more",
     "length": "above 0",
-    "vad_threshold": "above 0",
     "partial_interval": "a number of ms, or below 0 for no partials",
     "channels": "1 to 8",
 }
@@ -126,7 +125,7 @@ def stt_options(given: SessionOptions, names: Iterable[str] = TranscribeOptions.
     options.set_text(hotwords=_hotwords(wishes.get("hotwords")))
     if "priority" in wishes:
         options.pointer.priority = choice("priority", wishes["priority"], PRIORITY)
-    _set_vad(options, wishes)
+    set_vad(options.pointer.vad_settings, wishes)
     _set_retries(options, wishes)
     return options
 
@@ -141,19 +140,6 @@ def _hotwords(given: Any) -> Any:
         if not isinstance(word, str) or "," in word:
             raise errors.ArgumentError(f"{word!r} is no hotword: a list of them holds texts without commas")
     return ",".join(words)
-
-
-def _set_vad(options: Options, wishes: dict[str, Any]) -> None:
-    """Zero means the default in C, below zero means none."""
-    settings = options.pointer.vad_settings
-    if "vad_threshold" in wishes:
-        settings.threshold = number("vad_threshold", wishes["vad_threshold"])
-    for name, field in VAD.items():
-        if name in wishes:
-            value = number(name, wishes[name], int)
-            if not 0 <= value <= 10000:
-                raise errors.ArgumentError(f"{name} is {value}; it may be 0 to 10000 ms")
-            setattr(settings, field, value or -1)
 
 
 def _set_retries(options: Options, wishes: dict[str, Any]) -> None:

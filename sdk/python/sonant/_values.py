@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from sonant import errors
 
-__all__ = ["Cancel", "Progress", "check_cancel", "check_zeros", "number"]
+__all__ = ["Cancel", "Progress", "check_cancel", "check_zeros", "number", "set_vad"]
 
 Progress = Callable[[float, float], object]
 """Seconds done, seconds in all (0: not known). What it raises ends the call and comes out of it."""
@@ -43,3 +43,17 @@ def check_zeros(right: Mapping[str, str], given: Mapping[str, Any]) -> None:
         value = given.get(name)
         if isinstance(value, Real) and value == 0 and not isinstance(value, bool):
             raise errors.ArgumentError(f"{name} is {value}; it may be {values}, and None is the default")
+
+
+def set_vad(settings: Any, wishes: Mapping[str, Any]) -> None:
+    """Fills an sn_vad_settings from vad_threshold (0..1) and vad_min_speech, vad_min_silence, vad_pad (ms). In times zero means none, which
+    is below zero in C; what is not there or None stays at its default."""
+    check_zeros({"vad_threshold": "above 0 and at most 1"}, wishes)
+    if wishes.get("vad_threshold") is not None:
+        settings.threshold = number("vad_threshold", wishes["vad_threshold"])
+    for field in ("min_speech", "min_silence", "pad"):
+        if wishes.get("vad_" + field) is not None:
+            value = number("vad_" + field, wishes["vad_" + field], int)
+            if not 0 <= value <= 10000:
+                raise errors.ArgumentError(f"vad_{field} is {value}; it may be 0 to 10000 ms")
+            setattr(settings, field, value or -1)

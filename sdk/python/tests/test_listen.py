@@ -179,6 +179,11 @@ def endless():
         yield np.zeros(1600, np.float32)
 
 
+def speech_again_and_again():
+    while True:
+        yield from pieces(floats(), 1600)
+
+
 def test_a_fast_source_is_held_back(engine):
     taken = 0
 
@@ -196,6 +201,26 @@ def test_a_fast_source_is_held_back(engine):
     held = taken
     time.sleep(0.2)
     assert taken <= held + 1, "the source goes on"
+
+
+def test_a_source_waits_while_nobody_takes_results(engine):
+    """The session rests with what it has queued: some minutes of silence at most, where an endless source would give hours."""
+    taken = 0
+
+    def source():
+        nonlocal taken
+        for chunk in speech_again_and_again():
+            taken += len(chunk)
+            yield chunk
+
+    with engine.listen(source(), model=WHISPER, language="en") as stream:
+        next(stream)
+        before = -1
+        end = time.monotonic() + 60
+        while taken != before and time.monotonic() < end:
+            before = taken
+            time.sleep(1.0)
+        assert taken == before, f"{taken / 16000:.0f} s were taken, and it goes on"
 
 
 def feeders():

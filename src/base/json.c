@@ -26,6 +26,19 @@ int sn_json_refused(const json_error_t *where, int code, const char *name, char 
 	return sn_fail(err, code, "%s is not valid JSON: line %d: %s", name, where->line, where->text);
 }
 
+char *sn_json_dumps(const json_t *value, size_t flags) {
+	const int before = errno;
+	errno = 0;
+	char *text = json_dumps(value, flags);
+	if (errno == ENOMEM) {
+		free(text);
+		errno = ENOMEM;
+		return NULL;
+	}
+	errno = before;
+	return text;
+}
+
 size_t sn_json_values(const char *text, size_t size) {
 	size_t count = 1;
 	for (size_t i = 0; i < size; i++) {

@@ -22,6 +22,9 @@ size_t sn_json_values(const char *text, size_t size);
 /* Why json_loadb gave nothing, errno having been 0 before: SN_E_MEMORY, else `code` with the place. */
 int sn_json_refused(const json_error_t *where, int code, const char *name, char *err);
 
+/* As json_dumps, which leaves a key out when there was no memory for it (jansson up to 2.14): NULL then, too, with errno ENOMEM. */
+char *sn_json_dumps(const json_t *value, size_t flags);
+
 /* Reads object[key] into *out. A missing or null key leaves *out as it is (the caller's default) and succeeds; a wrong
  * type or a number outside [least, most] is SN_E_MODEL with file, key, value and range. */
 int sn_json_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, const char *file, char *err);

@@ -1,6 +1,7 @@
 #include "server/batch.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "server/api.h"
 #include "server/config.h"
 #include "server/jobs.h"
@@ -102,7 +103,7 @@ static void compute(sv_server *s, slot *t, outcome *o) {
 		result = json_pack("{s:s, s:s, s:i, s:s, s:s}", "type", "about:blank", "title", sn_result_text(o->code), "status",
 		                   sn_result_http(o->code), "detail", o->err, "code", sn_result_name(o->code));
 	json_object_set_new(result, "request_id", json_string(r->id));
-	o->text = result ? json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	o->text = result ? sn_json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	json_decref(result);
 }
 

@@ -2,6 +2,7 @@
 #include "server/connection.h"
 
 #include "base/error.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +91,7 @@ void sv_reply_file(sv_reply *r, int status, const char *type, int fd, int64_t si
 void sv_reply_json(sv_reply *r, int status, json_t *value) {
 	if (value && json_is_object(value))
 		json_object_set_new(value, "request_id", json_string(r->connection->request.id));
-	char *const text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	char *const text = value ? sn_json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	json_decref(value);
 	if (!text)
 		sv_reply_fail(r, SN_E_MEMORY, NULL, "no memory for the reply");
@@ -138,7 +139,7 @@ static void fail(sv_reply *r, int status, int code, const char *field, const cha
 	json_t *const value = openai ? openai_error(status, code, named, said) : problem(r, code, named, said);
 	if (value && !openai)
 		json_object_set_new(value, "request_id", json_string(r->connection->request.id));
-	char *const text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+	char *const text = value ? sn_json_dumps(value, JSON_COMPACT) : NULL;
 	json_decref(value);
 	sv_reply_bytes(r, status, openai ? "application/json" : "application/problem+json", text ? text : nothing, strlen(text ? text : nothing),
 	               text ? free : NULL);

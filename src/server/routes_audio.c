@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -108,7 +109,7 @@ static void set_headers(sv_reply *reply, json_t *facts) {
 	json_object_foreach(facts, key, value) {
 		char name[SV_NAME], text[512];
 		char *const dump = json_is_string(value) || json_is_array(value) ? NULL
-			: json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+			: sn_json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
 		snprintf(text, sizeof text, "%s", dump ? dump : json_is_string(value) ? json_string_value(value) : "");
 		free(dump);
 		snprintf(name, sizeof name, "X-%s", key);

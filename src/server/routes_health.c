@@ -9,6 +9,7 @@
 #include "server/sockets.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ static char *health_text(sv_server *s) {
 	                    (json_int_t)s->config->memory_budget));
 	if (o && !usable)
 		json_object_set_new(o, "reason", json_string(why));
-	char *const text = o ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	char *const text = o ? sn_json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	json_decref(o);
 	return text;
 }

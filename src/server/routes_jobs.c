@@ -2,6 +2,7 @@
 #include "server/batch.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "server/api.h"
 #include "server/config.h"
 #include "server/jobs.h"
@@ -102,7 +103,7 @@ static void handle_transcribe_batch(sv_request *r, sv_reply *reply) {
 	int result = items ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the job");
 	for (int i = 0; i < count && result == SN_OK; i++) {
 		items[i].name = name_of(r->uploads[i].file_name);
-		items[i].params = json_dumps(r->params, JSON_COMPACT);
+		items[i].params = sn_json_dumps(r->params, JSON_COMPACT);
 		result = !items[i].params ? sn_fail(err, SN_E_MEMORY, "no memory for the job")
 			: !r->uploads[i].size ? sn_fail(err, SN_E_ARGUMENT, "file %d of the form is empty", i) : stage_upload(r, &r->uploads[i], &items[i], err);
 	}
@@ -127,7 +128,7 @@ static int merge_item(sv_request *r, const json_t *defaults, json_t *given, sv_j
 		json_object_del(merged, "name");
 		result = sv_api_check_schema(r->server->api, "SynthesizeRequest", merged, field, err);
 	}
-	if (result == SN_OK && !(item->params = json_dumps(merged, JSON_COMPACT | JSON_REAL_PRECISION(9))))
+	if (result == SN_OK && !(item->params = sn_json_dumps(merged, JSON_COMPACT | JSON_REAL_PRECISION(9))))
 		result = sn_fail(err, SN_E_MEMORY, "no memory for the job");
 	json_decref(merged);
 	return result;

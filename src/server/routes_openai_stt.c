@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -175,7 +176,7 @@ static int write_openai(const sv_stt_call *call, const sn_transcript *t, sv_stt_
 		return sn_transcript_format(&body->data, &body->size, t, w->format, NULL, err);
 	json_t *const value = plain ? plain_json(w, t) : verbose_json(w, t);
 	body->type = "application/json";
-	body->data = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	body->data = value ? sn_json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	body->size = body->data ? strlen(body->data) : 0;
 	json_decref(value);
 	return body->data ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the transcript's JSON");
@@ -308,7 +309,7 @@ static json_t *all_models(const sv_request *r) {
 
 static void handle_models(sv_request *r, sv_reply *reply) {
 	json_t *const value = json_pack("{s:s, s:o}", "object", "list", "data", all_models(r));
-	char *const text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+	char *const text = value ? sn_json_dumps(value, JSON_COMPACT) : NULL;
 	json_decref(value);
 	if (text)
 		sv_reply_bytes(reply, 200, "application/json", text, strlen(text), free);
@@ -325,7 +326,7 @@ static void handle_model(sv_request *r, sv_reply *reply) {
 	json_array_foreach(list, i, one) {
 		const char *const id = json_string_value(json_object_get(one, "id"));
 		if (!text && (strcmp(id, name) == 0 || (wanted && strcmp(id, wanted) == 0)))
-			text = json_dumps(one, JSON_COMPACT);
+			text = sn_json_dumps(one, JSON_COMPACT);
 	}
 	json_decref(list);
 	json_decref(known);

@@ -2,6 +2,7 @@
 #include "server/tts_speech.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "server/base64.h"
 #include "server/config.h"
 
@@ -92,7 +93,7 @@ static int write_event(void *payload, const void *data, size_t size) {
 }
 
 static int write_text(events *e, json_t *event) {
-	char *const text = event ? json_dumps(event, JSON_COMPACT) : NULL;
+	char *const text = event ? sn_json_dumps(event, JSON_COMPACT) : NULL;
 	int result = text ? sv_reply_write(e->reply, "data: ", 6) : SN_E_MEMORY;
 	if (result == SN_OK)
 		result = sv_reply_write(e->reply, text, strlen(text));

@@ -3,6 +3,7 @@
 #include "server/stt_reply.h"
 
 #include "base/error.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ static int write_json(const sv_stt_call *call, char *text, size_t size, sv_stt_b
 		json_object_del(value, "processing_time");
 		if (!sv_flag(call->request, "return_confidence", 1))
 			drop_confidence(value);
-		body->data = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9));
+		body->data = sn_json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	}
 	json_decref(value);
 	body->size = body->data ? strlen(body->data) : 0;

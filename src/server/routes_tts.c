@@ -2,6 +2,7 @@
 #include "server/tts_speech.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "server/base64.h"
 #include "store/cache.h"
 
@@ -104,7 +105,7 @@ static int find_result(sv_request *r, sv_reply *reply, uint8_t key[32], int *kno
 static void put_result(sv_request *r, const uint8_t key[32], const char *type, const json_t *headers, const void *body, size_t size) {
 	json_t *const facts = json_pack("{s:s, s:s, s:I, s:f, s:f, s:O*}", "type", type, "model", r->facts.model, "characters",
 		(json_int_t)r->facts.characters, "speech", r->facts.speech, "quality", (double)r->facts.quality, "headers", headers);
-	char *const text = facts ? json_dumps(facts, JSON_COMPACT) : NULL;
+	char *const text = facts ? sn_json_dumps(facts, JSON_COMPACT) : NULL;
 	if (text)
 		sn_cache_put(r->server->results, key, body, size, text);
 	free(text);
@@ -116,7 +117,7 @@ static void put_result(sv_request *r, const uint8_t key[32], const char *type, c
 /* The JSON of a reply up to its request id; free() it. */
 static char *make_body(const tts_result *t, size_t *size) {
 	json_t *const facts = tts_facts_json(t);
-	char *const rest = facts ? json_dumps(facts, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	char *const rest = facts ? sn_json_dumps(facts, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	const size_t encoded = SV_BASE64_SIZE(t->size), more = rest ? strlen(rest) : 0;
 	char *const body = more > 2 ? malloc(encoded + more + SV_ID + 64) : NULL;
 	json_decref(facts);

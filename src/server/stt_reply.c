@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static char *describe(const sv_stt_call *call, const sn_transcript *t, const sv_
 	sv_stt_note_codes(t, notes, sizeof notes);
 	json_t *const facts = json_pack("{s:s, s:b, s:f, s:f, s:s, s:s, s:s}", "type", body->type, "open", body->open, "audio", f->audio,
 	                                "confidence", (double)f->confidence, "model", f->model, "task", f->task, "notes", notes);
-	char *const text = facts ? json_dumps(facts, JSON_COMPACT) : NULL;
+	char *const text = facts ? sn_json_dumps(facts, JSON_COMPACT) : NULL;
 	json_decref(facts);
 	return text;
 }
@@ -189,7 +190,7 @@ void sv_events_text(sv_events *e, const char *text) {
 }
 
 void sv_events_send(sv_events *e, const char *name, json_t *data) {
-	char *const json = data ? json_dumps(data, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	char *const json = data ? sn_json_dumps(data, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	sn_buf text;
 	json_decref(data);
 	sn_buf_init(&text, MAX_EVENT);

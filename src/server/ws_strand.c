@@ -122,7 +122,7 @@ static void queue(ws_session *s, int kind, int code, const void *data, size_t si
 }
 
 void ws_send(ws_session *s, json_t *value) {
-	char *const text = value ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+	char *const text = value ? sn_json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
 	json_decref(value);
 	if (text)
 		queue(s, WS_TEXT, 0, text, strlen(text));

@@ -1,6 +1,7 @@
 /* Models as ONNX files for other programs: see docs/onnx.md for what is written. */
 #include "speech/engine.h"
 
+#include "base/json.h"
 #include "nn/export.h"
 #include "nn/ort/onnx.h"
 #include "speech/checkpoint.h"
@@ -76,7 +77,7 @@ static json_t *manifest(const sn_model *m, const sn_model_place *place, json_t *
 }
 
 static int write_manifest(const sn_whole *to, json_t *said, char *err) {
-	char *const text = said ? json_dumps(said, JSON_INDENT(1) | JSON_ENSURE_ASCII) : NULL;
+	char *const text = said ? sn_json_dumps(said, JSON_INDENT(1) | JSON_ENSURE_ASCII) : NULL;
 	const int result = text ? sn_whole_write(to, SN_EXPORT_MANIFEST, text, strlen(text), err) : sn_fail(err, SN_E_MEMORY, "no memory for what is said of an export");
 	free(text);
 	json_decref(said);

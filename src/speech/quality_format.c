@@ -1,6 +1,8 @@
 /* Ratings and other facts of audio as text and JSON. */
 #include "speech/quality_format.h"
 
+#include "base/json.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -80,7 +82,7 @@ int sn_facts_write(char **text, size_t *size, json_t *facts, const char *file, c
 	if (file)
 		json_object_set_new(all, "file", sn_facts_name(file));
 	json_object_update(all, facts);
-	char *const line = json_dumps(all, JSON_REAL_PRECISION(9));
+	char *const line = sn_json_dumps(all, JSON_REAL_PRECISION(9));
 	json_decref(all);
 	json_decref(facts);
 	sn_buf b;

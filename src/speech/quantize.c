@@ -1,6 +1,7 @@
 /* Checkpoints with narrower weights: see weights/quantize.h for how they lie in the file. */
 #include "speech/engine.h"
 
+#include "base/json.h"
 #include "models/vits.h"
 #include "speech/check.h"
 #include "speech/checkpoint.h"
@@ -117,7 +118,7 @@ static int write_weights(quantized *out, const sn_whole *to, const sn_weights *w
 
 static int write_said(const quantized *out, const sn_whole *to, const sn_model_place *place, char *err) {
 	json_t *const object = said(out, place);
-	char *const text = object ? json_dumps(object, JSON_INDENT(1) | JSON_ENSURE_ASCII) : NULL;
+	char *const text = object ? sn_json_dumps(object, JSON_INDENT(1) | JSON_ENSURE_ASCII) : NULL;
 	const int result = text ? sn_whole_write(to, SN_QUANTIZED_MANIFEST, text, strlen(text), err)
 	                        : sn_fail(err, SN_E_MEMORY, "no memory for what is said of a checkpoint");
 	free(text);

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/helper_path.h"
+#include "base/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -116,7 +117,7 @@ int hub_run(const json_t *request, hub_event event, void *payload, json_t **last
 	int ends[2], status = 0;
 	pid_t child = 0;
 	errno = 0;
-	char *const text = json_dumps(request, JSON_COMPACT);
+	char *const text = sn_json_dumps(request, JSON_COMPACT);
 	*last = NULL;
 	int result = sn_fail_memory(text ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for a request"), err);
 	if (result == SN_OK)

@@ -205,7 +205,7 @@ static int write_facts(const char *dir, const sn_bank_voice *v, char *err) {
 	json_t *const facts = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:s, s:s}", "name", v->name, "kind", kind_names[v->kind],
 		"speaker", v->speaker, "model", v->model, "architecture", v->architecture, "embedding", v->embedding, "language", v->language,
 		"licence", v->licence, "source", v->source, "created", v->created);
-	char *const text = facts ? json_dumps(facts, JSON_INDENT(2)) : NULL;
+	char *const text = facts ? sn_json_dumps(facts, JSON_INDENT(2)) : NULL;
 	int result = errno == ENOMEM ? sn_fail(err, SN_E_MEMORY, "no memory for the facts of the voice \"%s\"", v->name)
 		: text ? write_in(dir, FACTS, text, strlen(text), err)
 		: sn_fail(err, SN_E_ARGUMENT, "the facts of the voice \"%s\" are not valid UTF-8", v->name);

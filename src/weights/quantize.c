@@ -1,8 +1,9 @@
 #include "weights/quantize.h"
 
+#include "base/json.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,7 +170,7 @@ static int put(int file, const void *data, size_t size) {
 }
 
 static int write_header(int file, const json_t *header) {
-	char *text = json_dumps(header, JSON_COMPACT);
+	char *text = sn_json_dumps(header, JSON_COMPACT);
 	if (!text) {
 		errno = ENOMEM;
 		return 0;

@@ -108,7 +108,7 @@ typedef struct sn_engine_options {
 	 * available. A model that would take more is not loaded. */
 	int64_t max_memory;
 	/* What computes. NULL, "cpu": this library's own kernels. "ort", "ort:cpu", "ort:cuda", "ort:tensorrt", "ort:openvino": ONNX Runtime with
-	 * that provider, in float32 whatever `precision` says; libonnxruntime is opened then, and never otherwise. */
+	 * that provider, in float32 (int8 and bf16 are SN_E_UNSUPPORTED); libonnxruntime is opened then, and never otherwise. */
 	const char *backend;
 	int64_t reserved[6];
 } sn_engine_options;

@@ -482,8 +482,13 @@ static int load_named(sn_model **out, sn_engine *engine, const char *name, const
 	const sn_synth_class *const speaks = architectures[find(request.label)].class;
 	if (speaks && speaks->by_ort && strcmp(request.backend, "cpu") == 0)
 		request.backend = "ort:cpu";
-	const int task = sn_model_task(request.label);
-	const int exact = strcmp(request.backend, "cpu") != 0 || task == SN_TASK_VAD || task == SN_TASK_EMBED || task == SN_TASK_DENOISE || task == SN_TASK_SCORE;
+	const int task = sn_model_task(request.label), native = strcmp(request.backend, "cpu") == 0;
+	const sn_precision asked = o->precision != SN_AUTO ? o->precision : engine->precision;
+	int exact = task == SN_TASK_VAD || task == SN_TASK_EMBED || task == SN_TASK_DENOISE || task == SN_TASK_SCORE || (speaks && speaks->by_ort);
+	if (!native && !exact && (asked == SN_PRECISION_INT8 || asked == SN_PRECISION_BF16))
+		return sn_fail(err, SN_E_UNSUPPORTED, "\"%s\" by the backend '%.40s' computes in f32; %s is for the backend 'cpu'", place.name, request.backend,
+		               asked == SN_PRECISION_INT8 ? "int8" : "bf16");
+	exact |= !native;
 	request.dtype = exact ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
 	if (task == SN_TASK_VOCODE)
 		request.dtype = sn_vocoder_dtype(request.dtype);

@@ -41,6 +41,12 @@ class Backends(Case):
             sizes.append(file.stat().st_size)
         self.assertEqual(sizes[0], sizes[1])
 
+    def test_no_precision_is_exchanged_for_another(self):
+        for dtype in ("int8", "bf16"):
+            wanted = [dtype if word == "f32" else word for word in HEARING]
+            self.fails(run("transcribe", JFK, *wanted, "--backend", "ort"), 6, dtype)
+            self.fails(run("speak", "hello", "-o", self.folder / "a.wav", *SPEECH, "--dtype", dtype, "--backend", "ort"), 6, dtype)
+
     def test_what_is_missing_is_said(self):
         self.fails(run("transcribe", JFK, *HEARING, "--backend", "ort:tensorrt"), 14, "nstall")
         self.fails(run("speak", "hello", "-o", self.folder / "a.wav", *SPEECH, "--backend", "ort:tensorrt"), 14, "nstall")

@@ -253,7 +253,8 @@ typedef struct sn_measure { char name[40], unit[16]; double median, best; int ru
 
 /* Times the parts of a loaded model on the engine's threads, each `runs` times (1..1000; 0: 5): Whisper: one encoder window and
  * one decoder step; models that speak: 3.2 s of speech, whatever they would say of its length, with their own vocoder; vocoders:
- * 3.2 s; Wav2Vec2: a clip of 11 s. Writes at most `max` figures and *count. Sessions of the engine wait meanwhile.
+ * 3.2 s; Wav2Vec2: a clip of 11 s; detectors of speech and denoisers: 10 s; scores: a window; speaker encoders: 3 s; marks: 128
+ * tokens. Writes at most `max` figures and *count. Sessions of the engine wait meanwhile.
  * Returns SN_OK, SN_E_ARGUMENT, SN_E_BUSY (a session uses the model), SN_E_MEMORY, and what a session's opening returns. */
 SN_API int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max, size_t *count, char *err);
 

@@ -121,6 +121,8 @@ int sn_model_measure(sn_model *model, int runs, sn_measure *measures, size_t max
 		result = measure_whisper(model, runs, &list, err);
 	else if (model->synth || model->vocoder || model->wav2vec2)
 		result = sn_measure_speech(model, runs, &list, err);
+	else
+		result = sn_measure_small(model, runs, &list, err);
 	*count = list.count;
 	return result;
 }

@@ -15,4 +15,7 @@ void sn_measure_add(sn_measure_list *list, const char *name, const char *unit, d
 /* Models that speak, vocoders and Wav2Vec2. Errors: SN_E_BUSY, SN_E_MEMORY, and those of encoding and of choosing a vocoder. */
 int sn_measure_speech(sn_model *model, int runs, sn_measure_list *list, char *err);
 
+/* The others: detectors, denoisers, scores, marks, speaker encoders. Errors: SN_E_BUSY, SN_E_MEMORY, those of their runs. */
+int sn_measure_small(sn_model *model, int runs, sn_measure_list *list, char *err);
+
 #endif

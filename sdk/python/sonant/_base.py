@@ -30,7 +30,7 @@ from sonant.types import ModelInfo
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["EngineBase", "Model"]
+__all__ = ["EngineBase", "Model", "name_of"]
 
 CONTROLS = ("speed", "pitch", "energy", "noise", "temperature", "dropout")
 
@@ -99,6 +99,13 @@ class Model:
     def __repr__(self) -> str:
         closed = ", closed" if self._handle.closed else ""
         return f"<sonant.Model {self.info.name} ({self.info.architecture}, {self.info.precision}{closed})>"
+
+
+def name_of(model: Model | str | None) -> str | None:
+    """What C finds the model by. One of no catalogue is called as its file or folder is, and is found by its path."""
+    if not isinstance(model, Model):
+        return model
+    return model.info.path if model.name == os.path.basename(model.info.path) else model.name
 
 
 class EngineBase:

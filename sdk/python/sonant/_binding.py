@@ -249,6 +249,7 @@ class Call:
         self.error: BaseException | None = None
         self.segment: Callable[[Any], object] | None = None
         self.state: Callable[[Any], object] | None = None
+        self.part: Callable[[str, float], object] | None = None
         self.err = message_buffer()
         self._handle = ffi.new_handle(self)
 
@@ -265,11 +266,14 @@ class Call:
 
     def tick(self, seconds: float, total: float) -> int:
         """1: break off."""
-        if self.error is not None or (self.cancel is not None and self.cancel.is_set()):
-            return 1
-        if self.progress is not None:
+        stop = self.stopped()
+        if not stop and self.progress is not None:
             self.progress(seconds, total)
-        return 0
+        return int(stop)
+
+    def stopped(self) -> bool:
+        """It is to end, or has failed."""
+        return self.error is not None or (self.cancel is not None and self.cancel.is_set())
 
     def end(self, result: int) -> int:
         """What the helper returned, or what went wrong, the caller's own error first."""
@@ -299,6 +303,15 @@ def sonant_pull_progress(payload: Any, state: Any) -> int:
     if not stop and call.state is not None:
         call.state(state)
     return stop
+
+
+@ffi.def_extern(error=1, onerror=_failed)  # type: ignore[untyped-decorator]
+def sonant_part(payload: Any, part: Any, share: float) -> int:
+    call: Call = ffi.from_handle(payload)
+    stop = call.stopped()
+    if not stop and call.part is not None:
+        call.part(text(part), share)
+    return int(stop)
 
 
 @ffi.def_extern(onerror=_failed)  # type: ignore[untyped-decorator]

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from sonant import errors
-from sonant._base import EngineBase, Model
+from sonant._base import EngineBase, Model, name_of
 from sonant._binding import Call, Cancel, Options, Progress, check_zeros, ffi, lib, number, owned, text, utf8
 from sonant._files import as_path, private_folder
 from sonant._progress import following
@@ -73,7 +73,7 @@ class Tools(EngineBase):
         minute), 1 to 1024; below 0: all. vad_threshold: probability from which on it is speech (0.5); vad_min_speech, vad_min_silence,
         vad_pad: ms (250, 100, 30)."""
         options, given = Options("sn_quality_options"), as_source(source, rate)
-        _set_quality(options, options.pointer, scores=scores, personalised=personalised, windows=windows, model=_name(model))
+        _set_quality(options, options.pointer, scores=scores, personalised=personalised, windows=windows, model=name_of(model))
         set_vad(
             options.pointer.vad,
             {"vad_threshold": vad_threshold, "vad_min_speech": vad_min_speech, "vad_min_silence": vad_min_silence, "vad_pad": vad_pad},
@@ -118,13 +118,13 @@ class Tools(EngineBase):
         Raises NoSpaceError for the picture."""
         options, given = Options("sn_analysis_options"), as_source(source, rate)
         rating = options.pointer.quality
-        _set_quality(options, rating, scores=scores, personalised=personalised, windows=windows, model=_name(score_model))
+        _set_quality(options, rating, scores=scores, personalised=personalised, windows=windows, model=name_of(score_model))
         set_vad(
             rating.vad,
             {"vad_threshold": vad_threshold, "vad_min_speech": vad_min_speech, "vad_min_silence": vad_min_silence, "vad_pad": vad_pad},
         )
         options.set_switch(language=language, words=words)
-        options.set_text(model=_name(model))
+        options.set_text(model=name_of(model))
         picture = _Picture(plot, width, height, _title(given) if title is None else title)
         held = ffi.new("sn_analysis **")
         with following(progress, "analyze") as moved, as_path(given) as path, self._handle as engine:
@@ -231,13 +231,6 @@ class Tools(EngineBase):
 
 def _no_zeros(**values: Any) -> None:
     check_zeros({name: ZERO_IS_NONE[name] for name in values}, values)
-
-
-def _name(model: Model | str | None) -> str | None:
-    """What C finds the model by. One of no catalogue is called as its file or folder is, and is found by its path."""
-    if not isinstance(model, Model):
-        return model
-    return model.info.path if model.name == os.path.basename(model.info.path) else model.name
 
 
 def _target(out: Any) -> bytes:

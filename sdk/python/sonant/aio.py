@@ -213,6 +213,8 @@ class AsyncEngine:
     analyze = _call(Engine.analyze)
     convert = _call(Engine.convert)
     enhance = _call(Engine.enhance)
+    export = _call(Engine.export)
+    quantize = _call(Engine.quantize)
     models = _call(Engine.models)
     pull = _call(Engine.pull)
     verify = _call(Engine.verify)

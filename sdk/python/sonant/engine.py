@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sonant._base import Model
+from sonant._export import Exporting
 from sonant._listen import Listening
 from sonant._speak import Speaking
 from sonant._store import Store
@@ -12,7 +13,7 @@ from sonant._transcribe import Transcribing
 __all__ = ["Engine", "Model"]
 
 
-class Engine(Transcribing, Speaking, Listening, Tools, Store):
+class Engine(Transcribing, Speaking, Listening, Tools, Store, Exporting):
     """Speech to text and text to speech in this process.
 
     Owns threads and loaded models, is shared by any number of Python threads, and lets go of the interpreter's lock while it works.

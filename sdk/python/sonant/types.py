@@ -24,6 +24,8 @@ __all__ = [
     "Enhancement",
     "EnhanceStage",
     "Event",
+    "Exported",
+    "ExportedGraph",
     "Flaw",
     "Interval",
     "Language",
@@ -39,6 +41,8 @@ __all__ = [
     "PulledFile",
     "PullState",
     "Quality",
+    "Quantized",
+    "QuantizedLayer",
     "Scores",
     "Segment",
     "Speech",
@@ -364,6 +368,78 @@ class Verified:
 
     def __bool__(self) -> bool:
         return not self.flaws
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedGraph:
+    """A graph of a model that was written as ONNX."""
+
+    name: str
+    file: str
+    """Beside the others, in the directory."""
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    states: tuple[str, ...] = ()
+    """Inputs that are the last run's outputs, and zeros at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A model as ONNX in a directory, whose manifest.json has types and shapes."""
+
+    path: str
+    model: str
+    architecture: str
+    task: str
+    graphs: tuple[ExportedGraph, ...]
+    """In the order in which they were made."""
+    parameters: int = 0
+    bytes: int = 0
+    """Of all files."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedLayer:
+    """A tensor that was narrowed."""
+
+    name: str
+    type: str
+    """"int8", "bfloat16" or "float16"."""
+    rows: int
+    columns: int
+    bytes_before: int
+    bytes: int
+    error: float
+    """|stored - original| / |original|."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """A checkpoint with narrower weights, and what they cost."""
+
+    path: str
+    """Of its directory, which `load` takes."""
+    model: str
+    architecture: str
+    precision: str
+    """"int8" or "bf16"."""
+    parameters: int
+    bytes_f32: int
+    """Of all tensors, in float32."""
+    bytes_before: int
+    """As they were."""
+    bytes: int
+    """As they are stored."""
+    error: float
+    """Root mean square of the layers', by their values."""
+    layers: tuple[QuantizedLayer, ...] = ()
+    texts: int = 0
+    """That were measured."""
+    words: int = 0
+    """Of those texts."""
+    wer_before: float | None = None
+    """Word errors by words, of the original in float32; None: not measured."""
+    wer_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ void free(void *);
 extern "Python" int sonant_progress(void *payload, double seconds, double total);
 extern "Python" void sonant_segment(void *payload, const sn_segment *segment);
 extern "Python" int sonant_pull_progress(void *payload, const sn_pull_state *state);
+extern "Python" int sonant_part(void *payload, const char *part, double share);
 int sonant_remarks;
 void sonant_log(sn_log_level level, const char *text, void *payload);
 int sonant_remark(char *text, size_t size);

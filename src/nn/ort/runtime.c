@@ -24,6 +24,14 @@ static int code_of(OrtErrorCode code, const char *message) {
 	                                                                                      : SN_E_INTERNAL;
 }
 
+/* Without the place in ONNX Runtime's sources that some of its messages begin with: "FILE:LINE FUNCTION [ONNXRuntimeError] : 1 : FAIL : ". */
+static const char *essence(const char *message) {
+	const char *at = strstr(message, "[ONNXRuntimeError]");
+	for (int i = 0; at && i < 3; i++)
+		at = (at = strstr(at, " : ")) ? at + 3 : NULL;
+	return at ? at : message;
+}
+
 int nn_ort_check(const nn_backend *b, OrtStatus *status, char *err, const char *format, ...) {
 	if (!status)
 		return SN_OK;
@@ -33,7 +41,11 @@ int nn_ort_check(const nn_backend *b, OrtStatus *status, char *err, const char *
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
 	const char *message = b->api->GetErrorMessage(status);
-	const int result = sn_fail(err, code_of(b->api->GetErrorCode(status), message), "%s: %s", what, message);
+	const char *const told = essence(message);
+	int length = (int)strlen(told);
+	while (length > 0 && (told[length - 1] == '\n' || told[length - 1] == ' '))
+		length--;
+	const int result = sn_fail(err, code_of(b->api->GetErrorCode(status), message), "%s: %.*s", what, length, told);
 	b->api->ReleaseStatus(status);
 	return result;
 }
@@ -98,10 +110,14 @@ static int load_api(nn_backend *b, const char *home, char *err) {
 	return SN_OK;
 }
 
-static const char *const remedies[PROVIDER_COUNT] = {
-	[PROVIDER_CUDA] = "install onnxruntime-gpu's library, CUDA and cuDNN, and name it by SONANT_ONNXRUNTIME",
-	[PROVIDER_TENSORRT] = "install onnxruntime-gpu's library, CUDA, cuDNN and TensorRT, and name it by SONANT_ONNXRUNTIME",
-	[PROVIDER_OPENVINO] = "install onnxruntime-openvino's library and name it by SONANT_ONNXRUNTIME",
+/* What helps where ONNX Runtime was built without the provider, and where it does not load or finds no device. */
+static const struct { const char *library, *rest; } remedies[PROVIDER_COUNT] = {
+	[PROVIDER_CUDA] = { "install onnxruntime-gpu's library, CUDA and cuDNN, and name it by SONANT_ONNXRUNTIME",
+		"it needs a device, its driver, and the CUDA and cuDNN that this ONNX Runtime was built for" },
+	[PROVIDER_TENSORRT] = { "install onnxruntime-gpu's library, CUDA, cuDNN and TensorRT, and name it by SONANT_ONNXRUNTIME",
+		"it needs a device, its driver, and the CUDA, cuDNN and TensorRT that this ONNX Runtime was built for" },
+	[PROVIDER_OPENVINO] = { "install onnxruntime-openvino's library and name it by SONANT_ONNXRUNTIME",
+		"it needs the libraries of OpenVINO that come with onnxruntime-openvino beside it" },
 };
 
 static int check_provider(const nn_backend *b, char *err) {
@@ -121,7 +137,7 @@ static int check_provider(const nn_backend *b, char *err) {
 	if (there)
 		return SN_OK;
 	return sn_fail(err, SN_E_DEPENDENCY, "this ONNX Runtime has no %s (it has %s); %s", nn_provider_full_name(b->provider), list,
-	               remedies[b->provider] ? remedies[b->provider] : "");
+	               remedies[b->provider].library ? remedies[b->provider].library : "");
 }
 
 static int open_environment(nn_backend *b, char *err) {
@@ -224,7 +240,11 @@ static int append_provider(const nn_backend *b, OrtSessionOptions *to, const nn_
 		                      "OpenVINO's provider does not load");
 	nn_provider_options_free(&o);
 	nn_provider_options_free(&rest);
-	return result == SN_OK || result == SN_E_MEMORY ? result : SN_E_DEPENDENCY; /* the library of a provider, or its driver, is missing */
+	if (result == SN_OK || result == SN_E_MEMORY)
+		return result;
+	char why[SN_ERRLEN];
+	snprintf(why, sizeof why, "%s", err);
+	return sn_fail(err, SN_E_DEPENDENCY, "%s; %s", why, remedies[b->provider].rest);
 }
 
 /* Extents differ from run to run, so memory patterns of earlier ones are of no use; denormals are zeros as they are in our kernels. */

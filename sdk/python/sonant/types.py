@@ -99,8 +99,14 @@ class Attempt:
 
     model: str
     dtype: str
+    """"f32", "bf16" or "int8"."""
     confidence: float
     kept: bool
+
+    @property
+    def precision(self) -> str:
+        """`dtype`, as the options call it."""
+        return self.dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,11 @@ class Transcript:
     attempts: tuple[Attempt, ...] = ()
     request_id: str = ""
     """Of a server's reply."""
+
+    @property
+    def precision(self) -> str:
+        """`dtype`, as the options call it."""
+        return self.dtype
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -223,6 +234,11 @@ class Speech(Audio):
     """Seconds of speech of a stream, whose `result` has no samples."""
 
     @property
+    def precision(self) -> str:
+        """`dtype`, as the options call it."""
+        return self.dtype
+
+    @property
     def duration(self) -> float:
         """Seconds."""
         return len(self.samples) / self.sample_rate if len(self.samples) else self.spoken
@@ -276,6 +292,11 @@ class ModelInfo:
     """Speak, vocode: what the rows of its mel spectrograms mean, in words."""
     memory_most: int = 0
     """Bytes, estimated, with all windows and sequences that it may decode at once; `memory`: with one window."""
+
+    @property
+    def dtype(self) -> str:
+        """`precision`, as transcripts, the program and the server call it."""
+        return self.precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -440,6 +461,11 @@ class Quantized:
     wer_before: float | None = None
     """Word errors by words, of the original in float32; None: not measured."""
     wer_after: float | None = None
+
+    @property
+    def dtype(self) -> str:
+        """`precision`, as transcripts, the program and the server call it."""
+        return self.precision
 
 
 @dataclass(frozen=True, slots=True)

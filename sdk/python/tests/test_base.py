@@ -1,5 +1,6 @@
 """What everything stands on: lives of engines and models, errors, what importing costs."""
 
+import dataclasses
 import gc
 import os
 import subprocess
@@ -24,6 +25,20 @@ def test_a_model_says_what_it_is(engine):
         assert (model.info.architecture, model.task, model.info.sample_rate) == ("whisper", "transcribe", 16000)
         assert model.info.memory_most >= model.info.memory > 0 and model.info.mel == ""
         assert "en" in model.info.languages and model.info.detects_language and "whisper" in repr(model)
+
+
+def test_precision_and_dtype_are_two_names_of_one(engine):
+    """Of what a model says of itself, and of what it made; neither can be set."""
+    samples = np.sin(np.arange(16000)).astype(np.float32)
+    with engine.load(WHISPER, precision="f32") as model, engine.load(str(TINY / "vits-sdp"), precision="f32") as voice:
+        heard = engine.transcribe(samples, rate=16000, model=model, beam_size=1, fallback=False, vad=False)
+        spoken = engine.speak("Hello.", model=voice, retries=0)
+        results = (model.info, heard, heard.attempts[0], spoken)
+        assert {(result.precision, result.dtype) for result in results} == {("f32", "f32")}
+    for result in results:
+        with pytest.raises((AttributeError, TypeError)):
+            result.dtype = result.precision = "int8"
+        assert {"precision", "dtype"} - {field.name for field in dataclasses.fields(result)}, "one is stored, one is asked for"
 
 
 @needs_model("joe")

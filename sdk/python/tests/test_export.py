@@ -70,7 +70,7 @@ def test_a_voice_with_narrower_weights_speaks(engine, tmp_path, precision):
     with engine.load(VITS) as model:
         made = engine.quantize(model, tmp_path / "voice", precision=precision)
         whole = engine.speak("hello there.", model=model, seed=1, retries=0)
-    assert made.precision == precision and made.bytes < 0.6 * made.bytes_f32
+    assert made.precision == made.dtype == precision and made.bytes < 0.6 * made.bytes_f32
     speech = engine.speak("hello there.", model=made.path, seed=1, retries=0)
     assert speech.duration == pytest.approx(whole.duration, rel=0.2) and np.abs(speech.samples).max() > 0
 

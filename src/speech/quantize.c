@@ -74,15 +74,18 @@ static int report(quantized *out, const sn_quantized_weight *list, const sn_weig
 	return SN_OK;
 }
 
+/* JSON has no other numbers. */
+static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
 static json_t *said(const quantized *q, const sn_model_place *place) {
 	const sn_quantized *const f = &q->facts;
 	json_t *layers = json_array();
 	for (size_t i = 0; i < f->layer_count; i++)
-		json_array_append_new(layers, json_pack("{s:s, s:s, s:[I, I], s:I, s:f}", "name", f->layers[i].name, "type", f->layers[i].type, "shape", (json_int_t)f->layers[i].rows,
-		                      (json_int_t)f->layers[i].columns, "bytes", (json_int_t)f->layers[i].bytes, "error", f->layers[i].error));
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:o}", "format", "sonant-quantized", "version", VERSION, "sonant", sn_version(), "model",
+		json_array_append_new(layers, json_pack("{s:s, s:s, s:[I, I], s:I, s:o}", "name", f->layers[i].name, "type", f->layers[i].type, "shape", (json_int_t)f->layers[i].rows,
+		                      (json_int_t)f->layers[i].columns, "bytes", (json_int_t)f->layers[i].bytes, "error", number(f->layers[i].error)));
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "format", "sonant-quantized", "version", VERSION, "sonant", sn_version(), "model",
 	                 f->model, "architecture", f->architecture, "dtype", f->precision, "licence", place->entry ? place->entry->licence : "", "parameters",
-	                 (json_int_t)f->parameters, "bytes", (json_int_t)f->bytes, "error", f->error, "layers", layers);
+	                 (json_int_t)f->parameters, "bytes", (json_int_t)f->bytes, "error", number(f->error), "layers", layers);
 }
 
 /* ---- writing ---- */

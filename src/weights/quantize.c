@@ -191,15 +191,18 @@ float sn_quantize_row(const float *values, int64_t count, int8_t *to) {
 	const float inverse = most < ZERO ? 0 : 127 / most;
 	for (int64_t i = 0; i < count; i++)
 		to[i] = (int8_t)lrintf(fminf(fmaxf(values[i] * inverse, -127), 127));
-	return most < ZERO ? 1 : most / 127;
+	const float scale = most / 127;
+	return most < ZERO ? 1 : isinf(127 * scale) ? nextafterf(scale, 0) : scale;
 }
 
+/* To nearest, ties to even. A value beyond the largest becomes that, not infinity: one such weight would spoil all that it meets. */
 static uint16_t to_bf16(float value) {
 	uint32_t bits;
 	memcpy(&bits, &value, sizeof bits);
 	if (value != value)
 		return (uint16_t)(bits >> 16 | 64);
-	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+	const uint32_t magnitude = bits & 0x7fffffff, top = (magnitude + 0x7fff + (magnitude >> 16 & 1)) >> 16;
+	return (uint16_t)(bits >> 16 & 0x8000) | (uint16_t)(top < 0x7f80 || isinf(value) ? top : 0x7f7f);
 }
 
 static float from_bf16(uint16_t top) {

@@ -75,6 +75,28 @@ class Quantize(Case):
         file.write_bytes(data)
         self.fails(run("transcribe", JFK, "-m", folder, *HEAR), 5, name + ".scale")
 
+    def test_the_largest_values(self):
+        """They stay finite in every type, and what is said of them is JSON."""
+        source = self.folder / "source"
+        shutil.copytree(TINY / "bert-punctuation", source)
+        file, name, most = source / "model.safetensors", "bert.encoder.layer.0.output.dense.weight", struct.unpack("<f", b"\xff\xff\x7f\x7f")[0]
+        tensors, front = header(file)
+        data = bytearray(file.read_bytes())
+        struct.pack_into("<2f", data, front + tensors[name]["data_offsets"][0], -most, most)
+        file.write_bytes(data)
+        for dtype, size, stored in (("bf16", 2, struct.pack("<2H", 0xff7f, 0x7f7f)), ("int8", 1, struct.pack("<2b", -127, 127))):
+            folder, said = self.quantize(source, dtype)
+            file = folder / "model.safetensors"
+            tensors, front = header(file)
+            at = front + tensors[name]["data_offsets"][0]
+            self.assertEqual(stored, file.read_bytes()[at:at + 2 * size])
+            if dtype == "int8":
+                at = front + tensors[name + ".scale"]["data_offsets"][0]
+                scale = struct.unpack("<f", file.read_bytes()[at:at + 4])[0]
+                self.assertLessEqual(127 * scale, most)
+            for report in (said, json.loads((folder / "quantized.json").read_text())):
+                self.assertLess(next(layer["error"] for layer in report["layers"] if layer["name"] == name), 0.01)
+
     @installed("openai/whisper-base")
     def test_whisper_base(self):
         clips = self.folder / "clips"

@@ -210,6 +210,7 @@ void nn_pack_close(nn_pack **pack);
 typedef struct nn_backend nn_backend;
 typedef struct nn_backend_options {
 	int threads;      /* that a run may use */
+	int exact;        /* float32 was asked for: TensorRT may not use float16 */
 	const char *home; /* HOME/onnxruntime may hold the library, HOME/onnxruntime-cache keeps compiled graphs; may be NULL */
 } nn_backend_options;
 int nn_backend_open(nn_backend **out, const char *name, const nn_backend_options *options, char *err);

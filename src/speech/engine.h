@@ -53,6 +53,7 @@ struct sn_model {
 	const char *label;           /* its architecture's name */
 	nn_dtype dtype;
 	char backend_name[SN_BACKEND_NAME];
+	int exact;                   /* as in its request */
 	nn_backend *backend;         /* NULL: our kernels */
 	nn_exports *exports;         /* while it is loaded */
 	int windows_wanted, windows, rows, from_cache; /* wanted: 0 for as many as there is memory for; rows: sequences at once */
@@ -96,6 +97,7 @@ typedef struct sn_model_request {
 	int windows;                 /* 0: as many as there is memory for */
 	const sn_mel_layout *mel;    /* griffin-lim: the layout that it is for */
 	nn_exports *exports;         /* where its graphs are written to: it is in no list then, and cannot run */
+	int exact;                   /* no float16 inside of TensorRT */
 	int sequences;               /* of an export: of which a Whisper's states have room for so many */
 } sn_model_request;
 int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err);

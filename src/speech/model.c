@@ -354,6 +354,7 @@ static sn_model *find_loaded(sn_engine *engine, const sn_model_place *place, con
 	pthread_mutex_lock(&engine->models_lock);
 	sn_model *m = engine->models;
 	while (m && (m->architecture != architecture || strcmp(m->path, place->path) != 0 || m->dtype != request->dtype || strcmp(m->backend_name, request->backend) != 0 ||
+	             m->exact != request->exact ||
 	             !serves(m, request->windows)))
 		m = m->next;
 	if (m)
@@ -370,6 +371,7 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 	m->engine = engine;
 	m->references = 1;
 	m->dtype = request->dtype;
+	m->exact = request->exact;
 	m->windows_wanted = request->windows;
 	m->windows = request->windows ? request->windows : DEFAULT_WINDOWS;
 	m->label = architectures[at].name;
@@ -380,7 +382,7 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 	m->exports = request->exports;
 	m->rows = request->sequences;
 	snprintf(m->backend_name, sizeof m->backend_name, "%s", request->backend);
-	const nn_backend_options options = { .threads = engine->threads, .home = sn_store_home(engine->store) };
+	const nn_backend_options options = { .threads = engine->threads, .exact = m->exact, .home = sn_store_home(engine->store) };
 	char reason[SN_ERRLEN] = "";
 	int result = nn_backend_open(&m->backend, m->backend_name, &options, reason);
 	if (request->exports && m->class && m->class->by_ort)
@@ -489,6 +491,7 @@ static int load_named(sn_model **out, sn_engine *engine, const char *name, const
 		return sn_fail(err, SN_E_UNSUPPORTED, "\"%s\" by the backend '%.40s' computes in f32; %s is for the backend 'cpu'", place.name, request.backend,
 		               asked == SN_PRECISION_INT8 ? "int8" : "bf16");
 	exact |= !native;
+	request.exact = asked == SN_PRECISION_F32 && strcmp(request.backend, "ort:tensorrt") == 0;
 	request.dtype = exact ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
 	if (task == SN_TASK_VOCODE)
 		request.dtype = sn_vocoder_dtype(request.dtype);

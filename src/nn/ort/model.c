@@ -20,41 +20,12 @@ static int blame_file(int result) { return result == SN_OK || result == SN_E_MEM
 
 /* ---- opening ---- */
 
-static int add_cuda(const nn_backend *b, OrtSessionOptions *to, char *err) {
-	OrtCUDAProviderOptionsV2 *cuda = NULL;
-	int result = nn_ort_check(b, b->api->CreateCUDAProviderOptions(&cuda), err, "CUDA's provider");
-	if (result == SN_OK)
-		result = nn_ort_check(b, b->api->SessionOptionsAppendExecutionProvider_CUDA_V2(to, cuda), err, "CUDA's provider does not load");
-	if (cuda)
-		b->api->ReleaseCUDAProviderOptions(cuda);
-	return result == SN_OK || result == SN_E_MEMORY ? result : SN_E_DEPENDENCY;
-}
-
-/* Extents differ from run to run, so memory patterns of earlier ones are of no use. Threads sleep between runs: they share the cores with
- * the engine's own. */
-static int set_options(const nn_backend *b, OrtSessionOptions *o, char *err) {
-	OrtStatus *status = b->api->SetIntraOpNumThreads(o, b->threads);
-	if (!status)
-		status = b->api->SetInterOpNumThreads(o, 1);
-	if (!status)
-		status = b->api->SetSessionGraphOptimizationLevel(o, ORT_ENABLE_ALL);
-	if (!status)
-		status = b->api->DisableMemPattern(o);
-	if (!status)
-		status = b->api->AddSessionConfigEntry(o, "session.set_denormal_as_zero", "1");
-	if (!status)
-		status = b->api->AddSessionConfigEntry(o, "session.intra_op.allow_spinning", "0");
-	return nn_ort_check(b, status, err, "ONNX Runtime's session options");
-}
-
+/* Threads sleep between runs: they share the cores with the engine's own. */
 static int open_session(nn_ort_model *m, const char *path, char *err) {
 	const nn_backend *b = m->backend;
+	const nn_provider_options nothing = { 0 };
 	OrtSessionOptions *o = NULL;
-	int result = nn_ort_check(b, b->api->CreateSessionOptions(&o), err, "ONNX Runtime's session options");
-	if (result == SN_OK)
-		result = set_options(b, o, err);
-	if (result == SN_OK && b->provider == PROVIDER_CUDA)
-		result = add_cuda(b, o, err);
+	int result = nn_ort_options_new(&o, b, &nothing, 0, err);
 	if (result == SN_OK)
 		result = blame_file(nn_ort_check(b, b->api->CreateSession(b->env, path, o, &m->session), err, "%s cannot be run", path));
 	if (o)

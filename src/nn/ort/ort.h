@@ -25,6 +25,7 @@ int nn_ort_exec_tensor(nn_ort_exec *exec, const char *name, const int64_t *symbo
 typedef enum nn_provider { PROVIDER_CPU, PROVIDER_CUDA, PROVIDER_TENSORRT, PROVIDER_OPENVINO, PROVIDER_COUNT } nn_provider;
 
 #define NN_PROVIDER_OPTIONS 16
+#define NN_PROVIDER_NEWEST "use_tf32" /* CUDA's: float32 shall be that */
 
 /* What a provider is told about one graph, as it wants it: names and values. */
 typedef struct nn_provider_options {
@@ -37,9 +38,10 @@ typedef struct nn_provider_options {
 int nn_provider_of(const char *backend, nn_provider *out);
 const char *nn_provider_name(nn_provider provider);        /* "cuda" */
 const char *nn_provider_full_name(nn_provider provider);   /* "CUDAExecutionProvider" */
-/* `cache`: a directory for compiled graphs, or NULL. Shapes of TensorRT's profiles come from the symbols' maxima. */
+/* `cache`: a directory for this graph when it was compiled, or NULL. exact: TensorRT may not use float16. Shapes of its profiles come from
+ * the symbols' maxima. */
 int nn_provider_options_make(nn_provider_options *out, nn_provider provider, const nn_lowered *lowered, const nn_graph *g, const char *cache,
-                             int threads, char *err);
+                             int threads, int exact, char *err);
 void nn_provider_options_free(nn_provider_options *options);
 
 #endif

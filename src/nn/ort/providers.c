@@ -34,8 +34,8 @@ static void add(nn_provider_options *o, const char *key, const char *value) {
 	}
 }
 
-/* "mel:1x80,table:1x448": every input that has a symbol, at the symbols' values, 1 or their maxima. */
-static void profile(const nn_lowered *lowered, const nn_graph *g, int least, char *text, size_t size) {
+/* "mel:1x80,table:1x448": every input that has a symbol, at the symbols' values, 1 or their maxima. 0: it does not fit. */
+static int profile(const nn_lowered *lowered, const nn_graph *g, int least, char *text, size_t size) {
 	int64_t ones[NN_MAX_SYMBOLS];
 	size_t used = 0;
 	for (int s = 0; s < NN_MAX_SYMBOLS; s++)
@@ -55,14 +55,15 @@ static void profile(const nn_lowered *lowered, const nn_graph *g, int least, cha
 			used += (size_t)snprintf(text + used, size - used, "%s%lld", a ? "x" : "", (long long)(extent > 0 ? extent : 1));
 		}
 		if (used >= size)
-			return;
+			return 0;
 	}
+	return 1;
 }
 
 #define PROFILE ((size_t)64 << 10)
 
 int nn_provider_options_make(nn_provider_options *o, nn_provider provider, const nn_lowered *lowered, const nn_graph *g, const char *cache,
-                             int threads, char *err) {
+                             int threads, int exact, char *err) {
 	*o = (nn_provider_options){ 0 };
 	if (provider == PROVIDER_CPU)
 		return SN_OK;
@@ -75,12 +76,15 @@ int nn_provider_options_make(nn_provider_options *o, nn_provider provider, const
 		add(o, "arena_extend_strategy", "kSameAsRequested");
 		add(o, "cudnn_conv_algo_search", "HEURISTIC");
 		add(o, "do_copy_in_default_stream", "1");
+		add(o, NN_PROVIDER_NEWEST, "0"); /* last: ONNX Runtime 1.17 does not know it */
 		break;
 	case PROVIDER_TENSORRT:
-		profile(lowered, g, 1, least, PROFILE);
-		profile(lowered, g, 0, most, PROFILE);
+		if (!profile(lowered, g, 1, least, PROFILE) || !profile(lowered, g, 0, most, PROFILE)) {
+			nn_provider_options_free(o);
+			return sn_fail(err, SN_E_LIMIT, "the shapes of graph %s take more than %zu bytes to tell TensorRT", g->name, PROFILE);
+		}
 		add(o, "device_id", "0");
-		add(o, "trt_fp16_enable", "1");
+		add(o, "trt_fp16_enable", exact ? "0" : "1");
 		add(o, "trt_engine_cache_enable", cache ? "1" : "0");
 		add(o, "trt_engine_cache_path", cache);
 		add(o, "trt_timing_cache_enable", cache ? "1" : "0");

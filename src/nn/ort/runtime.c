@@ -1,9 +1,12 @@
 /* Finding and opening libonnxruntime, and sessions. The library is opened here and nowhere else, when a backend of that kind is asked for. */
 #include "nn/ort/runtime.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <glob.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,10 +21,21 @@ static void to_log(void *payload, OrtLoggingLevel severity, const char *category
 	sn_log(severity >= ORT_LOGGING_LEVEL_ERROR ? SN_LOG_ERROR : SN_LOG_WARN, "ONNX Runtime: %s", message);
 }
 
+static int says(const char *message, const char *const *words) {
+	for (; *words; words++)
+		if (strcasestr(message, *words))
+			return 1;
+	return 0;
+}
+
+/* Libraries of a device have codes of their own, which are only told in words. */
 static int code_of(OrtErrorCode code, const char *message) {
-	return strstr(message, "out of memory") || strstr(message, "Failed to allocate memory") ? SN_E_MEMORY
-	       : code == ORT_NOT_IMPLEMENTED || code == ORT_INVALID_GRAPH                     ? SN_E_UNSUPPORTED
-	                                                                                      : SN_E_INTERNAL;
+	static const char *const memory[] = { "out of memory", "Failed to allocate memory", "ALLOC_FAILED", "bad_alloc", NULL };
+	static const char *const device[] = { "no CUDA-capable device", "driver version is insufficient", "CUDA failure 100", "CUDA failure 35", NULL };
+	return says(message, memory)                                     ? SN_E_MEMORY
+	       : says(message, device)                                   ? SN_E_DEPENDENCY
+	       : code == ORT_NOT_IMPLEMENTED || code == ORT_INVALID_GRAPH ? SN_E_UNSUPPORTED
+	                                                                 : SN_E_INTERNAL;
 }
 
 /* Without the place in ONNX Runtime's sources that some of its messages begin with: "FILE:LINE FUNCTION [ONNXRuntimeError] : 1 : FAIL : ". */
@@ -61,15 +75,23 @@ static void *open_at(const char *path, char *tried, size_t size) {
 	return library;
 }
 
-/* DIR/libonnxruntime.so, or a file itself. */
+/* DIR/libonnxruntime.so, else with a version behind it, or a file itself. */
 static void *open_in(const char *place, char *tried, size_t size) {
 	char path[PATH_MAX];
 	struct stat info;
-	if (stat(place, &info) == 0 && S_ISDIR(info.st_mode)) {
-		snprintf(path, sizeof path, "%s/libonnxruntime.so", place);
-		return access(path, F_OK) == 0 ? open_at(path, tried, size) : NULL;
+	if (stat(place, &info) != 0 || !S_ISDIR(info.st_mode))
+		return open_at(place, tried, size);
+	glob_t found;
+	snprintf(path, sizeof path, "%s/libonnxruntime.so*", place);
+	void *library = NULL;
+	if (glob(path, 0, NULL, &found) == 0) {
+		library = open_at(found.gl_pathv[0], tried, size);
+		globfree(&found);
+	} else {
+		const size_t used = strlen(tried);
+		snprintf(tried + used, size - used, "%s%s: no such file", used ? "; " : "", path);
 	}
-	return open_at(place, tried, size);
+	return library;
 }
 
 static void *open_library(const char *home, char *tried, size_t size) {
@@ -106,7 +128,8 @@ static int load_api(nn_backend *b, const char *home, char *err) {
 	b->api = base->GetApi(NN_ORT_API);
 	if (!b->api)
 		return sn_fail(err, SN_E_DEPENDENCY, "ONNX Runtime %.40s is too old: version 1.%d or later is needed", base->GetVersionString(), NN_ORT_API);
-	snprintf(b->label, sizeof b->label, "ort:%s, ONNX Runtime %.20s, f32", nn_provider_name(b->provider), base->GetVersionString());
+	snprintf(b->label, sizeof b->label, "ort:%s, ONNX Runtime %.20s, %s", nn_provider_name(b->provider), base->GetVersionString(),
+	         b->provider == PROVIDER_TENSORRT && !b->exact ? "f16 and f32" : "f32");
 	return SN_OK;
 }
 
@@ -140,9 +163,10 @@ static int check_provider(const nn_backend *b, char *err) {
 	               remedies[b->provider].library ? remedies[b->provider].library : "");
 }
 
+/* With a provider its warnings count, too: one says that some nodes are left to the CPU. */
 static int open_environment(nn_backend *b, char *err) {
-	int result = nn_ort_check(b, b->api->CreateEnvWithCustomLogger(to_log, NULL, ORT_LOGGING_LEVEL_ERROR, "sonant", &b->env), err,
-	                          "ONNX Runtime does not start");
+	const OrtLoggingLevel level = b->provider == PROVIDER_CPU ? ORT_LOGGING_LEVEL_ERROR : ORT_LOGGING_LEVEL_WARNING;
+	int result = nn_ort_check(b, b->api->CreateEnvWithCustomLogger(to_log, NULL, level, "sonant", &b->env), err, "ONNX Runtime does not start");
 	if (result == SN_OK)
 		result = nn_ort_check(b, b->api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &b->cpu), err, "ONNX Runtime has no memory");
 	if (result == SN_OK && (b->provider == PROVIDER_CUDA || b->provider == PROVIDER_TENSORRT))
@@ -163,6 +187,7 @@ int nn_backend_open(nn_backend **out, const char *name, const nn_backend_options
 		return sn_fail(err, SN_E_MEMORY, "no memory for backend %s", name);
 	b->provider = provider;
 	b->threads = options->threads;
+	b->exact = options->exact;
 	b->in_place = provider == PROVIDER_CPU || provider == PROVIDER_CUDA;
 	int result = load_api(b, options->home, err);
 	if (result == SN_OK)
@@ -200,20 +225,35 @@ const char *nn_backend_label(const nn_backend *b) { return b ? b->label : "cpu";
 
 /* ---- sessions ---- */
 
-static int append_cuda(const nn_backend *b, OrtSessionOptions *to, const nn_provider_options *o, char *err) {
+/* Options of CUDA's provider; an older ONNX Runtime does not know the newest of them. */
+static int tell_cuda(const nn_backend *b, OrtCUDAProviderOptionsV2 *cuda, const nn_provider_options *o, char *err) {
+	size_t count = (size_t)o->count;
+	OrtStatus *status = b->api->UpdateCUDAProviderOptions(cuda, o->key, o->value, count);
+	if (status && count && strstr(b->api->GetErrorMessage(status), NN_PROVIDER_NEWEST)) {
+		b->api->ReleaseStatus(status);
+		status = b->api->UpdateCUDAProviderOptions(cuda, o->key, o->value, count - 1);
+	}
+	return nn_ort_check(b, status, err, "options of CUDA's provider");
+}
+
+static int append_cuda(const nn_backend *b, OrtSessionOptions *to, char *err) {
 	OrtCUDAProviderOptionsV2 *cuda = NULL;
-	int result = nn_ort_check(b, b->api->CreateCUDAProviderOptions(&cuda), err, "CUDA's provider");
+	nn_provider_options o;
+	int result = nn_provider_options_make(&o, PROVIDER_CUDA, NULL, NULL, NULL, b->threads, b->exact, err);
 	if (result == SN_OK)
-		result = nn_ort_check(b, b->api->UpdateCUDAProviderOptions(cuda, o->key, o->value, (size_t)o->count), err, "options of CUDA's provider");
+		result = nn_ort_check(b, b->api->CreateCUDAProviderOptions(&cuda), err, "CUDA's provider");
+	if (result == SN_OK)
+		result = tell_cuda(b, cuda, &o, err);
 	if (result == SN_OK)
 		result = nn_ort_check(b, b->api->SessionOptionsAppendExecutionProvider_CUDA_V2(to, cuda), err, "CUDA's provider does not load");
 	if (cuda)
 		b->api->ReleaseCUDAProviderOptions(cuda);
+	nn_provider_options_free(&o);
 	return result;
 }
 
 /* What TensorRT cannot do is left to CUDA. */
-static int append_tensorrt(const nn_backend *b, OrtSessionOptions *to, const nn_provider_options *o, const nn_provider_options *rest, char *err) {
+static int append_tensorrt(const nn_backend *b, OrtSessionOptions *to, const nn_provider_options *o, char *err) {
 	OrtTensorRTProviderOptionsV2 *trt = NULL;
 	int result = nn_ort_check(b, b->api->CreateTensorRTProviderOptions(&trt), err, "TensorRT's provider");
 	if (result == SN_OK)
@@ -222,24 +262,19 @@ static int append_tensorrt(const nn_backend *b, OrtSessionOptions *to, const nn_
 		result = nn_ort_check(b, b->api->SessionOptionsAppendExecutionProvider_TensorRT_V2(to, trt), err, "TensorRT's provider does not load");
 	if (trt)
 		b->api->ReleaseTensorRTProviderOptions(trt);
-	return result == SN_OK ? append_cuda(b, to, rest, err) : result;
+	return result == SN_OK ? append_cuda(b, to, err) : result;
 }
 
-static int append_provider(const nn_backend *b, OrtSessionOptions *to, const nn_lowered *lowered, const nn_graph *g, char *err) {
-	nn_provider_options o, rest;
-	int result = nn_provider_options_make(&o, b->provider, lowered, g, b->cache, b->threads, err);
-	if (result != SN_OK)
-		return result;
-	result = nn_provider_options_make(&rest, PROVIDER_CUDA, lowered, g, b->cache, b->threads, err);
-	if (result == SN_OK && b->provider == PROVIDER_CUDA)
-		result = append_cuda(b, to, &o, err);
-	else if (result == SN_OK && b->provider == PROVIDER_TENSORRT)
-		result = append_tensorrt(b, to, &o, &rest, err);
-	else if (result == SN_OK && b->provider == PROVIDER_OPENVINO)
-		result = nn_ort_check(b, b->api->SessionOptionsAppendExecutionProvider_OpenVINO_V2(to, o.key, o.value, (size_t)o.count), err,
+/* `o` is of the backend's provider. */
+static int append_provider(const nn_backend *b, OrtSessionOptions *to, const nn_provider_options *o, char *err) {
+	int result = SN_OK;
+	if (b->provider == PROVIDER_CUDA)
+		result = append_cuda(b, to, err);
+	else if (b->provider == PROVIDER_TENSORRT)
+		result = append_tensorrt(b, to, o, err);
+	else if (b->provider == PROVIDER_OPENVINO)
+		result = nn_ort_check(b, b->api->SessionOptionsAppendExecutionProvider_OpenVINO_V2(to, o->key, o->value, (size_t)o->count), err,
 		                      "OpenVINO's provider does not load");
-	nn_provider_options_free(&o);
-	nn_provider_options_free(&rest);
 	if (result == SN_OK || result == SN_E_MEMORY)
 		return result;
 	char why[SN_ERRLEN];
@@ -247,8 +282,10 @@ static int append_provider(const nn_backend *b, OrtSessionOptions *to, const nn_
 	return sn_fail(err, SN_E_DEPENDENCY, "%s; %s", why, remedies[b->provider].rest);
 }
 
-/* Extents differ from run to run, so memory patterns of earlier ones are of no use; denormals are zeros as they are in our kernels. */
-static int set_options(const nn_backend *b, OrtSessionOptions *o, char *err) {
+/* Extents differ from run to run, so memory patterns of earlier ones are of no use; denormals are zeros as they are in our kernels.
+ * spinning: threads of the last run look for the next one's work for a while; those of a session that has the cores to itself do not
+ * stand in another's way, since they stop where the run ends. */
+static int set_options(const nn_backend *b, OrtSessionOptions *o, int spinning, char *err) {
 	OrtStatus *status = b->api->SetIntraOpNumThreads(o, b->threads);
 	if (!status)
 		status = b->api->SetInterOpNumThreads(o, 1);
@@ -258,9 +295,20 @@ static int set_options(const nn_backend *b, OrtSessionOptions *o, char *err) {
 		status = b->api->DisableMemPattern(o);
 	if (!status)
 		status = b->api->AddSessionConfigEntry(o, "session.set_denormal_as_zero", "1");
-	if (!status) /* a model has several sessions: threads of the last one do not stand in the next one's way */
+	if (!status && spinning)
 		status = b->api->AddSessionConfigEntry(o, "session.force_spinning_stop", "1");
+	else if (!status)
+		status = b->api->AddSessionConfigEntry(o, "session.intra_op.allow_spinning", "0");
 	return nn_ort_check(b, status, err, "ONNX Runtime's session options");
+}
+
+int nn_ort_options_new(OrtSessionOptions **out, const nn_backend *b, const nn_provider_options *o, int spinning, char *err) {
+	int result = nn_ort_check(b, b->api->CreateSessionOptions(out), err, "ONNX Runtime's session options");
+	if (result == SN_OK)
+		result = set_options(b, *out, spinning, err);
+	if (result == SN_OK)
+		result = append_provider(b, *out, o, err);
+	return result;
 }
 
 /* Constants that lie outside of the model's bytes, handed over from memory; ONNX Runtime copies them. */
@@ -285,24 +333,63 @@ static int add_constants(const nn_backend *b, OrtSessionOptions *o, const onnx_m
 	return result;
 }
 
+/* Where a provider keeps what it makes of this graph: CACHE/HASH of the graph, its weights and the ONNX Runtime, since providers know a
+ * graph again by its names and shapes alone. "": nowhere. */
+static void place_cache(const nn_backend *b, const onnx_model *m, const uint8_t *bytes, size_t size, char path[PATH_MAX]) {
+	path[0] = 0;
+	if (!b->cache || b->provider == PROVIDER_CUDA)
+		return;
+	uint64_t hash = sn_hash_text(sn_hash(SN_HASH_INIT, bytes, size), b->label);
+	for (int i = 0; i < m->externals; i++)
+		hash = sn_hash(hash, m->external[i].data, m->external[i].bytes);
+	if (snprintf(path, PATH_MAX, "%s/%016llx", b->cache, (unsigned long long)hash) >= PATH_MAX) {
+		path[0] = 0;
+		return;
+	}
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		mkdir(path, 0777);
+		*slash = '/';
+	}
+	if (mkdir(path, 0777) != 0 && errno != EEXIST)
+		path[0] = 0; /* nothing is kept then: slower, and no error */
+}
+
+static int create_session(nn_ort_plan *plan, const nn_graph *g, const uint8_t *bytes, size_t size, const OrtSessionOptions *o, const char *cache, char *err) {
+	const nn_backend *b = plan->backend;
+	int result = nn_ort_check(b, b->api->CreateSessionFromArray(b->env, bytes, size, o, &plan->session), err, "ONNX Runtime refuses graph %s", g->name);
+	if (result == SN_OK || result == SN_E_MEMORY)
+		return result;
+	char why[SN_ERRLEN];
+	snprintf(why, sizeof why, "%s", err);
+	if (result == SN_E_DEPENDENCY)
+		return sn_fail(err, result, "%s; %s", why, remedies[b->provider].rest ? remedies[b->provider].rest : "");
+	if (cache[0])
+		return sn_fail(err, result, "%s; where what was kept in %s is broken, removing that folder helps", why, cache);
+	return result;
+}
+
 static int open_session(nn_ort_plan *plan, const nn_graph *g, char *err) {
 	const nn_backend *b = plan->backend;
 	OrtSessionOptions *o = NULL;
+	nn_provider_options options = { 0 };
+	char cache[PATH_MAX] = "";
 	size_t size = 0;
 	uint8_t *bytes = onnx_finish(plan->lowered->model, g->name, "weights.bin", &size);
 	int result = bytes ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for graph %s as ONNX", g->name);
+	if (result == SN_OK) {
+		place_cache(b, plan->lowered->model, bytes, size, cache);
+		result = nn_provider_options_make(&options, b->provider, plan->lowered, g, cache[0] ? cache : NULL, b->threads, b->exact, err);
+	}
 	if (result == SN_OK)
-		result = nn_ort_check(b, b->api->CreateSessionOptions(&o), err, "ONNX Runtime's session options");
-	if (result == SN_OK)
-		result = set_options(b, o, err);
-	if (result == SN_OK)
-		result = append_provider(b, o, plan->lowered, g, err);
+		result = nn_ort_options_new(&o, b, &options, 1, err);
 	if (result == SN_OK)
 		result = add_constants(b, o, plan->lowered->model, err);
 	if (result == SN_OK)
-		result = nn_ort_check(b, b->api->CreateSessionFromArray(b->env, bytes, size, o, &plan->session), err, "ONNX Runtime refuses graph %s", g->name);
+		result = create_session(plan, g, bytes, size, o, cache, err);
 	if (o)
 		b->api->ReleaseSessionOptions(o);
+	nn_provider_options_free(&options);
 	free(bytes);
 	return result;
 }

@@ -15,9 +15,9 @@ struct nn_backend {
 	OrtMemoryInfo *cpu; /* memory of this process */
 	OrtMemoryInfo *device; /* NULL: states lie in this process' memory */
 	nn_provider provider;
-	int threads;
+	int threads, exact; /* exact: no float16 in TensorRT */
 	char label[64];    /* "ort:cpu, ONNX Runtime 1.17.0, f32" */
-	char *cache;       /* directory for compiled graphs, or NULL */
+	char *cache;       /* directory of those for compiled graphs, or NULL */
 	int in_place;      /* a state's new value may lie where the old one does */
 };
 
@@ -30,5 +30,9 @@ struct nn_ort_plan {
 
 /* SN_OK for no status; else frees it and says in err what failed. */
 int nn_ort_check(const nn_backend *backend, OrtStatus *status, char *err, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Options of a session with the backend's provider, which `options` is for. Release *out in any case where it is not NULL. spinning: its
+ * threads wait busily for the next piece of a run's work. */
+int nn_ort_options_new(OrtSessionOptions **out, const nn_backend *backend, const nn_provider_options *options, int spinning, char *err);
 
 #endif

@@ -1,0 +1,92 @@
+"""ONNX Runtime that is too old, that fails, that lacks its device or its memory: the cause is told, and nothing is taken for done."""
+import os
+import pathlib
+import unittest
+
+from cli import AUDIO, TINY, Case, run
+
+JFK = AUDIO / "jfk.wav"
+SHIM = os.environ.get("ORT_SHIM")
+HEARING = ["transcribe", JFK, "-m", TINY / "whisper", "--no-cache", "--dtype", "f32", "--beam", "1", "--no-fallback", "--vad", "off"]
+
+
+@unittest.skipUnless(SHIM, "ONNX Runtime is not here")
+class Faults(Case):
+    def by(self, *args, **shim):
+        """Runs the program with an ONNX Runtime that goes wrong: see tests/units/ort_shim.c."""
+        env = {"ORT_SHIM_REAL": os.environ["SONANT_ONNXRUNTIME"], "SONANT_ONNXRUNTIME": SHIM, "SONANT_HOME": str(self.folder / "home")}
+        return run(*args, env=env | {f"ORT_SHIM_{key}": value for key, value in shim.items()})
+
+    def speak(self, backend, *args, **shim):
+        file = self.folder / "out.wav"
+        file.unlink(missing_ok=True)
+        done = self.by("speak", "hello there", "-o", file, "-m", TINY / "vits-sdp", "--no-cache", "--seed", "3", "--check", "off", "--retries", "-1",
+                       "--backend", backend, *args, **shim)
+        self.assertEqual(done.returncode == 0, file.exists())
+        return done
+
+    def test_the_shim_works_where_nothing_fails(self):
+        self.assertEqual(0, self.speak("ort").returncode)
+        self.assertEqual(0, self.by(*HEARING, "--backend", "ort").returncode)
+
+    def test_too_old(self):
+        self.fails(self.speak("ort", OLD="1"), 14, "too old: version 1.17 or later")
+
+    def test_a_run_that_fails_is_no_result(self):
+        for first in (1, 2):
+            self.fails(self.speak("ort", FAIL=f"RunWithBinding:{first}", TEXT="something broke"), 70, "something broke")
+            self.fails(self.by(*HEARING, "--backend", "ort", FAIL=f"RunWithBinding:{first}", TEXT="something broke"), 70, "something broke")
+
+    def test_memory_of_the_device(self):
+        for text in ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", "CUDA failure 2: out of memory", "Failed to allocate memory for a buffer"):
+            self.fails(self.speak("ort", FAIL="RunWithBinding", TEXT=text), 7, text)
+            self.fails(self.speak("ort", FAIL="CreateSessionFromArray", TEXT=text), 7, text)
+
+    def test_a_graph_that_is_refused(self):
+        self.fails(self.speak("ort", FAIL="CreateSessionFromArray", TEXT="no kernel for Frobnicate"), 70, "no kernel for Frobnicate")
+
+    def test_no_device(self):
+        self.fails(self.speak("ort:cuda", DEVICE="1", FAIL="CreateSessionFromArray", TEXT="CUDA failure 100: no CUDA-capable device is detected"), 14,
+                   "no CUDA-capable device is detected; it needs a device, its driver")
+
+    def test_a_device_of_an_older_version_is_told_what_it_knows(self):
+        self.assertEqual(0, self.speak("ort:cuda", DEVICE="1.17").returncode)
+        self.assertEqual(0, self.speak("ort:cuda", DEVICE="1").returncode)
+
+    def caches(self, model, *args):
+        """Folders that TensorRT is told to keep engines in."""
+        log = self.folder / "log"
+        log.unlink(missing_ok=True)
+        done = self.by("bench", "-p", model, "--runs", "1", "--no-cache", "--backend", "ort:tensorrt", *args, DEVICE="1", LOG=str(log))
+        self.assertEqual(0, done.returncode, done.errors)
+        told = [line.split("=", 1) for line in log.read_text().splitlines()]
+        return {value for key, value in told if key == "trt_engine_cache_path"}, {value for key, value in told if key == "trt_fp16_enable"}
+
+    def test_each_graph_has_an_engine_cache_of_its_own(self):
+        first, half = self.caches(TINY / "vits-sdp")
+        self.assertEqual({"1"}, half)
+        again, half = self.caches(TINY / "vits-sdp", "--dtype", "f32")
+        self.assertEqual({"0"}, half)  # float32 was asked for
+        self.assertTrue(first and not first & again)
+        self.assertEqual(first, self.caches(TINY / "vits-sdp")[0])
+        changed = self.folder / "changed"
+        changed.mkdir()
+        for file in (TINY / "vits-sdp").iterdir():
+            data = bytearray(file.read_bytes())
+            if file.suffix == ".safetensors":
+                data[-4:] = data[-8:-4]  # one weight
+            (changed / file.name).write_bytes(data)
+        self.assertNotEqual(first, self.caches(changed)[0])
+        self.assertTrue(all(pathlib.Path(folder).is_dir() for folder in first))
+
+    def test_a_broken_engine_cache_says_where_it_is(self):
+        done = self.speak("ort:tensorrt", DEVICE="1", FAIL="CreateSessionFromArray", TEXT="could not deserialize engine")
+        self.fails(done, 70, "could not deserialize engine")
+        folder = pathlib.Path(done.errors.split("kept in ")[1].split(" is broken")[0])
+        self.assertTrue(folder.is_dir() and folder.parent.name == "onnxruntime-cache")
+
+    def test_a_folder_without_the_library(self):
+        done = run(*HEARING, "--backend", "ort", env={"SONANT_ONNXRUNTIME": str(self.folder)})
+        self.fails(done, 14, "libonnxruntime.so*: no such file")
+        (self.folder / "libonnxruntime.so.1.99").symlink_to(os.environ["SONANT_ONNXRUNTIME"])
+        self.assertEqual(0, run(*HEARING, "--backend", "ort", env={"SONANT_ONNXRUNTIME": str(self.folder)}).returncode)

@@ -93,9 +93,8 @@ static void scale_rows(const sn_weight *weight, int64_t first, int64_t count, fl
 	}
 }
 
-void sn_weight_floats(const sn_weight *weight, int64_t first, int64_t count, float *out) {
-	if (count <= 0)
-		return;
+/* Elements as they follow each other in the file. */
+static void stored_floats(const sn_weight *weight, int64_t first, int64_t count, float *out) {
 	const uint8_t *in = (const uint8_t *)weight->data + (size_t)first * sn_dtype_size(weight->dtype);
 	switch (weight->dtype) {
 	case SN_F32: memcpy(out, in, (size_t)count * sizeof *out); break;
@@ -105,6 +104,32 @@ void sn_weight_floats(const sn_weight *weight, int64_t first, int64_t count, flo
 	case SN_I8: convert(weight->dtype, in, count, out); break;
 	default: memset(out, 0, (size_t)count * sizeof *out); break;
 	}
+}
+
+/* dims [n, k], stored as [k][n]: up to BLOCK rows at once, of which each stored row has a run. */
+static void turned_floats(const sn_weight *weight, int64_t first, int64_t count, float *out) {
+	const int64_t n = weight->dims[0], k = weight->dims[1], end = first + count;
+	float values[BLOCK];
+	for (int64_t row = first / k; row * k < end; row += BLOCK) {
+		const int64_t last = (end - 1) / k + 1, rows = last - row < BLOCK ? last - row : BLOCK;
+		for (int64_t c = 0; c < k; c++) {
+			stored_floats(weight, c * n + row, rows, values);
+			for (int64_t r = 0; r < rows; r++) {
+				const int64_t at = (row + r) * k + c;
+				if (at >= first && at < end)
+					out[at - first] = values[r];
+			}
+		}
+	}
+}
+
+void sn_weight_floats(const sn_weight *weight, int64_t first, int64_t count, float *out) {
+	if (count <= 0)
+		return;
+	if (weight->turned)
+		turned_floats(weight, first, count, out);
+	else
+		stored_floats(weight, first, count, out);
 	if (weight->row_scale)
 		scale_rows(weight, first, count, out);
 }

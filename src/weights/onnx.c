@@ -3,6 +3,7 @@
  *
  * Wire format: a message is a row of (varint key = number << 3 | type), then type 0: varint, 1: 8 bytes, 2: varint length and
  * bytes, 5: 4 bytes. Repeated numbers come one by one or packed into a bytes field. */
+#include "weights/facts.h"
 #include "weights/reader.h"
 
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 /* Field numbers of onnx.proto. */
-enum { MODEL_GRAPH = 7 };
+enum { MODEL_GRAPH = 7, MODEL_METADATA = 14 };
+enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
 enum { GRAPH_NODE = 1, GRAPH_INITIALIZER = 5 };
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_ATTRIBUTE = 5 };
 enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_F = 2, ATTRIBUTE_I = 3, ATTRIBUTE_S = 4, ATTRIBUTE_T = 5, ATTRIBUTE_G = 6, ATTRIBUTE_FLOATS = 7,
@@ -36,6 +38,7 @@ typedef struct reader {
 	const uint8_t *start;
 	char *err;
 	int result; /* sticky */
+	sn_onnx_external external;
 } reader;
 
 static size_t length_of(bytes b) { return (size_t)(b.end - b.at); }
@@ -186,6 +189,36 @@ static void read_typed(reader *r, bytes message, uint32_t number, sn_weight *wei
 	weight->data = data;
 }
 
+/* A StringStringEntryProto. */
+static void read_entry(reader *r, bytes message, const char **key, const char **value) {
+	*key = *value = "";
+	for (field f; next_field(r, &message, &f);)
+		if (f.number == ENTRY_KEY)
+			*key = own_text(r, &f);
+		else if (f.number == ENTRY_VALUE)
+			*value = own_text(r, &f);
+}
+
+static void read_external(reader *r, bytes message, sn_weight *weight) {
+	const char *location = NULL, *offset = NULL, *length = NULL, *key, *value;
+	const int64_t elements = sn_weights_elements(weight->rank, weight->dims);
+	for (field f; next_field(r, &message, &f);) {
+		if (f.number != TENSOR_EXTERNAL || f.type != WIRE_BYTES)
+			continue;
+		read_entry(r, f.bytes, &key, &value);
+		location = strcmp(key, "location") == 0 ? value : location;
+		offset = strcmp(key, "offset") == 0 ? value : offset;
+		length = strcmp(key, "length") == 0 ? value : length;
+	}
+	if (r->result == SN_OK && (elements < 0 || elements > INT64_MAX / 8))
+		r->result = sn_fail(r->err, SN_E_MODEL, "%s: the dimensions of tensor '%s' are negative or too large", r->file, weight->name);
+	if (r->result != SN_OK)
+		return;
+	weight->bytes = (size_t)elements * sn_dtype_size(weight->dtype);
+	r->result = sn_onnx_external_find(r->weights, &r->external, r->file, weight->name, location, offset, length, weight->bytes, &weight->data,
+	                                  r->err);
+}
+
 /* `name` overrides the tensor's own. Types that hold no weights (text, complex numbers) are passed over. */
 static void read_tensor(reader *r, bytes message, const char *name, const char *scope) {
 	sn_weight weight = { .name = name };
@@ -206,11 +239,6 @@ static void read_tensor(reader *r, bytes message, const char *name, const char *
 	uint32_t typed = 0;
 	if (r->result != SN_OK || !dtype_of(code, &weight.dtype, &typed) || !weight.name || !*weight.name)
 		return;
-	if (external) {
-		r->result = sn_fail(r->err, SN_E_MODEL, "%s: tensor '%s' keeps its data in another file; only files that hold all their data are read",
-		                     r->file, weight.name);
-		return;
-	}
 	int64_t rank = read_numbers(r, message, TENSOR_DIMS, SN_I64, SN_WEIGHTS_MAX_RANK, weight.dims);
 	if (r->result == SN_OK && rank > SN_WEIGHTS_MAX_RANK)
 		r->result = sn_fail(r->err, SN_E_MODEL, "%s: tensor '%s' has %lld dimensions; at most %d are read",
@@ -218,7 +246,9 @@ static void read_tensor(reader *r, bytes message, const char *name, const char *
 	if (r->result != SN_OK)
 		return;
 	weight.rank = (int)rank;
-	if (raw.at) {
+	if (external) {
+		read_external(r, message, &weight);
+	} else if (raw.at) {
 		weight.data = raw.at;
 		weight.bytes = length_of(raw);
 	} else {
@@ -399,6 +429,14 @@ static void read_graph(reader *r, bytes message, const char *scope, int parent, 
 			read_node(r, f.bytes, scope, parent, depth);
 }
 
+static void read_metadata(reader *r, bytes message) {
+	const char *key, *value;
+	read_entry(r, message, &key, &value);
+	const sn_fact fact = { .path = key, .kind = SN_FACT_TEXT, .is.text = value };
+	if (r->result == SN_OK && *key)
+		r->result = sn_facts_add(r->weights, &fact, r->file, r->err);
+}
+
 int sn_read_onnx(sn_weights *weights, const char *path, char *err) {
 	sn_map map;
 	int result = sn_weights_map(weights, path, &map, err);
@@ -413,6 +451,8 @@ int sn_read_onnx(sn_weights *weights, const char *path, char *err) {
 		if (f.number == MODEL_GRAPH && f.type == WIRE_BYTES) {
 			graphs++;
 			read_graph(&r, f.bytes, "", -1, 0);
+		} else if (f.number == MODEL_METADATA && f.type == WIRE_BYTES) {
+			read_metadata(&r, f.bytes);
 		}
 	if (r.result == SN_OK && graphs == 0)
 		return sn_fail(err, SN_E_MODEL, "%s: holds no graph (no ONNX file)", path);

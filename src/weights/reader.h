@@ -12,6 +12,8 @@ struct sn_weights {
 	uint64_t key;
 	sn_map *maps;
 	int map_count;
+	struct sn_weights **parts; /* of a composed one, whose maps these have */
+	int part_count;
 	sn_weight *items;
 	size_t count, capacity;
 	uint32_t *slots;   /* hash table of the names of the items */
@@ -66,6 +68,19 @@ int sn_read_torch_shards(sn_weights *weights, const char *index_path, char *err)
 int sn_read_npy(sn_weights *weights, const char *path, char *err);
 int sn_read_npz(sn_weights *weights, const char *path, char *err);
 int sn_read_onnx(sn_weights *weights, const char *path, char *err);
+
+/* The files beside an .onnx file in which tensors of it lie. */
+typedef struct sn_onnx_external {
+	int count;
+	struct {
+		const char *location;
+		sn_map map;
+	} files[SN_WEIGHTS_MAX_SHARDS];
+} sn_onnx_external;
+
+/* Where a tensor of `size` bytes lies by what TensorProto.external_data says: texts, NULL where not given. `path` is the .onnx file's. */
+int sn_onnx_external_find(sn_weights *weights, sn_onnx_external *files, const char *path, const char *tensor, const char *location,
+                          const char *offset, const char *length, size_t size, const void **data, char *err);
 
 /* Reads the list of shard files in an index ("weight_map") and calls `read` for each; then every name in it must exist. */
 int sn_read_shards(sn_weights *weights, const char *index_path, int (*read)(sn_weights *, const char *, char *), char *err);

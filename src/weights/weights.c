@@ -157,7 +157,6 @@ static int check(const sn_weights *weights, const sn_weight *weight, const char 
 
 static void find_map(const sn_weights *weights, sn_weight *weight) {
 	const uintptr_t at = (uintptr_t)weight->data;
-	weight->map = NULL;
 	for (int i = 0; i < weights->map_count; i++) {
 		const sn_map *const map = weights->maps + i;
 		if (at >= (uintptr_t)map->data && at - (uintptr_t)map->data < map->size) {
@@ -165,6 +164,8 @@ static void find_map(const sn_weights *weights, sn_weight *weight) {
 			weight->map_size = map->size;
 		}
 	}
+	for (int i = 0; i < weights->part_count; i++)
+		find_map(weights->parts[i], weight);
 }
 
 int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *file, char *err) {
@@ -182,6 +183,7 @@ int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *fil
 		weights->capacity = capacity;
 	}
 	weights->items[weights->count] = *weight;
+	weights->items[weights->count].map = NULL;
 	find_map(weights, weights->items + weights->count);
 	if (add_name(weights) != SN_OK)
 		return sn_fail(err, SN_E_MEMORY, "%s: out of memory for the names of tensors", file);
@@ -190,9 +192,13 @@ int sn_weights_add(sn_weights *weights, const sn_weight *weight, const char *fil
 }
 
 void sn_weight_release(const sn_weight *weight, int64_t first, int64_t count) {
+	const size_t size = sn_dtype_size(weight->dtype);
 	if (!weight->map || count <= 0)
 		return;
-	const size_t size = sn_dtype_size(weight->dtype);
+	if (weight->turned) { /* a row of it lies all over: the last one takes all along */
+		count = (size_t)(first + count) * size == weight->bytes ? first + count : 0;
+		first = 0;
+	}
 	const uintptr_t first_byte = (uintptr_t)weight->map, last_byte = first_byte + weight->map_size;
 	uintptr_t begin = ((uintptr_t)weight->data + (size_t)first * size) / FAULTED * FAULTED;
 	uintptr_t end = ((uintptr_t)weight->data + (size_t)(first + count) * size + FAULTED - 1) / FAULTED * FAULTED;
@@ -389,12 +395,15 @@ void sn_weights_close(sn_weights **out) {
 	*out = NULL;
 	if (!weights)
 		return;
+	for (int i = 0; i < weights->part_count; i++)
+		sn_weights_close(weights->parts + i);
 	for (int i = 0; i < weights->map_count; i++)
 		sn_map_close(weights->maps + i);
 	for (struct sn_block *block = weights->owned, *next; block; block = next) {
 		next = block->next;
 		free(block);
 	}
+	free(weights->parts);
 	free(weights->maps);
 	free(weights->items);
 	free(weights->slots);

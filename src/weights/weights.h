@@ -27,6 +27,7 @@ typedef struct sn_weight {
 	const float *row_scale;            /* int8 matrices of CTranslate2 and our own: value = int8 * row_scale[row]; else NULL; may be unaligned */
 	const uint8_t *map;                /* of the file, where `data` lies in one; set when the tensor is added, as is the next */
 	size_t map_size;
+	int turned;                        /* a matrix whose element [i, j] lies where [j, i] would: sn_weight_floats reads it by `dims` all the same */
 } sn_weight;
 
 /* Whether sn_weight_floats reads it. */
@@ -43,7 +44,8 @@ typedef struct sn_weights sn_weights;
  *     torch.save, zip files or the older stream; also model_file.pth, best_model.pth (Coqui), *_statedict.pt (NVIDIA),
  *     embedding_model.ckpt, generator.ckpt (SpeechBrain), and generator*, g_*, checkpoint_* without an extension (HiFi-GAN,
  *     NVIDIA)
- *   *.onnx (initialisers, Constant nodes' values, and those inside If/Loop bodies, by their ONNX names)
+ *   *.onnx (initialisers, Constant nodes' values, and those inside If/Loop bodies, by their ONNX names), with files of external
+ *     data beside it
  *   *.npy: one tensor named "array" | *.npz: its arrays by name
  * A directory that holds several is read in the order of the table in weights.c; of files known only by how their names end
  * or begin it must hold one of a kind. Any file may be named itself: one of an unknown name is known by its first bytes.
@@ -68,8 +70,8 @@ const sn_weight *sn_weights_find(const sn_weights *weights, const char *name);
 size_t sn_weights_prefix(const sn_weights *weights, const char *suffix, char prefix[SN_WEIGHTS_MAX_NAME + 1]);
 
 /* What pickled dictionaries and the attributes of pickled modules hold beside tensors, by path: keys joined by dots, items
- * of lists by number ("config.audio.num_mels", "model.WN.0.n_layers", "config.languages.0"). Other layouts hold none. Each
- * returns 1 when the path is there and of that type, else 0 (NULL).
+ * of lists by number ("config.audio.num_mels", "model.WN.0.n_layers", "config.languages.0"); what the metadata of an .onnx file say,
+ * as texts by their keys. Other layouts hold none. Each returns 1 when the path is there and of that type, else 0 (NULL).
  * number: an integer, float or boolean; it may be infinite or NaN.
  * numbers: a list of numbers only, or a tensor: *count is how many it has, of which the first `max` are written. */
 int sn_weights_number(const sn_weights *weights, const char *path, double *value);
@@ -100,6 +102,16 @@ void sn_weight_floats(const sn_weight *weight, int64_t first, int64_t count, flo
 
 /* The same for an integer or bool tensor, as int64. 0 when its type is a floating one, and nothing is written. */
 int sn_weight_integers(const sn_weight *weight, int64_t first, int64_t count, int64_t *out);
+
+/* Checkpoints that lie in several files under names of their exporter: an empty one that owns `parts`, to which their tensors are
+ * added under the names that a model asks for. On success the parts are NULL, and live as long as *out.
+ * add: `from` is a part's. turned: its matrix is stored the other way round.
+ * add_scaled: an int8 or uint8 matrix, value = (stored - zero) * scale, where scale and zero (NULL: 0) have one value for all or one
+ * for each row of what is added. */
+int sn_weights_compose(sn_weights **out, sn_weights **parts, int count, char *err);
+int sn_weights_compose_add(sn_weights *weights, const char *name, const sn_weight *from, int turned, char *err);
+int sn_weights_compose_add_scaled(sn_weights *weights, const char *name, const sn_weight *from, const sn_weight *scale,
+                                  const sn_weight *zero, int turned, char *err);
 
 /* Says that elements [first, first + count) will not be read again soon: where they lie in a file their pages leave this process's
  * memory. Reading them brings them back. */

@@ -1,5 +1,6 @@
 /* Reading checkpoints: what each format holds comes out under its name, and what is malformed is refused with a sentence. */
 #include "weights/onnx.h"
+#include "weights/reader.h"
 #include "weights/weights.h"
 #include "weights_files.h"
 
@@ -307,10 +308,155 @@ static void onnx_is_checked(void **state) {
 	expect_tensor_failure(huge_shape, SN_E_MODEL, "too large");
 	expect_tensor_failure(short_raw, SN_E_MODEL, "has 4 bytes; its shape and type (float32) need 8");
 	expect_tensor_failure(odd_packed, SN_E_MODEL, "malformed numbers");
-	expect_tensor_failure(elsewhere, SN_E_MODEL, "in another file");
+	expect_tensor_failure(elsewhere, SN_E_MODEL, "the name of a file beside it is expected");
 	expect_tensor_failure(many_dims, SN_E_MODEL, "9 dimensions");
 	save_text("bad.onnx", "\x08\x07");
 	expect_failure(path_of("bad.onnx"), SN_E_MODEL, "holds no graph");
+}
+
+/* "w", float32 [2, 3], in a file beside it; NULL: not said */
+static void save_external(const char *location, const char *offset, const char *length) {
+	const char *const said[][2] = { { "location", location }, { "offset", offset }, { "length", length } };
+	sn_buf b, graph, tensor, entry;
+	sn_buf_init(&b, MAX_FILE);
+	sn_buf_init(&graph, MAX_FILE);
+	sn_buf_init(&tensor, MAX_FILE);
+	sn_buf_init(&entry, MAX_FILE);
+	put_tensor_head(&tensor, "w", 2, (uint64_t[]){ 2, 3 }, 1);
+	for (int i = 0; i < 3; i++)
+		if (said[i][1]) {
+			put_text(&entry, 1, said[i][0]);
+			put_text(&entry, 2, said[i][1]);
+			put_message(&tensor, 13, &entry);
+		}
+	put_number(&tensor, 14, 1);
+	put_message(&graph, 5, &tensor);
+	put_message(&b, 7, &graph);
+	put_text(&entry, 1, "n_mels");
+	put_text(&entry, 2, "80");
+	put_message(&b, 14, &entry);
+	save_file("external.onnx", &b);
+	sn_buf_free(&graph);
+	sn_buf_free(&tensor);
+	sn_buf_free(&entry);
+}
+
+static void expect_external_failure(const char *location, const char *offset, const char *length, const char *says) {
+	save_external(location, offset, length);
+	expect_failure(path_of("external.onnx"), SN_E_MODEL, says);
+}
+
+static void onnx_tensors_lie_in_other_files(void **state) {
+	const float values[] = { 9, 1, 2, 3, 4, 5, 6 };
+	save_external("all.weights", "4", "24");
+	expect_failure(path_of("external.onnx"), SN_E_MODEL, "'all.weights', which is not beside it");
+	assert_true(save(path_of("all.weights"), values, sizeof values));
+	for (int i = 0; i < 3; i++) {
+		save_external("all.weights", i < 2 ? "4" : NULL, i ? NULL : "24");
+		sn_weights *w = open_good(path_of("external.onnx"));
+		expect_floats(sn_weights_find(w, "w"), 6, values + (i < 2));
+		assert_string_equal(sn_weights_text(w, "n_mels"), "80");
+		assert_null(sn_weights_text(w, "n_vocab"));
+		sn_weights_close(&w);
+	}
+	expect_external_failure("../all.weights", "4", "24", "'../all.weights'; the name of a file beside it");
+	expect_external_failure("..", NULL, NULL, "the name of a file beside it");
+	expect_external_failure(NULL, "4", "24", "the name of a file beside it");
+	expect_external_failure("all.weights", "4", "20", "has 20 bytes in 'all.weights'; its shape and type need 24");
+	expect_external_failure("all.weights", "8", "24", "24 bytes at 8 of 'all.weights', which has 28");
+	expect_external_failure("all.weights", "999999999999999999", NULL, "at 999999999999999999 of");
+	expect_external_failure("all.weights", "-4", "24", "whole numbers are expected");
+	expect_external_failure("all.weights", "4", "18446744073709551640", "whole numbers are expected");
+	unlink(path_of("all.weights"));
+	unlink(path_of("external.onnx"));
+}
+
+/* ---- tensors of several files under other names ---- */
+
+static void add_weight(sn_weights *w, const char *name, sn_dtype dtype, int rank, const int64_t *dims, const void *data, size_t bytes) {
+	char err[SN_ERRLEN];
+	sn_weight weight = { .name = name, .dtype = dtype, .rank = rank, .data = data, .bytes = bytes };
+	memcpy(weight.dims, dims, (size_t)rank * sizeof *dims);
+	assert_int_equal(sn_weights_add(w, &weight, "memory", err), SN_OK);
+}
+
+static void expect_scaled(sn_weights *w, const char *name, const char *from, const char *scale, const char *zero, int turned, const float *wanted) {
+	char err[SN_ERRLEN] = "";
+	const sn_weight *const steps = sn_weights_find(w, scale), *const shift = zero ? sn_weights_find(w, zero) : NULL;
+	if (sn_weights_compose_add_scaled(w, name, sn_weights_find(w, from), steps, shift, turned, err) != SN_OK)
+		fail_msg("%s", err);
+	expect_floats(sn_weights_find(w, name), 6, wanted);
+}
+
+static void refuse_scaled(sn_weights *w, const char *from, const char *scale, const char *zero, const char *says) {
+	char err[SN_ERRLEN] = "";
+	const sn_weight *const shift = zero ? sn_weights_find(w, zero) : NULL;
+	assert_int_equal(sn_weights_compose_add_scaled(w, "refused", sn_weights_find(w, from), sn_weights_find(w, scale), shift, 1, err), SN_E_MODEL);
+	if (!strstr(err, says))
+		fail_msg("'%s' does not say '%s'", err, says);
+}
+
+static void composed_tensors_are_read_by_their_own_shape(void **state) {
+	static const float stored[] = { 1, 2, 3, 4, 5, 6 }, one[] = { 0.5f }, three[] = { 1, 2, -0.0f }, rows[] = { 1, 2, 3 };
+	static const int8_t bytes[] = { 1, 2, 3, -4, 5, 6 }, none[] = { 0 }, shift[] = { 1 };
+	static const uint8_t unsigned_bytes[] = { 1, 2, 3, 255, 5, 6 }, middle[] = { 3 };
+	char err[SN_ERRLEN] = "";
+	sn_weights *part = open_good(path_of("a.onnx")), *w;
+	assert_int_equal(sn_weights_compose(&w, &part, 1, err), SN_OK);
+	assert_null(part);
+	add_weight(w, "plain", SN_F32, 2, (int64_t[]){ 2, 3 }, stored, sizeof stored);
+	add_weight(w, "bytes", SN_I8, 2, (int64_t[]){ 2, 3 }, bytes, sizeof bytes);
+	add_weight(w, "unsigned", SN_U8, 2, (int64_t[]){ 2, 3 }, unsigned_bytes, sizeof unsigned_bytes);
+	add_weight(w, "one", SN_F32, 0, NULL, one, sizeof one);
+	add_weight(w, "rows", SN_F32, 1, (int64_t[]){ 3 }, rows, sizeof rows);
+	add_weight(w, "bad", SN_F32, 1, (int64_t[]){ 3 }, three, sizeof three);
+	add_weight(w, "none", SN_I8, 0, NULL, none, sizeof none);
+	add_weight(w, "shift", SN_I8, 1, (int64_t[]){ 1 }, shift, sizeof shift);
+	add_weight(w, "middle", SN_U8, 0, NULL, middle, sizeof middle);
+
+	const float turned[] = { 1, 4, 2, 5, 3, 6 };
+	assert_int_equal(sn_weights_compose_add(w, "turned", sn_weights_find(w, "plain"), 1, err), SN_OK);
+	const sn_weight *const t = sn_weights_find(w, "turned");
+	assert_true(t->dims[0] == 3 && t->dims[1] == 2);
+	for (int first = 0; first < 6; first++)
+		for (int count = 1; first + count <= 6; count++) {
+			float found[7] = { [6] = 7 };
+			sn_weight_floats(t, first, count, found);
+			assert_memory_equal(found, turned + first, (size_t)count * sizeof *found);
+			assert_true(found[6] == 7);
+		}
+	expect_scaled(w, "a", "bytes", "one", "none", 1, (float[]){ 0.5f, -2, 1, 2.5f, 1.5f, 3 });
+	assert_int_equal(sn_weights_find(w, "a")->dtype, SN_I8); /* where it lies */
+	expect_scaled(w, "b", "bytes", "one", NULL, 0, (float[]){ 0.5f, 1, 1.5f, -2, 2.5f, 3 });
+	expect_scaled(w, "c", "bytes", "rows", "shift", 1, (float[]){ 0, -5, 2, 8, 6, 15 });
+	expect_scaled(w, "d", "unsigned", "one", "middle", 1, (float[]){ -1, 126, -0.5f, 1, 0, 1.5f });
+	refuse_scaled(w, "plain", "one", NULL, "is float32 of 2 dimensions");
+	refuse_scaled(w, "bytes", "bad", NULL, "holds the scale");
+	refuse_scaled(w, "bytes", "bytes", NULL, "has 6 values of int8; 1 or 3 of float32");
+	refuse_scaled(w, "bytes", "one", "middle", "has 1 values of uint8; 1 or 3 of int8");
+	assert_int_equal(sn_weights_compose_add(w, "rank", sn_weights_find(w, "rows"), 1, err), SN_E_MODEL);
+	sn_weights_close(&w);
+}
+
+/* More rows than are read at once, and parts of rows. */
+static void a_large_matrix_is_turned(void **state) {
+	enum { ROWS = 131, COLUMNS = 70 };
+	static float stored[ROWS * COLUMNS];
+	char err[SN_ERRLEN] = "";
+	sn_weights *part = open_good(path_of("a.onnx")), *w;
+	for (int i = 0; i < ROWS * COLUMNS; i++)
+		stored[i] = (float)(i % ROWS * COLUMNS + i / ROWS); /* as [COLUMNS][ROWS], so that it is 0, 1, 2, .. by rows */
+	assert_int_equal(sn_weights_compose(&w, &part, 1, err), SN_OK);
+	add_weight(w, "stored", SN_F32, 2, (int64_t[]){ COLUMNS, ROWS }, stored, sizeof stored);
+	assert_int_equal(sn_weights_compose_add(w, "turned", sn_weights_find(w, "stored"), 1, err), SN_OK);
+	for (int first = 0; first < ROWS * COLUMNS; first += 977) {
+		float found[ROWS * COLUMNS];
+		const int count = ROWS * COLUMNS - first;
+		sn_weight_floats(sn_weights_find(w, "turned"), first, count, found);
+		for (int i = 0; i < count; i++)
+			assert_true(found[i] == (float)(first + i));
+	}
+	sn_weights_close(&w);
 }
 
 static void onnx_nesting_is_limited(void **state) {
@@ -1132,6 +1278,9 @@ int main(void) {
 		cmocka_unit_test(onnx_holds_tensors_and_nodes),
 		cmocka_unit_test(onnx_bodies_keep_their_names_apart),
 		cmocka_unit_test(onnx_is_checked),
+		cmocka_unit_test(onnx_tensors_lie_in_other_files),
+		cmocka_unit_test(composed_tensors_are_read_by_their_own_shape),
+		cmocka_unit_test(a_large_matrix_is_turned),
 		cmocka_unit_test(onnx_nesting_is_limited),
 		cmocka_unit_test(onnx_names_are_limited),
 		cmocka_unit_test(onnx_files_are_limited),

@@ -35,7 +35,7 @@ demo: build
 
 # What the second backend needs, by package name. A build that was set up without it is set up again.
 onnxruntime: setup
-	@SONANT_HOME= scripts/onnxruntime.sh library || echo "onnxruntime: not fetched; what needs it is left out or skipped"
+	@scripts/onnxruntime.sh library build/onnxruntime/lib || echo "onnxruntime: not fetched; what needs it is left out or skipped"
 	@for dir in build build-asan; do \
 		[ ! -f $$dir/build.ninja ] || [ ! build/onnxruntime/include/onnxruntime_c_api.h -nt $$dir/build.ninja ] || \
 			meson setup --reconfigure $$dir >/dev/null || exit 1; done

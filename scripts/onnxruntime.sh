@@ -1,16 +1,16 @@
 #!/bin/sh
 # ONNX Runtime for the second backend, where the distribution has no libonnxruntime-dev (Debian 13: apt-get install libonnxruntime-dev).
-#   scripts/onnxruntime.sh [library]
-# Fetches the C header into build/onnxruntime/include, from Debian's package of it, and with "library" libonnxruntime.so into
-# $SONANT_HOME/onnxruntime (build/onnxruntime/lib where that is not set), from the package "onnxruntime" of the Python registry.
+#   scripts/onnxruntime.sh [library [DIR]]
+# Fetches the C header into build/onnxruntime/include, from Debian's package of it, and with "library" libonnxruntime.so into DIR
+# ($SONANT_HOME/onnxruntime, by default ~/.cache/sonant/onnxruntime, where the program looks), from the package "onnxruntime" of the
+# Python registry.
 # Costs nothing when everything is there.
 set -eu
 cd "$(dirname "$0")/.."
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 release=trixie
 include=$PWD/build/onnxruntime/include
-library=${SONANT_HOME:+$SONANT_HOME/onnxruntime}
-library=${library:-$PWD/build/onnxruntime/lib}
+library=${2:-${SONANT_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/sonant}/onnxruntime}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -88,8 +88,8 @@ int bpe_table_build(const sn_bpe *bpe, bpe_table *table, int special, char *err)
 	return SN_OK;
 }
 
-/* Makes room for a vocabulary of `bytes` bytes (decoding never lengthens a token) and ids below `size`. */
-static int reserve(sn_bpe *bpe, size_t bytes, int size, const char *path, char *err) {
+/* Decoding never lengthens a token. */
+int bpe_reserve(sn_bpe *bpe, size_t bytes, int size, const char *path, char *err) {
 	if (bytes > SN_BPE_MAX_BYTES)
 		return sn_fail(err, SN_E_LIMIT, "%s has %zu bytes; a vocabulary may have %zu", path, bytes, SN_BPE_MAX_BYTES);
 	if (bpe->used + bytes > bpe->capacity) {
@@ -143,7 +143,7 @@ static int read_lines(sn_bpe *bpe, const char *path, char *err) {
 	else if (lines > SN_BPE_MAX_TOKENS)
 		result = sn_fail(err, SN_E_LIMIT, "%s has more than %d lines; a vocabulary may have that many", path, SN_BPE_MAX_TOKENS);
 	else
-		result = reserve(bpe, map.size, lines, path, err);
+		result = bpe_reserve(bpe, map.size, lines, path, err);
 	for (int id = 0; result == SN_OK && id < lines; id++) {
 		const char *newline = memchr(text, '\n', (size_t)(end - text)), *stop = newline ? newline : end;
 		size_t size = (size_t)(stop - text);
@@ -164,7 +164,7 @@ static int add_list(sn_bpe *bpe, const json_t *list, const char *path, char *err
 	}
 	if (!count || count > SN_BPE_MAX_TOKENS)
 		return sn_fail(err, SN_E_LIMIT, "%s has %zu tokens; 1 to %d are allowed", path, count, SN_BPE_MAX_TOKENS);
-	int result = reserve(bpe, bytes, (int)count, path, err);
+	int result = bpe_reserve(bpe, bytes, (int)count, path, err);
 	for (size_t i = 0; result == SN_OK && i < count; i++) {
 		const json_t *token = json_array_get(list, i);
 		result = add(bpe, (int)i, json_string_value(token), json_string_length(token), path, err);
@@ -196,7 +196,7 @@ static int add_object(sn_bpe *bpe, json_t *object, const char *path, char *err) 
 			size = (int)json_integer_value(value) + 1;
 	}
 	uint32_t first = (uint32_t)bpe->used;
-	int result = reserve(bpe, bytes, size, path, err);
+	int result = bpe_reserve(bpe, bytes, size, path, err);
 	if (result != SN_OK)
 		return result;
 	json_object_foreach(object, key, value) {
@@ -291,23 +291,30 @@ static int read_vocabulary(sn_bpe *bpe, char *err) {
 	               "no vocabulary in '%s': looked for vocabulary.txt, vocabulary.json, vocab.json and tokenizer.json", dir);
 }
 
-int sn_bpe_open(sn_bpe **out, const char *dir, char *err) {
-	*out = NULL;
+sn_bpe *bpe_new(const char *dir, char *err) {
 	sn_bpe *bpe = calloc(1, sizeof *bpe);
 	if (!bpe || !(bpe->dir = strdup(dir))) {
 		free(bpe);
-		return sn_fail(err, SN_E_MEMORY, "out of memory for a tokenizer");
+		sn_fail(err, SN_E_MEMORY, "out of memory for a tokenizer");
+		return NULL;
 	}
 	pthread_mutex_init(&bpe->lock, NULL);
-	int result = read_vocabulary(bpe, err);
+	return bpe;
+}
+
+int bpe_finish(sn_bpe **out, sn_bpe *bpe, int result, char *err) {
 	if (result == SN_OK)
 		result = bpe_table_build(bpe, &bpe->special, 1, err);
-	if (result != SN_OK) {
+	if (result != SN_OK)
 		sn_bpe_close(&bpe);
-		return result;
-	}
 	*out = bpe;
-	return SN_OK;
+	return result;
+}
+
+int sn_bpe_open(sn_bpe **out, const char *dir, char *err) {
+	sn_bpe *const bpe = bpe_new(dir, err);
+	*out = NULL;
+	return bpe ? bpe_finish(out, bpe, read_vocabulary(bpe, err), err) : SN_E_MEMORY;
 }
 
 void sn_bpe_close(sn_bpe **out) {

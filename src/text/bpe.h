@@ -14,6 +14,14 @@ typedef struct sn_bpe sn_bpe;
 int sn_bpe_open(sn_bpe **out, const char *dir, char *err);
 void sn_bpe_close(sn_bpe **bpe);
 
+/* Reads a file of tiktoken: "BASE64 ID" a line, ids in the order of the merges (a lone "=" or nothing before the id is the empty token).
+ * Special tokens do not stand there: `special` has them, each with an id that no other token has. */
+typedef struct sn_bpe_named {
+	const char *text; /* "<|en|>" */
+	int32_t id;
+} sn_bpe_named;
+int sn_bpe_open_ranks(sn_bpe **out, const char *path, const sn_bpe_named *special, int count, char *err);
+
 int sn_bpe_size(const sn_bpe *bpe);                        /* largest id + 1 */
 int32_t sn_bpe_id(const sn_bpe *bpe, const char *token);   /* id of a token as written in the vocabulary ("<|en|>"), or -1 */
 int sn_bpe_special(const sn_bpe *bpe, int32_t id);         /* 1 for <|...|> tokens, which decoding leaves out */

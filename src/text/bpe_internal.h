@@ -31,7 +31,7 @@ struct sn_bpe {
 	char *bytes; /* every token, byte-level decoded, one after the other */
 	size_t used, capacity;
 	bpe_token *tokens;
-	int size, ordered; /* ordered: a CTranslate2 list, whose ids are in the order of the merges */
+	int size, ordered; /* ordered: of CTranslate2 or tiktoken, whose ids are in the order of the merges */
 	bpe_table special; /* <|...|> by their text */
 
 	pthread_mutex_t lock; /* guards the making of what follows; read-only once `ready` */
@@ -50,6 +50,12 @@ int bpe_table_build(const sn_bpe *bpe, bpe_table *table, int special, char *err)
 /* Undoes the byte-level spelling of a token ("Ġthe" to " the"); a token with any other character stays as it is. Returns the size
  * written to out (never more than size), or -1 for invalid UTF-8. */
 int bpe_unspell(const char *text, size_t size, char *out);
+
+/* A tokenizer without tokens, and what makes it one that can be used: *out is NULL where `result` or making it is a failure. */
+sn_bpe *bpe_new(const char *dir, char *err);
+int bpe_finish(sn_bpe **out, sn_bpe *bpe, int result, char *err);
+/* Makes room for tokens of `bytes` bytes in all (those that are added from then on) and ids below `size`. */
+int bpe_reserve(sn_bpe *bpe, size_t bytes, int size, const char *path, char *err);
 
 /* Writes "dir/name" to path (PATH_MAX bytes). */
 int bpe_path(char *path, const char *dir, const char *name, char *err);

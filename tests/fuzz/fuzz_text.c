@@ -48,15 +48,11 @@ static void remove_file(const char *dir, const char *name) {
 	unlink(path);
 }
 
-static void try_bpe(const char *dir) {
+static void use_bpe(sn_bpe *bpe) {
 	char err[SN_ERRLEN] = "";
 	int32_t ids[MOST_IDS];
 	int count;
-	sn_bpe *bpe;
 	sn_buf out;
-	int result = sn_bpe_open(&bpe, dir, err);
-	if (!expect(result, bpe, err))
-		return;
 	for (int id = 0; id < sn_bpe_size(bpe) && id < MOST_IDS; id++)
 		ids[id] = id;
 	sn_buf_init(&out, 1 << 20);
@@ -67,6 +63,21 @@ static void try_bpe(const char *dir) {
 			if (ids[i] < 0 || ids[i] >= sn_bpe_size(bpe))
 				abort();
 	sn_bpe_close(&bpe);
+}
+
+static void try_bpe(const char *dir) {
+	char err[SN_ERRLEN] = "";
+	sn_bpe *bpe;
+	if (expect(sn_bpe_open(&bpe, dir, err), bpe, err))
+		use_bpe(bpe);
+}
+
+static void try_ranks(const char *path) {
+	static const sn_bpe_named special[] = { { "<|endoftext|>", 316 }, { "<|en|>", 318 } };
+	char err[SN_ERRLEN] = "";
+	sn_bpe *bpe;
+	if (expect(sn_bpe_open_ranks(&bpe, path, special, 2, err), bpe, err))
+		use_bpe(bpe);
 }
 
 static void try_chars(const char *dir) {
@@ -334,6 +345,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 	made = 1;
 	if (data[0] == '<') {
 		try_ssml((const char *)data + 1, size - 1);
+		return 0;
+	}
+	if (data[0] == '=') {
+		write_file(dir, "tokens.txt", data + 1, size - 1);
+		snprintf(path, sizeof path, "%s/tokens.txt", dir);
+		try_ranks(path);
+		unlink(path);
 		return 0;
 	}
 	if (data[0] >= 'a') {

@@ -24,8 +24,7 @@ static void expect_decoded(const sn_bpe *bpe, const int32_t *ids, int count, con
 	sn_buf_free(&out);
 }
 
-static void expect_cases(const char *dir, const char *cases_path) {
-	sn_bpe *bpe = open_dir(dir);
+static void expect_ids_of_cases(sn_bpe *bpe, const char *cases_path) {
 	json_t *cases = load_json(cases_path), *entry;
 	size_t i;
 	json_array_foreach(cases, i, entry) {
@@ -39,6 +38,11 @@ static void expect_cases(const char *dir, const char *cases_path) {
 		expect_decoded(bpe, ids, count, text_of(entry, "decoded"));
 	}
 	json_decref(cases);
+}
+
+static void expect_cases(const char *dir, const char *cases_path) {
+	sn_bpe *bpe = open_dir(dir);
+	expect_ids_of_cases(bpe, cases_path);
 	sn_bpe_close(&bpe);
 	assert_null(bpe);
 }
@@ -201,12 +205,91 @@ static void holes_and_lacking_merges(void **state) {
 	drop_dir(dir, names);
 }
 
+/* ---- tokens in base64 ---- */
+
+static const sn_bpe_named english[] = { { "<|endoftext|>", 316 }, { "<|en|>", 318 } };
+
+static void files_of_tiktoken(void **state) {
+	char err[SN_ERRLEN] = "";
+	sn_bpe *bpe;
+	size_t size;
+	if (sn_bpe_open_ranks(&bpe, FIXTURES "tiny/whisper-onnx/tiny-tokens.txt", english, 2, err) != SN_OK)
+		fail_msg("%s", err);
+	expect_ids_of_cases(bpe, WHISPER "/tokenizer_cases.json");
+	assert_int_equal(sn_bpe_id(bpe, "<|en|>"), 318);
+	assert_int_equal(sn_bpe_special(bpe, 318), 1);
+	assert_null(sn_bpe_bytes(bpe, 317, &size));
+	assert_int_equal(sn_bpe_size(bpe), 319);
+	sn_bpe_close(&bpe);
+}
+
+static sn_bpe *open_ranks(const char *text, const sn_bpe_named *special, int count, int *result, char *err) {
+	char dir[64], path[128];
+	sn_bpe *bpe;
+	put_text(make_dir(dir), "tokens.txt", text);
+	snprintf(path, sizeof path, "%s/tokens.txt", dir);
+	*result = sn_bpe_open_ranks(&bpe, path, special, count, err);
+	unlink(path);
+	rmdir(dir);
+	return bpe;
+}
+
+static void lines_of_tiktoken(void **state) {
+	static const char *const forms[] = { "YQ== 0\n= 2\nYWI= 1\n", "YQ 0\r\n2\r\nYWI 1", "\nYQ== 0\n  2\n\nYWI= 1\n\n" };
+	char err[SN_ERRLEN] = "";
+	size_t size;
+	int result;
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		sn_bpe *bpe = open_ranks(forms[i], NULL, 0, &result, err);
+		if (result != SN_OK)
+			fail_msg("%s", err);
+		assert_memory_equal(sn_bpe_bytes(bpe, 1, &size), "ab", 2);
+		assert_int_equal(size, 2);
+		assert_non_null(sn_bpe_bytes(bpe, 2, &size)); /* the empty token */
+		assert_int_equal(size, 0);
+		assert_int_equal(sn_bpe_size(bpe), 3);
+		sn_bpe_close(&bpe);
+	}
+}
+
+static void damaged_files_of_tiktoken(void **state) {
+	static const sn_bpe_named taken[] = { { "<|en|>", 1 } }, outside[] = { { "<|en|>", 1 << 20 } }, twice[] = { { "<|en|>", 5 }, { "<|de|>", 5 } };
+	static const struct {
+		const char *text;
+		const sn_bpe_named *special;
+		int count, code;
+		const char *says;
+	} cases[] = {
+		{ "", NULL, 0, SN_E_FORMAT, "is empty" },
+		{ "YQ== 0\nYg==\n", NULL, 0, SN_E_FORMAT, "line 2 is no token" },
+		{ "YQ== 1048576\n", NULL, 0, SN_E_FORMAT, "line 1 is no token" },
+		{ "YQ== 9999999999\n", NULL, 0, SN_E_FORMAT, "line 1 is no token" },
+		{ "YQ== -1\n", NULL, 0, SN_E_FORMAT, "line 1" },
+		{ "Y*== 1\n", NULL, 0, SN_E_FORMAT, "base64" },
+		{ "Y 1\n", NULL, 0, SN_E_FORMAT, "base64" },
+		{ "YQ== 1\nYg== 1\n", NULL, 0, SN_E_MODEL, "line 2 has the id 1" },
+		{ "YQ== 1\n", taken, 1, SN_E_MODEL, "the id 1 of '<|en|>' belongs to another" },
+		{ "YQ== 1\n", twice, 2, SN_E_MODEL, "the id 5 of '<|de|>' belongs to another" },
+		{ "YQ== 1\n", outside, 1, SN_E_MODEL, "'<|en|>' has the id 1048576" },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char err[SN_ERRLEN] = "";
+		int result;
+		assert_null(open_ranks(cases[i].text, cases[i].special, cases[i].count, &result, err));
+		expect_failure(result, cases[i].code, err, cases[i].says);
+	}
+	char err[SN_ERRLEN] = "";
+	sn_bpe *bpe;
+	expect_failure(sn_bpe_open_ranks(&bpe, "/nonexistent/tokens.txt", NULL, 0, err), SN_E_NOT_FOUND, err, "tokens.txt");
+}
+
 int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hugging_face_directory), cmocka_unit_test(tokenizer_json_alone),  cmocka_unit_test(ctranslate2_lists),
 		cmocka_unit_test(special_tokens),         cmocka_unit_test(decoding_repairs_utf8), cmocka_unit_test(encoding_refuses),
 		cmocka_unit_test(one_word_of_a_megabyte), cmocka_unit_test(damaged_vocabularies),  cmocka_unit_test(holes_and_lacking_merges),
-		cmocka_unit_test(other_tokenizers),
+		cmocka_unit_test(other_tokenizers),       cmocka_unit_test(files_of_tiktoken),     cmocka_unit_test(lines_of_tiktoken),
+		cmocka_unit_test(damaged_files_of_tiktoken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

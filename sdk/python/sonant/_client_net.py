@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import logging
 import re
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -37,6 +39,15 @@ MOST_PROBLEM = 1 << 20
 """Bytes of a refusal that are read."""
 MOST_MESSAGE = 64 << 20
 """Bytes of a message of a WebSocket."""
+MOST_UNREAD = 64 << 20
+"""Bytes of messages of a WebSocket that wait for the caller: 25 minutes of speech. From there on nothing is read from the connection until
+some are taken, so that the server waits, too."""
+MOST_FRAMES = 4
+"""That the package websockets keeps itself while nothing is read."""
+PING = 20.0
+"""Seconds between two signs of life that a WebSocket gives and asks for: fewer than those behind which the server asks itself."""
+SILENCE = 60.0
+"""Seconds without any word behind which the server is gone: as many as it allows us."""
 
 
 def check_packages() -> None:
@@ -156,7 +167,7 @@ class Transport:
         if isinstance(step, Feed):
             _feed(step, opened)
         if isinstance(step, Receive):
-            return await self._receive(step.socket)
+            return await step.socket.take()
         if isinstance(step, Leave):
             await step.socket.connection.close()
         if isinstance(step, Pause):
@@ -242,7 +253,8 @@ class Transport:
                 open_timeout=place.connect_timeout,
                 close_timeout=CLOSE,
                 max_size=MOST_MESSAGE,
-                max_queue=None,  # a caller who pauses would be cut off if nothing was read meanwhile
+                max_queue=MOST_FRAMES,
+                ping_interval=None,  # a connection that waits for its caller must not be taken for a dead one: _keep_alive
                 compression=None,
                 ssl=place.tls,
                 proxy=True if place.proxied else None,
@@ -258,24 +270,9 @@ class Transport:
             raise place.unreachable(error) from error
         except InvalidHandshake as error:
             raise place.lost(f"the handshake of {path}", error) from error
-        opened_socket = _Socket(path, connection)
+        opened_socket = _Socket(place, path, connection)
         opened.push_async_callback(opened_socket.close)
         return opened_socket
-
-    async def _receive(self, on: _Socket) -> str | bytes:
-        from websockets.exceptions import ConnectionClosed
-
-        coming = asyncio.ensure_future(on.connection.recv())
-        try:
-            await asyncio.wait({coming, on.failed}, return_when=asyncio.FIRST_COMPLETED)
-            if not coming.done():
-                on.failed.result()
-            message: str | bytes = await coming
-            return message
-        except ConnectionClosed as error:
-            raise self.place.lost(on.path, error) from error
-        finally:
-            coming.cancel()
 
 
 def _connector() -> Any:
@@ -306,20 +303,76 @@ class _Live:
 
 
 class _Socket:
-    """A WebSocket, and who feeds it."""
+    """A WebSocket, and what came over it and waits for the caller."""
 
-    def __init__(self, path: str, connection: Any) -> None:
-        self.path, self.connection = path, connection
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """What the feeder raised."""
+    def __init__(self, place: Place, path: str, connection: Any) -> None:
+        self._place, self._path, self.connection = place, path, connection
+        self.error: BaseException | None = None
+        """What ended it: the connection's end, or what the feeder raised."""
+        self._loop = asyncio.get_running_loop()
+        self._waiting: collections.deque[str | bytes] = collections.deque()
+        self._unread, self._heard = 0, self._loop.time()
+        self._news, self._room = asyncio.Event(), asyncio.Event()
+        self._room.set()
+        self._tasks = [asyncio.ensure_future(self._read()), asyncio.ensure_future(self._keep_alive())]
+
+    async def take(self) -> str | bytes:
+        """The next message; behind the last one raises what ended it."""
+        while not self._waiting:
+            if self.error is not None:
+                raise self.error
+            self._news.clear()
+            await self._news.wait()
+        message = self._waiting.popleft()
+        self._unread -= sys.getsizeof(message)
+        if self._unread < MOST_UNREAD and not self._room.is_set():
+            self._hear()
+            self._room.set()
+        return message
 
     def fail(self, error: BaseException) -> None:
-        if not self.failed.done():
-            self.failed.set_exception(error)
+        if self.error is None:
+            self.error = error
+        self._news.set()
+
+    async def _read(self) -> None:
+        """What comes, as long as there is room for it. Size is what a message takes in memory, so that many small ones count, too."""
+        try:
+            while True:
+                await self._room.wait()
+                message = await self.connection.recv()
+                self._hear()
+                self._waiting.append(message)
+                self._unread += sys.getsizeof(message)
+                if self._unread >= MOST_UNREAD:
+                    self._room.clear()
+                self._news.set()
+        except Exception as error:
+            lost = self._place.lost(self._path, error)
+            lost.__cause__ = error
+            self.fail(lost)
+
+    async def _keep_alive(self) -> None:
+        """Where nothing is read, answers are not heard either: then only the server is told of our life."""
+        from websockets.exceptions import ConnectionClosed
+
+        with suppress(ConnectionClosed):
+            while True:
+                await asyncio.sleep(PING)
+                pong = await self.connection.ping()
+                pong.add_done_callback(self._hear)
+                if self._room.is_set() and self._loop.time() - self._heard >= SILENCE:
+                    self.fail(self._place.lost(self._path, f"nothing was heard for {SILENCE:g} s, no answer to a ping either"))
+                    self.connection.transport.abort()
+
+    def _hear(self, *_: object) -> None:
+        self._heard = self._loop.time()
 
     async def close(self) -> None:
         """Cut off, where it was not left before: a farewell would wait behind everything that the server did not read yet."""
-        self.failed.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self.fail(asyncio.CancelledError())
         transport = self.connection.transport
         if not transport.is_closing():
             raw = transport.get_extra_info("socket")
@@ -375,7 +428,7 @@ def _feed_thread(on: _Socket, script: Script[Any], pieces: Iterable[Any], loop: 
     try:
         say(script.begin())
         for piece in pieces:
-            if on.failed.done():
+            if on.error is not None:
                 break
             say(script.messages(piece))
         else:

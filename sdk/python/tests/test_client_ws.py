@@ -1,6 +1,10 @@
 """The client's streams over WebSockets, against a running server."""
 
 import asyncio
+import base64
+import contextlib
+import hashlib
+import struct
 import threading
 import time
 
@@ -10,6 +14,7 @@ from client_tools import HEALTH, FakeServer, jfk_samples, problem, reply
 from conftest import JFK, JFK_TEXT, needs_model, server_tools, words
 
 import sonant
+from sonant import _client_net
 from sonant.client import DeniedError, LostError
 from sonant.types import Commit, Language, Note, Partial, Segment, SpeechChunk
 
@@ -373,3 +378,122 @@ def test_a_cancelled_task_ends_its_stream(server):
     asyncio.run(asyncio.wait_for(script(), 60))
     wait_quiet(server)
     assert closed == [True]
+
+
+# ---- what comes while nobody reads ----
+
+SPOKEN = 64 << 10
+"""Bytes of a message of the server below."""
+
+
+def shake_hands(handler):
+    """Becomes a WebSocket: what is to be sent first."""
+    accept = base64.b64encode(
+        hashlib.sha1((handler.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+    )
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+    return upgrade + accept + b"\r\n\r\n" + frame(b'{"type": "ready", "sample_rate": 16000}', kind=1)
+
+
+def frame(data, kind=2):
+    """A message of a server: kind 1: text, 2: bytes, 10: a pong."""
+    size = (
+        bytes([len(data)])
+        if len(data) < 126
+        else b"\x7e" + struct.pack(">H", len(data))
+        if len(data) < 65536
+        else b"\x7f" + struct.pack(">Q", len(data))
+    )
+    return bytes([0x80 | kind]) + size + data
+
+
+class Chatter:
+    """A server that says as much as it is let, up to `most` bytes of speech, whatever it hears."""
+
+    def __init__(self, most):
+        self.most, self.sent = most, 0
+
+    def __call__(self, handler):
+        handler.wfile.write(shake_hands(handler))
+        with contextlib.suppress(OSError):
+            while self.sent < self.most:
+                handler.wfile.write(frame(struct.pack("<H", self.sent // SPOKEN % 65536) * (SPOKEN // 2)))
+                self.sent += SPOKEN
+            handler.wfile.write(frame(b'{"type": "done", "sentences": 7}', kind=1))
+            handler.rfile.read(1 << 20)
+        return b"", "close"
+
+    def settle(self):
+        """Bytes that were sent when nothing more went out for a while."""
+        sent = -1
+        while sent != self.sent:
+            sent = self.sent
+            time.sleep(0.5)
+        return sent
+
+
+@pytest.fixture
+def small_rooms(monkeypatch):
+    for name, value in {"MOST_UNREAD": 1 << 20, "PING": 0.2, "SILENCE": 3.0}.items():
+        monkeypatch.setattr(_client_net, name, value)
+
+
+def test_a_caller_who_pauses_lets_the_server_wait(small_rooms):
+    """What lies in between belongs to the system. Nothing is lost, and the pause is longer than a server may be silent."""
+    chatter = Chatter(96 << 20)
+    with FakeServer(chatter) as fake, sonant.Client(fake.url, retries=0) as client, client.speak_stream(["Yes."]) as stream:
+        first = next(stream)
+        time.sleep(4)
+        assert chatter.settle() < chatter.most / 2
+        values = [chunk.samples[0] for chunk in stream]
+        assert len(values) == chatter.most // SPOKEN - 1 and stream.result.sentences == 7
+        expected = np.arange(len(values) + 1) % 65536
+        assert np.array_equal(np.array([first.samples[0], *values]) * 32768, expected.astype(np.uint16).astype(np.int16))
+
+
+def test_a_pausing_task_lets_the_server_wait(small_rooms):
+    chatter = Chatter(48 << 20)
+
+    async def script(url):
+        async with sonant.AsyncClient(url, retries=0) as client, client.speak_stream(["Yes."]) as stream:
+            await anext(stream)
+            assert await asyncio.to_thread(chatter.settle) < chatter.most / 2
+            return sum([len(chunk.samples) async for chunk in stream])
+
+    with FakeServer(chatter) as fake:
+        assert asyncio.run(asyncio.wait_for(script(fake.url), 60)) == (chatter.most - SPOKEN) // 2
+
+
+def test_a_stream_that_is_full_can_be_closed(small_rooms):
+    chatter = Chatter(48 << 20)
+    with FakeServer(chatter) as fake, sonant.Client(fake.url, retries=0) as client:
+        with client.speak_stream(["Yes."]) as stream:
+            next(stream)
+            chatter.settle()
+        assert client.health()["status"] == "ok"
+        assert chatter.settle() < chatter.most
+
+
+@speaks
+def test_a_server_that_only_answers_pings_is_there(client, small_rooms):
+    def text():
+        time.sleep(4)
+        yield "Yes."
+
+    assert sum(chunk.duration for chunk in client.speak_stream(text(), model="joe")) > 0
+
+
+def test_a_server_that_answers_no_ping_is_lost(small_rooms):
+    def silent(handler):
+        handler.wfile.write(shake_hands(handler))
+        handler.connection.settimeout(20)
+        with contextlib.suppress(OSError):
+            while handler.connection.recv(4096):
+                pass
+        return b"", "close"
+
+    with FakeServer(silent) as fake, sonant.Client(fake.url, retries=0) as client:
+        began = time.monotonic()
+        with pytest.raises(LostError, match="nothing was heard for 3 s"):
+            list(client.speak_stream(["Yes."]))
+        assert 3 < time.monotonic() - began < 15

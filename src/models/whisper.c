@@ -143,6 +143,17 @@ static int load_plans(sn_whisper *w, const sn_load_options *load, char *err) {
 	return SN_OK;
 }
 
+static int open_files(sn_whisper *w, const char *path, char *err) {
+	whisper_export files;
+	int result = whisper_export_locate(&files, path, err);
+	if (result != SN_OK || *files.encoder)
+		return result == SN_OK ? whisper_export_open(&w->weights, &w->bpe, &w->config, &w->act, &files, err) : result;
+	result = sn_weights_open(&w->weights, path, err);
+	if (result == SN_OK)
+		result = sn_bpe_open(&w->bpe, path, err);
+	return result == SN_OK ? whisper_config_read(&w->config, &w->act, path, w->weights, w->bpe, err) : result;
+}
+
 int sn_whisper_open(sn_whisper **out, const sn_load_options *load, char *err) {
 	*out = NULL;
 	sn_whisper *w = calloc(1, sizeof *w);
@@ -153,11 +164,7 @@ int sn_whisper_open(sn_whisper **out, const sn_load_options *load, char *err) {
 	w->slots = load->rows > 0 ? load->rows : 40;
 	w->windows = load->windows > 0 ? load->windows : 8;
 	w->outputs = load->dtype == NN_DTYPE_F32;
-	int result = sn_weights_open(&w->weights, load->dir, err);
-	if (result == SN_OK)
-		result = sn_bpe_open(&w->bpe, load->dir, err);
-	if (result == SN_OK)
-		result = whisper_config_read(&w->config, &w->act, load->dir, w->weights, w->bpe, err);
+	int result = open_files(w, load->dir, err);
 	if (result == SN_OK)
 		result = admit(w, load, err);
 	if (result == SN_OK)

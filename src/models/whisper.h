@@ -27,9 +27,12 @@ typedef struct sn_whisper_config {
 	struct { int16_t layer, head; } alignment[SN_WHISPER_MAX_ALIGNMENT];
 } sn_whisper_config;
 
-/* Reads Hugging Face (config.json, generation_config.json, ...) and CTranslate2 directories. *out is the caller's. */
+/* Reads Hugging Face (config.json, generation_config.json, ...) and CTranslate2 directories, and what sherpa-onnx publishes: a directory
+ * with NAME-encoder.onnx, NAME-decoder.onnx (or .int8.onnx) and NAME-tokens.txt, or one of these .onnx files. *out is the caller's. */
 int sn_whisper_open(sn_whisper **out, const sn_load_options *load, char *err);
 void sn_whisper_close(sn_whisper **whisper);
+/* The path is a directory or file of the last kind, whole or not. */
+int sn_whisper_is_export(const char *path);
 const sn_whisper_config *sn_whisper_get_config(const sn_whisper *whisper);
 sn_bpe *sn_whisper_bpe(sn_whisper *whisper);
 int64_t sn_whisper_parameters(const sn_whisper *whisper);

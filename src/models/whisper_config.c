@@ -308,11 +308,20 @@ static int check_features(const sn_whisper_config *c, const char *dir, char *err
 	return result;
 }
 
+int whisper_config_take(sn_whisper_config *c, nn_act *act, const whisper_said *said, const sn_weights *weights, const sn_bpe *bpe, char *err) {
+	int ct2 = sn_weights_layout(weights) == SN_LAYOUT_CTRANSLATE2;
+	memset(c, 0, sizeof *c);
+	int result = ct2 ? read_sizes_ct2(c, act, weights, err) : read_sizes_hf(c, act, said->config, said->file, err);
+	if (result == SN_OK)
+		result = check_sizes(c, weights, err);
+	if (result != SN_OK)
+		return result;
+	return read_ids(c, said->config, said->generation, bpe, ct2, said->dir, said->generation ? said->generation_file : said->file, err);
+}
+
 int whisper_config_read(sn_whisper_config *c, nn_act *act, const char *dir, const sn_weights *weights, const sn_bpe *bpe, char *err) {
 	char file[MAX_PATH_TEXT], generation_file[MAX_PATH_TEXT];
 	json_t *config = NULL, *generation = NULL;
-	int ct2 = sn_weights_layout(weights) == SN_LAYOUT_CTRANSLATE2;
-	memset(c, 0, sizeof *c);
 	snprintf(file, sizeof file, "%s/config.json", dir);
 	snprintf(generation_file, sizeof generation_file, "%s/generation_config.json", dir);
 	int result = sn_json_file(&config, file, err);
@@ -321,14 +330,11 @@ int whisper_config_read(sn_whisper_config *c, nn_act *act, const char *dir, cons
 		if (result == SN_E_NOT_FOUND) /* optional in both layouts */
 			result = SN_OK;
 	}
+	const whisper_said said = { config, generation, dir, file, generation_file };
 	if (result == SN_OK)
-		result = ct2 ? read_sizes_ct2(c, act, weights, err) : read_sizes_hf(c, act, config, file, err);
-	if (result == SN_OK)
-		result = check_sizes(c, weights, err);
+		result = whisper_config_take(c, act, &said, weights, bpe, err);
 	if (result == SN_OK)
 		result = check_features(c, dir, err);
-	if (result == SN_OK)
-		result = read_ids(c, config, generation, bpe, ct2, dir, generation ? generation_file : file, err);
 	json_decref(generation);
 	json_decref(config);
 	return result;

@@ -97,18 +97,22 @@ nn_t whisper_linear(whisper_recorder *r, nn_t x, whisper_matrix which, int layer
 	return nn_linear(r->g, x, w, b);
 }
 
+const char *whisper_norm_stem(const whisper_names *n, whisper_norm which, int side, int layer, char stem[NN_NAME]) {
+	if (n->ctranslate2 && which == WHISPER_FINAL_NORM)
+		snprintf(stem, NN_NAME, "%s/%s", sides[side], norms[which].ct2);
+	else if (n->ctranslate2)
+		snprintf(stem, NN_NAME, "%s/layer_%d/%s", sides[side], layer, norms[which].ct2);
+	else if (which == WHISPER_FINAL_NORM)
+		snprintf(stem, NN_NAME, "%s%s.%s", n->prefix, sides[side], norms[which].hf);
+	else
+		snprintf(stem, NN_NAME, "%s%s.layers.%d.%s", n->prefix, sides[side], layer, norms[which].hf);
+	return stem;
+}
+
 nn_t whisper_layer_norm(whisper_recorder *r, nn_t x, whisper_norm which, int layer) {
-	const char *side = sides[r->side];
 	int64_t width = r->c->width;
 	char stem[NN_NAME], gamma[NN_NAME + 8], beta[NN_NAME + 8];
-	if (r->names.ctranslate2 && which == WHISPER_FINAL_NORM)
-		snprintf(stem, sizeof stem, "%s/%s", side, norms[which].ct2);
-	else if (r->names.ctranslate2)
-		snprintf(stem, sizeof stem, "%s/layer_%d/%s", side, layer, norms[which].ct2);
-	else if (which == WHISPER_FINAL_NORM)
-		snprintf(stem, sizeof stem, "%s%s.%s", r->names.prefix, side, norms[which].hf);
-	else
-		snprintf(stem, sizeof stem, "%s%s.layers.%d.%s", r->names.prefix, side, layer, norms[which].hf);
+	whisper_norm_stem(&r->names, which, r->side, layer, stem);
 	snprintf(gamma, sizeof gamma, r->names.ctranslate2 ? "%s/gamma" : "%s.weight", stem);
 	snprintf(beta, sizeof beta, r->names.ctranslate2 ? "%s/beta" : "%s.bias", stem);
 	return nn_layer_norm(r->g, x, nn_weight_shaped(r->g, r->names.weights, gamma, 1, &width),

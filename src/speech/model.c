@@ -421,7 +421,7 @@ static int settle(sn_model_place *place, const char *label, char *err) {
 	struct stat given, used;
 	const sn_architecture kind = at < 0 ? SN_ARCH_SILERO : architectures[at].architecture;
 	if (kind == SN_ARCH_SILERO || kind == SN_ARCH_VOCODER || sn_path_is_directory(place->path) ||
-	    (kind == SN_ARCH_SYNTH && architectures[at].class->accepts(place->path)))
+	    (kind == SN_ARCH_WHISPER && sn_whisper_is_export(place->path)) || (kind == SN_ARCH_SYNTH && architectures[at].class->accepts(place->path)))
 		return SN_OK; /* read as it is */
 	snprintf(dir, sizeof dir, "%s", place->path);
 	char *const slash = strrchr(dir, '/');

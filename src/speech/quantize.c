@@ -93,8 +93,10 @@ static json_t *said(const quantized *q, const sn_model_place *place) {
 static int weights_of(sn_weights **out, const sn_model_place *place, const char *label, char *err) {
 	sn_vits_files files;
 	const int is_vits = strcmp(label, "vits") == 0 && sn_vits_locate(&files, place->path, NULL) == SN_OK;
-	int result = sn_weights_open(out, is_vits ? files.weights : place->path, err);
-	if (result == SN_OK && sn_weights_layout(*out) == SN_LAYOUT_ONNX) {
+	const int is_graphs = strcmp(label, "whisper") == 0 && sn_whisper_is_export(place->path);
+	*out = NULL;
+	int result = is_graphs ? SN_OK : sn_weights_open(out, is_vits ? files.weights : place->path, err);
+	if (result == SN_OK && (is_graphs || sn_weights_layout(*out) == SN_LAYOUT_ONNX)) {
 		sn_weights_close(out);
 		result = sn_fail(err, SN_E_UNSUPPORTED, "the weights of \"%.100s\" are inside of an ONNX graph, which is not rewritten; checkpoints of safetensors, "
 		                 "CTranslate2 and PyTorch can be quantised", place->name);

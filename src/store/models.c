@@ -172,6 +172,8 @@ static const char *architecture_of_name(const char *name) {
 		return "dnsmos";
 	if (sn_path_ends_with(name, ".onnx.json"))
 		return "vits";
+	if (sn_path_ends_with(name, "-encoder.onnx") || sn_path_ends_with(name, "-encoder.int8.onnx")) /* of sherpa-onnx, with a decoder beside it */
+		return "whisper";
 	const int is_torch = sn_path_ends_with(name, ".pt") || sn_path_ends_with(name, ".pth");
 	if (is_torch && strncasecmp(name, "tacotron2", 9) == 0)
 		return "tacotron2";

@@ -30,7 +30,7 @@ static int whisper_accepts(const char *model) {
 	json_t *config = NULL;
 	snprintf(path, sizeof path, "%s/config.json", model);
 	if (sn_json_file(&config, path, NULL) != SN_OK)
-		return 0;
+		return sn_whisper_is_export(model);
 	const char *type = json_string_value(json_object_get(config, "model_type"));
 	int yes = type ? !strcmp(type, "whisper") : json_is_array(json_object_get(config, "suppress_ids"));
 	json_decref(config);

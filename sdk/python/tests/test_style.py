@@ -1,4 +1,4 @@
-"""The SDK's sources are clean: ruff's checks, ruff's form, mypy --strict (settings in sdk/python/pyproject.toml)."""
+"""The sources of the SDK and of the examples are clean: ruff's checks, its form, mypy --strict (settings in sdk/python/pyproject.toml)."""
 
 import importlib.util
 import os

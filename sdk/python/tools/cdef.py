@@ -77,7 +77,7 @@ RESULT = re.compile(r"X\((\w+), (-?\d+), ")
 CONSTANT = re.compile(r"^#define (SN_\w+) (?:\d+|\(\(size_t\)\d+(?: << \d+)?\))$", re.MULTILINE)
 
 
-def declarations(header):
+def declarations(header: str) -> str:
     """The header as cffi reads it: no comments, no macros but whole numbers, the list of results as an enumeration."""
     text = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
     results = ", ".join(f"{name} = {value}" for name, value in RESULT.findall(text))
@@ -91,7 +91,7 @@ def declarations(header):
     return "".join(f"#define {name} ...\n" for name in constants) + text
 
 
-def main(header, out):
+def main(header: str, out: str) -> None:
     with open(header, encoding="utf-8") as file:
         text = declarations(file.read())
     ffi = FFI()

@@ -66,7 +66,7 @@ def from_reply(status: int, code: str, message: str) -> Error:
 '''
 
 
-def class_name(code, python):
+def class_name(code: str, python: str) -> str:
     """The list's own name; where that is a class of Python, the code's, and in front of one that Python has as well, "Engine"."""
     if not hasattr(builtins, python):
         return python
@@ -74,7 +74,7 @@ def class_name(code, python):
     return "Engine" + name if hasattr(builtins, name) else name
 
 
-def module(header):
+def module(header: str) -> str:
     out, names = [HEAD], []
     for code, value, text, status, exit_status, python in RESULT.findall(header):
         name = class_name(code, python)
@@ -94,7 +94,7 @@ class {name}({base}):
     return "".join(out)
 
 
-def main(args):
+def main(args: list[str]) -> None:
     wanted = module(HEADER.read_text(encoding="utf-8"))
     if args == ["--check"]:
         good = MODULE.exists() and MODULE.read_text(encoding="utf-8") == wanted

@@ -164,6 +164,7 @@ static int is_runnable(const char *architecture) {
 
 /* By the name of a file that publishers give to one kind only. */
 static const char *architecture_of_name(const char *name) {
+	static const char *const parts[] = { "-encoder.onnx", "-encoder.int8.onnx", "-decoder.onnx", "-decoder.int8.onnx" }; /* of sherpa-onnx's Whispers */
 	if (strncmp(name, "silero_vad", 10) == 0)
 		return "silero-vad";
 	if (strcmp(name, "erb_dec.onnx") == 0)
@@ -172,8 +173,9 @@ static const char *architecture_of_name(const char *name) {
 		return "dnsmos";
 	if (sn_path_ends_with(name, ".onnx.json"))
 		return "vits";
-	if (sn_path_ends_with(name, "-encoder.onnx") || sn_path_ends_with(name, "-encoder.int8.onnx")) /* of sherpa-onnx, with a decoder beside it */
-		return "whisper";
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		if (sn_path_ends_with(name, parts[i]))
+			return "whisper";
 	const int is_torch = sn_path_ends_with(name, ".pt") || sn_path_ends_with(name, ".pth");
 	if (is_torch && strncasecmp(name, "tacotron2", 9) == 0)
 		return "tacotron2";

@@ -1,4 +1,5 @@
 """Whisper as sherpa-onnx publishes it: what any checkpoint can do, with the same results."""
+
 import json
 import os
 import pathlib
@@ -40,15 +41,29 @@ class Exports(Case):
         """Files that onnx and onnxruntime make of the fixture."""
         if subprocess.run([PYTHON, "-c", "import onnx, onnxruntime.quantization"], capture_output=True).returncode:
             raise unittest.SkipTest(f"{PYTHON} has no onnx and onnxruntime (scripts/testenv.sh installs them)")
-        done = subprocess.run([PYTHON, pathlib.Path(__file__).with_name("whisper_onnx_files.py"), EXPORT, self.folder / "made"], capture_output=True, text=True)
+        done = subprocess.run(
+            [PYTHON, pathlib.Path(__file__).with_name("whisper_onnx_files.py"), EXPORT, self.folder / "made"],
+            capture_output=True,
+            text=True,
+        )
         self.assertEqual(0, done.returncode, done.stderr)
         return self.folder / "made"
 
     def test_it_hears_what_its_checkpoint_hears(self):
-        for more in (["--beam", "1"], ["--beam", "3", "--words"], ["--dtype", "int8"], ["--dtype", "bf16"], ["--task", "translate"], ["--prompt", "the cat"],
-                     ["--timestamps", "off", "--hotwords", "thanks"]):
+        for more in (
+            ["--beam", "1"],
+            ["--beam", "3", "--words"],
+            ["--dtype", "int8"],
+            ["--dtype", "bf16"],
+            ["--task", "translate"],
+            ["--prompt", "the cat"],
+            ["--timestamps", "off", "--hotwords", "thanks"],
+        ):
             with self.subTest(more):
-                wanted, found = heard(ORIGINAL, *more), heard(EXPORT, *more)  # one more id is suppressed there, which changes probabilities a little
+                wanted, found = (
+                    heard(ORIGINAL, *more),
+                    heard(EXPORT, *more),
+                )  # one more id is suppressed there, which changes probabilities a little
                 self.assertTrue(found["text"])
                 self.assertEqual((wanted["text"], plain(wanted)), (found["text"], plain(found)))
 

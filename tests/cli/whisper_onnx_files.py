@@ -1,7 +1,9 @@
 """What test_whisper_onnx.py makes with onnx and onnxruntime.
 
-    whisper_onnx_files.py FROM TO    of FROM's float files (tiny-encoder.onnx, tiny-decoder.onnx, tiny-tokens.txt): TO/int8 with quantised ones, TO/floats with
-                                     float ones that have their values, and TO/beside with the first ones and their weights in files beside them
+whisper_onnx_files.py FROM TO
+
+Of FROM's float files (tiny-encoder.onnx, tiny-decoder.onnx, tiny-tokens.txt): TO/int8 with quantised ones, TO/floats with float ones that
+have their values, and TO/beside with the first ones and their weights in files beside them.
 """
 
 import pathlib

@@ -40,6 +40,8 @@ static const struct { const char *main, *more; } layouts[] = {
 	{ "sig_bak_ovr.onnx", "*.onnx" },
 	{ "*.onnx.json", "*.onnx" },
 	{ "silero_vad*.onnx", NULL },
+	{ "*-encoder.onnx", "*-decoder.onnx|*-encoder.weights|*-decoder.weights|*-tokens.txt" }, /* sherpa-onnx's Whispers */
+	{ "*-encoder.int8.onnx", "*-decoder.int8.onnx|*-tokens.txt" },
 	{ "*_statedict.pt", NULL },
 	{ "generator*", NULL },
 	{ "g_*", NULL },

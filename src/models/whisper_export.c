@@ -80,7 +80,10 @@ int whisper_export_locate(whisper_export *files, const char *path, char *err) {
 		char *const slash = strrchr(dir, '/');
 		if (side_of(slash ? slash + 1 : dir, &kind, stem) < 0)
 			return SN_OK;
-		snprintf(dir + (slash ? slash == dir ? 1 : slash - dir : 0), 2, "%s", slash ? "" : ".");
+		if (slash)
+			slash[slash == dir] = 0;
+		else
+			strcpy(dir, ".");
 	}
 	if (result != SN_OK || !*stem)
 		return result;

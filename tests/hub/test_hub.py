@@ -184,6 +184,18 @@ class Pulling(Hubs):
             self.assertEqual(len(self.json("pull", name)[0]["files"]), 2)
             self.assertTrue(any((self.home / "models" / directory).glob("*.onnx.json")))
 
+    def test_whisper_as_sherpa_onnx_publishes_it(self):
+        folder = TINY / "whisper-onnx"
+        self.hub.repos["k2/whisper-tiny"] = {p.name: p.read_bytes() for p in folder.iterdir()} | {"test_wavs/0.wav": BIG}
+        names = {f["name"] for f in self.json("pull", "k2/whisper-tiny")[0]["files"]}
+        self.assertEqual({"tiny-encoder.onnx", "tiny-decoder.onnx", "tiny-tokens.txt"}, names)
+        info = self.json("info", "k2/whisper-tiny")
+        self.assertIn("whisper", json.dumps(info))
+        del self.hub.repos["k2/whisper-tiny"]["tiny-encoder.onnx"]
+        self.hub.repos["k2/whisper-tiny"]["tiny-decoder.int8.onnx"] = BIG
+        names = {f["name"] for f in self.json("pull", "k2/whisper-tiny", "--force")[0]["files"]}
+        self.assertEqual({"tiny-encoder.int8.onnx", "tiny-decoder.int8.onnx", "tiny-tokens.txt"}, names)
+
     def test_models_that_cannot_be_run_are_refused_before_they_are_fetched(self):
         self.hub.repos["big/llama"] = {"config.json": b'{"model_type": "llama"}', "model.safetensors": BIG}
         self.fails(self.pull("big/llama"), 6, "llama", "--force")

@@ -93,13 +93,14 @@ typedef struct sn_engine sn_engine;
 typedef struct sn_model sn_model;
 
 /* Precision of the weights and products. SN_AUTO: int8 where the catalogue lists the model as accurate in it, else bf16
- * where this CPU multiplies it, else f32. Parts where precision would change results stay in f32 whatever is chosen. */
+ * where this CPU multiplies it, else f32. Parts where precision would change results stay in f32 whatever is chosen. Models that
+ * detect speech, embed voices, take noise out or rate audio compute in f32 only, and Kokoro in what its file holds. */
 typedef enum sn_precision { SN_AUTO, SN_PRECISION_F32, SN_PRECISION_BF16, SN_PRECISION_INT8 } sn_precision;
 
 typedef struct sn_engine_options {
 	int threads;            /* threads that compute; 0: the CPUs this process may use; at most SN_MAX_THREADS */
 	const char *home;       /* models and caches; NULL: $SONANT_HOME, else $XDG_CACHE_HOME/sonant, else ~/.cache/sonant */
-	sn_precision precision; /* for models loaded without one of their own */
+	sn_precision precision; /* for models loaded without one of their own; those that compute in another only are loaded in that */
 	int no_cache;           /* 1: keep packed weights in memory only, write nothing below home */
 	/* 1: names of models, vocoders and voices are never paths: they come from the catalogue, home, the hub's cache, the bank, and the
 	 * models' own speakers only. For names that strangers may give. */
@@ -175,8 +176,9 @@ typedef struct sn_model_options {
  * beside it. NULL or "auto" (with options->task): the default model of the task. Loading is atomic: on failure nothing changes for
  * models that are in use.
  * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files:
- * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task), SN_E_ARGUMENT, SN_E_DEPENDENCY (the backend's), SN_E_IO,
- * SN_E_LIMIT (max_memory of the engine), SN_E_MEMORY (more than the machine has: both say what would fit). */
+ * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task, or the options' precision: says which it has), SN_E_ARGUMENT,
+ * SN_E_DEPENDENCY (the backend's), SN_E_IO, SN_E_LIMIT (max_memory of the engine), SN_E_MEMORY (more than the machine has: both say what
+ * would fit). */
 SN_API int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err);
 
 /* Gives a reference back; the last one frees the model. Sessions hold a reference of their own. */

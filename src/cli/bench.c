@@ -81,7 +81,7 @@ static int bench_load(rows *r, sn_engine *engine, const char *name, int task, sn
 	for (int i = 0; i < COUNT(times) && code == SN_OK; i++) {
 		sn_model_release(model);
 		double start = now();
-		code = cli_model_load(model, engine, name, &(sn_model_options){ .task = task }, err);
+		code = cli_model_load(model, engine, &args.engine, name, task, 0, err);
 		times[i] = 1e3 * (now() - start);
 	}
 	sn_model_info info;

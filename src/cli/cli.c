@@ -219,8 +219,9 @@ static void suggest_model(sn_engine *engine, const char *name, char *err) {
 		sprintf(err + strlen(err), "; did you mean %s?", near.name);
 }
 
-int cli_model_load(sn_model **model, sn_engine *engine, const char *name, const sn_model_options *options, char *err) {
-	const int code = sn_model_load(model, engine, name, options, err);
+int cli_model_load(sn_model **model, sn_engine *engine, const cli_engine *o, const char *name, int task, int windows, char *err) {
+	const sn_model_options options = { .precision = o->precision, .task = task, .windows = windows };
+	const int code = sn_model_load(model, engine, name, &options, err);
 	if (code == SN_E_NOT_FOUND && name)
 		suggest_model(engine, name, err);
 	return code;

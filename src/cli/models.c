@@ -179,7 +179,7 @@ static int info(sn_engine *engine, const char *name) {
 	char err[SN_ERRLEN];
 	sn_model *model;
 	sn_model_info m;
-	int code = cli_model_load(&model, engine, name, NULL, err);
+	int code = cli_model_load(&model, engine, &args.engine, name, 0, 0, err);
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
 	sn_model_describe(model, &m);

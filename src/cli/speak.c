@@ -154,7 +154,7 @@ static int speak_all(const char **words, int count) {
 	if (!status && batch.count) {
 		code = cli_engine_open(&engine, &args.engine, err);
 		if (code == SN_OK)
-			code = cli_model_load(&model, engine, args.model, &(sn_model_options){ .task = SN_TASK_SPEAK }, err);
+			code = cli_model_load(&model, engine, &args.engine, args.model, SN_TASK_SPEAK, 0, err);
 		if (code == SN_OK)
 			cli_batch_run(&batch, speak_one, model);
 		else

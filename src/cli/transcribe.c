@@ -104,14 +104,13 @@ static void ended(void *batch, int index, int status, const char *language) { cl
 
 /* Loads the model and transcribes what is left to do. Returns an exit status. */
 static int transcribe_batch(cli_batch *batch) {
-	const sn_model_options load = { .task = SN_TASK_TRANSCRIBE, .windows = args.stt.batch };
 	char err[SN_ERRLEN] = "out of memory";
 	sn_engine *engine = NULL;
 	sn_model *model = NULL;
 	transcribe_file *const files = calloc((size_t)batch->count, sizeof *files);
 	int code = files ? cli_engine_open(&engine, &args.engine, err) : SN_E_MEMORY;
 	if (code == SN_OK)
-		code = cli_model_load(&model, engine, args.model, &load, err);
+		code = cli_model_load(&model, engine, &args.engine, args.model, SN_TASK_TRANSCRIBE, args.stt.batch, err);
 	for (int i = 0; i < batch->count && code == SN_OK; i++)
 		files[i] = (transcribe_file){ batch->items[i].input, batch->items[i].out };
 	const transcribe_plan plan = { .model = model, .stt = &args.stt, .format = args.format, .files = files, .count = batch->count,

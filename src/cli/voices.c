@@ -112,7 +112,7 @@ static int run(const char **words, int count) {
 	const int shows = strcmp(words[0], "list") == 0 || strcmp(words[0], "show") == 0;
 	int code = cli_engine_open(&engine, &args.engine, err), status = 0;
 	if (code == SN_OK && args.model)
-		code = cli_model_load(&model, engine, args.model, NULL, err);
+		code = cli_model_load(&model, engine, &args.engine, args.model, 0, 0, err);
 	if (code == SN_OK)
 		code = shows ? sn_voice_list_read(&voices, engine, model, err) : act(engine, model, words, count, err);
 	if (code != SN_OK)

@@ -159,6 +159,22 @@ static int64_t count_parameters(const char *path) {
 	return all;
 }
 
+/* Others quantised the file, or did not: it is what most of its values are. */
+static nn_dtype kokoro_dtype(const char *path) {
+	sn_kokoro_files files;
+	sn_weights *w = NULL;
+	int64_t bytes = 0, all = 0;
+	if (sn_kokoro_locate(&files, path, NULL) != SN_OK || sn_weights_open(&w, files.onnx, NULL) != SN_OK) return NN_DTYPE_F32;
+	for (size_t i = 0; i < sn_weights_count(w); i++) {
+		const sn_weight *const t = sn_weights_at(w, i);
+		const int64_t count = (int64_t)(t->bytes / sn_dtype_size(t->dtype));
+		all += count;
+		bytes += t->dtype == SN_I8 || t->dtype == SN_U8 ? count : 0;
+	}
+	sn_weights_close(&w);
+	return 2 * bytes > all ? NN_DTYPE_INT8 : NN_DTYPE_F32;
+}
+
 static void kokoro_close(void **held) {
 	kokoro *const m = *held;
 	*held = NULL;
@@ -331,7 +347,8 @@ static int64_t kokoro_place(const void *held, double share) {
 }
 
 const sn_synth_class sn_synth_kokoro = {
-	.architecture = "kokoro", .by_ort = 1, .accepts = kokoro_accepts, .open = kokoro_open, .close = kokoro_close, .facts = kokoro_facts,
+	.architecture = "kokoro", .by_ort = 1, .accepts = kokoro_accepts, .dtype = kokoro_dtype, .open = kokoro_open, .close = kokoro_close,
+	.facts = kokoro_facts,
 	.encode = kokoro_encode, .voice = kokoro_voice, .stream_new = kokoro_stream_new, .stream_free = kokoro_stream_free, .start = kokoro_start,
 	.next = kokoro_next, .place = kokoro_place,
 };

@@ -77,6 +77,7 @@ typedef struct sn_synth_class {
 	const char *architecture;    /* "vits", "yourtts", "speecht5", "tacotron2", "fastspeech2", "bark", "kokoro" */
 	int by_ort;                  /* 1: its graph comes as ONNX, so it runs by ONNX Runtime ("ort:cpu") where our kernels are asked for */
 	int (*accepts)(const char *path);
+	nn_dtype (*dtype)(const char *path); /* by_ort: what its file holds and is computed in; float32 where that cannot be read */
 	int (*open)(void **model, const sn_load_options *load, char *err);
 	void (*close)(void **model); /* sets NULL; NULL is a no-op */
 	const sn_synth_facts *(*facts)(const void *model);

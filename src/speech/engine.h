@@ -107,6 +107,8 @@ int sn_model_locate(sn_model_place *place, const char **label, const sn_engine *
 
 /* What the files of the place are: a name of the table of architectures, or NULL. */
 const char *sn_model_label(const sn_model_place *place);
+/* 1: there is one precision that the model at `path` computes in, *dtype; it is asked for in no other. */
+int sn_model_fixed_dtype(nn_dtype *dtype, const char *label, const char *path);
 int sn_model_task(const char *label); /* an sn_task; 0 for a name that is not in the table */
 
 #endif

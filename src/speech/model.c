@@ -154,11 +154,22 @@ nn_dtype sn_vocoder_dtype(nn_dtype model) {
 	return nn_cpu_prefers_bf16(nn_cpu_detect()) ? NN_DTYPE_BF16 : NN_DTYPE_F32;
 }
 
+/* Of one that is not SN_AUTO. */
+static nn_dtype dtype_of(sn_precision precision) {
+	return precision == SN_PRECISION_F32 ? NN_DTYPE_F32 : precision == SN_PRECISION_BF16 ? NN_DTYPE_BF16 : NN_DTYPE_INT8;
+}
+
+int sn_model_fixed_dtype(nn_dtype *dtype, const char *label, const char *path) {
+	const int at = find(label), task = sn_model_task(label), by_ort = at >= 0 && architectures[at].class && architectures[at].class->by_ort;
+	*dtype = by_ort ? architectures[at].class->dtype(path) : NN_DTYPE_F32;
+	return by_ort || task == SN_TASK_VAD || task == SN_TASK_EMBED || task == SN_TASK_DENOISE || task == SN_TASK_SCORE;
+}
+
 static nn_dtype choose_dtype(const sn_engine *engine, sn_precision asked, const sn_model_place *place) {
 	const sn_precision precision = asked != SN_AUTO ? asked : engine->precision;
 	const unsigned cpu = nn_cpu_detect();
 	if (precision != SN_AUTO)
-		return precision == SN_PRECISION_F32 ? NN_DTYPE_F32 : precision == SN_PRECISION_BF16 ? NN_DTYPE_BF16 : NN_DTYPE_INT8;
+		return dtype_of(precision);
 	if (nn_cpu_prefers_int8(cpu) && place->entry && sn_catalogue_allows(place->entry, "int8"))
 		return NN_DTYPE_INT8;
 	int bf16 = nn_cpu_prefers_bf16(cpu) && (!place->entry || sn_catalogue_allows(place->entry, "bf16"));
@@ -275,7 +286,8 @@ static int admit_whisper(void *payload, const sn_load_need *need, int *rows, int
 /* Of other models the weights are known, and what they work in is small beside them. */
 static int admit_parameters(sn_model *m, int64_t parameters, char *err) {
 	static const double bytes[] = { [NN_DTYPE_F32] = 4, [NN_DTYPE_BF16] = 2.2, [NN_DTYPE_INT8] = 1.5 };
-	m->memory = m->memory_most = (size_t)((double)parameters * bytes[m->dtype]) + OTHER_WORK;
+	const nn_dtype dtype = m->class && m->class->by_ort ? NN_DTYPE_F32 : m->dtype; /* ONNX Runtime takes more beside narrow weights */
+	m->memory = m->memory_most = (size_t)((double)parameters * bytes[dtype]) + OTHER_WORK;
 	return sn_memory_allow(m->name, m->memory_most, budget_left(m->engine), m->engine->max_memory > 0, err);
 }
 
@@ -486,13 +498,17 @@ static int load_named(sn_model **out, sn_engine *engine, const char *name, const
 		request.backend = "ort:cpu";
 	const int task = sn_model_task(request.label), native = strcmp(request.backend, "cpu") == 0;
 	const sn_precision asked = o->precision != SN_AUTO ? o->precision : engine->precision;
-	int exact = task == SN_TASK_VAD || task == SN_TASK_EMBED || task == SN_TASK_DENOISE || task == SN_TASK_SCORE || (speaks && speaks->by_ort);
+	nn_dtype fixed;
+	int exact = sn_model_fixed_dtype(&fixed, request.label, place.path);
+	if (exact && o->precision != SN_AUTO && dtype_of(o->precision) != fixed)
+		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" computes in %s only; %s was asked for", place.name, sn_dtype_label(fixed),
+		               sn_dtype_label(dtype_of(o->precision)));
 	if (!native && !exact && (asked == SN_PRECISION_INT8 || asked == SN_PRECISION_BF16))
 		return sn_fail(err, SN_E_UNSUPPORTED, "\"%s\" by the backend '%.40s' computes in f32; %s is for the backend 'cpu'", place.name, request.backend,
 		               asked == SN_PRECISION_INT8 ? "int8" : "bf16");
 	exact |= !native;
 	request.exact = asked == SN_PRECISION_F32 && strcmp(request.backend, "ort:tensorrt") == 0;
-	request.dtype = exact ? NN_DTYPE_F32 : choose_dtype(engine, o->precision, &place);
+	request.dtype = exact ? fixed : choose_dtype(engine, o->precision, &place);
 	if (task == SN_TASK_VOCODE)
 		request.dtype = sn_vocoder_dtype(request.dtype);
 	if ((*out = find_loaded(engine, &place, &request)) != NULL)

@@ -1,6 +1,7 @@
 """Kokoro end to end: English and Japanese that Whisper reads back, voices, what it refuses, files that are none. Skipped without ONNX Runtime, and
 where they need them without the weights."""
 
+import json
 import os
 import pathlib
 import re
@@ -106,6 +107,15 @@ class Kokoro(Case):
         self.assertEqual(mine, out.read_bytes())
         write_npy(self.folder / "short.npy", [0.5] * 256)
         self.fails(self.speak("one", "--voice", self.folder / "short.npy")[0], 2, str(ROWS * 256))
+
+    @installed("kokoro")
+    def test_its_precision_is_its_file_s(self):
+        for dtype in ("f32", "bf16"):
+            done, _ = self.speak("one", "--dtype", dtype)
+            self.fails(done, 6, "int8 only", dtype)
+        done, _ = self.speak("one", "--dtype", "int8", "--format", "json")
+        self.assertEqual(0, done.returncode, done.errors)
+        self.assertEqual("int8", json.loads(done.stdout)["dtype"])
 
     @installed("kokoro")
     def test_without_the_runtime_it_says_what_to_install(self):

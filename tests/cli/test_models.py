@@ -60,6 +60,12 @@ class Models(Case):
                 for word in ("architecture", "parameters", "can", architecture):
                     self.assertIn(word, text)
 
+    def test_one_that_has_one_precision_is_asked_for_in_no_other(self):
+        for dtype in ("bf16", "int8"):
+            self.fails(run("models", "info", TINY / "xvector", "--no-cache", "--dtype", dtype), 6, "f32 only", dtype)
+        for args in ([], ["--dtype", "f32"]):
+            self.assertEqual("f32", info(TINY / "xvector", *args)["dtype"])
+
     def test_each_speaks(self):
         for name in [n for n, facts in HERE.items() if facts[1] == "speak"]:
             with self.subTest(name=name):

@@ -178,6 +178,15 @@ class Tiny(Case):
 
 @installed("joe")
 class Real(Case):
+    @installed("joe", "base", "dnsmos")
+    def test_a_precision_is_for_the_voice_and_what_helps_takes_what_it_can(self):
+        """The check's models are loaded beside the voice; one of them computes in float32 only."""
+        done = run("speak", "hello there, how are you?", "-m", "joe", "--dtype", "bf16", "--check", "on", "-o", self.folder / "a.wav", "--format", "json")
+        self.assertEqual(0, done.returncode, done.errors)
+        said = json.loads(done.stdout)
+        self.assertEqual("bf16", said["dtype"])
+        self.assertIsNotNone(said["quality_score"])
+
     @installed("base")
     def test_speech_is_read_back(self):
         done = run("speak", "The train to London leaves at half past seven. Nobody knows what will happen tomorrow.", "-o",

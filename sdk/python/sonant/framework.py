@@ -34,7 +34,7 @@ gives `success`, `text`, `language`, `language_confidence`, `avg_confidence`, `d
 end, word, confidence}]), `segments`, `model`, `notes`. All of it is plain Python that `json.dumps` takes.
 
 `optimization_level` is the precision of weights and products: "quality" f32, "balanced" bf16, "speed" int8; with `optimize=False` the
-engine chooses what is accurate and fast here. A control that the model lacks, an unknown voice and an unknown key are ignored and named in
+engine chooses what is accurate and fast here. A model that has one precision only (Kokoro) comes in that, as `precision` tells. A control that the model lacks, an unknown voice and an unknown key are ignored and named in
 `notes` ([{code, message}]).
 
 What goes wrong with an input (a missing or damaged file, bad text, a value out of range) is a result, too: `success` is False, `error` says
@@ -167,15 +167,22 @@ class TorchInferenceFramework:
             raise errors.ArgumentError(f"optimization_level is {optimization_level!r}; it may be {', '.join(map(repr, PRECISIONS))}")
         precision = PRECISIONS[optimization_level] if optimize else "auto"
         try:
-            model = self._open_engine().load(model_id, precision=precision)
+            model = self._load(model_id, precision)
         except errors.NotFoundError:
             if source == "local" or os.path.isabs(model_id) or model_id.startswith("."):
                 raise
             self.engine.pull(
                 model_id, revision=revision, token=token, source="packages" if source == "packages" else "auto", progress=progress
             )
-            model = self.engine.load(model_id, precision=precision)
+            model = self._load(model_id, precision)
         return self._keep(_Loaded(model, model_name or model_id, model_id, optimization_level if optimize else None))
+
+    def _load(self, model_id: str, precision: str) -> Model:
+        engine = self._open_engine()
+        try:
+            return engine.load(model_id, precision=precision)
+        except errors.UnsupportedError:  # it may have one precision only; what else is wrong is wrong in its own, too
+            return engine.load(model_id)
 
     def load_model(self, model_path: str | os.PathLike[str], model_name: str | None = None) -> dict[str, Any]:
         """Loads an installed model, a directory or a weights file, in the precision that the engine chooses. Downloads nothing. Raises as

@@ -168,6 +168,12 @@ def test_levels_of_optimisation_are_precisions(engine):
         assert facts["optimization_level"] is None and framework.loaded_models == ("quality", "balanced", "speed", "own")
 
 
+def test_a_model_with_one_precision_comes_in_that(engine):
+    with TorchInferenceFramework(engine=engine) as framework:
+        facts = framework.download_and_load_model(model_id=str(TINY / "xvector"), model_name="ear", optimization_level="speed")
+        assert (facts["precision"], facts["optimization_level"]) == ("f32", "speed")
+
+
 @tiny
 def test_transcripts(engine):
     with TorchInferenceFramework(engine=engine) as framework:

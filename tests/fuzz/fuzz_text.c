@@ -68,7 +68,8 @@ static void use_bpe(sn_bpe *bpe) {
 static void try_bpe(const char *dir) {
 	char err[SN_ERRLEN] = "";
 	sn_bpe *bpe;
-	if (expect(sn_bpe_open(&bpe, dir, err), bpe, err))
+	const int result = sn_bpe_open(&bpe, dir, err);
+	if (expect(result, bpe, err))
 		use_bpe(bpe);
 }
 
@@ -76,7 +77,8 @@ static void try_ranks(const char *path) {
 	static const sn_bpe_named special[] = { { "<|endoftext|>", 316 }, { "<|en|>", 318 } };
 	char err[SN_ERRLEN] = "";
 	sn_bpe *bpe;
-	if (expect(sn_bpe_open_ranks(&bpe, path, special, 2, err), bpe, err))
+	const int result = sn_bpe_open_ranks(&bpe, path, special, 2, err);
+	if (expect(result, bpe, err))
 		use_bpe(bpe);
 }
 

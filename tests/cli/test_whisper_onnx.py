@@ -9,7 +9,7 @@ import sys
 import unittest
 import wave
 
-from cli import AUDIO, SOURCE, TINY, Case, run, transcript
+from cli import AUDIO, SOURCE, TINY, Case, installed, run, transcript
 
 JFK = AUDIO / "jfk.wav"
 ORIGINAL, EXPORT = TINY / "whisper", TINY / "whisper-onnx"
@@ -96,6 +96,7 @@ class Exports(Case):
         (made / "beside" / "tiny-decoder.weights").unlink()
         self.fails(run("transcribe", JFK, "-m", made / "beside"), 5, "'tiny-decoder.weights', which is not beside it")
 
+    @installed("silero-vad")
     def test_it_is_heard_live(self):
         self.assertEqual(captions(ORIGINAL), captions(EXPORT))
 

@@ -162,6 +162,7 @@ def test_a_listener_is_gone_through():
     use(test)
 
 
+@needs_model("silero-vad")
 def test_what_the_source_raises_comes_out():
     async def test(engine):
         async def microphone():
@@ -175,6 +176,7 @@ def test_what_the_source_raises_comes_out():
     use(test)
 
 
+@needs_model("silero-vad")
 def test_a_cancelled_task_ends_its_stream():
     async def test(engine):
         ended = asyncio.Event()
@@ -201,6 +203,7 @@ def test_a_cancelled_task_ends_its_stream():
     use(test)
 
 
+@needs_model("silero-vad")
 def test_a_cancel_beside_an_event_is_not_lost():
     async def test(engine):
         listener = await engine.listener(model=WHISPER)
@@ -223,6 +226,7 @@ def test_a_cancel_beside_an_event_is_not_lost():
     use(test, threads=1)
 
 
+@needs_model("silero-vad")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_loop_that_is_left_behind_closes_its_descriptor_once(engine, monkeypatch):
     closed, close = [], os.close

@@ -230,6 +230,7 @@ def test_voices(client):
         client.remove_voice("mine")
 
 
+@needs_model("whisper-base")
 def test_the_servers_state(client):
     health = client.health()
     assert health["status"] == "ok" and health["version"] == client.server_version == sonant.__version__
@@ -239,6 +240,7 @@ def test_the_servers_state(client):
 # ---- what bad input gets ----
 
 
+@needs_model("whisper-base")
 @pytest.mark.parametrize(
     ("source", "options", "kind", "part"),
     [

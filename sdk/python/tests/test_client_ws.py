@@ -136,6 +136,7 @@ def test_chunks_that_are_none(client, chunks, kind, part):
         list(client.listen(chunks, **LIVE))
 
 
+@needs_model("whisper-base")
 @pytest.mark.parametrize(
     ("options", "kind", "part"),
     [
@@ -259,6 +260,7 @@ def test_speech_ends_early(client, server):
 # ---- opening and losing ----
 
 
+@needs_model("silero-vad")
 def test_a_refused_handshake(serve, tmp_path):
     home = server_tools.make_home(tmp_path / "home")
     with sonant.Client(serve(home=home, preload="none", require_key="off", max_sockets=1).url, retries=0) as client:

@@ -37,7 +37,9 @@ static int find_stem(const char *dir, char stem[MAX_STEM], char *err) {
 	int kind, result = SN_OK;
 	DIR *const list = opendir(dir);
 	*stem = 0;
-	for (const struct dirent *entry; list && result == SN_OK && (entry = readdir(list));) {
+	if (!list)
+		return sn_fail_errno(err, "cannot read '%s'", dir);
+	for (const struct dirent *entry; result == SN_OK && (entry = readdir(list));) {
 		if (side_of(entry->d_name, &kind, found) != WHISPER_ENCODER || strcmp(stem, found) == 0)
 			continue;
 		if (*stem)
@@ -45,8 +47,7 @@ static int find_stem(const char *dir, char stem[MAX_STEM], char *err) {
 			                 found, stem);
 		strcpy(stem, found);
 	}
-	if (list)
-		closedir(list);
+	closedir(list);
 	return result;
 }
 
@@ -115,6 +116,12 @@ static void fail(metadata *m, const char *key, const char *found, const char *ex
 		m->code = sn_fail(m->err, SN_E_MODEL, "%s: its metadata have '%s' as '%.60s'; expected %s", sn_weights_path(m->file), key, found, expected);
 }
 
+/* What jansson returns is not 0 where there was no memory. */
+static void keep(metadata *m, int failed) {
+	if (failed && m->code == SN_OK)
+		m->code = sn_fail(m->err, SN_E_MEMORY, "%s: out of memory for its metadata", sn_weights_path(m->file));
+}
+
 /* "" and a failure where it is missing. */
 static const char *text_of(metadata *m, const char *key) {
 	const char *const text = sn_weights_text(m->file, key);
@@ -152,7 +159,7 @@ static json_t *list_of(metadata *m, const char *key) {
 			fail(m, key, text, "numbers with commas between");
 			break;
 		}
-		json_array_append_new(list, json_integer(value));
+		keep(m, json_array_append_new(list, json_integer(value)));
 	}
 	return list;
 }
@@ -188,7 +195,7 @@ static json_t *heads_of(metadata *m) {
 			fail(m, "alignment_heads", text, "layer:head with commas between");
 			break;
 		}
-		json_array_append_new(list, json_pack("[I, I]", (json_int_t)layer, (json_int_t)head));
+		keep(m, json_array_append_new(list, json_pack("[I, I]", (json_int_t)layer, (json_int_t)head)));
 	}
 	return list;
 }
@@ -211,7 +218,7 @@ static json_t *languages_of(metadata *m) {
 		if (size < 1 || size > 8 || count >= json_array_size(ids))
 			fail(m, "all_language_codes", at, "as many codes of languages as 'all_language_tokens' has ids");
 		snprintf(token, sizeof token, "<|%.*s|>", size, at);
-		json_object_set(languages, token, json_array_get(ids, count));
+		keep(m, json_object_set(languages, token, json_array_get(ids, count)));
 		at += size + (at[size] == ',');
 	}
 	if (m->code == SN_OK && (count != json_array_size(ids) || count > SN_WHISPER_MAX_LANGUAGES))
@@ -232,10 +239,10 @@ static json_t *config_of(metadata *m, const sn_weights *weights) {
 	};
 	json_t *const config = json_object();
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-		json_object_set_new(config, keys[i][0], json_integer(int_of(m, keys[i][1])));
+		keep(m, json_object_set_new(config, keys[i][0], json_integer(int_of(m, keys[i][1]))));
 	for (size_t i = 0; i < sizeof inner / sizeof *inner; i++) {
 		const sn_weight *const bias = sn_weights_find(weights, inner[i][1]);
-		json_object_set_new(config, inner[i][0], json_integer(bias && bias->rank == 1 ? bias->dims[0] : 0));
+		keep(m, json_object_set_new(config, inner[i][0], json_integer(bias && bias->rank == 1 ? bias->dims[0] : 0)));
 	}
 	return config;
 }
@@ -245,11 +252,11 @@ static json_t *generation_of(metadata *m, json_t *languages) {
 	static const char *const never[] = { "transcribe", "translate", "sot", "sot_prev", "sot_lm", "no_speech" };
 	json_t *const suppressed = list_of(m, "non_speech_tokens"), *const heads = heads_of(m);
 	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
-		json_array_append_new(suppressed, json_integer(int_of(m, never[i])));
+		keep(m, json_array_append_new(suppressed, json_integer(int_of(m, never[i]))));
 	json_t *const generation = json_pack("{s:b, s:o, s:o, s:[i, i]}", "is_multilingual", int_of(m, "is_multilingual"), "lang_to_id", languages,
 	                                     "suppress_tokens", suppressed, "begin_suppress_tokens", int_of(m, "blank_id"), int_of(m, "eot"));
 	if (heads)
-		json_object_set_new(generation, "alignment_heads", heads);
+		keep(m, json_object_set_new(generation, "alignment_heads", heads));
 	return generation;
 }
 

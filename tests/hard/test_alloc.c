@@ -168,6 +168,7 @@ static int live_load(const char *name, char *err) {
 #define LIVE_LOAD(function, fixture) \
 	static int function(char *err) { return live_load(fixture, err); }
 LIVE_LOAD(load_whisper, "whisper")
+LIVE_LOAD(load_whisper_onnx, "whisper-onnx")
 LIVE_LOAD(load_wav2vec2, "wav2vec2-mms")
 LIVE_LOAD(load_vits, "vits-sdp-multispeaker")
 LIVE_LOAD(load_hifigan, "hifigan-coqui")
@@ -612,6 +613,7 @@ static const struct sweep {
 	{ "facts", "sn_result_name sn_result_text sn_result_http sn_result_exit sn_log_set sn_version sn_language_name", NULL, live_facts, NULL, 0 },
 	{ "engine", "sn_engine_open sn_engine_close sn_engine_describe sn_engine_measure", NULL, live_engine, NULL, 0 },
 	{ "load whisper", "sn_model_load sn_model_release sn_model_describe sn_model_backend sn_model_token", begin_engine, load_whisper, end_all, 0 },
+	{ "load whisper onnx", "", begin_engine, load_whisper_onnx, end_all, 0 },
 	{ "load wav2vec2", "", begin_engine, load_wav2vec2, end_all, 0 },
 	{ "load vits", "", begin_engine, load_vits, end_all, 0 },
 	{ "load hifigan", "", begin_engine, load_hifigan, end_all, 0 },

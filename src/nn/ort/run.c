@@ -5,14 +5,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* One part of a state. It begins as zeros in this process' memory, of which only what is used becomes real; on a device it moves there with
- * the first run that writes it. */
+/* One part of a state. It begins as zeros in this process' memory, of which only what is used becomes real; what lies on a device moves there
+ * with the first run that writes it, for good. */
 typedef struct buffer {
-	char *memory;
+	char *memory;       /* of value[0] */
 	size_t bytes;
-	OrtAllocator *allocator; /* of value[1], where it is not this process' memory */
-	OrtValue *value[2]; /* `now` holds the state; the other one takes the next value, where it is not written in place */
+	OrtAllocator *allocator; /* of the others */
+	OrtValue *value[3]; /* `now` holds the state; where it is not written in place, another one takes its next contents */
 	int now;
+	int far;            /* value[1] and [2] lie on the device */
 } buffer;
 
 typedef struct state {
@@ -26,6 +27,7 @@ typedef struct port {
 	size_t bytes;
 	int bound, rank;
 	int64_t dims[NN_MAX_RANK]; /* at which it is bound */
+	const OrtValue *state;     /* that is bound: a part's values live as long as it does */
 	int64_t symbol;
 } port;
 
@@ -58,6 +60,9 @@ static void unmap(char *memory, size_t size) {
 
 /* ---- ports ---- */
 
+/* An input of this process' memory goes to a device at the moment in which it is bound: before each run. All else stays bound. */
+static int stays_bound(const nn_ort_exec *e, int output, int far) { return output || far || !e->plan->backend->device; }
+
 static size_t most_bytes(const nn_graph *g, const nn_node *n) {
 	size_t size = 4;
 	for (int a = 0; a < n->rank; a++)
@@ -71,7 +76,7 @@ static void place(nn_ort_exec *e) {
 	size_t at = 0;
 	for (int i = 0; i < e->graph->count; i++)
 		if (e->graph->nodes[i].op == OP_INPUT) {
-			e->node_memory[i] = e->memory + at;
+			e->node_memory[i] = e->memory ? e->memory + at : NULL;
 			at += most_bytes(e->graph, e->graph->nodes + i);
 		}
 	for (int i = 0; i < l->inputs + l->outputs; i++) {
@@ -80,7 +85,7 @@ static void place(nn_ort_exec *e) {
 		if (p->of->kind == PORT_STATE)
 			continue;
 		p->bytes = p->of->kind == PORT_SYMBOL ? 64 : most_bytes(e->graph, e->graph->nodes + p->of->index);
-		p->memory = p->of->kind == PORT_INPUT ? e->node_memory[p->of->index] : e->memory + at;
+		p->memory = p->of->kind == PORT_INPUT ? e->node_memory[p->of->index] : e->memory ? e->memory + at : NULL;
 		at += p->of->kind == PORT_INPUT ? 0 : p->bytes;
 	}
 	e->bytes = at;
@@ -112,7 +117,7 @@ static int bind_port(nn_ort_exec *e, port *p, int output, const int64_t *symbols
 			bytes *= (size_t)dims[a];
 		}
 	}
-	if (p->bound && p->rank == rank && memcmp(dims, p->dims, (size_t)rank * sizeof *dims) == 0 && !b->device)
+	if (p->bound && p->rank == rank && memcmp(dims, p->dims, (size_t)rank * sizeof *dims) == 0 && stays_bound(e, output, 0))
 		return SN_OK;
 	OrtValue *value = NULL;
 	int result = nn_ort_check(b, b->api->CreateTensorWithDataAsOrtValue(b->cpu, p->memory, bytes, dims, (size_t)rank, type, &value), err,
@@ -134,6 +139,7 @@ static int new_buffer(nn_ort_exec *e, const nn_node *n, int part, buffer *out, c
 	int rank;
 	int64_t dims[ONNX_MAX_RANK];
 	const onnx_type type = nn_state_shape(n, part, &rank, dims);
+	out->far = b->device && type != ONNX_I64; /* lengths are read here */
 	out->bytes = type == ONNX_I64 ? 8 : 4;
 	for (int a = 0; a < rank; a++)
 		out->bytes *= (size_t)dims[a];
@@ -169,10 +175,9 @@ static void free_states(nn_ort_exec *e) {
 	for (int s = 0; e->own && s < e->states; s++)
 		for (int part = 0; part < NN_STATE_PARTS; part++) {
 			buffer *p = &e->own[s].part[part];
-			if (p->value[1])
-				b->api->ReleaseValue(p->value[1]);
-			if (p->value[0])
-				b->api->ReleaseValue(p->value[0]);
+			for (int i = 0; i < 3; i++)
+				if (p->value[i])
+					b->api->ReleaseValue(p->value[i]);
 			if (p->allocator)
 				b->api->ReleaseAllocator(p->allocator);
 			unmap(p->memory, p->bytes);
@@ -188,57 +193,56 @@ static buffer *buffer_of(nn_ort_exec *e, const nn_port *p) {
 	return NULL;
 }
 
-/* The other value of a state's part, for its next contents. */
-static int make_other(nn_ort_exec *e, const nn_port *p, buffer *of, char *err) {
+/* Which value takes what a run makes of the state. In place only the rows that it writes are touched. */
+static int next_of(const nn_ort_exec *e, const buffer *of) {
+	const int moves = of->far && of->now == 0;
+	if (e->plan->backend->in_place && !e->plan->lowered->write_after_read && !moves)
+		return of->now;
+	return of->far ? 1 + (of->now == 1) : !of->now;
+}
+
+static int make_value(nn_ort_exec *e, const nn_port *p, buffer *of, int index, char *err) {
 	const nn_backend *b = e->plan->backend;
-	int rank;
+	int rank, result = SN_OK;
 	int64_t dims[ONNX_MAX_RANK];
 	const onnx_type type = nn_state_shape(e->graph->nodes + p->index, p->part, &rank, dims);
-	if (of->value[1])
+	if (of->value[index])
 		return SN_OK;
-	int result = nn_ort_check(b, b->api->CreateAllocator(e->plan->session, b->device ? b->device : b->cpu, &of->allocator), err,
-	                          "no memory for state '%s'", p->name);
-	if (result == SN_OK)
-		result = nn_ort_check(b, b->api->CreateTensorAsOrtValue(of->allocator, dims, (size_t)rank, (ONNXTensorElementDataType)type, &of->value[1]), err,
+	if (!of->allocator)
+		result = nn_ort_check(b, b->api->CreateAllocator(e->plan->session, of->far ? b->device : b->cpu, &of->allocator), err,
 		                      "no memory for state '%s'", p->name);
+	if (result == SN_OK)
+		result = nn_ort_check(b, b->api->CreateTensorAsOrtValue(of->allocator, dims, (size_t)rank, (ONNXTensorElementDataType)type, &of->value[index]),
+		                      err, "no memory for state '%s'", p->name);
 	return result;
 }
 
-/* Where a run may write a state in place both ends are the same memory: only new rows are written then. A device's buffer takes the zeros of
- * this process' memory in with the first run, and is both ends from then on. */
-static int bind_states(nn_ort_exec *e, char *err) {
-	const nn_backend *b = e->plan->backend;
-	const nn_lowered *l = e->plan->lowered;
-	const int in_place = b->in_place && !l->write_after_read;
+static int bind_state(nn_ort_exec *e, port *p, int output, char *err) {
+	buffer *of = buffer_of(e, p->of);
+	const int index = output ? next_of(e, of) : of->now;
+	int result = make_value(e, p->of, of, index, err);
+	if (result != SN_OK || (p->state == of->value[index] && stays_bound(e, output, of->far && index > 0)))
+		return result;
+	p->state = NULL;
+	result = bind(e, p, output, of->value[index], err);
+	if (result == SN_OK)
+		p->state = of->value[index];
+	return result;
+}
+
+static int bind_all(nn_ort_exec *e, port *ports, int count, int output, const int64_t *symbols, char *err) {
 	int result = SN_OK;
-	for (int i = 0; i < l->inputs && result == SN_OK; i++)
-		if (e->input[i].of->kind == PORT_STATE) {
-			const buffer *of = buffer_of(e, e->input[i].of);
-			result = bind(e, e->input + i, 0, of->value[of->now], err);
-		}
-	for (int i = 0; i < l->outputs && result == SN_OK; i++)
-		if (e->output[i].of->kind == PORT_STATE) {
-			buffer *of = buffer_of(e, e->output[i].of);
-			const int moves = b->device && of->now == 0 && e->output[i].of->part < 2; /* lengths stay here */
-			const int same = in_place && !moves;
-			if (!same)
-				result = make_other(e, e->output[i].of, of, err);
-			if (result == SN_OK)
-				result = bind(e, e->output + i, 1, of->value[same ? of->now : !of->now], err);
-		}
+	for (int i = 0; i < count && result == SN_OK; i++)
+		result = ports[i].of->kind == PORT_STATE ? bind_state(e, ports + i, output, err) : bind_port(e, ports + i, output, symbols, err);
 	return result;
 }
 
 /* What was written is the state now. */
 static void exchange_states(nn_ort_exec *e) {
-	const nn_backend *b = e->plan->backend;
-	const nn_lowered *l = e->plan->lowered;
-	for (int i = 0; i < l->outputs; i++)
+	for (int i = 0; i < e->plan->lowered->outputs; i++)
 		if (e->output[i].of->kind == PORT_STATE) {
 			buffer *of = buffer_of(e, e->output[i].of);
-			const int moves = b->device && of->now == 0 && e->output[i].of->part < 2;
-			if (moves || !b->in_place || l->write_after_read)
-				of->now = !of->now;
+			of->now = next_of(e, of);
 		}
 }
 
@@ -314,15 +318,9 @@ void *nn_ort_exec_input(nn_ort_exec *e, const char *name) {
 static int run(nn_ort_exec *e, const int64_t *symbols, char *err) {
 	const nn_backend *b = e->plan->backend;
 	const nn_lowered *l = e->plan->lowered;
-	int result = SN_OK;
-	for (int i = 0; i < l->inputs && result == SN_OK; i++)
-		if (e->input[i].of->kind != PORT_STATE)
-			result = bind_port(e, e->input + i, 0, symbols, err);
-	for (int i = 0; i < l->outputs && result == SN_OK; i++)
-		if (e->output[i].of->kind != PORT_STATE)
-			result = bind_port(e, e->output + i, 1, symbols, err);
+	int result = bind_all(e, e->input, l->inputs, 0, symbols, err);
 	if (result == SN_OK)
-		result = bind_states(e, err);
+		result = bind_all(e, e->output, l->outputs, 1, symbols, err);
 	if (result == SN_OK)
 		result = nn_ort_check(b, b->api->RunWithBinding(e->plan->session, NULL, e->binding), err, "ONNX Runtime fails in graph %s", e->plan->name);
 	if (result == SN_OK)

@@ -97,8 +97,8 @@ static int speak(spoken *s, const char **argv, char *err) {
 		result = sn_vits_start(s->stream, s->sentences.items[0].ids, s->sentences.items[0].count, &options, &frames, err);
 	if (result == SN_OK)
 		result = sn_encoder_open_path(&s->out, argv[2], &format, err);
-	for (int64_t got; result == SN_OK && (got = sn_vits_next(s->stream, FRAMES, pcm)) > 0;)
-		result = sn_encoder_write(s->out, pcm, (size_t)got, err);
+	for (int64_t got; result == SN_OK && (got = sn_vits_next(s->stream, FRAMES, pcm, err)) != 0;)
+		result = got < 0 ? (int)got : sn_encoder_write(s->out, pcm, (size_t)got, err);
 	if (result == SN_OK)
 		result = sn_encoder_finish(s->out, err);
 	free(pcm);

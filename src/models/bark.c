@@ -404,7 +404,11 @@ static int next(void *stream, int most, float *out, int *frames, int *extra, cha
 		if (code == SN_OK && s->stage == BARK_CODEC) keep_voice(s);
 		return code != SN_OK || s->stage != BARK_ENDED ? code : end(s);
 	}
-	const int64_t samples = sn_encodec_next(s->codec, most, out);
+	const int64_t samples = sn_encodec_next(s->codec, most, out, err);
+	if (samples < 0) {
+		s->stage = BARK_ENDED;
+		return (int)samples;
+	}
 	listen_for_silence(s, out, samples);
 	*frames = (int)(samples / s->model->facts.hop);
 	return sn_encodec_ended(s->codec) ? end(s) : SN_OK;

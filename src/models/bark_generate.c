@@ -38,8 +38,10 @@ static void fill_piece(bark_run *run, int count) {
 	nn_exec_input_ids(run->exec, "wanted")[0] = count - 1;
 }
 
-/* A piece of work on the next positions that are asked for, at most BARK_ROWS at once. Only the last of all needs logits. */
-static void run_piece(bark_run *run) {
+/* A piece of work on the next positions that are asked for, at most BARK_ROWS at once. Only the last of all needs logits. SN_OK: they are
+ * there; SN_AGAIN: more is left. */
+static int run_piece(bark_run *run, char *err) {
+	if (run->held == run->wanted) return SN_OK;
 	if (!run->running) {
 		const int left = run->wanted - run->held, count = left < BARK_ROWS ? left : BARK_ROWS;
 		nn_exec_set(run->exec, "rows", count);
@@ -47,11 +49,13 @@ static void run_piece(bark_run *run) {
 		nn_exec_begin(run->exec);
 		run->running = count;
 	}
-	if (nn_exec_next(run->exec, run->running == 1 ? 100 : PROMPT_BUDGET) == SN_AGAIN) return;
+	const int code = nn_exec_next(run->exec, run->running == 1 ? 100 : PROMPT_BUDGET, err);
+	if (code != SN_OK) return code;
 	run->held += run->running;
 	run->running = 0;
-	if (run->held == run->wanted)
-		memcpy(run->logits, nn_exec_output(run->exec, "logits", NULL), (size_t)run->part->c->out * sizeof *run->logits);
+	if (run->held < run->wanted) return SN_AGAIN;
+	memcpy(run->logits, nn_exec_output(run->exec, "logits", NULL), (size_t)run->part->c->out * sizeof *run->logits);
+	return SN_OK;
 }
 
 /* Asks for a prompt. Positions that the cache holds already are kept: what a position gives depends on those before it only. */
@@ -149,11 +153,11 @@ static int semantic_ends(bark_stream *s, int token) {
 	return 1;
 }
 
-static void next_semantic(bark_stream *s) {
+static int next_semantic(bark_stream *s, char *err) {
 	const bark_config *const c = &s->model->config;
 	bark_run *const run = &s->semantic_run;
-	if (run->held < run->wanted) run_piece(run);
-	if (run->held < run->wanted) return;
+	const int code = run_piece(run, err);
+	if (code != SN_OK) return code == SN_AGAIN ? SN_OK : code;
 	watch_logits(run, s->watched.semantic, &s->watched.semantic_steps);
 	const int endless = s->forced || s->semantic_count < c->semantic.least;
 	/* Ids between the vocabulary and the end token, and behind that, are never spoken (a list of the reference's own, which there takes the
@@ -165,6 +169,7 @@ static void next_semantic(bark_stream *s) {
 	const int token = stops ? c->semantic.eos : bark_pick(run->logits, allowed, &s->semantic_sampling, draw, s->scratch);
 	if (semantic_ends(s, token)) begin_coarse(s);
 	else ask_more(run, token);
+	return SN_OK;
 }
 
 /* ---- coarse tokens ---- */
@@ -246,8 +251,8 @@ static int next_coarse(bark_stream *s, char *err) {
 		const int code = begin_window(s, err);
 		if (code != SN_OK) return code;
 	}
-	if (run->held < run->wanted) run_piece(run);
-	if (run->held < run->wanted) return SN_OK;
+	const int code = run_piece(run, err);
+	if (code != SN_OK) return code == SN_AGAIN ? SN_OK : code;
 	watch_logits(run, s->watched.coarse, &s->watched.coarse_steps);
 	const int second = c->semantic.vocab + c->codebook; /* books take turns, from the first in each window */
 	const bark_allowed one = { c->semantic.vocab, second, -1 }, two = { second, c->coarse.gpt.out, -1 };
@@ -310,7 +315,7 @@ static void fill_window(bark_stream *s, int start) {
 }
 
 /* The codes of the present book for the window's rows from `fill` on. */
-static void pick_codes(bark_stream *s, int start, int fill) {
+static int pick_codes(bark_stream *s, int start, int fill, char *err) {
 	const bark_config *const c = &s->model->config;
 	nn_exec *const head = s->head_exec[s->book];
 	const bark_sampling how = { .sample = s->fine_temperature != 1, .temperature = s->fine_temperature, .top_p = 1 };
@@ -321,7 +326,8 @@ static void pick_codes(bark_stream *s, int start, int fill) {
 		const int count = least(c->fine.length - first, BARK_HEAD_ROWS);
 		nn_exec_set(head, "rows", count);
 		memcpy(nn_exec_input(head, "hidden"), hidden + (size_t)first * (size_t)width, (size_t)count * (size_t)width * sizeof *hidden);
-		nn_exec_run(head);
+		const int code = nn_exec_run(head, err);
+		if (code != SN_OK) return code;
 		const float *const logits = nn_exec_output(head, "logits", NULL);
 		if (watched) memcpy(watched + (size_t)first * (size_t)out, logits, (size_t)count * (size_t)out * sizeof *logits);
 		for (int i = 0; i < count; i++) {
@@ -333,6 +339,7 @@ static void pick_codes(bark_stream *s, int start, int fill) {
 			              bark_uniform(s->seed, DRAW_FINE, index), s->scratch);
 		}
 	}
+	return SN_OK;
 }
 
 static int begin_codec(bark_stream *s, char *err) {
@@ -354,9 +361,11 @@ static int next_fine(bark_stream *s, char *err) {
 		nn_exec_begin(s->fine_exec);
 		s->running = 1;
 	}
-	if (nn_exec_next(s->fine_exec, FINE_BUDGET) == SN_AGAIN) return SN_OK;
+	int code = nn_exec_next(s->fine_exec, FINE_BUDGET, err);
+	if (code == SN_AGAIN) return SN_OK;
 	s->running = 0;
-	pick_codes(s, start, fill);
+	if (code == SN_OK) code = pick_codes(s, start, fill, err);
+	if (code != SN_OK) return code;
 	if (++s->book < c->fine.books) return SN_OK;
 	s->book = c->coarse.books;
 	s->loop++;
@@ -365,7 +374,7 @@ static int next_fine(bark_stream *s, char *err) {
 
 int bark_generate_next(bark_stream *s, char *err) {
 	switch (s->stage) {
-	case BARK_SEMANTIC: next_semantic(s); return SN_OK;
+	case BARK_SEMANTIC: return next_semantic(s, err);
 	case BARK_COARSE: return next_coarse(s, err);
 	case BARK_FINE: return next_fine(s, err);
 	default: return SN_OK;

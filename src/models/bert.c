@@ -202,7 +202,7 @@ int sn_bert_start(sn_bert *b, const int32_t *ids, int count) {
 	return SN_OK;
 }
 
-int sn_bert_next(sn_bert *b, int budget) { return nn_exec_next(b->exec, budget); }
+int sn_bert_next(sn_bert *b, int budget, char *err) { return nn_exec_next(b->exec, budget, err); }
 
 const float *sn_bert_logits(const sn_bert *b) { return nn_exec_output(b->exec, "logits", NULL); }
 

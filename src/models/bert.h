@@ -41,9 +41,10 @@ const sn_bert_config *sn_bert_get_config(const sn_bert *bert);
 int sn_bert_encode(const sn_bert *bert, const char *word, int first, int32_t *ids, int *count, char *err);
 
 /* One window at a time, on the conductor: ids [count] begin with config->begin and finish with config->end. start: SN_AGAIN while
- * another window is in work. next: a piece of about `budget` parts in 100, SN_AGAIN while more is left. */
+ * another window is in work. next: a piece of about `budget` parts in 100, SN_AGAIN while more is left, or
+ * an error of nn_exec_next. */
 int sn_bert_start(sn_bert *bert, const int32_t *ids, int count);
-int sn_bert_next(sn_bert *bert, int budget);
+int sn_bert_next(sn_bert *bert, int budget, char *err);
 /* [count, labels], until the next start. */
 const float *sn_bert_logits(const sn_bert *bert);
 void sn_bert_end(sn_bert *bert);

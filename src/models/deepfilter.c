@@ -51,7 +51,7 @@ void sn_deepfilter_stream_close(sn_deepfilter_stream **stream) {
 
 /* The authors' library would skip frames after five silent ones, but counts anew after each frame that has gains, which at its thresholds
  * is every one: digital silence goes through the networks there, too. */
-static void run_block(sn_deepfilter *filter, sn_deepfilter_stream *stream, const float *pcm, int count, float *out, float *snr) {
+static int run_block(sn_deepfilter *filter, sn_deepfilter_stream *stream, const float *pcm, int count, float *out, float *snr, char *err) {
 	float *const bands = nn_exec_input(filter->front, "bands") + DF_INPUT_PAST * DF_BANDS;
 	float *const bins = nn_exec_input(filter->front, "bins") + DF_INPUT_PAST * 2 * DF_LOW;
 	float clean[2 * DF_BINS];
@@ -61,7 +61,8 @@ static void run_block(sn_deepfilter *filter, sn_deepfilter_stream *stream, const
 		df_analyse(&filter->tables, stream, pcm + i * SN_DEEPFILTER_FRAME, spectrum);
 		df_features(&filter->tables, stream, spectrum, bands + i * DF_BANDS, bins + i * 2 * DF_LOW);
 	}
-	df_graphs_run(filter, stream, count);
+	const int code = df_graphs_run(filter, stream, count, err);
+	if (code != SN_OK) return code;
 	const float *const gains = nn_exec_output(filter->front, "gains", NULL), *const coefs = nn_exec_output(filter->filter, "coefs", NULL);
 	for (int i = 0; i < count; i++) {
 		df_apply(&filter->tables, filter->spectra + i, gains + i * DF_BANDS, coefs + i * DF_LOW * DF_COEFS, stream->keep, clean);
@@ -69,12 +70,15 @@ static void run_block(sn_deepfilter *filter, sn_deepfilter_stream *stream, const
 	}
 	if (snr) memcpy(snr, nn_exec_output(filter->front, "snr", NULL), (size_t)count * sizeof *snr);
 	memcpy(stream->spectra, filter->spectra + count, sizeof stream->spectra);
+	return SN_OK;
 }
 
-void sn_deepfilter_run(sn_deepfilter *filter, sn_deepfilter_stream *stream, const float *pcm, int frames, float *out, float *snr) {
+int sn_deepfilter_run(sn_deepfilter *filter, sn_deepfilter_stream *stream, const float *pcm, int frames, float *out, float *snr, char *err) {
 	for (int done = 0; done < frames; done += SN_DEEPFILTER_BLOCK) {
 		const int count = frames - done < SN_DEEPFILTER_BLOCK ? frames - done : SN_DEEPFILTER_BLOCK;
 		const size_t at = (size_t)done * SN_DEEPFILTER_FRAME;
-		run_block(filter, stream, pcm + at, count, out + at, snr ? snr + done : NULL);
+		const int code = run_block(filter, stream, pcm + at, count, out + at, snr ? snr + done : NULL, err);
+		if (code != SN_OK) return code;
 	}
+	return SN_OK;
 }

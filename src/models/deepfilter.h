@@ -30,7 +30,7 @@ void sn_deepfilter_stream_close(sn_deepfilter_stream **stream);
 
 /* `frames` whole frames of pcm -> as many of out, which may be pcm; snr (may be NULL) gets each frame's signal-to-noise ratio in
  * decibels, -15 to 35, as the encoder estimates it. The same samples give the same bytes however they are cut into calls.
- * Never allocates. */
-void sn_deepfilter_run(sn_deepfilter *filter, sn_deepfilter_stream *stream, const float *pcm, int frames, float *out, float *snr);
+ * Errors: those of nn_exec_run. */
+int sn_deepfilter_run(sn_deepfilter *filter, sn_deepfilter_stream *stream, const float *pcm, int frames, float *out, float *snr, char *err);
 
 #endif

@@ -425,17 +425,19 @@ static void move_past(float *input, void *past, int rows, int count, int64_t col
 	memcpy(past, input + count * cols, (size_t)rows * row);
 }
 
-void df_graphs_run(sn_deepfilter *f, sn_deepfilter_stream *stream, int count) {
+int df_graphs_run(sn_deepfilter *f, sn_deepfilter_stream *stream, int count, char *err) {
 	move_past(nn_exec_input(f->front, "bands"), stream->bands, DF_INPUT_PAST, count, DF_BANDS, NULL);
 	move_past(nn_exec_input(f->front, "bins"), stream->bins, DF_INPUT_PAST, count, 2 * DF_LOW, NULL);
 	move_states(f->front, stream, DF_GRU_ENC, DF_GRU_DF - 1, 0);
 	nn_exec_set(f->front, "time", count);
-	nn_exec_run(f->front);
+	int code = nn_exec_run(f->front, err);
+	if (code != SN_OK) return code;
 	move_states(f->front, stream, DF_GRU_ENC, DF_GRU_DF - 1, 1);
 	move_past(nn_exec_input(f->filter, "path"), stream->path, DF_PATH_PAST, count, DF_PATH, nn_exec_output(f->front, "path", NULL));
 	memcpy(nn_exec_input(f->filter, "emb"), nn_exec_output(f->front, "emb", NULL), (size_t)count * DF_EMBEDDING * sizeof(float));
 	move_states(f->filter, stream, DF_GRU_DF, DF_GRUS - 1, 0);
 	nn_exec_set(f->filter, "time", count);
-	nn_exec_run(f->filter);
-	move_states(f->filter, stream, DF_GRU_DF, DF_GRUS - 1, 1);
+	code = nn_exec_run(f->filter, err);
+	if (code == SN_OK) move_states(f->filter, stream, DF_GRU_DF, DF_GRUS - 1, 1);
+	return code;
 }

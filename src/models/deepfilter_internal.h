@@ -52,7 +52,7 @@ int df_graphs_open(sn_deepfilter *filter, const sn_load_options *load, char *err
 /* Runs the networks over `count` frames whose features lie in the inputs "bands" and "bins" of filter->front, from row DF_INPUT_PAST
  * on. Gains are then its output "gains" [count, DF_BANDS], "snr" [count, 1]; filters are "coefs" [count, DF_LOW, DF_COEFS] of
  * filter->filter. */
-void df_graphs_run(sn_deepfilter *filter, sn_deepfilter_stream *stream, int count);
+int df_graphs_run(sn_deepfilter *filter, sn_deepfilter_stream *stream, int count, char *err);
 
 /* deepfilter_dsp.c */
 int df_tables_open(df_tables *tables, char *err);

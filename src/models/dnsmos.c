@@ -363,32 +363,32 @@ void sn_dnsmos_begin(sn_dnsmos *d, sn_dnsmos_stream *s, const float *window, int
 }
 
 /* A piece of a run whose input is filled where it begins. */
-static int run(sn_dnsmos_stream *s, const part *p, int budget) {
+static int run(sn_dnsmos_stream *s, const part *p, int budget, char *err) {
 	if (!s->running) nn_exec_begin(p->exec);
-	const int code = nn_exec_next(p->exec, budget);
+	const int code = nn_exec_next(p->exec, budget, err);
 	s->running = code == SN_AGAIN;
 	return code;
 }
 
-/* Returns 1 when all frames are there and in decibels. */
+/* The frames, in the end in decibels. Like those below it returns SN_OK at its end and SN_AGAIN before. */
 static int next_mel(sn_dnsmos *d, sn_dnsmos_stream *s) {
 	const int left = FRAMES - s->mel_done, count = left < MEL_FRAMES ? left : MEL_FRAMES;
 	sn_dnsmos_mel_power(d->mel, s->window, s->mel_done, count, s->power + s->mel_done * SN_DNSMOS_MELS);
 	s->mel_done += count;
-	if (s->mel_done < FRAMES) return 0;
+	if (s->mel_done < FRAMES) return SN_AGAIN;
 	sn_dnsmos_mel_decibels(s->power, s->mel);
-	return 1;
+	return SN_OK;
 }
 
-static int next_p808(sn_dnsmos *d, sn_dnsmos_stream *s) {
+static int next_p808(sn_dnsmos *d, sn_dnsmos_stream *s, char *err) {
 	if (!s->running) memcpy(nn_exec_input(d->p808.exec, "mel"), s->mel, FRAMES * SN_DNSMOS_MELS * sizeof(float));
-	if (run(s, &d->p808, 34) == SN_AGAIN) return 0;
-	s->raw.p808 = *nn_exec_output(d->p808.exec, "score", NULL);
-	return 1;
+	const int code = run(s, &d->p808, 34, err);
+	if (code == SN_OK) s->raw.p808 = *nn_exec_output(d->p808.exec, "score", NULL);
+	return code;
 }
 
-/* Returns 1 when all pairs of the net are there. */
-static int next_strip(sn_dnsmos *d, sn_dnsmos_stream *s) {
+/* All pairs of the net. */
+static int next_strip(sn_dnsmos *d, sn_dnsmos_stream *s, char *err) {
 	if (s->kind == INSIDE && s->done == PAIRS - EDGE) s->kind = TOP;
 	const part *const p = &d->nets[s->net].parts[s->kind];
 	const int left = PAIRS - EDGE - s->done, inside = left < STRIP ? left : STRIP, pairs = s->kind == INSIDE ? inside : EDGE;
@@ -398,36 +398,49 @@ static int next_strip(sn_dnsmos *d, sn_dnsmos_stream *s) {
 		if (s->kind == INSIDE) nn_exec_set(p->exec, "pairs", pairs);
 		memcpy(nn_exec_input(p->exec, "blocks"), s->window + first * BLOCK, (size_t)(spectra + 1) * BLOCK * sizeof(float));
 	}
-	if (run(s, p, 25) == SN_AGAIN) return 0;
+	const int code = run(s, p, 25, err);
+	if (code != SN_OK) return code;
 	memcpy(s->pooled[s->net] + (size_t)place * ROW, nn_exec_output(p->exec, "pairs", NULL), (size_t)pairs * ROW * sizeof(float));
 	if (s->kind == INSIDE) s->done += pairs;
-	else if (s->kind == BOTTOM) return 1;
+	else if (s->kind == BOTTOM) return SN_OK;
 	else s->kind = BOTTOM;
-	return 0;
+	return SN_AGAIN;
 }
 
-/* Returns 1 when the net has given its scores. */
-static int next_tail(sn_dnsmos *d, sn_dnsmos_stream *s) {
+/* The net's scores. */
+static int next_tail(sn_dnsmos *d, sn_dnsmos_stream *s, char *err) {
 	const part *const p = &d->nets[s->net].parts[TAIL];
 	if (!s->running) memcpy(nn_exec_input(p->exec, "pairs"), s->pooled[s->net], (size_t)PAIRS * ROW * sizeof(float));
-	if (run(s, p, 34) == SN_AGAIN) return 0;
+	const int code = run(s, p, 34, err);
+	if (code != SN_OK) return code;
 	memcpy(s->net ? &s->raw.personal_signal : &s->raw.signal, nn_exec_output(p->exec, "scores", NULL), 3 * sizeof(float));
 	s->kind = INSIDE;
 	s->done = s->kept;
-	return 1;
+	return SN_OK;
 }
 
-int sn_dnsmos_next(sn_dnsmos *d, sn_dnsmos_stream *s) {
-	if (s->stage == MEL) {
-		if (next_mel(d, s)) s->stage = P808;
-	} else if (s->stage == P808) {
-		if (next_p808(d, s)) s->stage = STRIPS;
-	} else if (s->stage == STRIPS) {
-		if (next_strip(d, s)) s->stage = TAILS;
-	} else if (s->stage == TAILS && next_tail(d, s)) {
-		s->stage = ++s->net < s->nets ? STRIPS : DONE;
+int sn_dnsmos_next(sn_dnsmos *d, sn_dnsmos_stream *s, char *err) {
+	int code = SN_OK;
+	switch (s->stage) {
+	case MEL:
+		code = next_mel(d, s);
+		if (code == SN_OK) s->stage = P808;
+		break;
+	case P808:
+		code = next_p808(d, s, err);
+		if (code == SN_OK) s->stage = STRIPS;
+		break;
+	case STRIPS:
+		code = next_strip(d, s, err);
+		if (code == SN_OK) s->stage = TAILS;
+		break;
+	case TAILS:
+		code = next_tail(d, s, err);
+		if (code == SN_OK) s->stage = ++s->net < s->nets ? STRIPS : DONE;
+		break;
+	default: break;
 	}
-	return s->stage == DONE ? SN_OK : SN_AGAIN;
+	return code == SN_OK && s->stage != DONE ? SN_AGAIN : code;
 }
 
 void sn_dnsmos_get_raw(const sn_dnsmos_stream *s, sn_dnsmos_raw *raw) { *raw = s->raw; }

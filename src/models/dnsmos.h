@@ -39,10 +39,10 @@ int sn_dnsmos_stream_open(sn_dnsmos_stream **out, int personalised, char *err);
 void sn_dnsmos_stream_close(sn_dnsmos_stream **stream);
 
 /* Begins the window that starts at sample second * SN_DNSMOS_HOP of its timeline, `second` ascending; then next until it returns
- * SN_OK (SN_AGAIN: more is left). A piece takes some milliseconds. window: SN_DNSMOS_WINDOW samples, to stay until then.
+ * SN_OK (SN_AGAIN: more is left; else an error of nn_exec_next). A piece takes some milliseconds. window: SN_DNSMOS_WINDOW samples, to stay until then.
  * Between two pieces no other stream may run on the model; one that is given up may simply not be continued. */
 void sn_dnsmos_begin(sn_dnsmos *dnsmos, sn_dnsmos_stream *stream, const float *window, int64_t second);
-int sn_dnsmos_next(sn_dnsmos *dnsmos, sn_dnsmos_stream *stream);
+int sn_dnsmos_next(sn_dnsmos *dnsmos, sn_dnsmos_stream *stream, char *err);
 
 /* Of the last finished window. */
 void sn_dnsmos_get_raw(const sn_dnsmos_stream *stream, sn_dnsmos_raw *raw);

@@ -269,7 +269,7 @@ static const float *padded_frame(const sn_encodec_stream *s, int64_t t, int64_t 
 	return t >= 0 && t < s->frames ? s->embedding + t * c->width : NULL;
 }
 
-static void run_recurrent(sn_encodec_stream *s) {
+static int run_recurrent(sn_encodec_stream *s, char *err) {
 	const encodec_config *const c = &s->codec->config;
 	const int64_t most = c->group_norm ? s->frames : RECURRENT_ROWS, rows = s->frames - s->known < most ? s->frames - s->known : most;
 	const size_t width = (size_t)c->width * sizeof(float), channels = (size_t)c->channels * sizeof(float);
@@ -283,7 +283,8 @@ static void run_recurrent(sn_encodec_stream *s) {
 		if (from) memcpy(x + i * c->width, from, width);
 		else memset(x + i * c->width, 0, width);
 	}
-	nn_exec_run(s->recurrent);
+	const int code = nn_exec_run(s->recurrent, err);
+	if (code != SN_OK) return code;
 	memcpy(s->hidden + s->known * c->channels, nn_exec_output(s->recurrent, "y", NULL), (size_t)rows * channels);
 	for (int i = 0; i < c->lstm_layers; i++) {
 		const float *const h = nn_exec_output(s->recurrent, state_name(name, "next_h", i), NULL);
@@ -292,6 +293,7 @@ static void run_recurrent(sn_encodec_stream *s) {
 		memcpy(nn_exec_input(s->recurrent, state_name(name, "c", i)), cell, channels);
 	}
 	s->known += rows;
+	return SN_OK;
 }
 
 /* The frames [*a, *b) that samples of frames [first, last) depend on. */
@@ -306,20 +308,18 @@ static void reach(const sn_encodec_stream *s, int64_t first, int64_t last, int64
 	if (*b > s->frames || c->group_norm) *b = s->frames;
 }
 
-int64_t sn_encodec_next(sn_encodec_stream *s, int most_frames, float *pcm) {
+int64_t sn_encodec_next(sn_encodec_stream *s, int most_frames, float *pcm, char *err) {
 	const encodec_config *const c = &s->codec->config;
 	int64_t a, b, chunk = most_frames > CHUNK && !c->group_norm ? CHUNK : most_frames;
 	if (chunk > s->frames - s->given) chunk = s->frames - s->given;
 	if (chunk < 1) return 0;
 	reach(s, s->given, s->given + chunk, &a, &b);
-	if (s->known < b) {
-		run_recurrent(s);
-		return 0;
-	}
+	if (s->known < b) return run_recurrent(s, err);
 	if (!c->group_norm || s->given == 0) {
 		nn_exec_set(s->upsampler, "rows", b - a);
 		memcpy(nn_exec_input(s->upsampler, "x"), s->hidden + a * c->channels, (size_t)((b - a) * c->channels) * sizeof(float));
-		nn_exec_run(s->upsampler);
+		const int code = nn_exec_run(s->upsampler, err);
+		if (code != SN_OK) return code;
 	}
 	memcpy(pcm, nn_exec_output(s->upsampler, "y", NULL) + (s->given - a) * c->hop, (size_t)(chunk * c->hop) * sizeof *pcm);
 	s->given += chunk;

@@ -38,8 +38,8 @@ void sn_encodec_stream_free(sn_encodec_stream **stream);
 /* Begins an utterance of codes[books][frames] (row-major, each below `codebook`; copied as embeddings). */
 int sn_encodec_start(sn_encodec_stream *stream, const int32_t *codes, int books, int frames, char *err);
 /* A piece of work. Writes at most most_frames * hop samples to pcm and returns how many: 0 while the recurrent layers run, and at the end
- * (sn_encodec_ended). Pieces of any sizes joined are what decoding the whole at once gives, within 1e-5. */
-int64_t sn_encodec_next(sn_encodec_stream *stream, int most_frames, float *pcm);
+ * (sn_encodec_ended); or an error of nn_exec_run. Pieces of any sizes joined are what decoding the whole at once gives, within 1e-5. */
+int64_t sn_encodec_next(sn_encodec_stream *stream, int most_frames, float *pcm, char *err);
 int sn_encodec_ended(const sn_encodec_stream *stream);
 /* The sum of the codes' entries, after start: [frames, width]. */
 const float *sn_encodec_embedding(const sn_encodec_stream *stream);

@@ -418,7 +418,8 @@ static int fs2_start(void *held, const int32_t *ids, int count, const sn_synth_o
 	if (!m->settings.coqui) fill_positions(m, count, nn_exec_input(m->text, "positions"));
 	if (m->settings.pitch.used) *nn_exec_input(m->text, "pitch_factor") = o->pitch > 0 ? o->pitch : 1;
 	if (m->settings.energy.used) *nn_exec_input(m->text, "energy_factor") = o->energy > 0 ? o->energy : 1;
-	nn_exec_run(m->text);
+	code = nn_exec_run(m->text, err);
+	if (code != SN_OK) return code;
 	copy_curve(m, "log_durations", u->log_durations, count);
 	copy_curve(m, "pitch", u->pitch, count);
 	copy_curve(m, "energy", u->energy, count);
@@ -434,7 +435,8 @@ static int decode(stream *u, char *err) {
 	nn_exec_set(m->decoder, "frames", u->frames);
 	memcpy(nn_exec_input(m->decoder, "x"), u->x, (size_t)(u->frames * s->width) * sizeof *u->x);
 	if (!s->coqui) fill_positions(m, u->frames, nn_exec_input(m->decoder, "positions"));
-	nn_exec_run(m->decoder);
+	const int code = nn_exec_run(m->decoder, err);
+	if (code != SN_OK) return code;
 	u->rows = (int)(u->frames * s->reduction);
 	memcpy(u->mel, nn_exec_output(m->decoder, "mel", NULL), (size_t)(u->rows * s->mels) * sizeof *u->mel);
 	u->decoded = 1;

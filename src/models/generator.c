@@ -215,7 +215,7 @@ static int64_t reachable(const sn_generator_stream *s) {
 int sn_generator_ended(const sn_generator_stream *stream) { return stream->ended && stream->position == reachable(stream); }
 
 /* Rows first .. last - 1 of a stage's output, block by block. */
-static void run_stage(const stage *stage, const rows *in, int64_t first, int64_t last, float *out) {
+static int run_stage(const stage *stage, const rows *in, int64_t first, int64_t last, float *out, char *err) {
 	const sn_generator_stage *const s = &stage->shape;
 	for (int64_t at = first; at < last; at += stage->block) {
 		const int64_t end = at + stage->block < last ? at + stage->block : last;
@@ -225,10 +225,12 @@ static void run_stage(const stage *stage, const rows *in, int64_t first, int64_t
 		if (b > in->last) b = in->last;
 		nn_exec_set(stage->exec, "rows", b - a);
 		memcpy(nn_exec_input(stage->exec, "x"), in->data + (a - in->first) * s->in, (size_t)((b - a) * s->in) * sizeof(float));
-		nn_exec_run(stage->exec);
+		const int code = nn_exec_run(stage->exec, err);
+		if (code != SN_OK) return code;
 		memcpy(out + (at - first) * s->out, nn_exec_output(stage->exec, "y", NULL) + (at - a * s->stride) * s->out,
 		       (size_t)((end - at) * s->out) * sizeof *out);
 	}
+	return SN_OK;
 }
 
 /* Forgets the rows that no output row from `next` on depends on. */
@@ -242,7 +244,7 @@ static void drop(const stage *stage, rows *in, int64_t next) {
 	in->first = first;
 }
 
-int64_t sn_generator_next(sn_generator_stream *stream, int64_t most, float *out) {
+int64_t sn_generator_next(sn_generator_stream *stream, int64_t most, float *out, char *err) {
 	sn_generator *const g = stream->generator;
 	int64_t ends[SN_GENERATOR_MAX_STAGES + 1], first, total[SN_GENERATOR_MAX_STAGES];
 	int64_t end = reachable(stream);
@@ -260,7 +262,9 @@ int64_t sn_generator_next(sn_generator_stream *stream, int64_t most, float *out)
 		rows *const to = last ? NULL : &stream->in[i + 1];
 		const int64_t from = last ? stream->position : to->last;
 		if (ends[i + 1] <= from) continue;
-		run_stage(&g->stage[i], &stream->in[i], from, ends[i + 1], last ? out : to->data + (from - to->first) * g->stage[i].shape.out);
+		float *const y = last ? out : to->data + (from - to->first) * g->stage[i].shape.out;
+		const int code = run_stage(&g->stage[i], &stream->in[i], from, ends[i + 1], y, err);
+		if (code != SN_OK) return code;
 		if (!last) to->last = ends[i + 1];
 		drop(&g->stage[i], &stream->in[i], ends[i + 1]);
 	}

@@ -51,8 +51,8 @@ void sn_generator_start(sn_generator_stream *stream);
 int64_t sn_generator_room(const sn_generator_stream *stream); /* input rows that a push may have */
 void sn_generator_push(sn_generator_stream *stream, const float *rows, int64_t count);
 void sn_generator_end(sn_generator_stream *stream); /* no more rows will be pushed */
-/* The next output rows, at most `most`, as far as they depend on pushed rows only. */
-int64_t sn_generator_next(sn_generator_stream *stream, int64_t most, float *out);
+/* The next output rows, at most `most`, as far as they depend on pushed rows only; or an error of nn_exec_run. */
+int64_t sn_generator_next(sn_generator_stream *stream, int64_t most, float *out, char *err);
 /* 1: every output row was given out. */
 int sn_generator_ended(const sn_generator_stream *stream);
 

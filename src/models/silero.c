@@ -208,7 +208,8 @@ int sn_silero_run(sn_silero *silero, sn_silero_stream *stream, const float *pcm,
 		nn_exec_set(n->exec, "chunks", count);
 		memcpy(nn_exec_input(n->exec, "h"), stream->state[0], state);
 		memcpy(nn_exec_input(n->exec, "c"), stream->state[1], state);
-		nn_exec_run(n->exec);
+		const int code = nn_exec_run(n->exec, err);
+		if (code != SN_OK) return code;
 		memcpy(probabilities + done, nn_exec_output(n->exec, "probability", NULL), (size_t)count * sizeof(float));
 		memcpy(stream->state[0], nn_exec_output(n->exec, "h", NULL), state);
 		memcpy(stream->state[1], nn_exec_output(n->exec, "c", NULL), state);

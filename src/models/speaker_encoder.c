@@ -203,7 +203,8 @@ static int run(sn_speaker_encoder *e, const float *pcm, int64_t count, float *em
 	if (code == SN_OK) code = sn_spectrum_run(e->spectrum, pcm, count, nn_exec_input(e->exec, "mel"), err);
 	if (code != SN_OK) return code;
 	nn_exec_begin(e->exec);
-	while (nn_exec_next(e->exec, PIECE) != SN_OK) continue;
+	while ((code = nn_exec_next(e->exec, PIECE, err)) == SN_AGAIN) continue;
+	if (code != SN_OK) return code;
 	const float *const out = nn_exec_output(e->exec, "embedding", NULL);
 	double sum = 0;
 	for (int i = 0; i < e->weights->size; i++) sum += (double)out[i] * (double)out[i];

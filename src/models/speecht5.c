@@ -194,7 +194,7 @@ static int check(const sn_speecht5 *m, const int32_t *ids, int count, const sn_s
 }
 
 /* The encoder, whose keys and values for the decoder stay in the shared states. */
-static void run_text(sn_speecht5_stream *s, const int32_t *ids) {
+static int run_text(sn_speecht5_stream *s, const int32_t *ids, char *err) {
 	const speecht5_settings *const c = &s->model->settings;
 	int32_t *const slot = nn_exec_input_ids(s->text, "slot"), *const place = nn_exec_input_ids(s->text, "place");
 	float *const positions = nn_exec_input(s->text, "positions");
@@ -205,7 +205,7 @@ static void run_text(sn_speecht5_stream *s, const int32_t *ids) {
 		place[i] = i;
 		speecht5_position(i, c->encoder_alpha, c->width, positions + (int64_t)i * c->width);
 	}
-	nn_exec_run(s->text);
+	return nn_exec_run(s->text, err);
 }
 
 /* torch's normalize: x / max(|x|, 1e-12) */
@@ -238,17 +238,17 @@ int sn_speecht5_start(sn_speecht5_stream *s, const int32_t *ids, int count, cons
 	s->steps = s->made = s->out = s->watch.attention = s->watch.output = 0;
 	s->ended = 1;
 	s->remark[0] = 0;
-	const int code = check(s->model, ids, count, options, err);
+	int code = check(s->model, ids, count, options, err);
 	if (code != SN_OK) return code;
 	s->options = *options;
 	s->options.speaker = NULL; /* copied */
 	s->count = count;
-	s->ended = 0;
 	memset(s->watch.anchors, 0, (size_t)c->decoder_layers * (size_t)c->decoder_heads * sizeof *s->watch.anchors);
 	set_speaker(s, options->speaker);
 	set_lengths(s);
-	run_text(s, ids);
-	return SN_OK;
+	code = run_text(s, ids, err);
+	s->ended = code != SN_OK;
+	return code;
 }
 
 /* ---- steps ---- */
@@ -280,7 +280,7 @@ static void fill_masks(sn_speecht5_stream *s) {
 	}
 }
 
-static void run_step(sn_speecht5_stream *s) {
+static int run_step(sn_speecht5_stream *s, char *err) {
 	const speecht5_settings *const c = &s->model->settings;
 	const size_t mels = (size_t)c->public.mels;
 	if (s->made) memcpy(s->in.frame, s->before + ((size_t)s->steps * (size_t)c->public.reduction - 1) * mels, mels * sizeof *s->before);
@@ -293,7 +293,7 @@ static void run_step(sn_speecht5_stream *s) {
 	*s->in.cross_place = s->count - 1;
 	memset(s->in.table, 0, ((size_t)s->steps + 1) * sizeof *s->in.table);
 	memset(s->in.cross_table, 0, (size_t)s->count * sizeof *s->in.cross_table);
-	nn_exec_run(s->step);
+	return nn_exec_run(s->step, err);
 }
 
 /* Steps since the mean position of any attention head last moved. */
@@ -346,7 +346,8 @@ static int ends(sn_speecht5_stream *s, const float *stop) {
 static int make_step(sn_speecht5_stream *s, char *err) {
 	const sn_speecht5_config *const c = &s->model->settings.public;
 	const int values = c->reduction * c->mels;
-	run_step(s);
+	const int code = run_step(s, err);
+	if (code != SN_OK) return code;
 	const float *const mel = nn_exec_output(s->step, "mel", NULL), *const stop = nn_exec_output(s->step, "stop", NULL);
 	float *const rows = s->before + (int64_t)s->steps * values;
 	float sum = 0;
@@ -369,15 +370,17 @@ static int make_step(sn_speecht5_stream *s, char *err) {
 /* ---- finished frames ---- */
 
 /* Frames s->out .. s->out + count - 1, with their reach on both sides as far as there are rows. */
-static void run_postnet(sn_speecht5_stream *s, int count, float *out) {
+static int run_postnet(sn_speecht5_stream *s, int count, float *out, char *err) {
 	const int reach = speecht5_reach(&s->model->settings);
 	const size_t mels = (size_t)s->model->settings.public.mels;
 	const int first = s->out > reach ? s->out - reach : 0, end = s->out + count, last = end + reach < s->made ? end + reach : s->made;
 	nn_exec_set(s->postnet, "rows", last - first);
 	memcpy(nn_exec_input(s->postnet, "x"), s->before + (size_t)first * mels, (size_t)(last - first) * mels * sizeof *out);
-	nn_exec_run(s->postnet);
+	const int code = nn_exec_run(s->postnet, err);
+	if (code != SN_OK) return code;
 	memcpy(out, nn_exec_output(s->postnet, "y", NULL) + (size_t)(s->out - first) * mels, (size_t)count * mels * sizeof *out);
 	s->out += count;
+	return SN_OK;
 }
 
 int sn_speecht5_next(sn_speecht5_stream *s, int most, float *out, int *frames, char *err) {
@@ -396,7 +399,8 @@ int sn_speecht5_next(sn_speecht5_stream *s, int most, float *out, int *frames, c
 	while (*frames < most && *frames < ready) {
 		int rows = ready < most ? ready - *frames : most - *frames;
 		if (rows > SPEECHT5_POSTNET_ROWS) rows = SPEECHT5_POSTNET_ROWS;
-		run_postnet(s, rows, out + (int64_t)*frames * mels);
+		const int code = run_postnet(s, rows, out + (int64_t)*frames * mels, err);
+		if (code != SN_OK) return code;
 		*frames += rows;
 	}
 	return s->ended && s->out == s->made ? SN_END : SN_OK;

@@ -150,13 +150,14 @@ static int run_text(taco_stream *u, const int32_t *ids, const sn_voice *voice, c
 	const taco_settings *const s = &m->settings;
 	int32_t *const reversed = nn_exec_input_ids(m->text, "reversed"), *const zeros = nn_exec_input_ids(m->text, "zeros");
 	const size_t count = (size_t)u->count;
-	const int code = set_voice(m, voice, nn_exec_input(m->text, "voice"), err);
+	int code = set_voice(m, voice, nn_exec_input(m->text, "voice"), err);
 	if (code != SN_OK) return code;
 	nn_exec_set(m->text, "symbols", u->count);
 	memcpy(nn_exec_input_ids(m->text, "ids"), ids, count * sizeof *ids);
 	for (int i = 0; i < u->count; i++) reversed[i] = u->count - 1 - i;
 	if (zeros) memset(zeros, 0, count * sizeof *zeros);
-	nn_exec_run(m->text);
+	code = nn_exec_run(m->text, err);
+	if (code != SN_OK) return code;
 	nn_exec_set(u->step, "symbols", u->count);
 	if (u->rest) nn_exec_set(u->rest, "symbols", u->count);
 	memcpy(u->in.memory, nn_exec_output(m->text, zeros ? "memory" : "encoder_out", NULL), count * (size_t)s->memory * sizeof(float));
@@ -252,40 +253,47 @@ static void fill_frame(taco_stream *u) {
 	else memset(u->in.frame, 0, bytes);
 }
 
-/* Runs the graphs of a step; returns the attention's weights, *normal those that the location layer sees summed. */
-static const float *run_graphs(taco_stream *u, const float **normal) {
+/* Runs the graphs of a step; gives the attention's weights, *normal those that the location layer sees summed. */
+static int run_graphs(taco_stream *u, const float **weights, const float **normal, char *err) {
 	const taco_settings *const s = &u->m->settings;
-	nn_exec_run(u->step);
-	if (!u->rest) return *normal = nn_exec_output(u->step, "alignment", NULL);
+	int code = nn_exec_run(u->step, err);
+	if (code != SN_OK) return code;
+	if (!u->rest) {
+		*weights = *normal = nn_exec_output(u->step, "alignment", NULL);
+		return SN_OK;
+	}
 	copy_output(u->step, "energies", u->work, u->count);
 	taco_attend_run(&u->attend, s, u->work, u->count, u->normal, u->weights);
 	memcpy(u->in.rest_alignment, u->weights, (size_t)u->count * sizeof(float));
 	copy_output(u->step, "next_query", u->in.rest_query, s->query);
-	nn_exec_run(u->rest);
+	code = nn_exec_run(u->rest, err);
+	if (code != SN_OK) return code;
 	if (s->forward && s->agent) u->attend.move = 1 / (1 + expf(-*nn_exec_output(u->rest, "move", NULL)));
 	*normal = u->normal;
-	return u->weights;
+	*weights = u->weights;
+	return SN_OK;
 }
 
-/* States for the next step; returns the attention's weights. */
-static const float *run_step(taco_stream *u) {
+/* States for the next step, and the attention's weights. */
+static int run_step(taco_stream *u, const float **weights, char *err) {
 	const taco_settings *const s = &u->m->settings;
 	nn_exec *const rest = u->rest ? u->rest : u->step;
 	const step_inputs *const in = &u->in;
 	const float *normal;
 	fill_frame(u);
 	fill_masks(u);
-	const float *const weights = run_graphs(u, &normal);
+	const int code = run_graphs(u, weights, &normal, err);
+	if (code != SN_OK) return code;
 	copy_output(u->step, "next_query", in->query, s->query);
 	copy_output(u->step, "next_query_cell", in->query_cell, s->query);
 	copy_output(rest, "next_context", in->context, s->memory);
 	copy_output(rest, "next_hidden", in->hidden, s->decoder);
 	copy_output(rest, "next_cell", in->cell, s->decoder);
 	for (int i = 0; in->location && i < u->count; i++) {
-		in->location[2 * i] = weights[i];
+		in->location[2 * i] = (*weights)[i];
 		in->location[2 * i + 1] += normal[i];
 	}
-	return weights;
+	return SN_OK;
 }
 
 /* ---- the end, and what may go wrong ---- */
@@ -350,7 +358,13 @@ static int judge(taco_stream *u, float stop, const float *alignment, char *err) 
 
 static int make_step(taco_stream *u, char *err) {
 	const taco_settings *const s = &u->m->settings;
-	const float *const alignment = run_step(u);
+	const float *alignment;
+	const int code = run_step(u, &alignment, err);
+	if (code != SN_OK) {
+		u->ended = 1;
+		u->made = u->out; /* what did not leave is lost */
+		return code;
+	}
 	nn_exec *const rest = u->rest ? u->rest : u->step;
 	const float *const mel = nn_exec_output(rest, "mel", NULL), stop = *nn_exec_output(rest, "stop", NULL);
 	const int64_t values = s->reduction * s->mels;
@@ -371,16 +385,18 @@ static int make_step(taco_stream *u, char *err) {
 /* ---- finished frames ---- */
 
 /* Frames out .. out + count - 1, with their reach on both sides as far as there are rows. */
-static void run_postnet(taco_stream *u, int count, float *out) {
+static int run_postnet(taco_stream *u, int count, float *out, char *err) {
 	nn_exec *const postnet = u->m->postnet;
 	const int reach = taco_reach(&u->m->settings), end = u->out + count;
 	const size_t mels = (size_t)u->m->settings.mels;
 	const int first = u->out > reach ? u->out - reach : 0, last = end + reach < u->made ? end + reach : u->made;
 	nn_exec_set(postnet, "rows", last - first);
 	memcpy(nn_exec_input(postnet, "x"), u->before + (size_t)first * mels, (size_t)(last - first) * mels * sizeof *out);
-	nn_exec_run(postnet);
+	const int code = nn_exec_run(postnet, err);
+	if (code != SN_OK) return code;
 	memcpy(out, nn_exec_output(postnet, "y", NULL) + (size_t)(u->out - first) * mels, (size_t)count * mels * sizeof *out);
 	u->out += count;
+	return SN_OK;
 }
 
 int taco_next(void *held, int most, float *out, int *frames, int *extra, char *err) {
@@ -398,7 +414,8 @@ int taco_next(void *held, int most, float *out, int *frames, int *extra, char *e
 	while (*frames < most && *frames < ready) {
 		int rows = ready < most ? ready - *frames : most - *frames;
 		if (rows > TACO_POSTNET_ROWS) rows = TACO_POSTNET_ROWS;
-		run_postnet(u, rows, out + *frames * mels);
+		const int code = run_postnet(u, rows, out + *frames * mels, err);
+		if (code != SN_OK) return code;
 		*frames += rows;
 	}
 	return u->ended && u->out == u->made ? SN_END : SN_OK;

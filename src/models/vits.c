@@ -224,7 +224,7 @@ static void set_voice(sn_vits_stream *s, const float *embedding) {
 	for (int i = 0; i < count; i++) s->voice[i] = embedding[i] / length;
 }
 
-static void run_text(sn_vits_stream *s, const int32_t *ids, const sn_vits_options *o, float noise_scale) {
+static int run_text(sn_vits_stream *s, const int32_t *ids, const sn_vits_options *o, float noise_scale, char *err) {
 	sn_vits *const v = s->vits;
 	const int n = s->count;
 	nn_exec_set(v->text, "tokens", n);
@@ -240,7 +240,7 @@ static void run_text(sn_vits_stream *s, const int32_t *ids, const sn_vits_option
 		else for (int i = 0; i < 2 * n; i++) noise[i] = o->duration_noise[i % 2 * n + i / 2];
 		for (int i = 0; i < 2 * n; i++) noise[i] *= noise_scale;
 	}
-	nn_exec_run(v->text);
+	return nn_exec_run(v->text, err);
 }
 
 static int too_long(const sn_vits *v, char *err) {
@@ -310,7 +310,7 @@ static int flow_reach(const vits_weights *w) {
 
 /* Takes the prior through the flow up to at least frame `end`: in pieces of twice what is there, each with the frames on both sides
  * that it depends on, so that it is what one run over the whole gives. */
-static void run_flow(sn_vits_stream *s, int end) {
+static int run_flow(sn_vits_stream *s, int end, char *err) {
 	sn_vits *const v = s->vits;
 	const int width = width_of(v), reach = flow_reach(v->weights), total = s->latent_frames, whole = v->debug || v->settings.stretch != 1;
 	while (s->flowed < end) {
@@ -320,12 +320,14 @@ static void run_flow(sn_vits_stream *s, int end) {
 		nn_exec_set(v->flow, "frames", to - from);
 		set_speaker(v->flow, s);
 		memcpy(nn_exec_input(v->flow, "z"), s->z_prior + (size_t)from * (size_t)width, (size_t)(to - from) * (size_t)width * sizeof(float));
-		nn_exec_run(v->flow);
+		const int code = nn_exec_run(v->flow, err);
+		if (code != SN_OK) return code;
 		const float *const out = nn_exec_output(v->flow, "z", NULL) + (size_t)(first - from) * (size_t)width;
 		if (v->settings.stretch != 1) resample(out, total, s->z, s->frames, width, v->settings.stretch);
 		else memcpy(s->z + (size_t)first * (size_t)width, out, (size_t)(last - first) * (size_t)width * sizeof(float));
 		s->flowed = last == total ? SN_VITS_MAX_FRAMES : last;
 	}
+	return SN_OK;
 }
 
 int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const sn_vits_options *options, int *frames, char *err) {
@@ -338,8 +340,9 @@ int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const s
 	stream->speaker = options->speaker;
 	stream->language = options->language;
 	if (c->embedding) set_voice(stream, options->embedding);
-	run_text(stream, ids, options, options->noise_duration < 0 ? c->noise_duration : options->noise_duration);
-	code = set_durations(stream, options->length_scale < 0 ? c->length_scale : options->length_scale, options->force_frames, err);
+	code = run_text(stream, ids, options, options->noise_duration < 0 ? c->noise_duration : options->noise_duration, err);
+	if (code == SN_OK)
+		code = set_durations(stream, options->length_scale < 0 ? c->length_scale : options->length_scale, options->force_frames, err);
 	if (code == SN_OK)
 		code = check_noise("prior", options->prior_noise, options->prior_noise_count, (int64_t)stream->latent_frames * width_of(v), err);
 	if (code != SN_OK) {
@@ -348,14 +351,15 @@ int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const s
 	}
 	fill_prior(stream, options, options->noise_scale < 0 ? c->noise_scale : options->noise_scale, stream->z_prior);
 	stream->flowed = 0;
-	run_flow(stream, 1);
+	code = run_flow(stream, 1, err);
 	if (v->settings.most_frames && stream->frames > v->settings.most_frames) stream->frames = v->settings.most_frames;
+	if (code != SN_OK) stream->frames = 0;
 	*frames = stream->frames;
-	return SN_OK;
+	return code;
 }
 
 /* Rows first .. last - 1 of a stage's output, block by block, from the rows of its input that are at hand (in[0] is row in_first). */
-static void run_stage(sn_vits_stream *s, int index, const float *in, int64_t in_first, int64_t in_total, int64_t in_width, float *out) {
+static int run_stage(sn_vits_stream *s, int index, const float *in, int64_t in_first, int64_t in_total, int64_t in_width, float *out, char *err) {
 	decoder_stage *const stage = &s->vits->stages[index];
 	for (int64_t first = stage->first; first < stage->last; first += stage->block) {
 		const int64_t last = first + stage->block < stage->last ? first + stage->block : stage->last;
@@ -366,14 +370,16 @@ static void run_stage(sn_vits_stream *s, int index, const float *in, int64_t in_
 		nn_exec_set(stage->exec, "rows", b - a);
 		memcpy(nn_exec_input(stage->exec, "x"), in + (a - in_first) * in_width, (size_t)((b - a) * in_width) * sizeof *in);
 		if (index == 0) set_speaker(stage->exec, s);
-		nn_exec_run(stage->exec);
+		const int code = nn_exec_run(stage->exec, err);
+		if (code != SN_OK) return code;
 		memcpy(out + (first - stage->first) * stage->channels,
 		       nn_exec_output(stage->exec, "y", NULL) + (first - a * stage->stride) * stage->channels,
 		       (size_t)((last - first) * stage->channels) * sizeof *out);
 	}
+	return SN_OK;
 }
 
-int64_t sn_vits_next(sn_vits_stream *stream, int chunk_frames, float *pcm) {
+int64_t sn_vits_next(sn_vits_stream *stream, int chunk_frames, float *pcm, char *err) {
 	sn_vits *const v = stream->vits;
 	const int stages = v->weights->stage_count;
 	int chunk = chunk_frames < 1 ? 1 : chunk_frames > MAX_CHUNK ? MAX_CHUNK : chunk_frames;
@@ -391,15 +397,16 @@ int64_t sn_vits_next(sn_vits_stream *stream, int chunk_frames, float *pcm) {
 		if (first < 0) first = 0;
 		if (last > total[i]) last = total[i];
 	}
-	run_flow(stream, (int)last);
+	int code = run_flow(stream, (int)last, err);
 	const float *in = stream->z + first * width_of(v);
-	for (int i = 0; i < stages; i++) {
+	for (int i = 0; i < stages && code == SN_OK; i++) {
 		decoder_stage *const stage = &v->stages[i];
 		float *const out = i + 1 == stages ? pcm : stage->out;
-		run_stage(stream, i, in, first, total[i], i ? v->stages[i - 1].channels : width_of(v), out);
+		code = run_stage(stream, i, in, first, total[i], i ? v->stages[i - 1].channels : width_of(v), out, err);
 		first = stage->first;
 		in = out;
 	}
+	if (code != SN_OK) return code;
 	stream->position += chunk;
 	return (int64_t)chunk * v->settings.public.hop;
 }
@@ -423,8 +430,10 @@ int sn_vits_tensor(sn_vits_stream *stream, const char *name, float **values, int
 	static const char *const outputs[] = { "text_encoder_out", "prior_means", "prior_log_variances", "log_duration" };
 	sn_vits *const v = stream->vits;
 	const int width = width_of(v);
-	if (strcmp(name, "z_after_flow") == 0) run_flow(stream, stream->frames);
-	if (strcmp(name, "z_after_flow") == 0) return copy_rows(stream->z, stream->frames, width, values, rank, dims, err);
+	if (strcmp(name, "z_after_flow") == 0) {
+		const int code = run_flow(stream, stream->frames, err);
+		return code == SN_OK ? copy_rows(stream->z, stream->frames, width, values, rank, dims, err) : code;
+	}
 	if (strcmp(name, "z_prior") == 0) return copy_rows(stream->z_prior, stream->latent_frames, width, values, rank, dims, err);
 	for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
 		int64_t extents[NN_MAX_RANK];

@@ -56,8 +56,9 @@ void sn_vits_stream_free(sn_vits_stream **stream);
  * embedding where one is needed), SN_E_LIMIT (too many ids or frames: says how many and the maximum). *frames: frames to come. */
 int sn_vits_start(sn_vits_stream *stream, const int32_t *ids, int count, const sn_vits_options *options, int *frames, char *err);
 /* Decodes the next `chunk_frames` frames (1 to 256 are right; fewer at the end) to pcm, which has room for chunk_frames * hop floats.
- * Returns the samples written, 0 at the end. Chunks of any sizes joined are what decoding the whole at once gives, within 1e-5. */
-int64_t sn_vits_next(sn_vits_stream *stream, int chunk_frames, float *pcm);
+ * Returns the samples written, 0 at the end, or an error of nn_exec_run. Chunks of any sizes joined are what decoding the whole at once gives,
+ * within 1e-5. */
+int64_t sn_vits_next(sn_vits_stream *stream, int chunk_frames, float *pcm, char *err);
 /* Frames per input id, after start. */
 const int32_t *sn_vits_durations(const sn_vits_stream *stream, int *count);
 /* Debug plans: copies a named tensor (or one of the last start: "durations", "z_prior", ...). */

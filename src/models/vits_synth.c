@@ -64,8 +64,10 @@ int vits_synth_begin(void *held, const int32_t *ids, int count, const sn_synth_o
 
 int vits_synth_next(void *held, int most, float *out, int *frames, int *extra, char *err) {
 	stream *const s = held;
-	*frames = (int)(sn_vits_next(s->vits, most < SN_SYNTH_MAX_NEXT ? most : SN_SYNTH_MAX_NEXT, out) / s->synth->facts.hop);
-	*extra = 0;
+	const int64_t samples = sn_vits_next(s->vits, most < SN_SYNTH_MAX_NEXT ? most : SN_SYNTH_MAX_NEXT, out, err);
+	*frames = *extra = 0;
+	if (samples < 0) return (int)samples;
+	*frames = (int)(samples / s->synth->facts.hop);
 	s->left -= *frames;
 	return s->left > 0 ? SN_OK : SN_END;
 }

@@ -200,8 +200,7 @@ static int frames_push(void *stream, const float *mel, int count, int last, char
 
 static int64_t frames_next(void *stream, int most_frames, float *pcm, char *err) {
 	frames *const s = stream;
-	(void)err;
-	return sn_generator_next(s->rows, most_frames * sn_generator_hop(s->network->generator), pcm);
+	return sn_generator_next(s->rows, most_frames * sn_generator_hop(s->network->generator), pcm, err);
 }
 
 static int frames_ended(const void *stream) { return sn_generator_ended(((const frames *)stream)->rows); }

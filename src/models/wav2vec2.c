@@ -407,27 +407,26 @@ static int64_t stride_of(const wav2vec2_settings *s) {
 	return stride;
 }
 
-/* A frame hears `reach` samples and no more, so blocks of them are what the whole window would give. */
-static void make_features(sn_wav2vec2_head *h) {
+/* A frame hears `reach` samples and no more, so blocks of them are what the whole window would give. Returns SN_AGAIN: the encoder is to come. */
+static int make_features(sn_wav2vec2_head *h, char *err) {
 	sn_wav2vec2 *const w = h->model;
 	const int64_t left = w->frames - w->made, rows = left < w->block ? left : w->block, stride = stride_of(&w->settings);
 	float *const hidden = nn_exec_input(h->encoder, "hidden") + w->made * w->settings.width;
 	nn_exec_set(w->features, "frames", rows);
 	memcpy(nn_exec_input(w->features, "samples"), w->samples + w->made * stride,
 	       (size_t)((rows - 1) * stride + w->config.reach) * sizeof(float));
-	nn_exec_run(w->features);
+	const int code = nn_exec_run(w->features, err);
+	if (code != SN_OK) return code;
 	memcpy(hidden, nn_exec_output(w->features, "hidden", NULL), (size_t)(rows * w->settings.width) * sizeof *hidden);
 	w->made += rows;
 	const int64_t masked = w->made > w->heard ? w->made - w->heard < rows ? w->made - w->heard : rows : 0;
 	memset(hidden + (rows - masked) * w->settings.width, 0, (size_t)(masked * w->settings.width) * sizeof *hidden);
+	return SN_AGAIN;
 }
 
-int sn_wav2vec2_next(sn_wav2vec2_head *h, int budget) {
+int sn_wav2vec2_next(sn_wav2vec2_head *h, int budget, char *err) {
 	sn_wav2vec2 *const w = h->model;
-	if (w->made < w->frames) {
-		make_features(h);
-		return SN_AGAIN;
-	}
+	if (w->made < w->frames) return make_features(h, err);
 	if (!w->begun) {
 		nn_exec_set(h->encoder, "frames", w->frames);
 		if (w->load.debug) nn_exec_set(h->encoder, "valid", w->heard);
@@ -435,7 +434,7 @@ int sn_wav2vec2_next(sn_wav2vec2_head *h, int budget) {
 		nn_exec_begin(h->encoder);
 	}
 	w->begun = 1;
-	return nn_exec_next(h->encoder, budget);
+	return nn_exec_next(h->encoder, budget, err);
 }
 
 const float *sn_wav2vec2_logits(const sn_wav2vec2_head *h, int64_t *frames) {

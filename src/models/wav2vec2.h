@@ -47,7 +47,7 @@ int64_t sn_wav2vec2_frames(const sn_wav2vec2 *wav2vec2, int64_t samples);
  * model is at work), next until SN_OK (SN_AGAIN: more), the logits [frames, letters of the vocabulary], and end, which gives the model
  * back at any point. */
 int sn_wav2vec2_start(sn_wav2vec2_head *head, const float *pcm, int64_t samples);
-int sn_wav2vec2_next(sn_wav2vec2_head *head, int budget); /* budget: parts in 100 of the encoder's work, see nn_exec_next */
+int sn_wav2vec2_next(sn_wav2vec2_head *head, int budget, char *err); /* budget: parts in 100 of the encoder's work; as nn_exec_next */
 const float *sn_wav2vec2_logits(const sn_wav2vec2_head *head, int64_t *frames); /* borrowed until end */
 int sn_wav2vec2_letters(const sn_wav2vec2_head *head);    /* of a frame: at least the vocabulary's blank is among them */
 void sn_wav2vec2_end(sn_wav2vec2_head *head);

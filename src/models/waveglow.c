@@ -48,9 +48,11 @@ typedef struct stream {
 	float *row;         /* [mels + WAVEGLOW_HOP] */
 } stream;
 
-static int waveglow_next_raw(stream *s, int64_t most, float *pcm) {
+/* Samples, or an error. */
+static int waveglow_next_raw(stream *s, int64_t most, float *pcm, char *err) {
 	const int group = s->network->weights.group;
-	return (int)(sn_generator_next(s->rows, most / group, pcm) * group);
+	const int64_t rows = sn_generator_next(s->rows, most / group, pcm, err);
+	return (int)(rows < 0 ? rows : rows * group);
 }
 
 /* ---- loading ---- */
@@ -143,9 +145,10 @@ static int make_bias(waveglow *w, char *err) {
 		stream *const s = payload;
 		sn_generator_start(s->rows);
 		code = stream_push(s, mel, BIAS_FRAMES, 1, err);
-		waveglow_next_raw(s, FFT, pcm);
-		for (int i = 0; i < FFT; i++) frame[i] = pcm[vocoder_mirror(i - FFT / 2, BIAS_FRAMES * WAVEGLOW_HOP)];
-		magnitudes(w->stft, frame, spectrum, bias);
+		const int made = code == SN_OK ? waveglow_next_raw(s, FFT, pcm, err) : code;
+		code = made < 0 ? made : SN_OK;
+		for (int i = 0; code == SN_OK && i < FFT; i++) frame[i] = pcm[vocoder_mirror(i - FFT / 2, BIAS_FRAMES * WAVEGLOW_HOP)];
+		if (code == SN_OK) magnitudes(w->stft, frame, spectrum, bias);
 	}
 	if (code != SN_OK) {
 		free(bias);
@@ -242,7 +245,6 @@ static int64_t stream_next(void *payload, int most_frames, float *pcm, char *err
 	stream *const s = payload;
 	const int64_t most = (int64_t)most_frames * WAVEGLOW_HOP;
 	int64_t count = 0;
-	(void)err;
 	while (count < most) {
 		const int64_t left = most - count, piece = left < PIECE * WAVEGLOW_HOP ? left : PIECE * WAVEGLOW_HOP;
 		denoiser *const d = s->denoiser;
@@ -251,7 +253,8 @@ static int64_t stream_next(void *payload, int most_frames, float *pcm, char *err
 			continue;
 		}
 		float *const to = s->denoising ? d->raw + (d->raw_last - d->raw_first) : pcm + count;
-		const int got = waveglow_next_raw(s, piece, to);
+		const int got = waveglow_next_raw(s, piece, to, err);
+		if (got < 0) return got;
 		if (s->denoising) {
 			d->raw_last += got;
 			denoise(s);

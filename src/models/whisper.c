@@ -246,7 +246,7 @@ void sn_whisper_encoder_begin(sn_whisper_encoder *e, int window, int positions) 
 	nn_exec_begin(e->exec);
 }
 
-int sn_whisper_encoder_next(sn_whisper_encoder *e, int budget) { return nn_exec_next(e->exec, budget); }
+int sn_whisper_encoder_next(sn_whisper_encoder *e, int budget, char *err) { return nn_exec_next(e->exec, budget, err); }
 
 float *sn_whisper_mel_input(sn_whisper *w) { return w->encoder->mel; }
 
@@ -254,7 +254,7 @@ void sn_whisper_encode_begin(sn_whisper *w, int window) {
 	sn_whisper_encoder_begin(w->encoder, window, w->config.source_positions);
 }
 
-int sn_whisper_encode_next(sn_whisper *w, int budget) { return nn_exec_next(w->encoder->exec, budget); }
+int sn_whisper_encode_next(sn_whisper *w, int budget, char *err) { return nn_exec_next(w->encoder->exec, budget, err); }
 
 /* ---- attention of the alignment heads ---- */
 
@@ -286,8 +286,8 @@ static void share_of(const float *from, int steps, float *to) {
 		to[t] = from[t] * scale + rest;
 }
 
-static void attend_block(sn_whisper *w, int window, const int32_t *slots, const int32_t *positions, int count, int steps, float *probs,
-                         int64_t stride) {
+static int attend_block(sn_whisper *w, int window, const int32_t *slots, const int32_t *positions, int count, int steps, float *probs,
+                        int64_t stride, char *err) {
 	const sn_whisper_config *c = &w->config;
 	const size_t size = (size_t)(c->width / c->decoder_heads);
 	int32_t *entry = nn_exec_input_ids(w->attend, "window");
@@ -301,26 +301,31 @@ static void attend_block(sn_whisper *w, int window, const int32_t *slots, const 
 	for (int i = 0; i < count; i++)
 		entry[i] = window;
 	nn_exec_set(w->attend, "rows", count);
-	nn_exec_run(w->attend);
+	const int result = nn_exec_run(w->attend, err);
+	if (result != SN_OK)
+		return result;
 	for (int h = 0; h < c->alignment_count; h++) {
 		snprintf(name, sizeof name, "probs%d", c->alignment[h].layer);
 		const float *all = nn_exec_output(w->attend, name, NULL) + (int64_t)c->alignment[h].head * count * c->source_positions;
 		for (int i = 0; i < count; i++)
 			share_of(all + (int64_t)i * c->source_positions, steps, probs + h * stride + (int64_t)i * steps);
 	}
+	return SN_OK;
 }
 
-void sn_whisper_attend(sn_whisper *w, int window, const int32_t *slots, const int32_t *positions, int count, int steps, float *probs) {
-	for (int first = 0; first < count; first += WHISPER_MAX_ATTEND) {
+int sn_whisper_attend(sn_whisper *w, int window, const int32_t *slots, const int32_t *positions, int count, int steps, float *probs, char *err) {
+	int result = SN_OK;
+	for (int first = 0; first < count && result == SN_OK; first += WHISPER_MAX_ATTEND) {
 		int block = count - first < WHISPER_MAX_ATTEND ? count - first : WHISPER_MAX_ATTEND;
-		attend_block(w, window, slots + first, positions + first, block, steps, probs + (int64_t)first * steps, (int64_t)count * steps);
+		result = attend_block(w, window, slots + first, positions + first, block, steps, probs + (int64_t)first * steps, (int64_t)count * steps, err);
 	}
+	return result;
 }
 
 /* ---- decoding ---- */
 
 /* Runs rows[0..count), at most SN_WHISPER_MAX_ROWS of which at most WHISPER_MAX_WANTED want logits. */
-static void decode_block(sn_whisper *w, const sn_whisper_row *rows, int count) {
+static int decode_block(sn_whisper *w, const sn_whisper_row *rows, int count, char *err) {
 	int64_t length = w->config.target_positions;
 	int wanted = 0;
 	for (int i = 0; i < count; i++) {
@@ -336,23 +341,28 @@ static void decode_block(sn_whisper *w, const sn_whisper_row *rows, int count) {
 	nn_exec_set(w->decoder, "wanted", wanted ? wanted : 1);
 	if (!wanted)
 		w->in.wanted[0] = 0;
-	nn_exec_run(w->decoder);
+	const int result = nn_exec_run(w->decoder, err);
+	if (result != SN_OK)
+		return result;
 	if (w->keep)
 		keep_queries(w, rows, count);
 	const float *logits = nn_exec_output(w->decoder, "logits", NULL);
 	for (int i = 0; i < wanted; i++)
 		memcpy(rows[w->in.wanted[i]].logits, logits + (int64_t)i * w->config.vocab, (size_t)w->config.vocab * sizeof *logits);
+	return SN_OK;
 }
 
-void sn_whisper_decode(sn_whisper *w, const sn_whisper_row *rows, int count) {
-	while (count > 0) {
+int sn_whisper_decode(sn_whisper *w, const sn_whisper_row *rows, int count, char *err) {
+	int result = SN_OK;
+	while (count > 0 && result == SN_OK) {
 		int block = 0, wanted = 0;
 		while (block < count && block < SN_WHISPER_MAX_ROWS && wanted + !!rows[block].logits <= WHISPER_MAX_WANTED)
 			wanted += !!rows[block++].logits;
-		decode_block(w, rows, block);
+		result = decode_block(w, rows, block, err);
 		rows += block;
 		count -= block;
 	}
+	return result;
 }
 
 int sn_whisper_tensor(sn_whisper *w, const char *name, float **values, int *rank, int64_t *dims, char *err) {

@@ -38,10 +38,10 @@ sn_bpe *sn_whisper_bpe(sn_whisper *whisper);
 int64_t sn_whisper_parameters(const sn_whisper *whisper);
 
 /* Encoding: fill the log-mel input [2 * source_positions frames, mels] (frame-major), then begin and next until SN_OK (SN_AGAIN:
- * more). The keys and values of cross attention land in entry `window` (0 .. load->windows-1). */
+ * more; else an error of nn_exec_next). The keys and values of cross attention land in entry `window` (0 .. load->windows-1). */
 float *sn_whisper_mel_input(sn_whisper *whisper);
 void sn_whisper_encode_begin(sn_whisper *whisper, int window);
-int sn_whisper_encode_next(sn_whisper *whisper, int budget);
+int sn_whisper_encode_next(sn_whisper *whisper, int budget, char *err);
 
 /* Another encoder of the same weights, which may run between the pieces of others: its mel input has 2 * positions frames, and the
  * entry then holds so many keys. Fewer positions than source_positions are a context that the model was not trained on. Close it
@@ -51,7 +51,7 @@ int sn_whisper_encoder_open(sn_whisper_encoder **out, sn_whisper *whisper, char 
 void sn_whisper_encoder_close(sn_whisper_encoder **encoder);
 float *sn_whisper_encoder_mel(sn_whisper_encoder *encoder);
 void sn_whisper_encoder_begin(sn_whisper_encoder *encoder, int window, int positions);
-int sn_whisper_encoder_next(sn_whisper_encoder *encoder, int budget);
+int sn_whisper_encoder_next(sn_whisper_encoder *encoder, int budget, char *err);
 
 /* One decoder row: `token` at `position` of a sequence whose own cache slot is `slot`; `table` [target_positions] tells the slot in
  * which each earlier position's keys lie (table[position] must be `slot`); it listens to `window`. Several rows of one sequence in
@@ -63,15 +63,15 @@ typedef struct sn_whisper_row {
 } sn_whisper_row;
 
 #define SN_WHISPER_MAX_ROWS 256 /* rows of one call */
-void sn_whisper_decode(sn_whisper *whisper, const sn_whisper_row *rows, int count);
+int sn_whisper_decode(sn_whisper *whisper, const sn_whisper_row *rows, int count, char *err); /* errors: those of nn_exec_run; no row is to be used then */
 
 /* When words are said: the attention of the alignment heads, without a second pass of the decoder. While `keep` is set, decode keeps
  * these heads' cross-attention queries of every row by (slot, position), until another row is decoded there. */
 void sn_whisper_keep_queries(sn_whisper *whisper, int keep);
 /* What the rows decoded at (slots[i], positions[i]) attended to in entry `window`, while it holds the same audio: softmax over the first
- * `steps` (1 .. source_positions) positions of the encoder -> probs[alignment_count][count][steps]. Allocates nothing. */
-void sn_whisper_attend(sn_whisper *whisper, int window, const int32_t *slots, const int32_t *positions, int count, int steps,
-                       float *probs);
+ * `steps` (1 .. source_positions) positions of the encoder -> probs[alignment_count][count][steps]. Errors: those of nn_exec_run. */
+int sn_whisper_attend(sn_whisper *whisper, int window, const int32_t *slots, const int32_t *positions, int count, int steps, float *probs,
+                      char *err);
 
 /* Copies a named tensor, as nn_exec_tensor: any of debug plans, of others only "encoder_out" in f32. */
 int sn_whisper_tensor(sn_whisper *whisper, const char *name, float **values, int *rank, int64_t *dims, char *err);

@@ -332,7 +332,7 @@ int sn_xvector_run(const sn_xvector *x, const float *features, int64_t frames, f
 		nn_exec_set(exec, "frames", frames);
 		memcpy(nn_exec_input(exec, "features"), features, (size_t)(frames * x->s.mels) * sizeof *features);
 		*nn_exec_input(exec, "correction") = (float)frames / (float)(frames - 1);
-		nn_exec_run(exec);
+		code = nn_exec_run(exec, err);
 		memcpy(embedding, nn_exec_output(exec, "embedding", NULL), (size_t)x->s.width * sizeof *embedding);
 		if (look) look(payload, exec);
 	}

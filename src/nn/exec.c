@@ -378,16 +378,14 @@ void nn_exec_begin(nn_exec *e) {
 typedef struct pieces {
 	nn_exec *exec;
 	int budget, result;
+	char *err;
 } pieces;
 
 static void run_pieces(void *payload) {
 	pieces *w = payload;
 	nn_exec *e = w->exec;
 	if (e->ort) {
-		char err[SN_ERRLEN];
-		const int code = nn_ort_exec_run(e->ort, e->symbol, err);
-		if (code != SN_OK)
-			nn_pool_fault(e->pool, code, err);
+		w->result = nn_ort_exec_run(e->ort, e->symbol, w->err);
 		return;
 	}
 	double done = 0, most = e->flops * w->budget / 100;
@@ -400,15 +398,15 @@ static void run_pieces(void *payload) {
 	w->result = e->next < e->plan->regions ? SN_AGAIN : SN_OK;
 }
 
-int nn_exec_next(nn_exec *e, int budget) {
-	pieces w = { e, budget, SN_OK };
+int nn_exec_next(nn_exec *e, int budget, char *err) {
+	pieces w = { e, budget, SN_OK, err };
 	nn_pool_call(e->pool, run_pieces, &w);
 	return w.result;
 }
 
-void nn_exec_run(nn_exec *e) {
+int nn_exec_run(nn_exec *e, char *err) {
 	nn_exec_begin(e);
-	nn_exec_next(e, 100);
+	return nn_exec_next(e, 100, err);
 }
 
 /* ---- results ---- */

@@ -244,12 +244,6 @@ void nn_pool_run(nn_pool *pool, void (*fn)(void *payload, int64_t task, int work
 /* Runs fn(payload) on worker 0 and waits: for code that itself calls nn_exec_run. Such code runs with worker 0 as leader. */
 void nn_pool_call(nn_pool *pool, void (*fn)(void *payload), void *payload);
 
-/* Runs of plans that failed on this pool, which only those of another backend do: their outputs are zeros. So who begins something keeps the
- * count, and asks in the end: SN_OK, or the last failure since then. From any thread. */
-uint64_t nn_pool_faults(nn_pool *pool);
-int nn_pool_fault_since(nn_pool *pool, uint64_t count, char *err);
-void nn_pool_fault(nn_pool *pool, int code, const char *why);
-
 int nn_exec_new(nn_exec **out, nn_plan *plan, nn_pool *pool, char *err);
 void nn_exec_free(nn_exec **exec);
 /* Makes every state of `exec` that has a namesake in `owner` use owner's memory; SN_E_INTERNAL when their sizes differ. `owner` must
@@ -264,12 +258,14 @@ void nn_exec_set(nn_exec *exec, const char *symbol, int64_t extent);
 /* The input's memory, sized for the maxima, contiguous for the extents of the run: fill it before each run. */
 float *nn_exec_input(nn_exec *exec, const char *name);
 int32_t *nn_exec_input_ids(nn_exec *exec, const char *name);
-/* Runs the whole graph. Never allocates. */
-void nn_exec_run(nn_exec *exec);
-/* Or in pieces: begin, then next until it returns SN_OK; SN_AGAIN means more is left. A piece is about `budget` parts in 100
- * of the graph's arithmetic (1..100). Between pieces other execs may run on the pool. */
+/* Runs the whole graph. Our own kernels never allocate and never fail. Another backend allocates where its library does (ONNX Runtime: what a run
+ * makes on its way, and a binding when extents change), and may fail (SN_E_MEMORY, SN_E_INTERNAL, ..): then outputs are zeros, what the run should
+ * have written to states is not to be used, and the exec runs again as if it had not happened. Whose run it was ends with that error. */
+int nn_exec_run(nn_exec *exec, char *err) __attribute__((warn_unused_result));
+/* Or in pieces: begin, then next until it returns SN_OK; SN_AGAIN means more is left; else it failed, and nothing is left. A piece is about
+ * `budget` parts in 100 of the graph's arithmetic (1..100). Between pieces other execs may run on the pool. */
 void nn_exec_begin(nn_exec *exec);
-int nn_exec_next(nn_exec *exec, int budget);
+int nn_exec_next(nn_exec *exec, int budget, char *err) __attribute__((warn_unused_result));
 
 /* An output after a run; dims (NN_MAX_RANK entries, may be NULL) receives the extents. Borrowed until the next run. */
 const float *nn_exec_output(nn_exec *exec, const char *name, int64_t *dims);

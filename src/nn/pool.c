@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define MAX_THREADS 256
@@ -37,9 +36,6 @@ struct nn_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t wake, call_wake, call_done;
 	call *first, **last; /* queue of calls for worker 0 */
-	_Atomic uint64_t faults;
-	int fault_code;              /* as is the next: of the last one; guarded by lock */
-	char fault[SN_ERRLEN];
 	worker workers[];
 };
 
@@ -171,25 +167,6 @@ void nn_pool_close(nn_pool **held) {
 }
 
 int nn_pool_threads(const nn_pool *pool) { return pool->threads; }
-
-uint64_t nn_pool_faults(nn_pool *pool) { return atomic_load(&pool->faults); }
-
-int nn_pool_fault_since(nn_pool *pool, uint64_t count, char *err) {
-	if (atomic_load(&pool->faults) == count)
-		return SN_OK;
-	pthread_mutex_lock(&pool->lock);
-	const int result = sn_fail(err, pool->fault_code, "%s", pool->fault);
-	pthread_mutex_unlock(&pool->lock);
-	return result;
-}
-
-void nn_pool_fault(nn_pool *pool, int code, const char *why) {
-	pthread_mutex_lock(&pool->lock);
-	pool->fault_code = code;
-	snprintf(pool->fault, sizeof pool->fault, "%s", why);
-	atomic_fetch_add(&pool->faults, 1);
-	pthread_mutex_unlock(&pool->lock);
-}
 
 void nn_pool_call(nn_pool *pool, void (*fn)(void *payload), void *payload) {
 	if (pthread_equal(pthread_self(), pool->workers[0].thread)) {

@@ -223,15 +223,18 @@ static void list_rows(sn_align *a, const sn_align_sequence *s) {
 	a->steps = steps < 1 ? 1 : steps < a->positions ? (int)steps : a->positions;
 }
 
-int sn_align_words(sn_align *a, const sn_align_sequence *s, sn_aligned_word *words) {
+int sn_align_words(sn_align *a, const sn_align_sequence *s, sn_aligned_word *words, int *found, char *err) {
 	const int kept = s->count < SN_ALIGN_MAX_TOKENS ? s->count : SN_ALIGN_MAX_TOKENS;
 	const int count = sn_words_split(sn_whisper_bpe(a->whisper), s->tokens, kept, a->config->eot, a->split);
+	*found = 0;
 	if (!count || s->frames < 1)
-		return 0;
+		return SN_OK;
 	list_rows(a, s);
 	list_states(a, count, a->at[0] + 1 - s->first);
 	sn_align_hear(s->levels, a->steps, a->speech, a->onset);
-	sn_whisper_attend(a->whisper, s->window, a->slots, a->at, a->rows, a->steps, a->probs);
+	const int result = sn_whisper_attend(a->whisper, s->window, a->slots, a->at, a->rows, a->steps, a->probs, err);
+	if (result != SN_OK)
+		return result;
 	nn_pool_run(a->pool, smooth_head, a, a->config->alignment_count);
 	nn_pool_run(a->pool, weigh_row, a, a->rows);
 	find_path(a);
@@ -246,5 +249,6 @@ int sn_align_words(sn_align *a, const sn_align_sequence *s, sn_aligned_word *wor
 		w->stop = SN_ALIGN_STEP * a->end[i];
 	}
 	sn_align_trim(s, words, count);
-	return count;
+	*found = count;
+	return SN_OK;
 }

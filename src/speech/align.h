@@ -58,7 +58,7 @@ typedef struct sn_aligned_word {
 	float confidence;            /* exp of the mean log probability of its tokens; 0 without logprobs */
 } sn_aligned_word;
 
-/* Writes at most SN_ALIGN_MAX_TOKENS words (each has a token) and returns how many. Takes some milliseconds; allocates nothing. */
-int sn_align_words(sn_align *align, const sn_align_sequence *sequence, sn_aligned_word *words);
+/* Writes at most SN_ALIGN_MAX_TOKENS words (each has a token); *count: how many. Takes some milliseconds. Errors: those of nn_exec_run. */
+int sn_align_words(sn_align *align, const sn_align_sequence *sequence, sn_aligned_word *words, int *count, char *err);
 
 #endif

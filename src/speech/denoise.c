@@ -103,11 +103,13 @@ static void measure(sn_denoise *d, int which, const float *frames, int count) {
 
 /* The whole frames of d->wide through the network to d->clean; what its delay puts before the first sample and what lies behind the
  * last one is left out. */
-static void run(sn_denoise *d) {
+static int run(sn_denoise *d, char *err) {
 	float snr[SN_DENOISE_FRAMES];
 	int frames = (int)least(d->wide_count / FRAME, SN_DENOISE_FRAMES);
 	size_t count = (size_t)frames * FRAME;
-	sn_deepfilter_run(d->model->deepfilter, d->stream, d->wide, frames, d->clean, snr);
+	const int result = sn_deepfilter_run(d->model->deepfilter, d->stream, d->wide, frames, d->clean, snr, err);
+	if (result != SN_OK)
+		return result;
 	measure(d, 0, d->wide, frames);
 	measure(d, 1, d->clean, frames);
 	for (int i = 0; i < frames; i++)
@@ -122,6 +124,7 @@ static void run(sn_denoise *d) {
 	d->fed += (int64_t)count;
 	d->wide_count -= count;
 	memmove(d->wide, d->wide + count, d->wide_count * sizeof *d->wide);
+	return SN_OK;
 }
 
 /* From d->clean to the caller, at the end what `down` still holds; never more samples than were taken, and in the end not fewer. */
@@ -159,10 +162,12 @@ int sn_denoise_process(sn_denoise *d, const float *in, size_t count, size_t *use
 		if (d->wide_count < WIDE - FRAME && (!in || *used < count))
 			result = take(d, in ? in + *used : NULL, count - *used, &some, err);
 		*used += some;
+		if (result != SN_OK)
+			break;
 		if (d->wide_count >= FRAME && (d->wide_count >= WIDE - FRAME || !in || *used == count)) {
 			if (ran && (in || *got))
 				break;
-			run(d);
+			result = run(d, err);
 			ran = 1;
 		} else if (!some && *got == had && d->wide_count == waiting && d->clean_count == left) {
 			break;

@@ -85,8 +85,6 @@ struct sn_model {
 };
 
 void sn_model_retain(sn_model *model);
-/* SN_OK, or what failed in a backend since the pool had `faults` (nn_pool_faults); our own kernels never fail. */
-int sn_model_faults(const sn_model *model, uint64_t faults, char *err);
 const char *sn_dtype_label(nn_dtype dtype); /* "f32", "bf16", "int8" */
 
 /* What a load asks for, below sn_model_load; the engine's load_lock is held. label: the architecture's name. */

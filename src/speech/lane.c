@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,7 @@ sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots) {
 	for (int i = 0; i < slots; i++)
 		place->slots[i] = lane->free_slots[--lane->free_count];
 	place->searching = place->detecting = 0;
+	place->failed = SN_OK;
 	lane->encoding = place;
 	lane->begun = 0;
 	return place;
@@ -196,7 +198,7 @@ static void begin_encoding(sn_lane *lane, const sn_place *place) {
 
 void sn_lane_forget(sn_lane *lane, const sn_place *place) { lane->known[place->entry].is_whole = 0; }
 
-int sn_lane_encode(sn_lane *lane, sn_place *place) {
+int sn_lane_encode(sn_lane *lane, sn_place *place, char *err) {
 	double start = sn_now();
 	if (!lane->begun) {
 		const int hit = recall(lane, place);
@@ -209,7 +211,7 @@ int sn_lane_encode(sn_lane *lane, sn_place *place) {
 		begin_encoding(lane, place);
 	}
 	lane->begun = 1;
-	int result = sn_whisper_encode_next(lane->whisper, lane->budget);
+	int result = sn_whisper_encode_next(lane->whisper, lane->budget, err);
 	sn_sched_count(lane->sched, SN_STAGE_ENCODE, result != SN_AGAIN, start);
 	if (result == SN_AGAIN) {
 		lane->budget = next_budget(lane->budget, sn_now() - start, PIECE);
@@ -262,6 +264,16 @@ static void choose_tokens(void *payload, int64_t task, int worker) {
 	}
 }
 
+/* The members of a step that failed. */
+static void end_searches(sn_lane *lane, int count, int code, const char *why) {
+	for (int i = 0; i < count; i++) {
+		sn_place *const place = lane->members[i];
+		place->searching = place->detecting = 0;
+		place->failed = code;
+		snprintf(place->why, sizeof place->why, "%s", why);
+	}
+}
+
 void sn_lane_decode(sn_lane *lane) {
 	int rows = 0, count = 0, first = lane->first;
 	double start = sn_now();
@@ -277,8 +289,12 @@ void sn_lane_decode(sn_lane *lane) {
 		rows += more;
 		lane->members[count++] = place;
 	}
-	sn_whisper_decode(lane->whisper, lane->batch, rows);
-	nn_pool_run(lane->pool, choose_tokens, lane, count);
+	char why[SN_ERRLEN];
+	const int result = sn_whisper_decode(lane->whisper, lane->batch, rows, why);
+	if (result == SN_OK)
+		nn_pool_run(lane->pool, choose_tokens, lane, count);
+	else
+		end_searches(lane, count, result, why);
 	double spent = sn_now() - start;
 	sn_sched_count(lane->sched, SN_STAGE_DECODE, rows, start);
 	for (int i = 0; i < count; i++) {
@@ -329,12 +345,12 @@ void sn_lane_ear_features(sn_lane *lane, sn_ear *ear, const sn_mel_view *view, i
 	features(lane, view, frames, sn_whisper_encoder_mel(ear->encoder), 2 * (int64_t)positions);
 }
 
-int sn_lane_ear_encode(sn_lane *lane, sn_ear *ear) {
+int sn_lane_ear_encode(sn_lane *lane, sn_ear *ear, char *err) {
 	const double start = sn_now();
 	if (!ear->begun)
 		sn_whisper_encoder_begin(ear->encoder, ear->entry, ear->positions);
 	ear->begun = 1;
-	const int result = sn_whisper_encoder_next(ear->encoder, ear->budget);
+	const int result = sn_whisper_encoder_next(ear->encoder, ear->budget, err);
 	sn_sched_count(lane->sched, SN_STAGE_ENCODE, result != SN_AGAIN, start);
 	if (result == SN_AGAIN)
 		ear->budget = next_budget(ear->budget, sn_now() - start, EAR_PIECE);

@@ -21,6 +21,8 @@ typedef struct sn_place {
 	sn_search *search;
 	int searching, detecting; /* rows are wanted; those of a language detection */
 	double since;             /* when the search was started */
+	int failed;               /* not SN_OK: what ended the search, with the cause */
+	char why[SN_ERRLEN];
 	int language;             /* index in the configuration, found by a detection */
 	float language_probability;
 } sn_place;
@@ -50,9 +52,9 @@ void sn_lane_give(sn_lane *lane, sn_place *place);
 
 /* Log-mel of `frames` frames of the view, zeros (as the reference pads its features) up to the whole window. */
 void sn_lane_features(sn_lane *lane, sn_place *place, const sn_mel_view *view, int64_t frames);
-/* A piece of the encoder: SN_AGAIN more is left; SN_OK done, the encoder is free for others. At once where a free place still holds the
+/* A piece of the encoder: SN_AGAIN more is left; SN_OK done, the encoder is free for others; else an error. At once where a free place still holds the
  * encoding of the very same features; the place then has another entry. */
-int sn_lane_encode(sn_lane *lane, sn_place *place);
+int sn_lane_encode(sn_lane *lane, sn_place *place, char *err);
 /* The entry was written to by other means. */
 void sn_lane_forget(sn_lane *lane, const sn_place *place);
 
@@ -62,7 +64,7 @@ int sn_lane_search(sn_lane *lane, sn_place *place, const int32_t *prompt, int co
 /* Is it better for the searches of this job to wait? Another session's first window is being encoded: then both are decoded at once. Never
  * for long, nor for a session of a lower class. sn_sched_rest until it may be asked again. */
 int sn_lane_gathers(const sn_lane *lane, const sn_job *job);
-/* One decoder step for the rows of all searches; the time is shared among their jobs. */
+/* One decoder step for the rows of all searches; the time is shared among their jobs. A step that fails ends them all: each place says so. */
 void sn_lane_decode(sn_lane *lane);
 
 /* ---- live sessions ---- */
@@ -74,7 +76,7 @@ sn_ear *sn_lane_ear_take(sn_lane *lane, sn_ear_kind kind, sn_job *job);
 void sn_lane_ear_give(sn_lane *lane, sn_ear *ear);
 /* As sn_lane_features for `positions` of the encoder, and as sn_lane_encode. */
 void sn_lane_ear_features(sn_lane *lane, sn_ear *ear, const sn_mel_view *view, int64_t frames, int positions);
-int sn_lane_ear_encode(sn_lane *lane, sn_ear *ear);
+int sn_lane_ear_encode(sn_lane *lane, sn_ear *ear, char *err);
 /* Room for the logits of SN_EAR_ROWS rows, for the time of one step. */
 #define SN_EAR_ROWS 48
 float *sn_lane_ear_logits(sn_lane *lane);

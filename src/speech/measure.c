@@ -25,23 +25,27 @@ static double encoder_flops(const sn_whisper_config *c) {
 	return 2 * (front + layers * t * (4 * d * d + 2 * d * ffn) + layers * 2 * t * t * d + c->decoder_layers * 2 * t * d * d);
 }
 
-static void run_encoder(sn_whisper *w, int entry, double *seconds) {
+static int run_encoder(sn_whisper *w, int entry, double *seconds, char *err) {
 	double start = sn_now();
+	int result;
 	sn_whisper_encode_begin(w, entry);
-	while (sn_whisper_encode_next(w, 100) == SN_AGAIN)
+	while ((result = sn_whisper_encode_next(w, 100, err)) == SN_AGAIN)
 		;
 	*seconds = sn_now() - start;
+	return result;
 }
 
-static void run_decoder(sn_whisper *w, const sn_place *place, int32_t *table, float *logits, double *seconds) {
+static int run_decoder(sn_whisper *w, const sn_place *place, int32_t *table, float *logits, double *seconds, char *err) {
 	const sn_whisper_config *const c = sn_whisper_get_config(w);
 	double start = sn_now();
-	for (int i = 0; i < STEPS && i < c->target_positions; i++) {
+	int result = SN_OK;
+	for (int i = 0; i < STEPS && i < c->target_positions && result == SN_OK; i++) {
 		const sn_whisper_row row = { .token = c->sot, .position = i, .slot = place->slots[0], .window = place->entry,
 			.table = table, .logits = logits };
-		sn_whisper_decode(w, &row, 1);
+		result = sn_whisper_decode(w, &row, 1, err);
 	}
 	*seconds = (sn_now() - start) / STEPS;
+	return result;
 }
 
 static void measure(void *payload) {
@@ -62,10 +66,11 @@ static void measure(void *payload) {
 		memset(sn_whisper_mel_input(w), 0, 2 * (size_t)c->source_positions * (size_t)c->mels * sizeof(float));
 		double warm;
 		sn_lane_forget(j->model->lane, place);
-		run_encoder(w, place->entry, &warm);
-		for (int i = 0; i < j->runs; i++) {
-			run_encoder(w, place->entry, &j->encode[i]);
-			run_decoder(w, place, table, logits, &j->step[i]);
+		j->result = run_encoder(w, place->entry, &warm, j->err);
+		for (int i = 0; i < j->runs && j->result == SN_OK; i++) {
+			j->result = run_encoder(w, place->entry, &j->encode[i], j->err);
+			if (j->result == SN_OK)
+				j->result = run_decoder(w, place, table, logits, &j->step[i], j->err);
 		}
 	}
 	if (place)

@@ -28,9 +28,9 @@ static int time_detector(job *j) {
 
 static int time_denoiser(job *j) {
 	sn_deepfilter_stream *stream;
-	const int result = sn_deepfilter_stream_open(&stream, SN_DEEPFILTER_NO_LIMIT, j->err);
+	int result = sn_deepfilter_stream_open(&stream, SN_DEEPFILTER_NO_LIMIT, j->err);
 	if (result == SN_OK)
-		sn_deepfilter_run(j->model->deepfilter, stream, j->pcm, HEARD * SN_DEEPFILTER_RATE / SN_DEEPFILTER_FRAME, j->out, NULL);
+		result = sn_deepfilter_run(j->model->deepfilter, stream, j->pcm, HEARD * SN_DEEPFILTER_RATE / SN_DEEPFILTER_FRAME, j->out, NULL, j->err);
 	sn_deepfilter_stream_close(&stream);
 	return result;
 }
@@ -39,10 +39,10 @@ static int time_score(job *j) {
 	sn_dnsmos_stream *stream;
 	if (j->model->dnsmos_owner)
 		return sn_fail(j->err, SN_E_BUSY, "the model is at work; measure it when no session uses it");
-	const int result = sn_dnsmos_stream_open(&stream, 0, j->err);
+	int result = sn_dnsmos_stream_open(&stream, 0, j->err);
 	if (result == SN_OK) {
 		sn_dnsmos_begin(j->model->dnsmos, stream, j->pcm, 0);
-		while (sn_dnsmos_next(j->model->dnsmos, stream) == SN_AGAIN)
+		while ((result = sn_dnsmos_next(j->model->dnsmos, stream, j->err)) == SN_AGAIN)
 			;
 	}
 	sn_dnsmos_stream_close(&stream);
@@ -58,10 +58,11 @@ static int time_marks(job *j) {
 		ids[i] = i == 0 ? c->begin : c->end;
 	if (sn_bert_start(bert, ids, count) != SN_OK)
 		return sn_fail(j->err, SN_E_BUSY, "the model is at work; measure it when no session uses it");
-	while (sn_bert_next(bert, 100) == SN_AGAIN)
+	int result;
+	while ((result = sn_bert_next(bert, 100, j->err)) == SN_AGAIN)
 		;
 	sn_bert_end(bert);
-	return SN_OK;
+	return result;
 }
 
 static int time_voice(job *j) {

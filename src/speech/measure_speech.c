@@ -134,7 +134,7 @@ static int time_window(job *j, double *seconds) {
 	if (result == SN_OK && sn_wav2vec2_start(head, pcm, samples) != SN_OK)
 		result = sn_fail(j->err, SN_E_BUSY, "the model is at work; measure it when no session uses it");
 	if (result == SN_OK) {
-		while (sn_wav2vec2_next(head, 100) == SN_AGAIN)
+		while ((result = sn_wav2vec2_next(head, 100, j->err)) == SN_AGAIN)
 			;
 		sn_wav2vec2_end(head);
 	}

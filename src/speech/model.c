@@ -93,10 +93,6 @@ void sn_model_retain(sn_model *model) {
 	pthread_mutex_unlock(&model->engine->models_lock);
 }
 
-int sn_model_faults(const sn_model *model, uint64_t faults, char *err) {
-	return model->backend ? nn_pool_fault_since(model->engine->pool, faults, err) : SN_OK;
-}
-
 /* Counts memory of a model that is not in the list; a negative number takes it back. */
 static void count_moving(sn_engine *engine, int64_t bytes) {
 	pthread_mutex_lock(&engine->models_lock);

@@ -260,15 +260,19 @@ static void settle(sn_punctuator *p) {
 	p->from = p->read = p->fresh = 0;
 }
 
-static int go_on(sn_punctuator *p) {
+static int go_on(sn_punctuator *p, char *err) {
 	const double start = sn_now();
-	if (sn_bert_next(p->model, p->budget) == SN_AGAIN) {
+	const int result = sn_bert_next(p->model, p->budget, err);
+	if (result == SN_AGAIN) {
 		const double wanted = p->budget * PIECE / (sn_now() - start + 1e-6);
 		p->budget = wanted < 1 ? 1 : wanted > 100 ? 100 : (int)wanted;
 		return SN_OK;
 	}
-	read_labels(p);
+	if (result == SN_OK)
+		read_labels(p);
 	sn_punctuator_leave(p);
+	if (result != SN_OK)
+		return result;
 	if (p->read == p->word_count)
 		settle(p);
 	return SN_OK;
@@ -285,7 +289,7 @@ static int is_due(const sn_punctuator *p) {
 static int work_by_model(sn_punctuator *p, char *err) {
 	int count = 0;
 	if (p->running)
-		return go_on(p);
+		return go_on(p, err);
 	if (!is_due(p))
 		return SN_END;
 	const int result = fill_window(p, &count, err);

@@ -171,13 +171,15 @@ static int rate(sn_rater *r) {
 		sn_sched_rest(r->engine->sched, &r->job);
 	if (r->rating < 0)
 		return r->score->dnsmos_owner ? SN_AGAIN : begin(r);
-	if (sn_dnsmos_next(r->score->dnsmos, r->stream) == SN_AGAIN)
+	const int result = sn_dnsmos_next(r->score->dnsmos, r->stream, r->message);
+	if (result == SN_AGAIN)
 		return SN_OK;
-	keep_scores(r);
+	if (result == SN_OK)
+		keep_scores(r);
 	r->rating = -1;
 	r->score->dnsmos_owner = NULL;
 	sn_sched_wake_all(r->engine->sched);
-	return SN_OK;
+	return result;
 }
 
 /* ---- the job ---- */

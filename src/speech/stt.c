@@ -24,10 +24,6 @@ static int do_work(sn_stt *stt, int full) {
 		result = stt->class->begin(stt, stt->message);
 	if (result == SN_OK)
 		result = stt->class->work(stt, full);
-	if (result >= 0) {
-		const int failed = sn_model_faults(stt->model, stt->faults, stt->message);
-		result = failed == SN_OK ? result : failed;
-	}
 	if (result < 0 && !*stt->message)
 		sn_fail(stt->message, result, "the session ended: %s", sn_result_text(result));
 	return result;
@@ -193,7 +189,6 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 	sn_model_retain(model);
 	stt->model = model;
 	stt->engine = model->engine;
-	stt->faults = nn_pool_faults(model->engine->pool);
 	stt->class = class;
 	stt->last = &stt->first;
 	stt->patience = o->ready ? 0 : INFINITY;
@@ -229,9 +224,7 @@ void sn_stt_inside(sn_stt_options *options, sn_job *outer) {
 static int ended(const sn_stt *stt, char *err) {
 	if (stt->cancelled)
 		return sn_fail(err, SN_E_CANCELLED, "the session was cancelled");
-	if (stt->error)
-		return sn_fail(err, stt->error, "%s", stt->message);
-	return sn_model_faults(stt->model, stt->faults, err);
+	return stt->error ? sn_fail(err, stt->error, "%s", stt->message) : SN_OK;
 }
 
 void sn_stt_be_patient(sn_stt *stt, double seconds) { stt->patience = seconds; }

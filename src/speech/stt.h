@@ -53,7 +53,6 @@ struct sn_stt {
 	int finished, cancelled, done;
 	int chore;                   /* work waits for `serve` */
 	int error;                   /* not SN_OK: ended the session */
-	uint64_t faults;             /* of the pool when it was opened */
 	char message[SN_ERRLEN];
 	stt_event *first, **last, *current; /* current: borrowed by the caller */
 	int events;

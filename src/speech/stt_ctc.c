@@ -482,9 +482,11 @@ static int deliver(stt_ctc *stt, const sn_ctc_cut *cut) {
 /* A piece of the window in work; its frames go onto the track at the end. */
 static int read_window(stt_ctc *stt) {
 	const double start = sn_now();
-	const int more = sn_wav2vec2_next(stt->head, stt->budget) == SN_AGAIN;
-	sn_sched_count(stt->base.engine->sched, SN_STAGE_ENCODE, !more, start);
-	if (more) {
+	const int result = sn_wav2vec2_next(stt->head, stt->budget, stt->base.message);
+	sn_sched_count(stt->base.engine->sched, SN_STAGE_ENCODE, result == SN_OK, start);
+	if (result < 0)
+		return result;
+	if (result == SN_AGAIN) {
 		const double wanted = stt->budget * PIECE / (sn_now() - start + 1e-6);
 		stt->budget = wanted < 1 ? 1 : wanted > 100 ? 100 : (int)wanted;
 		return SN_OK;

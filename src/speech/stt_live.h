@@ -86,7 +86,7 @@ void stt_live_leave(sn_stt *stt);
 
 /* stt_live_text.c */
 void stt_live_guard(stt_live *live);                            /* cuts what the pass repeats beyond what can have been said */
-void stt_live_align(stt_live *live);                            /* times of the words that the pass wrote, while it has its ear */
+int stt_live_align(stt_live *live);                             /* times of the words that the pass wrote, while it has its ear */
 int stt_live_show(stt_live *live, const stt_live_task *task);   /* PARTIAL: what the task wrote behind the committed text */
 int stt_live_agree(stt_live *live);                             /* COMMIT of what the pass and the one before agree on */
 int stt_live_finish(stt_live *live);                            /* COMMIT of the rest that the pass wrote, SEGMENT */

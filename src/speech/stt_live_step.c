@@ -94,7 +94,9 @@ static int detect(stt_live *live, stt_live_task *task) {
 	float *const logits = sn_lane_ear_logits(w->base.model->lane), probability;
 	const int32_t table = task->ear->slot;
 	const sn_whisper_row row = { c->sot, 0, task->ear->slot, task->ear->entry, &table, logits };
-	sn_whisper_decode(w->base.model->whisper, &row, 1);
+	const int result = sn_whisper_decode(w->base.model->whisper, &row, 1, w->base.message);
+	if (result != SN_OK)
+		return result;
 	task->language = stt_decode_language(c, logits, &probability);
 	start_decoding(live, task);
 	if (task != &live->pass)
@@ -122,38 +124,43 @@ static void choose(void *payload, int64_t i, int worker) {
 		c->choices[i] = stt_decode_choose(&c->task->decode, c->rows, (int)i);
 }
 
-static void decode(stt_live *live, stt_live_task *task) {
+static int decode(stt_live *live, stt_live_task *task) {
 	sn_stt *const base = &live->whisper.base;
 	choosing c;
 	c.task = task;
 	const double start = sn_now();
 	const int count = stt_decode_rows(&task->decode, c.rows, sn_lane_ear_logits(base->model->lane));
-	sn_whisper_decode(base->model->whisper, c.rows, count);
+	int result = sn_whisper_decode(base->model->whisper, c.rows, count, base->message);
+	if (result != SN_OK)
+		return result;
 	nn_pool_run(base->engine->pool, choose, &c, count);
 	sn_sched_count(base->engine->sched, SN_STAGE_DECODE, count, start);
 	if (!stt_decode_advance(&task->decode, c.rows, c.choices))
-		return;
+		return SN_OK;
 	if (task == &live->pass) {
 		stt_live_guard(live);
-		stt_live_align(live);
+		result = stt_live_align(live);
 	}
 	give_ear(live, task);
 	task->stage = LIVE_DONE;
+	return result;
 }
 
 /* A step of a task that is under way. */
 static int go_on(stt_live *live, stt_live_task *task) {
 	const int language = live->whisper.language;
 	if (task->stage == LIVE_ENCODING) {
-		if (sn_lane_ear_encode(live->whisper.base.model->lane, task->ear) == SN_OK)
-			task->stage = LIVE_ENCODED;
+		const int result = sn_lane_ear_encode(live->whisper.base.model->lane, task->ear, live->whisper.base.message);
+		if (result != SN_OK)
+			return result == SN_AGAIN ? SN_OK : result;
+		task->stage = LIVE_ENCODED;
 	} else if (task->stage == LIVE_ENCODED && !live->sure && !live->committed.count && (task == &live->pass || language < 0)) {
 		return detect(live, task);
 	} else if (task->stage == LIVE_ENCODED) {
 		task->language = language;
 		start_decoding(live, task);
 	} else {
-		decode(live, task);
+		return decode(live, task);
 	}
 	return SN_OK;
 }

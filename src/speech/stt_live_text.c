@@ -152,11 +152,11 @@ static void fill_speech(const stt_live *live, sn_align_levels *levels) {
 	}
 }
 
-void stt_live_align(stt_live *live) {
+int stt_live_align(stt_live *live) {
 	sn_stt *const base = &live->whisper.base;
 	const stt_decode *const d = &live->pass.decode;
 	if (!live->whisper.words || d->count == live->committed.count)
-		return;
+		return SN_OK;
 	stt_window *const w = window_of(live);
 	const sn_mel_view view = { base->tape, live->pass.until - base->tape_first, live->pass.from - base->tape_first };
 	sn_align_measure(&w->words->levels, &view, w->frames);
@@ -165,7 +165,7 @@ void stt_live_align(stt_live *live) {
 	const sn_align_sequence sequence = { .window = live->pass.ear->entry, .frames = w->frames, .table = d->table, .sot = d->sot,
 		.first = first, .tokens = w->result.tokens, .logprobs = w->result.logprobs, .count = w->result.count, .fed = fed,
 		.levels = &w->words->levels };
-	w->words->count = sn_align_words(base->model->align, &sequence, w->words->word);
+	return sn_align_words(base->model->align, &sequence, w->words->word, &w->words->count, base->message);
 }
 
 /* Appends the words of tokens [first, end) of the pass, none before the last one. Returns the index of the first of them. */

@@ -134,7 +134,7 @@ void sn_stt_whisper_leave(sn_stt *stt);
 int sn_stt_words_open(stt_whisper *stt, char *err);
 void sn_stt_words_close(stt_whisper *stt);
 void sn_stt_words_hear(stt_whisper *stt, stt_window *window, const sn_mel_view *view);
-void sn_stt_words_align(stt_whisper *stt, stt_window *window);
+int sn_stt_words_align(stt_whisper *stt, stt_window *window);
 /* The words of tokens [first, end), which are a segment of the window that lies in [start, stop] of the source: fills *words, borrowed
  * until the next call, and returns how many. */
 int sn_stt_words_list(stt_whisper *stt, const stt_window *window, int first, int end, double start, double stop, const sn_word **words);

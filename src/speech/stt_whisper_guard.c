@@ -139,7 +139,9 @@ int sn_stt_guard_weigh(stt_whisper *stt, stt_window *w, const sn_search_result *
 		w->changed = w->weighed && (w->result.count != r->count || memcmp(w->result.tokens, r->tokens, (size_t)r->count * sizeof *r->tokens) != 0);
 		w->result = *r;
 		w->best = try;
-		sn_stt_words_align(stt, w);
+		result = sn_stt_words_align(stt, w);
+		if (result != SN_OK)
+			return result;
 		w->best.early = try.early = stt->guards && stops_early(stt, w);
 	}
 	w->weighed = 1;

@@ -348,6 +348,8 @@ static int note_language(stt_whisper *stt, const sn_place *place) {
 
 /* Moves a window on as far as it goes without computing. */
 static int advance(stt_whisper *stt, stt_window *w, int is_first) {
+	if (w->place && w->place->failed != SN_OK)
+		return sn_fail(stt->base.message, w->place->failed, "%s", w->place->why);
 	if (w->stage == STT_DETECTING && !w->place->searching) {
 		w->stage = STT_ENCODED;
 		int result = note_language(stt, w->place);
@@ -446,9 +448,10 @@ int sn_stt_whisper_work(sn_stt *base, int full) {
 		searching += w->place && w->place->searching;
 		if (w->stage != STT_ENCODING)
 			continue;
-		if (sn_lane_encode(stt->base.model->lane, w->place) == SN_OK)
+		result = sn_lane_encode(stt->base.model->lane, w->place, stt->base.message);
+		if (result == SN_OK)
 			w->stage = STT_ENCODED;
-		return SN_OK;
+		return result == SN_AGAIN ? SN_OK : result;
 	}
 	result = full ? SN_AGAIN : begin_window(stt);
 	if (result == SN_AGAIN && !full)

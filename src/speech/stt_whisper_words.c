@@ -49,9 +49,9 @@ void sn_stt_words_hear(stt_whisper *stt, stt_window *w, const sn_mel_view *view)
 	sn_whisper_keep_queries(stt->base.model->whisper, 1);
 }
 
-void sn_stt_words_align(stt_whisper *stt, stt_window *w) {
+int sn_stt_words_align(stt_whisper *stt, stt_window *w) {
 	if (!stt->words)
-		return;
+		return SN_OK;
 	const sn_search_result *const r = &w->result;
 	int sot, prompt = sn_search_prompt(w->place->search, &sot);
 	int64_t joints[SN_STT_MAX_PIECES];
@@ -60,7 +60,7 @@ void sn_stt_words_align(stt_whisper *stt, stt_window *w) {
 	const sn_align_sequence sequence = { .window = w->place->entry, .frames = w->frames, .table = sn_search_table(w->place->search),
 		.sot = sot, .first = prompt, .tokens = r->tokens, .logprobs = r->logprobs, .count = r->count,
 		.fed = r->count - r->reached_limit, .levels = &w->words->levels, .joints = joints, .joint_count = w->piece_count - 1 };
-	w->words->count = sn_align_words(stt->base.model->align, &sequence, w->words->word);
+	return sn_align_words(stt->base.model->align, &sequence, w->words->word, &w->words->count, stt->base.message);
 }
 
 static double in_source(const stt_window *w, double seconds, int is_end) {

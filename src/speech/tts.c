@@ -31,7 +31,6 @@ int sn_tts_open(sn_tts **out, sn_model *model, const sn_tts_options *options, ch
 	tts->opened = sn_now();
 	tts->model = model;
 	tts->engine = model->engine;
-	tts->faults = nn_pool_faults(model->engine->pool);
 	tts->last = &tts->first;
 	tts->job = (sn_job){ .step = sn_tts_step, .leave = sn_tts_leave, .left = 1, .share = o->share, .counts = 1, .ready = o->ready,
 		.ready_payload = o->ready_payload };
@@ -73,9 +72,7 @@ static int wait_for_step(sn_tts *tts) { return tts->patience > 0 && sn_sched_wai
 static int ended(const sn_tts *tts, char *err) {
 	if (tts->cancelled)
 		return sn_fail(err, SN_E_CANCELLED, "the session was cancelled");
-	if (tts->error)
-		return sn_fail(err, tts->error, "%s", tts->message);
-	return sn_model_faults(tts->model, tts->faults, err);
+	return tts->error ? sn_fail(err, tts->error, "%s", tts->message) : SN_OK;
 }
 
 /* Has the queue no room for `size` more bytes? An empty one always has. Lock held. */

@@ -125,7 +125,6 @@ struct sn_tts {
 	int rate;
 	int64_t pause;             /* samples between sentences */
 	double opened, patience;   /* patience: as sn_stt's */
-	uint64_t faults;           /* of the pool when it was opened */
 
 	/* the caller's */
 	tts_text in;

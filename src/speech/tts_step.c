@@ -238,8 +238,6 @@ int sn_tts_step(sn_job *job) {
 	else
 		free(item);
 	if (result == SN_OK)
-		result = sn_model_faults(tts->model, tts->faults, tts->message);
-	if (result == SN_OK)
 		return SN_OK;
 	sn_sched_lock(sched);
 	tts->error = result;

@@ -3,19 +3,24 @@ import os
 import pathlib
 import unittest
 
-from cli import AUDIO, TINY, Case, run
+from cli import AUDIO, TINY, Case, installed, run, write_npy
 
 JFK = AUDIO / "jfk.wav"
 SHIM = os.environ.get("ORT_SHIM")
+BROKEN = {"FAIL": "RunWithBinding", "TEXT": "something broke"}
 HEARING = ["transcribe", JFK, "-m", TINY / "whisper", "--no-cache", "--dtype", "f32", "--beam", "1", "--no-fallback", "--vad", "off"]
 
 
 @unittest.skipUnless(SHIM, "ONNX Runtime is not here")
 class Faults(Case):
-    def by(self, *args, **shim):
+    def by(self, *args, home=None, **shim):
         """Runs the program with an ONNX Runtime that goes wrong: see tests/units/ort_shim.c."""
-        env = {"ORT_SHIM_REAL": os.environ["SONANT_ONNXRUNTIME"], "SONANT_ONNXRUNTIME": SHIM, "SONANT_HOME": str(self.folder / "home")}
+        env = {"ORT_SHIM_REAL": os.environ["SONANT_ONNXRUNTIME"], "SONANT_ONNXRUNTIME": SHIM, "SONANT_HOME": str(self.folder / "home")} | (home or {})
         return run(*args, env=env | {f"ORT_SHIM_{key}": value for key, value in shim.items()})
+
+    def by_installed(self, *args, **shim):
+        """The same with the models that are installed."""
+        return self.by(*args, home={"SONANT_HOME": os.environ.get("SONANT_HOME", "")}, **shim)
 
     def speak(self, backend, *args, **shim):
         file = self.folder / "out.wav"
@@ -36,6 +41,52 @@ class Faults(Case):
         for first in (1, 2):
             self.fails(self.speak("ort", FAIL=f"RunWithBinding:{first}", TEXT="something broke"), 70, "something broke")
             self.fails(self.by(*HEARING, "--backend", "ort", FAIL=f"RunWithBinding:{first}", TEXT="something broke"), 70, "something broke")
+
+    def test_no_kind_of_model_passes_over_a_run_that_fails(self):
+        for name in ("bert-punctuation", "fastpitch-coqui", "fastspeech2-coqui", "hifigan-coqui", "multiband-melgan", "tacotron2-coqui",
+                     "tacotron2-coqui-forward", "vits-mms", "wav2vec2-base", "waveglow", "whisper", "xvector", "yourtts"):
+            with self.subTest(name=name):
+                done = self.by("bench", "-p", TINY / name, "--runs", "1", "--no-cache", "--backend", "ort", **BROKEN)
+                self.fails(done, 70, "something broke")
+
+    def test_what_is_made_in_two_parts(self):
+        voice = self.folder / "voice.npy"
+        write_npy(voice, [0.1] * 16)
+        for options in (["-m", TINY / "bark"], ["-m", TINY / "speecht5", "--vocoder", TINY / "speecht5-hifigan", "--voice", voice]):
+            for first in (1, 2, 3):
+                with self.subTest(model=options[1].name, first=first):
+                    done = self.by("speak", "hello", "-o", self.folder / "two.wav", *options, "--no-cache", "--check", "off", "--retries", "-1",
+                                   "--backend", "ort", FAIL=f"RunWithBinding:{first}", TEXT="something broke")
+                    self.fails(done, 70, "something broke")
+                    self.assertFalse((self.folder / "two.wav").exists())
+
+    def test_marks_of_a_classifier(self):
+        args = ["transcribe", JFK, "-m", TINY / "wav2vec2-base", "--no-cache", "--backend", "ort", "--punctuation", TINY / "bert-punctuation"]
+        self.assertEqual(0, self.by(*args).returncode)
+        self.fails(self.by(*args, **BROKEN), 70, "something broke")
+
+    def test_a_voice_of_zeros_is_not_kept(self):
+        done = self.by("voices", "add", "anna", JFK, "-m", TINY / "yourtts", "--no-cache", "--backend", "ort", **BROKEN)
+        self.fails(done, 70, "something broke")
+        self.assertEqual(b"[]", self.by("voices", "list", "--format", "json").stdout.strip())
+
+    @installed("deepfilternet3")
+    def test_noise_stays_where_nothing_took_it_out(self):
+        out = self.folder / "out.wav"
+        for args in (["enhance", JFK, "-o", out, "--denoise", "on"], [*HEARING, "--denoise"]):
+            self.fails(self.by_installed(*args, "--backend", "ort", **BROKEN), 70, "deepfilter", "something broke")
+        self.assertFalse(out.exists())
+
+    @installed("silero-vad", "dnsmos")
+    def test_a_quality_that_was_not_heard(self):
+        self.fails(self.by_installed("quality", JFK, "--backend", "ort", **BROKEN), 70, "silero", "something broke")
+        done = self.by_installed("quality", JFK, "--backend", "ort", FAIL="RunWithBinding:40", TEXT="something broke")
+        self.fails(done, 70, "dnsmos", "something broke")
+
+    @installed("silero-vad")
+    def test_speech_that_was_not_found(self):
+        done = self.by_installed(*HEARING[:-2], "--vad", "on", "--backend", "ort", **BROKEN)
+        self.fails(done, 70, "silero", "something broke")
 
     def test_memory_of_the_device(self):
         for text in ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", "CUDA failure 2: out of memory", "Failed to allocate memory for a buffer"):

@@ -306,9 +306,8 @@ static void forget(golden *g) {
 /* One plan's pass; every expected tensor of a debug pass must have been used. */
 static void run_pass(golden *g, const golden_adapter *adapter, int debug) {
 	char err[SN_ERRLEN] = "";
-	const uint64_t faults = nn_pool_faults(g->pool);
 	g->debug = debug;
-	if (adapter->run(g, err) != SN_OK || nn_pool_fault_since(g->pool, faults, err) != SN_OK) {
+	if (adapter->run(g, err) != SN_OK) {
 		printf("%-5s  %s: %s  FAIL\n", debug ? "debug" : "fused", adapter->name, err);
 		g->failed++;
 	}

@@ -57,19 +57,20 @@ static void compare_labels(golden *g, const float *logits, int count, int labels
 typedef struct window {
 	sn_bert *bert;
 	const int32_t *ids;
-	int count;
+	int count, code;
+	char *err;
 } window;
 
 static void run_window(void *payload) {
-	const window *const w = payload;
+	window *const w = payload;
 	sn_bert_start(w->bert, w->ids, w->count);
-	while (sn_bert_next(w->bert, 30) == SN_AGAIN) continue;
+	while ((w->code = sn_bert_next(w->bert, 30, w->err)) == SN_AGAIN) continue;
 	sn_bert_end(w->bert);
 }
 
 static int bert_run(golden *g, char *err) {
 	const sn_load_options load = { .dir = golden_model(g), .debug = golden_debug(g), .pool = golden_pool(g), .backend = golden_backend(g) };
-	window w = { NULL, NULL, 0 };
+	window w = { .err = err };
 	int64_t count = 0;
 	w.ids = golden_input_ids(g, "input_ids", &count);
 	w.count = (int)count;
@@ -78,6 +79,9 @@ static int bert_run(golden *g, char *err) {
 		code = sn_fail(err, SN_E_FORMAT, "%d tokens; the model takes %d", w.count, sn_bert_get_config(w.bert)->most);
 	if (code == SN_OK) {
 		nn_pool_call(golden_pool(g), run_window, &w);
+		code = w.code;
+	}
+	if (code == SN_OK) {
 		compare_all(g, w.bert);
 		compare_labels(g, sn_bert_logits(w.bert), w.count, sn_bert_get_config(w.bert)->labels);
 		code = compare_text(g, w.bert, w.count, err);

@@ -58,12 +58,13 @@ static int run_clip(golden *g, sn_dnsmos *dnsmos, const char *stem, char *err) {
 	if (code == SN_OK) code = sn_dnsmos_stream_open(&stream, variants == 2, err);
 	const int64_t windows = sn_dnsmos_windows(count);
 	int heard = 0;
-	for (int64_t i = 0; stream && i < windows; i++) {
+	for (int64_t i = 0; code == SN_OK && i < windows; i++) {
 		sn_dnsmos_raw raw;
 		if (!sn_dnsmos_is_heard(i)) continue;
 		heard++;
 		sn_dnsmos_begin(dnsmos, stream, pcm + i * SN_DNSMOS_HOP, i);
-		while (sn_dnsmos_next(dnsmos, stream) == SN_AGAIN) continue;
+		while ((code = sn_dnsmos_next(dnsmos, stream, err)) == SN_AGAIN) continue;
+		if (code != SN_OK) break;
 		sn_dnsmos_get_raw(stream, &raw);
 		if (i == 0) compare_first(g, stem, stream, &raw);
 		for (int v = 0; v < variants; v++) {
@@ -73,7 +74,7 @@ static int run_clip(golden *g, sn_dnsmos *dnsmos, const char *stem, char *err) {
 			for (int k = 0; k < 4; k++) sums[v][k] += values[k];
 		}
 	}
-	for (int v = 0; stream && v < variants; v++) {
+	for (int v = 0; code == SN_OK && v < variants; v++) {
 		char name[160];
 		snprintf(name, sizeof name, names[v], stem);
 		float means[4];

@@ -85,10 +85,10 @@ static int compare_waveform(run *r, const synthesis *s, int frames, char *err) {
 	int64_t count = 0, got;
 	float *const pcm = malloc((size_t)(frames + CHUNK) * (size_t)hop * sizeof *pcm);
 	if (!pcm) return sn_fail(err, SN_E_MEMORY, "out of memory");
-	while ((got = sn_vits_next(r->stream, CHUNK, pcm + count)) > 0) count += got;
-	golden_compare(r->g, name_of(s, "waveform", name), pcm, count, r->sound);
+	while ((got = sn_vits_next(r->stream, CHUNK, pcm + count, err)) > 0) count += got;
+	if (got == 0) golden_compare(r->g, name_of(s, "waveform", name), pcm, count, r->sound);
 	free(pcm);
-	return SN_OK;
+	return (int)got;
 }
 
 /* A synthesis of the fixture: durations, the latents before and after the flow, and the sound. */

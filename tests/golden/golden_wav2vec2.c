@@ -15,8 +15,12 @@ typedef struct run {
 } run;
 
 static void finish(run *r) {
-	while (sn_wav2vec2_next(r->head, 100) == SN_AGAIN)
+	char err[SN_ERRLEN];
+	int code;
+	while ((code = sn_wav2vec2_next(r->head, 100, err)) == SN_AGAIN)
 		;
+	if (code != SN_OK)
+		fprintf(stderr, "%s\n", err);
 	sn_wav2vec2_end(r->head);
 }
 
@@ -98,7 +102,7 @@ static int compare_languages(run *r, const float *wav, int64_t samples, char *er
 		code = sn_wav2vec2_take(&head, r->model, name + 7, err);
 		if (code != SN_OK) break;
 		sn_wav2vec2_start(head, wav, samples);
-		while (sn_wav2vec2_next(head, 100) == SN_AGAIN)
+		while ((code = sn_wav2vec2_next(head, 100, err)) == SN_AGAIN)
 			;
 		const float *const logits = sn_wav2vec2_logits(head, &frames);
 		golden_compare(r->g, name, logits, frames * sn_wav2vec2_letters(head), GOLDEN_TENSOR);

@@ -80,8 +80,12 @@ static void encode(run *r, const float *samples, int64_t count) {
 	sn_mel_window(r->mel, &view, frames, sn_whisper_mel_input(r->whisper));
 	offer_mel(r, sn_whisper_mel_input(r->whisper), frames);
 	sn_whisper_encode_begin(r->whisper, 0);
-	while (sn_whisper_encode_next(r->whisper, 100) == SN_AGAIN)
+	char err[SN_ERRLEN];
+	int code;
+	while ((code = sn_whisper_encode_next(r->whisper, 100, err)) == SN_AGAIN)
 		continue;
+	if (code != SN_OK)
+		fprintf(stderr, "%s\n", err);
 	offer_tensor(r, 0, "encoder_after_conv_gelu_pos");
 	for (int layer = 0; layer < r->c->encoder_layers; layer++) {
 		snprintf(name, sizeof name, "encoder_self_attn_layer%d", layer);
@@ -102,8 +106,9 @@ static float *decode_all(run *r, const int32_t *tokens, int count) {
 	int32_t *table = calloc((size_t)r->c->target_positions, sizeof *table);
 	for (int i = 0; logits && table && i < count; i++)
 		rows[i] = (sn_whisper_row){ tokens[i], i, 0, 0, table, logits + i * vocab };
-	if (logits && table)
-		sn_whisper_decode(r->whisper, rows, count);
+	char err[SN_ERRLEN];
+	if (logits && table && sn_whisper_decode(r->whisper, rows, count, err) != SN_OK)
+		fprintf(stderr, "%s\n", err);
 	free(table);
 	return logits;
 }
@@ -166,9 +171,10 @@ static const sn_search_result *search(run *r, const int32_t *prompt, int count, 
 		sot++;
 	if (sn_search_start(r->search, 0, r->slots, SLOTS, prompt, count, sot, options, err) != SN_OK)
 		return NULL;
-	do
-		sn_whisper_decode(r->whisper, rows, sn_search_rows(r->search, rows));
-	while (!sn_search_advance(r->search));
+	do {
+		if (sn_whisper_decode(r->whisper, rows, sn_search_rows(r->search, rows), err) != SN_OK)
+			return NULL;
+	} while (!sn_search_advance(r->search));
 	return sn_search_get(r->search);
 }
 

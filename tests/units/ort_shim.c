@@ -2,7 +2,8 @@
  *
  *	ORT_SHIM_REAL      file of the real library
  *	ORT_SHIM_OLD       set: it has no API of a version that is asked for
- *	ORT_SHIM_FAIL      RunWithBinding, CreateSessionFromArray or CreateTensorAsOrtValue; with ":N" only from the N-th call on (1: the first)
+ *	ORT_SHIM_FAIL      RunWithBinding, CreateSessionFromArray, CreateTensorAsOrtValue, CreateAllocator, BindInput or BindOutput; with ":N" only
+ *	                   from the N-th call on (1: the first since this and UNTIL were set so)
  *	ORT_SHIM_UNTIL     "N": calls behind the N-th do not fail any more
  *	ORT_SHIM_TEXT      what it says then
  *	ORT_SHIM_DEVICE    set: it has CUDA's and TensorRT's providers, which take every option and leave all work to the CPU;
@@ -22,6 +23,7 @@ static const OrtApi *real;
 static OrtApi changed;
 static OrtApiBase base;
 static int calls;
+static char counted[96]; /* for what they are counted */
 
 /* A status where the call named so shall fail now. */
 static OrtStatusPtr failing(const char *call) {
@@ -29,6 +31,11 @@ static OrtStatusPtr failing(const char *call) {
 	const size_t length = strlen(call);
 	if (!wanted || strncmp(wanted, call, length) != 0 || (wanted[length] && wanted[length] != ':'))
 		return NULL;
+	char now[sizeof counted];
+	snprintf(now, sizeof now, "%s %s", wanted, until ? until : "");
+	if (strcmp(counted, now) != 0)
+		calls = 0;
+	memcpy(counted, now, sizeof now);
 	const int n = ++calls, from = wanted[length] ? atoi(wanted + length + 1) : 1;
 	return n >= from && (!until || n <= atoi(until)) ? real->CreateStatus(ORT_FAIL, text ? text : "injected") : NULL;
 }
@@ -46,6 +53,21 @@ static OrtStatusPtr ORT_API_CALL create(const OrtEnv *e, const void *data, size_
 static OrtStatusPtr ORT_API_CALL tensor(OrtAllocator *a, const int64_t *dims, size_t rank, ONNXTensorElementDataType type, OrtValue **out) {
 	const OrtStatusPtr status = failing("CreateTensorAsOrtValue");
 	return status ? status : real->CreateTensorAsOrtValue(a, dims, rank, type, out);
+}
+
+static OrtStatusPtr ORT_API_CALL allocator(const OrtSession *s, const OrtMemoryInfo *of, OrtAllocator **out) {
+	const OrtStatusPtr status = failing("CreateAllocator");
+	return status ? status : real->CreateAllocator(s, of, out);
+}
+
+static OrtStatusPtr ORT_API_CALL bind_input(OrtIoBinding *b, const char *name, const OrtValue *value) {
+	const OrtStatusPtr status = failing("BindInput");
+	return status ? status : real->BindInput(b, name, value);
+}
+
+static OrtStatusPtr ORT_API_CALL bind_output(OrtIoBinding *b, const char *name, const OrtValue *value) {
+	const OrtStatusPtr status = failing("BindOutput");
+	return status ? status : real->BindOutput(b, name, value);
 }
 
 /* ---- providers of a device that is not there ---- */
@@ -126,6 +148,9 @@ static const OrtApi *ORT_API_CALL get(uint32_t version) {
 	changed.RunWithBinding = run;
 	changed.CreateSessionFromArray = create;
 	changed.CreateTensorAsOrtValue = tensor;
+	changed.CreateAllocator = allocator;
+	changed.BindInput = bind_input;
+	changed.BindOutput = bind_output;
 	if (!getenv("ORT_SHIM_DEVICE"))
 		return &changed;
 	changed.GetAvailableProviders = list;

@@ -99,7 +99,7 @@ static void compare_plans(const nn_graph *g, const char *symbol, int64_t extent,
 				nn_exec_set(e, symbol, extent);
 			memcpy(nn_exec_input(e, "x"), x, (size_t)in_count * 4);
 			for (int again = 0; again < 2; again++)
-				nn_exec_run(e);
+				assert_int_equal(nn_exec_run(e, NULL), SN_OK);
 			const float *y = nn_exec_output(e, "y", NULL);
 			assert_non_null(y);
 			if (i == 0 && !threads)
@@ -203,7 +203,7 @@ static void convolutions_by_hand(void **state) {
 	assert_int_equal(nn_pool_open(&pool, 2, err), SN_OK);
 	nn_exec *e = build(g, pool, NN_DTYPE_F32, 0, nn_cpu_detect());
 	memcpy(nn_exec_input(e, "x"), x, sizeof(float) * T * ci);
-	nn_exec_run(e);
+	assert_int_equal(nn_exec_run(e, NULL), SN_OK);
 	int64_t dims[NN_MAX_RANK];
 	const float *y = nn_exec_output(e, "y", dims);
 	assert_int_equal(dims[0], (T + pad + 1 - dil * (k - 1) - 1) / stride + 1);
@@ -267,7 +267,7 @@ static void cached_rows_are_batch_invariant(void **state) {
 					for (int p = 0; p < L; p++)
 						nn_exec_input_ids(e, "table")[j * L + p] = 1 + how;
 				}
-				nn_exec_run(e);
+				assert_int_equal(nn_exec_run(e, NULL), SN_OK);
 				const float *y = nn_exec_output(e, "y", NULL);
 				if (!how)
 					memcpy(all, y, sizeof all);
@@ -304,7 +304,7 @@ static void arenas_are_shared(void **state) {
 		for (int i = 0; i < 4; i++) {
 			nn_exec_set(execs[i], "t", ROWS);
 			memcpy(nn_exec_input(execs[i], "x"), x, sizeof(float) * ROWS * D);
-			nn_exec_run(execs[i]);
+			assert_int_equal(nn_exec_run(execs[i], NULL), SN_OK);
 			if (i > 1)
 				assert_memory_equal(nn_exec_output(execs[i], "y", NULL), nn_exec_output(execs[i - 2], "y", NULL), sizeof(float) * ROWS * D);
 		}
@@ -361,7 +361,7 @@ static void packs_are_kept(void **state) {
 		assert_int_equal(nn_exec_new(&e, plan, pool, err), SN_OK);
 		for (int i = 0; i < 640; i++)
 			nn_exec_input(e, "x")[i] = (float)(i % 13) - 6;
-		nn_exec_run(e);
+		assert_int_equal(nn_exec_run(e, NULL), SN_OK);
 		if (!run)
 			memcpy(first, nn_exec_output(e, "y", NULL), sizeof first);
 		assert_memory_equal(first, nn_exec_output(e, "y", NULL), sizeof first);
@@ -415,7 +415,7 @@ static void large_matrices_are_packed_in_stripes(void **state) {
 			assert_int_equal(nn_exec_new(&e, plan, pool, err), SN_OK);
 			for (int i = 0; i < ROWS * K; i++)
 				nn_exec_input(e, "x")[i] = (float)(i % 13) - 6;
-			nn_exec_run(e);
+			assert_int_equal(nn_exec_run(e, NULL), SN_OK);
 			if (!run)
 				memcpy(first, nn_exec_output(e, "y", NULL), sizeof first);
 			assert_memory_equal(first, nn_exec_output(e, "y", NULL), sizeof first);
@@ -478,7 +478,7 @@ static void packs_are_added_to(void **state) {
 		assert_int_equal(nn_exec_new(&e, plan, pool, err), SN_OK);
 		for (int i = 0; i < K; i++)
 			nn_exec_input(e, "x")[i] = (float)(i % 13) - 6;
-		nn_exec_run(e);
+		assert_int_equal(nn_exec_run(e, NULL), SN_OK);
 		if (!run)
 			memcpy(first, nn_exec_output(e, "y", NULL), sizeof first);
 		assert_memory_equal(first, nn_exec_output(e, "y", NULL), sizeof first);

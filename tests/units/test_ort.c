@@ -345,24 +345,34 @@ static void compare_outputs(const nn_graph *g, nn_exec *const *e, int count, int
 	}
 }
 
-/* Native, ONNX Runtime, and its debug plan, over runs of several extents, of which each writes what the next may read. */
-static void both(const char *name, void (*record)(nn_graph *g)) {
+static void run_one(nn_exec *e) {
+	char err[SN_ERRLEN] = "";
+	if (nn_exec_run(e, err) != SN_OK)
+		fail_msg("%s", err);
+}
+
+static void set_extents(const nn_graph *g, nn_exec *const *e, int count, int run, int64_t symbols[NN_MAX_SYMBOLS]) {
+	const int64_t parts[] = { 1, 3, 2, 9, 50, 100, 100, 7 }; /* of 100 of a symbol's maximum */
+	for (int s = 0; s < g->symbols; s++) {
+		symbols[s] = 1 + (g->symbol[s].most - 1) * parts[(run + 3 * s) % 8] / 100;
+		for (int k = 0; k < count; k++)
+			nn_exec_set(e[k], g->symbol[s].name, symbols[s]);
+	}
+}
+
+/* Native, a backend, and its debug plan, over runs of several extents, of which each writes what the next may read. */
+static void compare_runs(const char *name, void (*record)(nn_graph *g), nn_backend *by) {
 	nn_graph *g = nn_graph_new(name);
 	record(g);
 	if (nn_graph_error(g)[0])
 		fail_msg("%s", nn_graph_error(g));
-	nn_exec *e[3] = { build(g, NULL, 0), build(g, backend, 0), build(g, backend, 1) };
-	const int64_t parts[] = { 1, 3, 2, 9, 50, 100, 100, 7 }; /* of 100 of a symbol's maximum */
+	nn_exec *e[3] = { build(g, NULL, 0), build(g, by, 0), build(g, by, 1) };
 	for (int run = 0; run < 8; run++) {
 		int64_t symbols[NN_MAX_SYMBOLS];
-		for (int s = 0; s < g->symbols; s++) {
-			symbols[s] = 1 + (g->symbol[s].most - 1) * parts[(run + 3 * s) % 8] / 100;
-			for (int k = 0; k < 3; k++)
-				nn_exec_set(e[k], g->symbol[s].name, symbols[s]);
-		}
+		set_extents(g, e, 3, run, symbols);
 		fill(g, e, 3, symbols, run);
 		for (int k = 0; k < 3; k++)
-			nn_exec_run(e[k]);
+			run_one(e[k]);
 		compare_outputs(g, e, 3, run);
 	}
 	for (int k = 0; k < 3; k++)
@@ -370,30 +380,146 @@ static void both(const char *name, void (*record)(nn_graph *g)) {
 	nn_graph_free(&g);
 }
 
-/* A run that fails is kept, with its cause, and gives zeros; the next one is right again. */
+static void both(const char *name, void (*record)(nn_graph *g)) { compare_runs(name, record, backend); }
+
+/* A run that fails says why, and gives zeros; the next one is right again. */
 static void failed_runs_are_told(void **state) {
 	char err[SN_ERRLEN] = "";
 	nn_graph *g = nn_graph_new("short");
 	OUT(nn_conv1d(g, X(4), constant(g, 3, 4, 4, 5, 1), NN_NONE, (nn_conv){ 0 })); /* five rows at least */
 	nn_exec *e[2] = { build(g, NULL, 0), build(g, backend, 0) };
-	const uint64_t before = nn_pool_faults(pool);
-	assert_int_equal(nn_pool_fault_since(pool, before, err), SN_OK);
 	nn_exec_set(e[1], "t", 2);
-	nn_exec_run(e[1]);
-	assert_true(nn_pool_fault_since(pool, before, err) < 0);
+	assert_true(nn_exec_run(e[1], err) < 0);
 	assert_non_null(strstr(err, "short"));
 	assert_true(nn_exec_output(e[1], "y", NULL)[0] == 0);
-	const uint64_t after = nn_pool_faults(pool);
 	for (int k = 0; k < 2; k++)
 		nn_exec_set(e[k], "t", 9);
 	fill(g, e, 2, (const int64_t[]){ 9 }, 0);
-	nn_exec_run(e[0]);
-	nn_exec_run(e[1]);
+	run_one(e[0]);
+	run_one(e[1]);
 	compare_outputs(g, e, 2, 0);
-	assert_int_equal(nn_pool_fault_since(pool, after, err), SN_OK);
 	for (int k = 0; k < 2; k++)
 		nn_exec_free(&e[k]);
 	nn_graph_free(&g);
+}
+
+/* ---- states on a device ---- */
+
+/* A provider of a device whose memory is this process', by ort_shim.c; skips where that was not built. */
+static nn_backend *behind_shim(const char *name) {
+	char err[SN_ERRLEN];
+	const char *const shim = getenv("ORT_SHIM"), *const real = getenv("SONANT_ONNXRUNTIME");
+	nn_backend *b;
+	if (!shim || !real)
+		skip();
+	char *const kept = strdup(real);
+	setenv("ORT_SHIM_REAL", kept, 1);
+	setenv("ORT_SHIM_DEVICE", "1", 1);
+	setenv("SONANT_ONNXRUNTIME", shim, 1);
+	const int result = nn_backend_open(&b, name, &(nn_backend_options){ .threads = 2 }, err);
+	setenv("SONANT_ONNXRUNTIME", kept, 1);
+	free(kept);
+	if (result != SN_OK)
+		fail_msg("%s", err);
+	return b;
+}
+
+/* CUDA writes states in place, TensorRT does not. */
+static void states_move_to_a_device(void **state) {
+	static const char *const names[] = { "ort:cuda", "ort:tensorrt" };
+	for (int i = 0; i < 2; i++) {
+		nn_backend *b = behind_shim(names[i]);
+		compare_runs("sequences", sequences, b);
+		compare_runs("read_then_written", read_then_written, b);
+		compare_runs("growing", growing, b);
+		nn_backend_close(&b);
+	}
+}
+
+static void fails_now(const char *call, const char *until) {
+	setenv("ORT_SHIM_FAIL", call, 1);
+	setenv("ORT_SHIM_UNTIL", until, 1);
+}
+
+/* One run of native and e[1] at the maxima; what e[1] gives is compared where it succeeds. */
+static int run_both(const nn_graph *g, nn_exec *const *e, int run, char *err) {
+	int64_t symbols[NN_MAX_SYMBOLS];
+	for (int s = 0; s < g->symbols; s++)
+		symbols[s] = g->symbol[s].most;
+	fill(g, e, 2, symbols, run);
+	run_one(e[0]);
+	const int result = nn_exec_run(e[1], err);
+	if (result == SN_OK)
+		compare_outputs(g, e, 2, run);
+	return result;
+}
+
+/* Two states of two parts: on a device that does not write in place each part has two values, the second one made in the second run. One that
+ * cannot be made ends that run, and is made in the next. */
+static void states_have_two_values_on_a_device(void **state) {
+	char err[SN_ERRLEN] = "";
+	nn_backend *b = behind_shim("ort:tensorrt");
+	nn_graph *g = nn_graph_new("growing");
+	growing(g);
+	nn_exec *e[2] = { build(g, NULL, 0), build(g, b, 0) };
+	fails_now("CreateTensorAsOrtValue:8", "8");
+	assert_int_equal(run_both(g, e, 0, err), SN_OK);
+	assert_true(run_both(g, e, 1, err) < 0);
+	assert_non_null(strstr(err, "no memory for state 'second"));
+	assert_int_equal(nn_exec_run(e[1], err), SN_OK);
+	compare_outputs(g, e, 2, 1);
+	for (int run = 2; run < 5; run++)
+		assert_int_equal(run_both(g, e, run, err), SN_OK);
+	fails_now("CreateTensorAsOrtValue", "99");
+	assert_int_equal(run_both(g, e, 5, err), SN_OK); /* no more are made */
+	unsetenv("ORT_SHIM_FAIL");
+	nn_exec_free(&e[0]);
+	nn_exec_free(&e[1]);
+	nn_graph_free(&g);
+	nn_backend_close(&b);
+}
+
+/* A state that finds no room is tried again with the allocator that it has. */
+static void a_full_device_costs_nothing(void **state) {
+	char err[SN_ERRLEN] = "";
+	nn_backend *b = behind_shim("ort:cuda");
+	nn_graph *g = nn_graph_new("growing");
+	growing(g);
+	nn_exec *e[2] = { build(g, NULL, 0), build(g, b, 0) };
+	fails_now("CreateTensorAsOrtValue:1", "1");
+	assert_true(run_both(g, e, 0, err) < 0);
+	fails_now("CreateAllocator:4", "99"); /* the other three */
+	assert_int_equal(run_both(g, e, 0, err), SN_OK);
+	unsetenv("ORT_SHIM_FAIL");
+	nn_exec_free(&e[0]);
+	nn_exec_free(&e[1]);
+	nn_graph_free(&g);
+	nn_backend_close(&b);
+}
+
+/* What was bound for the last run and still is right is not bound again. */
+static void bindings_are_kept(void **state) {
+	static const char *const calls[] = { "BindInput", "BindOutput", "CreateTensorAsOrtValue" };
+	char err[SN_ERRLEN] = "";
+	nn_backend *b = behind_shim("ort:cpu");
+	nn_graph *g = nn_graph_new("growing");
+	growing(g);
+	nn_exec *e[2] = { build(g, NULL, 0), build(g, b, 0) };
+	assert_int_equal(run_both(g, e, 0, err), SN_OK);
+	for (int i = 0; i < 3; i++) {
+		fails_now(calls[i], "99");
+		assert_int_equal(run_both(g, e, 1 + i, err), SN_OK);
+	}
+	fails_now("BindInput", "99");
+	nn_exec_set(e[1], "r", 2);
+	assert_true(nn_exec_run(e[1], err) < 0); /* other extents are another binding */
+	assert_non_null(strstr(err, "cannot be bound"));
+	unsetenv("ORT_SHIM_FAIL");
+	assert_int_equal(nn_exec_run(e[1], err), SN_OK);
+	nn_exec_free(&e[0]);
+	nn_exec_free(&e[1]);
+	nn_graph_free(&g);
+	nn_backend_close(&b);
 }
 
 /* ---- options and messages ---- */
@@ -515,7 +641,8 @@ int main(void) {
 		cmocka_unit_test(batches_agree), cmocka_unit_test(norms_agree), cmocka_unit_test(columns_agree), cmocka_unit_test(row_pads_agree),
 		cmocka_unit_test(gathers_agree), cmocka_unit_test(images_agree), cmocka_unit_test(attentions_agree), cmocka_unit_test(recurrents_agree),
 		cmocka_unit_test(splines_agree), cmocka_unit_test(extents_agree), cmocka_unit_test(sequences_agree), cmocka_unit_test(read_then_written_agree),
-		cmocka_unit_test(growing_agree), cmocka_unit_test(failed_runs_are_told),
+		cmocka_unit_test(growing_agree), cmocka_unit_test(failed_runs_are_told), cmocka_unit_test(states_move_to_a_device),
+		cmocka_unit_test(states_have_two_values_on_a_device), cmocka_unit_test(a_full_device_costs_nothing), cmocka_unit_test(bindings_are_kept),
 	};
 	open_all();
 	if (missing)

@@ -57,7 +57,7 @@ static float *speak(voice *v, const sn_vits_options *options, int chunk, int64_t
 	float *const pcm = malloc((size_t)(frames + chunk) * (size_t)hop * sizeof *pcm);
 	assert_non_null(pcm);
 	*count = 0;
-	while ((got = sn_vits_next(v->stream, chunk, pcm + *count)) > 0) *count += got;
+	while ((got = sn_vits_next(v->stream, chunk, pcm + *count, NULL)) > 0) *count += got;
 	assert_int_equal(*count, (int64_t)frames * hop);
 	return pcm;
 }
@@ -132,7 +132,7 @@ static void utterances_do_not_disturb_each_other(void **state) {
 	assert_int_equal(sn_vits_start(second, ids, COUNT, &other, &second_frames, err), SN_OK);
 	float *const pcm = malloc((size_t)(frames + 10) * 16 * sizeof *pcm);
 	assert_int_equal(sn_vits_get_config(v.vits)->hop, 16);
-	for (count = 0; (got = sn_vits_next(v.stream, 10, pcm + count)) > 0; count += got) sn_vits_next(second, 7, scratch);
+	for (count = 0; (got = sn_vits_next(v.stream, 10, pcm + count, NULL)) > 0; count += got) sn_vits_next(second, 7, scratch, NULL);
 	assert_same(alone, alone_count, pcm, count);
 	sn_vits_stream_free(&second);
 	free(pcm);
@@ -176,7 +176,7 @@ static void wrong_requests_get_a_sentence(void **state) {
 	assert_int_equal(sn_vits_start(v.stream, ids, COUNT, &o, &frames, err), SN_E_ARGUMENT);
 	o.length_scale = 100;
 	assert_int_equal(sn_vits_start(v.stream, many, SN_VITS_MAX_TOKENS, &o, &frames, err), SN_E_LIMIT);
-	assert_int_equal(sn_vits_next(v.stream, 64, NULL), 0);
+	assert_int_equal(sn_vits_next(v.stream, 64, NULL, NULL), 0);
 	close_voice(&v);
 }
 
@@ -191,7 +191,7 @@ static void given_noise_must_fit(void **state) {
 	assert_int_equal(sn_vits_start(v.stream, ids, COUNT, &o, &frames, err), SN_E_ARGUMENT);
 	assert_non_null(strstr(err, "prior noise has 17 values"));
 	assert_int_equal(frames, 0);
-	assert_int_equal(sn_vits_next(v.stream, 64, NULL), 0);
+	assert_int_equal(sn_vits_next(v.stream, 64, NULL, NULL), 0);
 	o = usual;
 	o.duration_noise = noise;
 	o.duration_noise_count = 2 * COUNT - 1;
@@ -319,7 +319,7 @@ static void speakers_beside_each_other_sound_as_alone(void **state) {
 	while (got > 0) {
 		got = 0;
 		for (int i = 0; i < 2; i++) {
-			const int64_t more = sn_vits_next(streams[i], 32, pcm[i] + had[i]);
+			const int64_t more = sn_vits_next(streams[i], 32, pcm[i] + had[i], NULL);
 			had[i] += more;
 			got += more;
 		}

@@ -168,7 +168,7 @@ static float *heard(const char *path, int *count) {
 	for (int i = 0; i < 2 * c->source_positions * c->mels; i++)
 		mel[i] = sinf(0.37f * (float)(i % 1013)) * 0.7f;
 	sn_whisper_encode_begin(w, 0);
-	while (sn_whisper_encode_next(w, 7) == SN_AGAIN)
+	while (sn_whisper_encode_next(w, 7, NULL) == SN_AGAIN)
 		continue;
 	assert_int_equal(sn_whisper_tensor(w, "encoder_out", &values, &rank, dims, err), SN_OK);
 	*count = c->source_positions * c->width;

@@ -318,10 +318,12 @@ typedef struct sn_quantized {
 	double wer_before, wer_after; /* of speech: what a model that transcribes makes of it. Before: the original in float32 */
 } sn_quantized;
 
-/* Writes a checkpoint with narrower weights into the directory `dir`: "model.safetensors", the checkpoint's tokenizer and configuration, and
- * "quantized.json" that says what was done. It is loaded like any other, by all backends. docs/models.md says how tensors are stored. `dir` must not
- * be there, or be empty, and appears whole, once it has been loaded for a test, or not at all. *out is freed with sn_quantized_free.
- * Returns SN_OK, SN_E_ARGUMENT, SN_E_NOT_FOUND, SN_E_UNSUPPORTED (ONNX voices; a model with nothing to narrow), SN_E_MODEL, SN_E_IO, SN_E_NO_SPACE,
+/* Writes a checkpoint with narrower weights into the directory `dir`: "model.safetensors", all else that belongs to the model (tokenizer,
+ * configuration, licence, voices, adapters of languages), and "quantized.json" that says what was done. It is loaded like any other, by
+ * all backends. docs/models.md says how tensors are stored. `dir` must not be there, or be empty, and appears whole, once it has been
+ * loaded for a test, or not at all. *out is freed with sn_quantized_free.
+ * Returns SN_OK, SN_E_ARGUMENT, SN_E_NOT_FOUND, SN_E_UNSUPPORTED (weights in ONNX graphs, a model that computes in one precision only: before
+ * anything is written; a model with nothing to narrow), SN_E_MODEL, SN_E_LIMIT (what belongs to it is too much), SN_E_IO, SN_E_NO_SPACE,
  * SN_E_CANCELLED, SN_E_MEMORY, and with `measure` what transcribing and speaking return. */
 SN_API int sn_model_quantize(sn_quantized **out, sn_engine *engine, const char *name, const sn_quantize_options *options, const char *dir, char *err);
 SN_API void sn_quantized_free(sn_quantized **quantized);

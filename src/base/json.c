@@ -26,6 +26,16 @@ int sn_json_refused(const json_error_t *where, int code, const char *name, char 
 	return sn_fail(err, code, "%s is not valid JSON: line %d: %s", name, where->line, where->text);
 }
 
+json_t *sn_json_string(const char *text) {
+	json_t *value = json_string(text);
+	char *const copy = value ? NULL : strdup(text);
+	for (char *c = copy; c && *c; c++)
+		*c = (unsigned char)*c < 0x80 ? *c : '?';
+	value = copy ? json_string(copy) : value;
+	free(copy);
+	return value;
+}
+
 char *sn_json_dumps(const json_t *value, size_t flags) {
 	const int before = errno;
 	errno = 0;

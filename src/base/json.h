@@ -25,6 +25,9 @@ int sn_json_refused(const json_error_t *where, int code, const char *name, char 
 /* As json_dumps, which leaves a key out when there was no memory for it (jansson up to 2.14): NULL then, too, with errno ENOMEM. */
 char *sn_json_dumps(const json_t *value, size_t flags);
 
+/* The text, with '?' for every byte beyond ASCII where it is no UTF-8: of file names, say. NULL: no memory. */
+json_t *sn_json_string(const char *text);
+
 /* Reads object[key] into *out. A missing or null key leaves *out as it is (the caller's default) and succeeds; a wrong
  * type or a number outside [least, most] is SN_E_MODEL with file, key, value and range. */
 int sn_json_int(const json_t *object, const char *key, int64_t least, int64_t most, int64_t *out, const char *file, char *err);

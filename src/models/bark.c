@@ -125,7 +125,7 @@ static void set_facts(bark_model *m) {
 	f->max_bytes = BARK_SENTENCE_BYTES;
 	for (size_t i = 0; i < sn_weights_count(m->weights); i++) {
 		const sn_weight *const w = sn_weights_at(m->weights, i);
-		if (w->dtype <= SN_F64) f->parameters += (int64_t)(w->bytes / sn_dtype_size(w->dtype));
+		if (sn_weight_is_float(w)) f->parameters += (int64_t)(w->bytes / sn_dtype_size(w->dtype));
 	}
 }
 

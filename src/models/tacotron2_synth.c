@@ -71,7 +71,7 @@ static int64_t count_parameters(const taco_model *m) {
 	int64_t sum = 0;
 	for (size_t i = 0; i < sn_weights_count(m->file); i++) {
 		const sn_weight *const w = sn_weights_at(m->file, i);
-		if (strncmp(w->name, m->settings.prefix, prefix) != 0 || w->dtype > SN_F64 || strstr(w->name, "running_")) continue;
+		if (strncmp(w->name, m->settings.prefix, prefix) != 0 || !sn_weight_is_float(w) || strstr(w->name, "running_")) continue;
 		for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
 			if (strncmp(w->name + prefix, parts[p], strlen(parts[p])) == 0) sum += (int64_t)(w->bytes / sn_dtype_size(w->dtype));
 	}

@@ -256,7 +256,8 @@ static int find_layout(sn_vits_files *files, char *err) {
 
 /* Other .pth files lie beside the model's: embeddings of speakers, the speaker encoder. */
 static int find_coqui(const char *path, char weights[VITS_PATH], char *err) {
-	static const char *const names[] = { "model_file.pth", "model_file.pth.tar", "best_model.pth", "best_model.pth.tar", "model.pth" };
+	static const char *const names[] = { "model_file.pth", "model_file.pth.tar", "best_model.pth", "best_model.pth.tar", "model.pth",
+	                                     "model.safetensors" /* quantised */ };
 	struct stat st;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		const int code = vits_path(weights, path, names[i], err);

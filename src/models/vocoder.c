@@ -25,6 +25,15 @@ int sn_vocoder_accepts(const char *path) {
 	return yes;
 }
 
+int sn_vocoder_locate(char weights[4096], const char *path, char *err) {
+	vocoder_files files;
+	const int code = vocoder_files_read(&files, path, err);
+	if (code != SN_OK) return code;
+	strcpy(weights, files.weights);
+	vocoder_files_free(&files);
+	return SN_OK;
+}
+
 int vocoder_pack_open(sn_vocoder *v, const sn_load_options *load, char *err) {
 	const int facts[] = { PACK_VERSION, load->dtype != NN_DTYPE_F32, load->debug };
 	const uint64_t key = sn_hash_text(sn_hash(sn_weights_key(v->file), facts, sizeof facts), nn_kernels_best()->name);

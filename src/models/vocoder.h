@@ -25,6 +25,8 @@ typedef struct sn_vocoder_facts {
 /* Whether the files at `path` (a directory or a weights file) hold a vocoder, alone or beside the acoustic model of the same
  * directory (FastSpeech2ConformerWithHifiGan: tensors "vocoder.*"). */
 int sn_vocoder_accepts(const char *path);
+/* Which of them the weights are read from: weights[4096] is a file, or a directory that holds one. */
+int sn_vocoder_locate(char weights[4096], const char *path, char *err);
 int sn_vocoder_open(sn_vocoder **out, const sn_load_options *load, char *err);
 /* Griffin-Lim (1984) for this layout; every field of it must be stated. Needs no files. */
 int sn_vocoder_griffin_lim(sn_vocoder **out, const sn_mel_layout *mel, nn_pool *pool, char *err);

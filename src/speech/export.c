@@ -65,8 +65,10 @@ static json_t *manifest(const sn_model *m, const sn_model_place *place, json_t *
 	static const char *const tasks[] = { "", "transcribe", "speak", "vad", "vocode", "embed", "denoise", "score", "punctuate" };
 	sn_model_info info;
 	sn_model_describe(m, &info);
-	json_t *const o = json_pack("{s:s, s:i, s:s, s:i, s:i, s:s, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o}", "format", "sonant-onnx", "version", VERSION,
-		"sonant", sn_version(), "ir", ONNX_IR, "opset", ONNX_OPSET, "model", m->name, "architecture", info.architecture, "task", tasks[info.task],
+	if (m->wav2vec2 && sn_wav2vec2_get_config(m->wav2vec2)->adapters)
+		info.language_count = 1; /* the graphs are of the first; each other would be graphs of its own */
+	json_t *const o = json_pack("{s:s, s:i, s:s, s:i, s:i, s:o, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o}", "format", "sonant-onnx", "version", VERSION,
+		"sonant", sn_version(), "ir", ONNX_IR, "opset", ONNX_OPSET, "model", sn_json_string(m->name), "architecture", info.architecture, "task", tasks[info.task],
 		"licence", place->entry ? place->entry->licence : "", "origin", place->entry ? place->entry->origin : "", "sample_rate", info.sample_rate,
 		"parameters", (json_int_t)info.parameters, "languages", texts(info.languages, info.language_count), "files", sorted(files));
 	if (o)
@@ -107,7 +109,7 @@ static int export_into(const sn_whole *to, sn_engine *engine, const sn_model_pla
 	if (result == SN_OK)
 		result = nn_exports_finish(exports, &graphs, err);
 	if (result == SN_OK)
-		result = sn_checkpoint_copy(to, place->path, files, err);
+		result = sn_checkpoint_copy(to, place->path, label, 0, files, err);
 	if (result == SN_OK)
 		result = write_manifest(to, manifest(model, place, graphs, json_incref(files)), err);
 	json_decref(files);

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "models/vits.h"
+#include "models/vocoder.h"
 #include "speech/check.h"
 #include "speech/checkpoint.h"
 #include "weights/quantize.h"
@@ -81,25 +82,45 @@ static json_t *said(const quantized *q, const sn_model_place *place) {
 	const sn_quantized *const f = &q->facts;
 	json_t *layers = json_array();
 	for (size_t i = 0; i < f->layer_count; i++)
-		json_array_append_new(layers, json_pack("{s:s, s:s, s:[I, I], s:I, s:o}", "name", f->layers[i].name, "type", f->layers[i].type, "shape", (json_int_t)f->layers[i].rows,
+		json_array_append_new(layers, json_pack("{s:o, s:s, s:[I, I], s:I, s:o}", "name", sn_json_string(f->layers[i].name), "type", f->layers[i].type, "shape", (json_int_t)f->layers[i].rows,
 		                      (json_int_t)f->layers[i].columns, "bytes", (json_int_t)f->layers[i].bytes, "error", number(f->layers[i].error)));
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "format", "sonant-quantized", "version", VERSION, "sonant", sn_version(), "model",
-	                 f->model, "architecture", f->architecture, "dtype", f->precision, "licence", place->entry ? place->entry->licence : "", "parameters",
+	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "format", "sonant-quantized", "version", VERSION, "sonant", sn_version(), "model",
+	                 sn_json_string(f->model), "architecture", f->architecture, "dtype", f->precision, "licence", place->entry ? place->entry->licence : "", "parameters",
 	                 (json_int_t)f->parameters, "bytes", (json_int_t)f->bytes, "error", number(f->error), "layers", layers);
 }
 
 /* ---- writing ---- */
 
-static int weights_of(sn_weights **out, const sn_model_place *place, const char *label, char *err) {
+/* Narrower weights of a model that computes in one precision would only be widened again. */
+static int check_use(const sn_model_place *place, const char *label, char *err) {
+	nn_dtype fixed;
+	if (!sn_model_fixed_dtype(&fixed, label, place->path))
+		return SN_OK;
+	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%.100s\" (%s) computes in %s only: narrower weights would gain nothing", place->name, label,
+	               sn_dtype_label(fixed));
+}
+
+/* The file among those at place->path that the model is read from. */
+static int locate_weights(char path[SN_PATH_MAX], const sn_model_place *place, const char *label, char *err) {
 	sn_vits_files files;
-	const int is_vits = strcmp(label, "vits") == 0 && sn_vits_locate(&files, place->path, NULL) == SN_OK;
+	if (sn_model_task(label) == SN_TASK_VOCODE)
+		return sn_vocoder_locate(path, place->path, err);
+	const int is_vits = (strcmp(label, "vits") == 0 || strcmp(label, "yourtts") == 0) && sn_vits_locate(&files, place->path, NULL) == SN_OK;
+	snprintf(path, SN_PATH_MAX, "%s", is_vits ? files.weights : place->path);
+	return SN_OK;
+}
+
+static int weights_of(sn_weights **out, const sn_model_place *place, const char *label, char *err) {
+	char path[SN_PATH_MAX];
 	const int is_graphs = strcmp(label, "whisper") == 0 && sn_whisper_is_export(place->path);
 	*out = NULL;
-	int result = is_graphs ? SN_OK : sn_weights_open(out, is_vits ? files.weights : place->path, err);
+	int result = is_graphs ? SN_OK : locate_weights(path, place, label, err);
+	if (result == SN_OK && !is_graphs)
+		result = sn_weights_open(out, path, err);
 	if (result == SN_OK && (is_graphs || sn_weights_layout(*out) == SN_LAYOUT_ONNX)) {
 		sn_weights_close(out);
-		result = sn_fail(err, SN_E_UNSUPPORTED, "the weights of \"%.100s\" are inside of an ONNX graph, which is not rewritten; checkpoints of safetensors, "
-		                 "CTranslate2 and PyTorch can be quantised", place->name);
+		result = sn_fail(err, SN_E_UNSUPPORTED, "the weights of \"%.100s\" are inside of an ONNX graph, which is not rewritten; checkpoints of "
+		                 "safetensors, CTranslate2 and PyTorch can be quantised", place->name);
 	}
 	return result;
 }
@@ -260,19 +281,15 @@ static int try(quantized *out, const sn_whole *made, const sn_engine *engine, co
 
 /* ---- all of it ---- */
 
-static int quantize_into(quantized *out, const sn_whole *to, const sn_engine *engine, const sn_model_place *place, const char *label,
+static int quantize_into(quantized *out, const sn_whole *to, const sn_engine *engine, const sn_model_place *place, const sn_weights *weights,
                          const sn_quantize_options *o, char *err) {
-	sn_weights *weights;
 	json_t *names = json_array();
-	int result = weights_of(&weights, place, label, err);
+	int result = write_weights(out, to, weights, o, err);
 	if (result == SN_OK)
-		result = write_weights(out, to, weights, o, err);
-	if (result == SN_OK)
-		result = sn_checkpoint_copy(to, place->path, names, err);
+		result = sn_checkpoint_copy(to, place->path, out->architecture, 1, names, err);
 	if (result == SN_OK)
 		result = write_said(out, to, place, err);
 	json_decref(names);
-	sn_weights_close(&weights);
 	return result == SN_OK ? try(out, to, engine, place, o, err) : result;
 }
 
@@ -290,17 +307,24 @@ int sn_model_quantize(sn_quantized **held, sn_engine *engine, const char *name, 
 	sn_model_place place;
 	const char *label;
 	sn_whole whole;
+	sn_weights *weights = NULL;
 	*held = NULL;
+	*whole.path = 0;
 	errno = 0;
 	if (!o || (o->precision != SN_PRECISION_INT8 && o->precision != SN_PRECISION_BF16))
 		return sn_fail(err, SN_E_ARGUMENT, "a precision is needed: int8 or bf16");
 	int result = sn_model_locate(&place, &label, engine, name, o->task, err);
 	if (result == SN_OK)
+		result = check_use(&place, label, err);
+	if (result == SN_OK)
+		result = weights_of(&weights, &place, label, err);
+	if (result == SN_OK)
 		result = sn_whole_begin(&whole, dir, err);
-	if (result != SN_OK)
-		return sn_fail_memory(result, err);
-	quantized *out = new_facts(&place, label, o->precision);
-	result = out ? quantize_into(out, &whole, engine, &place, label, o, err) : sn_fail(err, SN_E_MEMORY, "no memory for what is said of a checkpoint");
+	quantized *const out = result == SN_OK ? new_facts(&place, label, o->precision) : NULL;
+	if (result == SN_OK)
+		result = out ? quantize_into(out, &whole, engine, &place, weights, o, err)
+		             : sn_fail(err, SN_E_MEMORY, "no memory for what is said of a checkpoint");
+	sn_weights_close(&weights);
 	if (result == SN_OK && errno == ENOMEM) /* what is said may lack a part */
 		result = sn_fail(err, SN_E_MEMORY, "no memory to quantise '%.200s'", name);
 	result = result == SN_OK ? sn_whole_keep(&whole, err) : sn_fail_memory(result, err);

@@ -91,6 +91,18 @@ static int create(int *fd, const sn_whole *w, const char *name, char *err) {
 	return *fd < 0 ? sn_fail_errno(err, "cannot write '%.200s/%.100s'", w->final, name) : SN_OK;
 }
 
+/* The folders before the name. */
+static int make_folders(const sn_whole *w, const char *name, char *err) {
+	char path[SN_PATH_MAX];
+	for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+		if (snprintf(path, sizeof path, "%s/%.*s", w->path, (int)(slash - name), name) >= (int)sizeof path)
+			return sn_fail(err, SN_E_ARGUMENT, "the path '%.200s' is too long", w->path);
+		if (mkdir(path, 0777) != 0 && errno != EEXIST)
+			return sn_fail_errno(err, "cannot make the folder '%.200s/%.*s'", w->final, (int)(slash - name < 100 ? slash - name : 100), name);
+	}
+	return SN_OK;
+}
+
 static int put(int fd, const char *data, size_t size) {
 	for (size_t done = 0; done < size;) {
 		const ssize_t n = write(fd, data + done, size - done);
@@ -114,11 +126,13 @@ int sn_whole_write(const sn_whole *w, const char *name, const void *data, size_t
 int sn_whole_copy(const sn_whole *w, const char *name, const char *from, char *err) {
 	char block[1 << 15];
 	ssize_t n = 0;
-	int out;
+	int out = -1;
 	const int in = open(from, O_RDONLY | O_CLOEXEC);
 	if (in < 0)
 		return sn_fail_errno(err, "cannot open '%.300s'", from);
-	int result = create(&out, w, name, err);
+	int result = make_folders(w, name, err);
+	if (result == SN_OK)
+		result = create(&out, w, name, err);
 	while (result == SN_OK && ((n = read(in, block, sizeof block)) > 0 || (n < 0 && errno == EINTR)))
 		if (n > 0 && put(out, block, (size_t)n) != 0)
 			result = sn_fail_errno(err, "cannot write '%.200s/%.100s'", w->final, name);
@@ -130,4 +144,11 @@ int sn_whole_copy(const sn_whole *w, const char *name, const char *from, char *e
 		close(out);
 	close(in);
 	return result;
+}
+
+int sn_whole_settle(const sn_whole *w, const char *folder, char *err) {
+	char path[SN_PATH_MAX];
+	if (!sn_path_join(path, w->path, folder) || (sync_directory(path) != 0 && errno != ENOENT))
+		return sn_fail_errno(err, "cannot write '%.200s/%.100s'", w->final, folder);
+	return SN_OK;
 }

@@ -19,7 +19,9 @@ void sn_whole_drop(sn_whole *whole);
 
 /* Writes and syncs a file in it; it must not be there. */
 int sn_whole_write(const sn_whole *whole, const char *name, const void *data, size_t size, char *err);
-/* Copies the file at `from` into it. */
+/* Copies the file at `from` into it; `name` may have folders before it, which are made. */
 int sn_whole_copy(const sn_whole *whole, const char *name, const char *from, char *err);
+/* Syncs a folder of it that files were copied into; one that is not there needs none. */
+int sn_whole_settle(const sn_whole *whole, const char *folder, char *err);
 
 #endif

@@ -54,6 +54,17 @@ class Export(Case):
         shared = [w for w in decoder["weights"] if w["name"].endswith("embed_tokens.weight")]
         self.assertEqual(1, len(shared))
 
+    def test_what_the_graphs_are_for(self):
+        """Voices are written beside them; a language whose adapter is not in them is none of theirs."""
+        folder, said = self.export(TINY / "bark")
+        voices = {p.relative_to(TINY / "bark").as_posix() for p in (TINY / "bark").rglob("*.np[yz]")}
+        self.assertLessEqual(voices, {f["name"] for f in said["files"]})
+        for name in voices:
+            self.assertEqual((TINY / "bark" / name).read_bytes(), (folder / name).read_bytes())
+        folder, said = self.export(TINY / "wav2vec2-mms")
+        self.assertEqual(["eng"], said["languages"])
+        self.assertFalse([p.name for p in folder.iterdir() if p.name.startswith("adapter.")])
+
     def test_it_is_onnx(self):
         for model in ("whisper", "vits-sdp-multispeaker", "wav2vec2-base", "fastspeech2-conformer", "hifigan-jik876"):
             if has_fixture(model):

@@ -1,11 +1,17 @@
 """Narrower checkpoints: they load like any other, int8 gives what int8 of the original gives, and what is reported is true."""
 import json
+import os
 import shutil
 import struct
 
-from cli import AUDIO, TINY, Case, installed, run
+from cli import AUDIO, TINY, Case, has_fixture, installed, run
 
 JFK = AUDIO / "jfk.wav"
+FIXTURES = sorted(p.name for p in TINY.iterdir() if has_fixture(p.name))
+HELPED = {"speecht5": ("embeds", "can")}  # by a speaker encoder that lies beside it
+# Those that are refused, by a word of the reason.
+NEVER = {"vits-piper": "ONNX", "whisper-onnx": "ONNX", "xvector": "f32 only"}
+OWN = ("name", "path", "dtype", "load_time", "from_cache", "memory", "memory_most", "vocoder")  # of a folder, not of what it holds
 HEAR = ["--beam", "1", "--vad", "off", "--no-fallback", "--no-cache", "--format", "json", "--length", "4"]
 
 
@@ -74,6 +80,86 @@ class Quantize(Case):
         data[at:at + 4] = struct.pack("<f", float("nan"))
         file.write_bytes(data)
         self.fails(run("transcribe", JFK, "-m", folder, *HEAR), 5, name + ".scale")
+
+    def can(self, model, name):
+        done = run("models", "info", model, "--format", "json", "--no-cache")
+        self.assertEqual(0, done.returncode, done.errors)
+        return {key: value for key, value in json.loads(done.stdout).items() if key not in (*OWN, *HELPED.get(name, ()))}
+
+    def works(self, *args):
+        done = run(*args, "--no-cache")
+        self.assertEqual(0, done.returncode, (args, done.errors))
+
+    def uses_all(self, model, facts):
+        """Every voice and every language that the model lists is used."""
+        if facts["task"] == "transcribe":
+            for language in facts["languages"] or ["auto"]:
+                self.works("transcribe", JFK, "-m", model, "-l", language, "--length", "1", "--beam", "1", "--vad", "off", "--no-fallback",
+                           "--guards", "off")
+        if facts["task"] == "speak":
+            speak = ["speak", "hello", "-m", model, "-o", self.folder / "a.wav", "--check", "off", "--seed", "1"]
+            for voice in facts.get("speaker_names") or ["default"]:
+                self.works(*speak, "-v", voice)
+            for language in (facts["languages"] or [])[:4]:
+                self.works(*speak, "-l", language)
+
+    def test_every_kind_does_all_that_it_did_or_is_refused_before_anything_is_written(self):
+        for name in FIXTURES:
+            for dtype in ("int8", "bf16"):
+                with self.subTest(model=name, dtype=dtype):
+                    folder = self.folder / f"{FIXTURES.index(name)}-{dtype}"  # a folder's name may tell the kind
+                    done = run("quantize", TINY / name, "--dtype", dtype, "-o", folder, "--format", "json")
+                    if name in NEVER:
+                        self.fails(done, 6, NEVER[name])
+                        self.assertFalse(folder.exists())
+                        continue
+                    self.assertEqual(0, done.returncode, done.errors)
+                    if has_fixture(name + "-hifigan"):
+                        (self.folder / (folder.name + "-hifigan")).symlink_to(TINY / (name + "-hifigan"))
+                    facts = self.can(folder, name)
+                    self.assertEqual(self.can(TINY / name, name), facts)
+                    if dtype == "int8":
+                        self.uses_all(folder, facts)
+
+    def test_links_are_followed(self):
+        """As in the hub's cache; a folder that holds itself is gone through once."""
+        source, blobs = self.folder / "source", self.folder / "blobs"
+        shutil.copytree(TINY / "bark" / "speaker_embeddings", blobs)
+        shutil.copytree(TINY / "bark", source, ignore=lambda folder, names: {"speaker_embeddings"} & set(names))
+        (source / "speaker_embeddings").symlink_to(blobs)
+        (blobs / "v2" / "en_speaker_1_semantic_prompt.npy").symlink_to(blobs / "v2" / "en_speaker_0_semantic_prompt.npy")
+        (blobs / "v2" / "gone.npy").symlink_to(blobs / "nowhere")
+        (blobs / "v2" / "again").symlink_to(source)
+        folder, _ = self.quantize(source, "bf16")
+        voices = {p.name for p in (blobs / "v2").iterdir() if p.is_file()}
+        self.assertEqual(voices, {p.name for p in (folder / "speaker_embeddings/v2").iterdir()})
+        self.assertFalse([p for p in folder.rglob("*") if p.is_symlink()])
+
+    def test_what_is_too_deep_or_too_large(self):
+        source = self.folder / "source"
+        shutil.copytree(TINY / "bark", source)
+        deep = source / "1/2/3/4"
+        deep.mkdir(parents=True)
+        shutil.copy(source / "speaker_embeddings/v2/en_speaker_0.npz", deep / "a.npz")
+        folder, _ = self.quantize(source, "bf16")
+        self.assertTrue((folder / "1/2/3/4/a.npz").exists())
+        (deep / "5").mkdir()
+        self.fails(run("quantize", source, "--dtype", "int8", "-o", self.folder / "x"), 10, "1/2/3/4/5", "4 folders")
+        (deep / "5").rmdir()
+        with (source / "notes.txt").open("w") as file:
+            file.truncate(257 << 20)
+        self.fails(run("quantize", source, "--dtype", "int8", "-o", self.folder / "x"), 10, "notes.txt", str(257 << 20))
+        self.assertFalse((self.folder / "x").exists())
+
+    def test_a_name_that_is_no_utf8(self):
+        source = os.fsdecode(os.fsencode(self.folder) + b"/mod\xe8le")
+        shutil.copytree(TINY / "bert-punctuation", source)
+        for command in (["quantize", "--dtype", "bf16"], ["export"]):
+            folder = self.folder / command[0]
+            done = run(*command, source, "-o", folder)
+            self.assertEqual(0, done.returncode, done.errors)
+            said = json.loads((folder / ("manifest.json" if command == ["export"] else "quantized.json")).read_text())
+            self.assertTrue(said["model"].endswith("mod?le"), said["model"])
 
     def test_the_largest_values(self):
         """They stay finite in every type, and what is said of them is JSON."""

@@ -37,6 +37,9 @@ class Faults(Case):
     def test_too_old(self):
         self.fails(self.speak("ort", OLD="1"), 14, "too old: version 1.17 or later")
 
+    def test_a_program_that_has_started_it_before(self):
+        self.assertEqual(0, self.speak("ort", STARTED="1").returncode)
+
     def test_a_run_that_fails_is_no_result(self):
         for first in (1, 2):
             self.fails(self.speak("ort", FAIL=f"RunWithBinding:{first}", TEXT="something broke"), 70, "something broke")

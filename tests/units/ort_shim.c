@@ -2,6 +2,7 @@
  *
  *	ORT_SHIM_REAL      file of the real library
  *	ORT_SHIM_OLD       set: it has no API of a version that is asked for
+ *	ORT_SHIM_STARTED   set: the program has started it before, with threads for each session
  *	ORT_SHIM_FAIL      RunWithBinding, CreateSessionFromArray, CreateTensorAsOrtValue, CreateAllocator, BindInput or BindOutput; with ":N" only
  *	                   from the N-th call on (1: the first since this and UNTIL were set so)
  *	ORT_SHIM_UNTIL     "N": calls behind the N-th do not fail any more
@@ -144,6 +145,10 @@ static const OrtApi *ORT_API_CALL get(uint32_t version) {
 	if (getenv("ORT_SHIM_OLD") || !(real = real_base->GetApi(version)))
 		return NULL;
 	/* what API 17 has; a table of an older library ends there */
+	OrtEnv *before; /* ends with the process */
+	const OrtStatusPtr status = getenv("ORT_SHIM_STARTED") ? real->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "program", &before) : NULL;
+	if (status)
+		return NULL;
 	memcpy(&changed, real, offsetof(OrtApi, SessionOptionsAppendExecutionProvider_OpenVINO_V2) + sizeof(void *));
 	changed.RunWithBinding = run;
 	changed.CreateSessionFromArray = create;

@@ -4,6 +4,7 @@
 
 #include <sonant/sonant.h>
 
+#include <dirent.h>
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -202,11 +203,23 @@ static void who_shares_a_run_shares_its_failure(void **state) {
 	sn_stt_close(&third);
 }
 
+/* The models' graphs, some ten, share one pool of threads: two of the engine, its conductor and its host, one of ONNX Runtime, this one. */
+static void graphs_share_their_threads(void **state) {
+	struct dirent *entry;
+	int count = 0;
+	DIR *const threads = opendir("/proc/self/task");
+	assert_non_null(threads);
+	while ((entry = readdir(threads)))
+		count += entry->d_name[0] != '.';
+	closedir(threads);
+	assert_in_range(count, 4, 7); /* sanitizers may have one, too */
+}
+
 int main(int argc, char **argv) {
 	fixtures = argv[1];
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(others_go_on), cmocka_unit_test(the_first_cause_is_kept), cmocka_unit_test(no_run_is_passed_over),
-		cmocka_unit_test(who_shares_a_run_shares_its_failure),
+		cmocka_unit_test(who_shares_a_run_shares_its_failure), cmocka_unit_test(graphs_share_their_threads),
 	};
 	if (!getenv("ORT_SHIM") || !getenv("SONANT_ONNXRUNTIME")) {
 		printf("1..0 # SKIP ONNX Runtime is not here\n");

@@ -163,10 +163,59 @@ static int check_provider(const nn_backend *b, char *err) {
 	               remedies[b->provider].library ? remedies[b->provider].library : "");
 }
 
-/* With a provider its warnings count, too: one says that some nodes are left to the CPU. */
-static int open_environment(nn_backend *b, char *err) {
+/* The environment, of which a process has one, with one pool of threads. With a provider its warnings count, too: one says that some nodes
+ * are left to the CPU. */
+static OrtStatus *start(nn_backend *b) {
 	const OrtLoggingLevel level = b->provider == PROVIDER_CPU ? ORT_LOGGING_LEVEL_ERROR : ORT_LOGGING_LEVEL_WARNING;
-	int result = nn_ort_check(b, b->api->CreateEnvWithCustomLogger(to_log, NULL, level, "sonant", &b->env), err, "ONNX Runtime does not start");
+	OrtThreadingOptions *threads = NULL;
+	OrtStatus *status = b->api->CreateThreadingOptions(&threads);
+	if (!status)
+		status = b->api->SetGlobalIntraOpNumThreads(threads, b->threads);
+	if (!status)
+		status = b->api->SetGlobalInterOpNumThreads(threads, 1);
+	if (!status)
+		status = b->api->SetGlobalDenormalAsZero(threads);
+	if (!status)
+		status = b->api->CreateEnvWithCustomLoggerAndGlobalThreadPools(to_log, NULL, level, "sonant", threads, &b->env);
+	if (threads)
+		b->api->ReleaseThreadingOptions(threads);
+	return status;
+}
+
+/* Where the program has started the same ONNX Runtime before us its environment may have no such pool, which no call tells: the least of all
+ * sessions without threads of its own is refused then. */
+static int find_pool(const nn_backend *b) {
+	const int64_t dims[1] = { 1 };
+	onnx_model *m = onnx_new();
+	OrtSessionOptions *o = NULL;
+	OrtSession *session = NULL;
+	size_t size = 0;
+	if (!m)
+		return 0;
+	const onnx_value x = onnx_input(m, "x", ONNX_F32, 1, dims, NULL);
+	onnx_output(m, x, "y", ONNX_F32, 1, dims, NULL);
+	uint8_t *bytes = onnx_finish(m, "pool", "", &size);
+	OrtStatus *status = b->api->CreateSessionOptions(&o);
+	if (!status)
+		status = b->api->DisablePerSessionThreads(o);
+	if (!status && bytes)
+		status = b->api->CreateSessionFromArray(b->env, bytes, size, o, &session);
+	const int found = session != NULL;
+	if (status)
+		b->api->ReleaseStatus(status);
+	if (session)
+		b->api->ReleaseSession(session);
+	if (o)
+		b->api->ReleaseSessionOptions(o);
+	free(bytes);
+	onnx_free(&m);
+	return found;
+}
+
+static int open_environment(nn_backend *b, char *err) {
+	int result = nn_ort_check(b, start(b), err, "ONNX Runtime does not start");
+	if (result == SN_OK)
+		b->pooled = find_pool(b);
 	if (result == SN_OK)
 		result = nn_ort_check(b, b->api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &b->cpu), err, "ONNX Runtime has no memory");
 	if (result == SN_OK && (b->provider == PROVIDER_CUDA || b->provider == PROVIDER_TENSORRT))
@@ -283,10 +332,11 @@ static int append_provider(const nn_backend *b, OrtSessionOptions *to, const nn_
 }
 
 /* Extents differ from run to run, so memory patterns of earlier ones are of no use; denormals are zeros as they are in our kernels.
+ * Sessions share one pool, but for those that do not spin.
  * spinning: threads of the last run look for the next one's work for a while; those of a session that has the cores to itself do not
  * stand in another's way, since they stop where the run ends. */
 static int set_options(const nn_backend *b, OrtSessionOptions *o, int spinning, char *err) {
-	OrtStatus *status = b->api->SetIntraOpNumThreads(o, b->threads);
+	OrtStatus *status = spinning && b->pooled ? b->api->DisablePerSessionThreads(o) : b->api->SetIntraOpNumThreads(o, b->threads);
 	if (!status)
 		status = b->api->SetInterOpNumThreads(o, 1);
 	if (!status)

@@ -19,6 +19,7 @@ struct nn_backend {
 	char label[64];    /* "ort:cpu, ONNX Runtime 1.17.0, f32" */
 	char *cache;       /* directory of those for compiled graphs, or NULL */
 	int in_place;      /* a state's new value may lie where the old one does */
+	int pooled;        /* sessions share one pool of threads */
 };
 
 struct nn_ort_plan {

@@ -21,6 +21,7 @@ from sonant.types import Commit, Language, Note, Partial, Segment
 WHISPER = str(TINY / "whisper")
 WAV2VEC2 = str(TINY / "wav2vec2-base")
 live = needs_model("tiny.en", "silero-vad")
+detects = needs_model("silero-vad")
 
 
 def samples():
@@ -160,11 +161,13 @@ def test_a_plain_session_gives_segments(engine, tiny):
         ([], {"cancel": 5}, TypeError, "cancel must be an event"),
     ],
 )
+@detects
 def test_bad_input(engine, chunks, options, kind, message):
     with pytest.raises(kind, match=message):
         list(engine.listen(chunks, model=WHISPER, vad=True, **options))
 
 
+@detects
 def test_what_the_source_raises_comes_out(engine):
     def microphone():
         yield np.zeros(1600, np.float32)
@@ -184,6 +187,7 @@ def speech_again_and_again():
         yield from pieces(floats(), 1600)
 
 
+@detects
 def test_a_fast_source_is_held_back(engine):
     taken = 0
 
@@ -203,6 +207,7 @@ def test_a_fast_source_is_held_back(engine):
     assert taken <= held + 1, "the source goes on"
 
 
+@detects
 def test_a_source_waits_while_nobody_takes_results(engine):
     """The session rests with what it has queued: some minutes of silence at most, where an endless source would give hours."""
     taken = 0
@@ -234,6 +239,7 @@ def gone(deadline=5.0):
     return not feeders()
 
 
+@detects
 def test_closing_ends_the_feeder(engine):
     """By another thread than the one that waits for events, which is told."""
     asked, told = threading.Semaphore(0), []
@@ -258,6 +264,7 @@ def test_closing_ends_the_feeder(engine):
     assert told and gone()
 
 
+@detects
 def test_closing_the_engine_ends_what_is_listened_to():
     """Also where the source gives nothing that would fail."""
     engine, asked = sonant.Engine(threads=1), threading.Event()
@@ -290,6 +297,7 @@ class Stirring:
         return np.zeros(160, np.float32)
 
 
+@detects
 def test_a_stream_that_is_collected_by_its_own_feeder(engine):
     """Garbage is collected in any thread, also in one that has the session's turn."""
     dropped = threading.Event()
@@ -307,6 +315,7 @@ def test_a_stream_that_is_collected_by_its_own_feeder(engine):
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+@detects
 def test_a_stream_is_closed_in_a_fork(engine):
     """While a thread of the parent has the session's turn."""
     inside, leave = threading.Event(), threading.Event()
@@ -332,6 +341,7 @@ def test_a_stream_is_closed_in_a_fork(engine):
         assert ended[0] == child and os.waitstatus_to_exitcode(ended[1]) == 7
 
 
+@detects
 def test_cancelling_ends_the_feeder(engine):
     cancel = threading.Event()
     threading.Timer(0.2, cancel.set).start()
@@ -340,6 +350,7 @@ def test_cancelling_ends_the_feeder(engine):
     assert gone()
 
 
+@detects
 def test_an_interrupt_ends_within_a_step():
     """Ctrl-C while nothing comes, neither from the source nor from the engine."""
     code = f"""
@@ -401,6 +412,7 @@ def test_a_listener_takes_audio_of_any_length(engine, tiny):
     assert text.count("your country can do for you") == 2
 
 
+@detects
 def test_a_listener_that_is_over(engine):
     listener = engine.listener(model=WHISPER)
     listener.finish()
@@ -416,6 +428,7 @@ def test_a_listener_that_is_over(engine):
         listener.pull()
 
 
+@detects
 def test_a_listener_that_is_closed_by_another_thread(engine):
     listener = engine.listener(model=WHISPER)
     threading.Timer(0.2, listener.close).start()
@@ -423,6 +436,7 @@ def test_a_listener_that_is_closed_by_another_thread(engine):
         list(listener.events())
 
 
+@detects
 def test_a_listener_of_a_closed_engine():
     engine = sonant.Engine(threads=1)
     listener = engine.listener(model=WHISPER)

@@ -249,6 +249,7 @@ def test_metrics_move(server, browser):
 
 # ---- what goes wrong
 
+@needs_model("whisper-base")
 def test_a_problem_is_told_in_words_with_its_id(server, browser, tmp_path):
     (tmp_path / "notes.wav").write_text("this is no audio at all, but a few words")
     browser.open(server)
@@ -278,6 +279,7 @@ def test_a_server_that_went_away_is_told(serve, browser):
     browser.until(lambda: "cannot be reached" in browser.text("#met-notice"))
 
 
+@needs_model("silero-vad")
 def test_an_api_key_is_asked_for_and_kept(serve, browser, tmp_path_factory):
     home = make_home(tmp_path_factory.mktemp("home"))
     made = subprocess.run([SONANT, "serve", "keys", "add", "page", "--scope", "use,manage", "--home", home], capture_output=True, text=True, check=True)

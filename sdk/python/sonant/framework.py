@@ -34,8 +34,8 @@ gives `success`, `text`, `language`, `language_confidence`, `avg_confidence`, `d
 end, word, confidence}]), `segments`, `model`, `notes`. All of it is plain Python that `json.dumps` takes.
 
 `optimization_level` is the precision of weights and products: "quality" f32, "balanced" bf16, "speed" int8; with `optimize=False` the
-engine chooses what is accurate and fast here. A model that has one precision only (Kokoro) comes in that, as `precision` tells. A control that the model lacks, an unknown voice and an unknown key are ignored and named in
-`notes` ([{code, message}]).
+engine chooses what is accurate and fast here. A model that has one precision only (Kokoro) comes in that, as `precision` tells. A control
+that the model lacks, an unknown voice and an unknown key are ignored and named in `notes` ([{code, message}]).
 
 What goes wrong with an input (a missing or damaged file, bad text, a value out of range) is a result, too: `success` is False, `error` says
 what was wrong, `error_code` is the name in the C API, `error_type` the Python class. Everything else is raised: an input that is no

@@ -65,7 +65,8 @@ static int is_body(const char *name) {
 
 static int is_part(const copying *c, const char *name) {
 	const struct kind *const k = c->kind;
-	return c->parts && k && k->front && strncmp(name, k->front, strlen(k->front)) == 0 && ends_with_one(name, k->endings, 2) && !is_body(name);
+	return c->parts && k && k->front && strncmp(name, k->front, strlen(k->front)) == 0 && ends_with_one(name, k->endings, 2) &&
+	       !is_body(name);
 }
 
 /* Beside a file of weights others may lie that belong to other models: those with its name are its own, and what they may share. */
@@ -77,8 +78,8 @@ static int belongs(const char *name, const char *weights) {
 /* `name` is the path in the checkpoint, and of what is written. */
 static int copy_file(copying *c, const char *name, const char *path, const struct stat *st) {
 	if (st->st_size > MAX_BYTES)
-		return sn_fail(c->err, SN_E_LIMIT, "'%.300s' has %lld bytes; files beside the weights may have %lld", path, (long long)st->st_size,
-		               (long long)MAX_BYTES);
+		return sn_fail(c->err, SN_E_LIMIT, "'%.300s' has %lld bytes; files beside the weights may have %lld", path,
+		               (long long)st->st_size, (long long)MAX_BYTES);
 	if (c->count++ == MAX_FILES)
 		return sn_fail(c->err, SN_E_LIMIT, "'%.200s' holds more than %d files that belong to the model", c->dir, MAX_FILES);
 	const int result = sn_whole_copy(c->to, name, path, c->err);
@@ -94,7 +95,8 @@ static int enter(copying *c, const char *name, const struct stat *st, int depth)
 		if (c->above[i].device == st->st_dev && c->above[i].inode == st->st_ino)
 			return SN_OK;
 	if (depth > MAX_DEPTH)
-		return sn_fail(c->err, SN_E_LIMIT, "'%.200s/%.100s': voices may lie in %d folders inside of each other", c->dir, name, MAX_DEPTH);
+		return sn_fail(c->err, SN_E_LIMIT, "'%.200s/%.100s': voices may lie in %d folders inside of each other", c->dir, name,
+		               MAX_DEPTH);
 	return copy_folder(c, name, depth);
 }
 
@@ -137,7 +139,8 @@ static int copy_folder(copying *c, const char *name, int depth) {
 int sn_checkpoint_copy(const sn_whole *to, const char *model, const char *label, int parts, json_t *names, char *err) {
 	char dir[SN_PATH_MAX];
 	const char *const slash = sn_path_is_directory(model) ? model + strlen(model) : strrchr(model, '/');
-	copying c = { .to = to, .dir = dir, .weights = !slash ? model : *slash ? slash + 1 : "", .parts = parts, .names = names, .err = err };
+	copying c = { .to = to, .dir = dir, .weights = !slash ? model : *slash ? slash + 1 : "", .parts = parts, .names = names,
+		.err = err };
 	snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - model) : 1, slash ? model : ".");
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (strcmp(kinds[i].label, label) == 0)

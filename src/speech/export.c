@@ -15,7 +15,8 @@
 /* ---- what is said of it ---- */
 
 static int by_name(const void *a, const void *b) {
-	return strcmp(json_string_value(json_object_get(*(json_t *const *)a, "name")), json_string_value(json_object_get(*(json_t *const *)b, "name")));
+	const json_t *const one = json_object_get(*(json_t *const *)a, "name"), *const other = json_object_get(*(json_t *const *)b, "name");
+	return strcmp(json_string_value(one), json_string_value(other));
 }
 
 /* As a directory lists them is no order. */
@@ -54,11 +55,12 @@ static json_t *whisper_json(const sn_whisper_config *c) {
 		json_object_set_new(languages, c->language[i].code, json_integer(c->language[i].token));
 	for (int i = 0; i < c->alignment_count; i++)
 		json_array_append_new(aligned, json_pack("[i, i]", c->alignment[i].layer, c->alignment[i].head));
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "mels", c->mels, "source_positions",
-		c->source_positions, "target_positions", c->target_positions, "multilingual", c->multilingual, "eot", c->eot, "sot", c->sot, "translate",
-		c->translate, "transcribe", c->transcribe, "previous", c->sot_prev, "no_speech", c->no_speech, "no_timestamps", c->no_timestamps,
-		"timestamp_begin", c->timestamp_begin, "suppress", ids(c->suppress, c->suppress_count), "suppress_first",
-		ids(c->begin_suppress, c->begin_suppress_count), "language_tokens", languages, "alignment_heads", aligned);
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "mels", c->mels,
+		"source_positions", c->source_positions, "target_positions", c->target_positions, "multilingual", c->multilingual,
+		"eot", c->eot, "sot", c->sot, "translate", c->translate, "transcribe", c->transcribe, "previous", c->sot_prev,
+		"no_speech", c->no_speech, "no_timestamps", c->no_timestamps, "timestamp_begin", c->timestamp_begin,
+		"suppress", ids(c->suppress, c->suppress_count), "suppress_first", ids(c->begin_suppress, c->begin_suppress_count),
+		"language_tokens", languages, "alignment_heads", aligned);
 }
 
 static json_t *manifest(const sn_model *m, const sn_model_place *place, json_t *graphs, json_t *files) {
@@ -67,10 +69,11 @@ static json_t *manifest(const sn_model *m, const sn_model_place *place, json_t *
 	sn_model_describe(m, &info);
 	if (m->wav2vec2 && sn_wav2vec2_get_config(m->wav2vec2)->adapters)
 		info.language_count = 1; /* the graphs are of the first; each other would be graphs of its own */
-	json_t *const o = json_pack("{s:s, s:i, s:s, s:i, s:i, s:o, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o}", "format", "sonant-onnx", "version", VERSION,
-		"sonant", sn_version(), "ir", ONNX_IR, "opset", ONNX_OPSET, "model", sn_json_string(m->name), "architecture", info.architecture, "task", tasks[info.task],
-		"licence", place->entry ? place->entry->licence : "", "origin", place->entry ? place->entry->origin : "", "sample_rate", info.sample_rate,
-		"parameters", (json_int_t)info.parameters, "languages", texts(info.languages, info.language_count), "files", sorted(files));
+	json_t *const o = json_pack("{s:s, s:i, s:s, s:i, s:i, s:o, s:s, s:s, s:s, s:s, s:i, s:I, s:o, s:o}", "format", "sonant-onnx",
+		"version", VERSION, "sonant", sn_version(), "ir", ONNX_IR, "opset", ONNX_OPSET, "model", sn_json_string(m->name),
+		"architecture", info.architecture, "task", tasks[info.task], "licence", place->entry ? place->entry->licence : "",
+		"origin", place->entry ? place->entry->origin : "", "sample_rate", info.sample_rate, "parameters", (json_int_t)info.parameters,
+		"languages", texts(info.languages, info.language_count), "files", sorted(files));
 	if (o)
 		json_object_update(o, graphs);
 	if (o && m->whisper)
@@ -80,7 +83,8 @@ static json_t *manifest(const sn_model *m, const sn_model_place *place, json_t *
 
 static int write_manifest(const sn_whole *to, json_t *said, char *err) {
 	char *const text = said ? sn_json_dumps(said, JSON_INDENT(1) | JSON_ENSURE_ASCII) : NULL;
-	const int result = text ? sn_whole_write(to, SN_EXPORT_MANIFEST, text, strlen(text), err) : sn_fail(err, SN_E_MEMORY, "no memory for what is said of an export");
+	const int result = text ? sn_whole_write(to, SN_EXPORT_MANIFEST, text, strlen(text), err)
+	                        : sn_fail(err, SN_E_MEMORY, "no memory for what is said of an export");
 	free(text);
 	json_decref(said);
 	return result;
@@ -89,17 +93,18 @@ static int write_manifest(const sn_whole *to, json_t *said, char *err) {
 /* ---- all of it ---- */
 
 /* Loading writes the graphs. */
-static int load(sn_model **out, sn_engine *engine, const sn_model_place *place, const char *label, const sn_export_options *o, nn_exports *exports,
-                char *err) {
-	const sn_model_request request = { .label = label, .dtype = NN_DTYPE_F32, .backend = "cpu", .windows = o->windows ? o->windows : 1,
-		.exports = exports, .sequences = o->sequences ? o->sequences : 1 };
+static int load(sn_model **out, sn_engine *engine, const sn_model_place *place, const char *label, const sn_export_options *o,
+                nn_exports *exports, char *err) {
+	const sn_model_request request = { .label = label, .dtype = NN_DTYPE_F32, .backend = "cpu", .exports = exports,
+		.windows = o->windows ? o->windows : 1, .sequences = o->sequences ? o->sequences : 1 };
 	pthread_mutex_lock(&engine->load_lock);
 	const int result = sn_model_take(out, engine, place, &request, err);
 	pthread_mutex_unlock(&engine->load_lock);
 	return result;
 }
 
-static int export_into(const sn_whole *to, sn_engine *engine, const sn_model_place *place, const char *label, const sn_export_options *o, char *err) {
+static int export_into(const sn_whole *to, sn_engine *engine, const sn_model_place *place, const char *label,
+                       const sn_export_options *o, char *err) {
 	nn_exports *exports;
 	sn_model *model = NULL;
 	json_t *graphs = NULL, *files = json_array();
@@ -123,7 +128,8 @@ static int check(const sn_export_options *o, char *err) {
 	if (o->format && strcmp(o->format, "onnx") != 0)
 		return sn_fail(err, SN_E_ARGUMENT, "the format '%.40s' is none that models are exported in: \"onnx\"", o->format);
 	if (o->sequences < 0 || o->sequences > SN_EXPORT_MAX || o->windows < 0 || o->windows > SN_EXPORT_MAX)
-		return sn_fail(err, SN_E_ARGUMENT, "%d sequences and %d windows asked for; 1 to %d are right, 0 means 1", o->sequences, o->windows, SN_EXPORT_MAX);
+		return sn_fail(err, SN_E_ARGUMENT, "%d sequences and %d windows asked for; 1 to %d are right, 0 means 1", o->sequences,
+		               o->windows, SN_EXPORT_MAX);
 	return SN_OK;
 }
 

@@ -64,7 +64,8 @@ static int report(quantized *out, const sn_quantized_weight *list, const sn_weig
 		f->bytes += (int64_t)q->bytes;
 		if (!q->rows)
 			continue;
-		out->layers[f->layer_count++] = (sn_quantized_layer){ name, sn_dtype_name(q->dtype), q->rows, q->columns, (int64_t)q->from->bytes, (int64_t)q->bytes, q->error };
+		out->layers[f->layer_count++] = (sn_quantized_layer){ name, sn_dtype_name(q->dtype), q->rows, q->columns,
+			(int64_t)q->from->bytes, (int64_t)q->bytes, q->error };
 		lost += q->error * q->error * (double)elements(q->from);
 		all += (double)elements(q->from);
 		name = stpcpy(name, q->from->name) + 1;
@@ -82,11 +83,13 @@ static json_t *said(const quantized *q, const sn_model_place *place) {
 	const sn_quantized *const f = &q->facts;
 	json_t *layers = json_array();
 	for (size_t i = 0; i < f->layer_count; i++)
-		json_array_append_new(layers, json_pack("{s:o, s:s, s:[I, I], s:I, s:o}", "name", sn_json_string(f->layers[i].name), "type", f->layers[i].type, "shape", (json_int_t)f->layers[i].rows,
-		                      (json_int_t)f->layers[i].columns, "bytes", (json_int_t)f->layers[i].bytes, "error", number(f->layers[i].error)));
-	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "format", "sonant-quantized", "version", VERSION, "sonant", sn_version(), "model",
-	                 sn_json_string(f->model), "architecture", f->architecture, "dtype", f->precision, "licence", place->entry ? place->entry->licence : "", "parameters",
-	                 (json_int_t)f->parameters, "bytes", (json_int_t)f->bytes, "error", number(f->error), "layers", layers);
+		json_array_append_new(layers, json_pack("{s:o, s:s, s:[I, I], s:I, s:o}", "name", sn_json_string(f->layers[i].name),
+			"type", f->layers[i].type, "shape", (json_int_t)f->layers[i].rows, (json_int_t)f->layers[i].columns,
+			"bytes", (json_int_t)f->layers[i].bytes, "error", number(f->layers[i].error)));
+	return json_pack("{s:s, s:i, s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "format", "sonant-quantized", "version", VERSION,
+		"sonant", sn_version(), "model", sn_json_string(f->model), "architecture", f->architecture, "dtype", f->precision,
+		"licence", place->entry ? place->entry->licence : "", "parameters", (json_int_t)f->parameters, "bytes", (json_int_t)f->bytes,
+		"error", number(f->error), "layers", layers);
 }
 
 /* ---- writing ---- */
@@ -96,8 +99,8 @@ static int check_use(const sn_model_place *place, const char *label, char *err) 
 	nn_dtype fixed;
 	if (!sn_model_fixed_dtype(&fixed, label, place->path))
 		return SN_OK;
-	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%.100s\" (%s) computes in %s only: narrower weights would gain nothing", place->name, label,
-	               sn_dtype_label(fixed));
+	return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%.100s\" (%s) computes in %s only: narrower weights would gain nothing",
+	               place->name, label, sn_dtype_label(fixed));
 }
 
 /* The file among those at place->path that the model is read from. */
@@ -105,8 +108,9 @@ static int locate_weights(char path[SN_PATH_MAX], const sn_model_place *place, c
 	sn_vits_files files;
 	if (sn_model_task(label) == SN_TASK_VOCODE)
 		return sn_vocoder_locate(path, place->path, err);
-	const int is_vits = (strcmp(label, "vits") == 0 || strcmp(label, "yourtts") == 0) && sn_vits_locate(&files, place->path, NULL) == SN_OK;
-	snprintf(path, SN_PATH_MAX, "%s", is_vits ? files.weights : place->path);
+	const int is_vits = strcmp(label, "vits") == 0 || strcmp(label, "yourtts") == 0;
+	const int found = is_vits && sn_vits_locate(&files, place->path, NULL) == SN_OK;
+	snprintf(path, SN_PATH_MAX, "%s", found ? files.weights : place->path);
 	return SN_OK;
 }
 
@@ -119,8 +123,8 @@ static int weights_of(sn_weights **out, const sn_model_place *place, const char 
 		result = sn_weights_open(out, path, err);
 	if (result == SN_OK && (is_graphs || sn_weights_layout(*out) == SN_LAYOUT_ONNX)) {
 		sn_weights_close(out);
-		result = sn_fail(err, SN_E_UNSUPPORTED, "the weights of \"%.100s\" are inside of an ONNX graph, which is not rewritten; checkpoints of "
-		                 "safetensors, CTranslate2 and PyTorch can be quantised", place->name);
+		result = sn_fail(err, SN_E_UNSUPPORTED, "the weights of \"%.100s\" are inside of an ONNX graph, which is not rewritten; "
+		                 "checkpoints of safetensors, CTranslate2 and PyTorch can be quantised", place->name);
 	}
 	return result;
 }
@@ -169,8 +173,10 @@ static int read_text(const char *path, char **text, size_t *size, char *err) {
 	FILE *file = fopen(path, "re");
 	*text = file ? malloc((size_t)MAX_TEXT) : NULL;
 	*size = *text ? fread(*text, 1, (size_t)MAX_TEXT, file) : 0;
-	const int result = !file ? sn_fail_errno(err, "cannot open '%.300s'", path) : !*text ? sn_fail(err, SN_E_MEMORY, "no memory for a text")
-	                   : *size == (size_t)MAX_TEXT ? sn_fail(err, SN_E_LIMIT, "'%.300s' has more than %ld bytes", path, MAX_TEXT) : SN_OK;
+	const int result = !file ? sn_fail_errno(err, "cannot open '%.300s'", path)
+	                   : !*text ? sn_fail(err, SN_E_MEMORY, "no memory for a text")
+	                   : *size < (size_t)MAX_TEXT ? SN_OK
+	                   : sn_fail(err, SN_E_LIMIT, "'%.300s' has more than %ld bytes", path, MAX_TEXT);
 	if (file)
 		fclose(file);
 	return result;
@@ -242,10 +248,12 @@ static int measure(measuring *m, const char *path, sn_precision precision, doubl
 	if (result == SN_OK && info.task == SN_TASK_SPEAK && !m->ear)
 		result = sn_model_load(&m->ear, m->engine, "auto", &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, err);
 	if (result == SN_OK && !m->normaliser)
-		result = sn_normaliser_open(&m->normaliser, m->o->language ? m->o->language : info.language_count ? info.languages[0] : "en", err);
+		result = sn_normaliser_open(&m->normaliser, m->o->language ? m->o->language : info.language_count ? info.languages[0] : "en",
+		                            err);
 	for (int i = 0; i < count; i++) {
 		if (result == SN_OK)
-			result = sn_path_join(text, m->o->measure, list[i]->d_name) ? measure_text(m, text, err) : sn_fail(err, SN_E_ARGUMENT, "a path is too long");
+			result = sn_path_join(text, m->o->measure, list[i]->d_name) ? measure_text(m, text, err)
+			                                                            : sn_fail(err, SN_E_ARGUMENT, "a path is too long");
 		free(list[i]);
 	}
 	free(list);
@@ -255,8 +263,10 @@ static int measure(measuring *m, const char *path, sn_precision precision, doubl
 }
 
 /* What was written loads; and how well it does. */
-static int try(quantized *out, const sn_whole *made, const sn_engine *engine, const sn_model_place *place, const sn_quantize_options *o, char *err) {
-	const sn_engine_options options = { .threads = engine->threads, .home = sn_store_home(engine->store), .no_cache = 1, .max_memory = (int64_t)engine->max_memory };
+static int try(quantized *out, const sn_whole *made, const sn_engine *engine, const sn_model_place *place,
+               const sn_quantize_options *o, char *err) {
+	const sn_engine_options options = { .threads = engine->threads, .home = sn_store_home(engine->store), .no_cache = 1,
+		.max_memory = (int64_t)engine->max_memory };
 	measuring m = { .o = o };
 	sn_model *model = NULL;
 	char why[SN_ERRLEN];
@@ -281,8 +291,8 @@ static int try(quantized *out, const sn_whole *made, const sn_engine *engine, co
 
 /* ---- all of it ---- */
 
-static int quantize_into(quantized *out, const sn_whole *to, const sn_engine *engine, const sn_model_place *place, const sn_weights *weights,
-                         const sn_quantize_options *o, char *err) {
+static int quantize_into(quantized *out, const sn_whole *to, const sn_engine *engine, const sn_model_place *place,
+                         const sn_weights *weights, const sn_quantize_options *o, char *err) {
 	json_t *names = json_array();
 	int result = write_weights(out, to, weights, o, err);
 	if (result == SN_OK)
@@ -299,11 +309,13 @@ static quantized *new_facts(const sn_model_place *place, const char *label, sn_p
 		return NULL;
 	snprintf(q->model, sizeof q->model, "%s", place->name);
 	snprintf(q->architecture, sizeof q->architecture, "%s", label);
-	q->facts = (sn_quantized){ .model = q->model, .architecture = q->architecture, .precision = precision == SN_PRECISION_INT8 ? "int8" : "bf16" };
+	q->facts = (sn_quantized){ .model = q->model, .architecture = q->architecture,
+		.precision = precision == SN_PRECISION_INT8 ? "int8" : "bf16" };
 	return q;
 }
 
-int sn_model_quantize(sn_quantized **held, sn_engine *engine, const char *name, const sn_quantize_options *o, const char *dir, char *err) {
+int sn_model_quantize(sn_quantized **held, sn_engine *engine, const char *name, const sn_quantize_options *o, const char *dir,
+                      char *err) {
 	sn_model_place place;
 	const char *label;
 	sn_whole whole;

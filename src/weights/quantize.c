@@ -102,7 +102,8 @@ int sn_quantize_plan(sn_quantized_weight **out, const sn_weights *w, sn_dtype to
 		const int64_t all = elements(t), columns = t->rank && t->dims[0] ? all / t->dims[0] : 0;
 		const sn_dtype type = sn_weight_is_float(t) ? narrow_type(t, to, columns, kernels) : SN_F32;
 		const int narrow = type != SN_F32;
-		list[i] = (sn_quantized_weight){ .from = t, .same = first_name(w, i), .dtype = narrow ? type : t->row_scale ? SN_F32 : t->dtype };
+		list[i] = (sn_quantized_weight){ .from = t, .same = first_name(w, i),
+			.dtype = narrow ? type : t->row_scale ? SN_F32 : t->dtype };
 		list[i].rows = narrow ? t->dims[0] : 0;
 		list[i].columns = narrow ? columns : 0;
 		list[i].bytes = (size_t)all * sn_dtype_size(list[i].dtype) + (type == SN_I8 ? (size_t)t->dims[0] * sizeof(float) : 0);
@@ -113,16 +114,16 @@ int sn_quantize_plan(sn_quantized_weight **out, const sn_weights *w, sn_dtype to
 
 /* ---- the header ---- */
 
-static const char *const tags[] = { [SN_F32] = "F32", [SN_F16] = "F16", [SN_BF16] = "BF16", [SN_F64] = "F64", [SN_I8] = "I8", [SN_U8] = "U8",
-	[SN_I16] = "I16", [SN_I32] = "I32", [SN_I64] = "I64", [SN_BOOL] = "BOOL" };
+static const char *const tags[] = { [SN_F32] = "F32", [SN_F16] = "F16", [SN_BF16] = "BF16", [SN_F64] = "F64", [SN_I8] = "I8",
+	[SN_U8] = "U8", [SN_I16] = "I16", [SN_I32] = "I32", [SN_I64] = "I64", [SN_BOOL] = "BOOL" };
 
 static int add_entry(json_t *header, const char *name, sn_dtype dtype, int rank, const int64_t *dims, size_t offset, size_t bytes) {
 	json_t *shape = json_array();
 	int failed = 0;
 	for (int i = 0; i < rank; i++)
 		failed |= json_array_append_new(shape, json_integer(dims[i]));
-	return failed | json_object_set_new(header, name, json_pack("{s:s, s:o, s:[I, I]}", "dtype", tags[dtype], "shape", shape, "data_offsets",
-	                           (json_int_t)offset, (json_int_t)(offset + bytes)));
+	return failed | json_object_set_new(header, name, json_pack("{s:s, s:o, s:[I, I]}", "dtype", tags[dtype], "shape", shape,
+	                           "data_offsets", (json_int_t)offset, (json_int_t)(offset + bytes)));
 }
 
 /* Places tensors one behind the other and describes them. */
@@ -130,7 +131,8 @@ static json_t *make_header(sn_quantized_weight *list, const sn_weights *w, sn_dt
 	char name[SN_WEIGHTS_MAX_NAME + 32];
 	json_t *header = json_object(), *facts = json_object();
 	size_t at = 0;
-	int failed = json_object_set_new(facts, "format", json_string("pt")) | json_object_set_new(facts, SN_QUANTIZED_KEY, json_string(to == SN_I8 ? "int8" : "bf16"));
+	int failed = json_object_set_new(facts, "format", json_string("pt"));
+	failed |= json_object_set_new(facts, SN_QUANTIZED_KEY, json_string(to == SN_I8 ? "int8" : "bf16"));
 	if (sn_weights_layout(w) == SN_LAYOUT_CTRANSLATE2)
 		failed |= json_object_set_new(facts, SN_QUANTIZED_LAYOUT, json_string("ctranslate2"));
 	failed |= json_object_set_new(header, "__metadata__", facts);
@@ -276,7 +278,8 @@ static int write_whole(int file, const sn_quantized_weight *q) {
 	return 1;
 }
 
-int sn_quantize_write(sn_quantized_weight *list, const sn_weights *w, sn_dtype to, const char *path, sn_part_progress progress, void *payload, char *err) {
+int sn_quantize_write(sn_quantized_weight *list, const sn_weights *w, sn_dtype to, const char *path, sn_part_progress progress,
+                      void *payload, char *err) {
 	const size_t count = sn_weights_count(w);
 	size_t total = 0;
 	int result = SN_OK;
@@ -294,8 +297,9 @@ int sn_quantize_write(sn_quantized_weight *list, const sn_weights *w, sn_dtype t
 		if (progress && progress(payload, q->from->name, total ? (double)q->offset / (double)total : 1))
 			result = sn_fail(err, SN_E_CANCELLED, "the quantisation was cancelled");
 		else if (!q->same && !(q->rows ? write_narrow(file, q) : write_whole(file, q)))
-			result = errno == EDOM ? sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has values that are no numbers", sn_weights_path(w), q->from->name)
-			                       : sn_fail_errno(err, "cannot write '%.300s'", path);
+			result = errno != EDOM ? sn_fail_errno(err, "cannot write '%.300s'", path)
+			                       : sn_fail(err, SN_E_MODEL, "%s: tensor '%s' has values that are no numbers", sn_weights_path(w),
+			                                 q->from->name);
 	}
 	if (result == SN_OK && fsync(file) != 0)
 		result = sn_fail_errno(err, "cannot write '%.300s'", path);

@@ -114,7 +114,8 @@ static int store(nn_exports *x, onnx_external *e, char *err) {
 /* ---- what is said of a graph ---- */
 
 static const char *type_name(onnx_type type) {
-	return type == ONNX_I64 ? "int64" : type == ONNX_I32 ? "int32" : type == ONNX_F64 ? "float64" : type == ONNX_BOOL ? "bool" : "float32";
+	return type == ONNX_I64 ? "int64" : type == ONNX_I32 ? "int32" : type == ONNX_F64 ? "float64" : type == ONNX_BOOL ? "bool"
+	                                                                                                                  : "float32";
 }
 
 static json_t *integers(int rank, const int64_t *dims) {
@@ -150,7 +151,8 @@ static json_t *state_json(const nn_graph *g, const nn_lowered *l, const nn_port 
 	int rank;
 	int64_t dims[ONNX_MAX_RANK];
 	const onnx_type type = nn_state_shape(g->nodes + p->index, p->part, &rank, dims);
-	return json_pack("{s:s, s:s, s:o, s:s?}", "input", p->name, "type", type_name(type), "shape", integers(rank, dims), "output", written_as(l, p));
+	return json_pack("{s:s, s:s, s:o, s:s?}", "input", p->name, "type", type_name(type), "shape", integers(rank, dims),
+	                 "output", written_as(l, p));
 }
 
 static json_t *ports_json(const nn_graph *g, const nn_lowered *l, nn_port_kind kind) {
@@ -183,9 +185,9 @@ static json_t *graph_json(const nn_graph *g, const nn_lowered *l, const char *na
 	json_t *symbols = json_object();
 	for (int s = 0; s < g->symbols; s++)
 		json_object_set_new(symbols, g->symbol[s].name, json_integer(g->symbol[s].most));
-	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "name", name, "file", file, "bytes", (json_int_t)size, "symbols", symbols,
-	                 "inputs", ports_json(g, l, PORT_INPUT), "outputs", ports_json(g, l, PORT_OUTPUT), "states", ports_json(g, l, PORT_STATE),
-	                 "weights", weights_json(l->model));
+	return json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "name", name, "file", file, "bytes", (json_int_t)size,
+	                 "symbols", symbols, "inputs", ports_json(g, l, PORT_INPUT), "outputs", ports_json(g, l, PORT_OUTPUT),
+	                 "states", ports_json(g, l, PORT_STATE), "weights", weights_json(l->model));
 }
 
 /* ---- graphs ---- */
@@ -211,7 +213,8 @@ static int write_file(const char *path, const void *data, size_t size, char *err
 static int write_graph(nn_exports *x, const nn_graph *g, nn_lowered *l, char *err) {
 	char name[NN_NAME], file[NN_NAME + 8], path[SN_PATH_MAX];
 	size_t size = 0;
-	int result = x->progress && x->progress(x->payload, g->name, -1) ? sn_fail(err, SN_E_CANCELLED, "the export was cancelled") : SN_OK;
+	int result = x->progress && x->progress(x->payload, g->name, -1) ? sn_fail(err, SN_E_CANCELLED, "the export was cancelled")
+	                                                                 : SN_OK;
 	for (int i = 0; i < l->model->externals && result == SN_OK; i++)
 		result = store(x, l->model->external + i, err);
 	if (result != SN_OK)

@@ -43,7 +43,8 @@ static const char *stored_name(const nn_lowering *l, nn_t t) {
 	const nn_node *n = nn_low_node(l, t);
 	for (int i = 0; n->op == OP_WEIGHT && i < l->g->count; i++) {
 		const nn_node *other = nn_low_node(l, i);
-		if ((other->op == OP_INPUT && strcmp(other->name, n->weight->name) == 0) || (other->is_output && strcmp(other->output_name, n->weight->name) == 0))
+		if ((other->op == OP_INPUT && strcmp(other->name, n->weight->name) == 0) ||
+		    (other->is_output && strcmp(other->output_name, n->weight->name) == 0))
 			return "";
 	}
 	return n->op == OP_WEIGHT ? n->weight->name : "";
@@ -123,7 +124,8 @@ onnx_value nn_low_slice(nn_lowering *l, onnx_value x, int64_t axis, int64_t firs
 	return onnx_node(l->m, "Slice", 4, in, 1);
 }
 
-onnx_value nn_low_pad(nn_lowering *l, onnx_value x, int rank, int axis, int64_t before, onnx_value after, int64_t fixed, float fill) {
+onnx_value nn_low_pad(nn_lowering *l, onnx_value x, int rank, int axis, int64_t before, onnx_value after, int64_t fixed,
+                      float fill) {
 	int64_t pads[2 * ONNX_MAX_RANK] = { 0 };
 	pads[axis] = before;
 	pads[rank + axis] = fixed;
@@ -210,9 +212,10 @@ static onnx_value matrix(nn_lowering *l, nn_t t) {
 
 /* ---- element by element ---- */
 
-static const char *const act_ops[] = { [NN_IDENTITY] = "Identity", [NN_RELU] = "Relu", [NN_LEAKY_RELU] = "LeakyRelu", [NN_GELU] = "Gelu",
-	[NN_GELU_TANH] = "Gelu", [NN_SILU] = "Sigmoid", [NN_TANH] = "Tanh", [NN_SIGMOID] = "Sigmoid", [NN_EXP] = "Exp", [NN_LOG] = "Log",
-	[NN_SQRT] = "Sqrt", [NN_SOFTPLUS] = "Softplus", [NN_NEG] = "Neg", [NN_ABS] = "Abs", [NN_CLAMP_MIN] = "Clip", [NN_ELU] = "Elu" };
+static const char *const act_ops[] = { [NN_IDENTITY] = "Identity", [NN_RELU] = "Relu", [NN_LEAKY_RELU] = "LeakyRelu",
+	[NN_GELU] = "Gelu", [NN_GELU_TANH] = "Gelu", [NN_SILU] = "Sigmoid", [NN_TANH] = "Tanh", [NN_SIGMOID] = "Sigmoid",
+	[NN_EXP] = "Exp", [NN_LOG] = "Log", [NN_SQRT] = "Sqrt", [NN_SOFTPLUS] = "Softplus", [NN_NEG] = "Neg", [NN_ABS] = "Abs",
+	[NN_CLAMP_MIN] = "Clip", [NN_ELU] = "Elu" };
 
 static void lower_unary(nn_lowering *l, int i, const nn_node *n) {
 	int channels;
@@ -334,7 +337,8 @@ static void lower_conv_transpose(nn_lowering *l, int i, const nn_node *n) {
 
 static void lower_norm(nn_lowering *l, int i, const nn_node *n) {
 	const int64_t cols = nn_cols(n);
-	const onnx_value x = nn_low_rows(l, n->inputs[0]), gamma = nn_low_shaped(l, n->inputs[1], 1, &cols), beta = nn_low_shaped(l, n->inputs[2], 1, &cols);
+	const onnx_value x = nn_low_rows(l, n->inputs[0]);
+	const onnx_value gamma = nn_low_shaped(l, n->inputs[1], 1, &cols), beta = nn_low_shaped(l, n->inputs[2], 1, &cols);
 	onnx_int(l->m, "axis", -1);
 	onnx_float(l->m, "epsilon", n->a);
 	nn_low_set(l, i, nn_op3(l, "LayerNormalization", x, gamma, beta), 0);
@@ -401,7 +405,8 @@ static void lower_concat_cols(nn_lowering *l, int i, const nn_node *n) {
 static void lower_flip_cols(nn_lowering *l, int i, const nn_node *n) {
 	int channels;
 	const onnx_value x = nn_low_any(l, n->inputs[0], &channels);
-	const onnx_value in[5] = { x, nn_low_int(l, -1), nn_low_int(l, INT64_MIN + 1), nn_low_int(l, column_axis(n, channels)), nn_low_int(l, -1) };
+	const onnx_value in[5] = { x, nn_low_int(l, -1), nn_low_int(l, INT64_MIN + 1), nn_low_int(l, column_axis(n, channels)),
+		nn_low_int(l, -1) };
 	nn_low_set(l, i, onnx_node(l->m, "Slice", 5, in, 1), channels);
 }
 
@@ -465,8 +470,8 @@ static void lower_unfold(nn_lowering *l, int i, const nn_node *n) {
 	for (int h = 0; h < u->kh; h++) {
 		/* rows h, h + stride, ..: as many as the result has */
 		nn_dim end = n->dims[0];
-		onnx_value stop = nn_op2(l, "Add", nn_op2(l, "Mul", nn_op2(l, "Sub", nn_low_dim(l, end), nn_low_int(l, 1)), nn_low_int(l, u->stride_h)),
-		                         nn_low_int(l, h + 1));
+		const onnx_value last = nn_op2(l, "Sub", nn_low_dim(l, end), nn_low_int(l, 1));
+		onnx_value stop = nn_op2(l, "Add", nn_op2(l, "Mul", last, nn_low_int(l, u->stride_h)), nn_low_int(l, h + 1));
 		const onnx_value rows = strided(l, x, 0, h, stop, u->stride_h);
 		for (int w = 0; w < u->kw; w++)
 			parts[count++] = strided(l, rows, 1, w, nn_low_int(l, (n->dims[1].add - 1) * u->stride_w + w + 1), u->stride_w);
@@ -558,8 +563,8 @@ static void lower_input(nn_lowering *l, int i, const nn_node *n) {
 
 int nn_state_parts(const nn_node *state) { return state->op == OP_KV_STATE ? 3 : 2; }
 
-/* Keys and values of finished sequences lie as products want them: [slots, heads, size, length] and [slots, heads, length, size], and each
- * slot's count of keys; those of a growing cache lie by rows: [slots * length, width]. */
+/* Keys and values of finished sequences lie as products want them: [slots, heads, size, length] and [slots, heads, length, size], and
+ * each slot's count of keys; those of a growing cache lie by rows: [slots * length, width]. */
 onnx_type nn_state_shape(const nn_node *n, int part, int *rank, int64_t dims[ONNX_MAX_RANK]) {
 	const int64_t slots = n->dims[0].add, length = n->dims[1].add, width = nn_cols(n), head = width / n->first;
 	if (n->op == OP_CACHE_STATE || part == 2) {
@@ -621,12 +626,14 @@ static void lower_second(nn_lowering *l, int i, const nn_node *n) { nn_low_set(l
 /* ---- all of it ---- */
 
 static nn_lower_op *const table[] = {
-	[OP_INPUT] = lower_input, [OP_KV_STATE] = lower_state, [OP_CACHE_STATE] = lower_state, [OP_UNARY] = lower_unary, [OP_BINARY] = lower_binary,
-	[OP_AFFINE] = lower_affine, [OP_LINEAR] = lower_linear, [OP_CONV] = lower_conv, [OP_CONV_TRANSPOSE] = lower_conv_transpose,
+	[OP_INPUT] = lower_input, [OP_KV_STATE] = lower_state, [OP_CACHE_STATE] = lower_state, [OP_UNARY] = lower_unary,
+	[OP_BINARY] = lower_binary, [OP_AFFINE] = lower_affine, [OP_LINEAR] = lower_linear, [OP_CONV] = lower_conv,
+	[OP_CONV_TRANSPOSE] = lower_conv_transpose,
 	[OP_NORM] = lower_norm, [OP_GATED] = lower_gated, [OP_SLICE_COLS] = lower_slice_cols, [OP_TRIM_ROWS] = lower_trim_rows,
 	[OP_CONCAT_COLS] = lower_concat_cols, [OP_FLIP_COLS] = lower_flip_cols, [OP_RESHAPE] = lower_reshape, [OP_GATHER] = lower_gather,
 	[OP_PAD_ROWS] = lower_pad_rows, [OP_UNFOLD] = lower_unfold, [OP_MAX_POOL] = lower_max_pool, [OP_NORM_ROWS] = lower_norm_rows,
-	[OP_SOFTMAX_ROWS] = lower_softmax_rows, [OP_SUM_ROWS] = lower_sum_rows, [OP_ATTENTION] = nn_lower_attention, [OP_KV_WRITE] = nn_lower_kv_write,
+	[OP_SOFTMAX_ROWS] = lower_softmax_rows, [OP_SUM_ROWS] = lower_sum_rows, [OP_ATTENTION] = nn_lower_attention,
+	[OP_KV_WRITE] = nn_lower_kv_write,
 	[OP_KV_ATTENTION] = nn_lower_kv_attention, [OP_CACHE_ATTENTION] = nn_lower_cache_attention, [OP_CACHE_WRITE] = nn_lower_cache_write,
 	[OP_LSTM] = nn_lower_lstm, [OP_GRU] = nn_lower_gru, [OP_LSTM_CELL] = nn_lower_lstm_cell, [OP_SPLINE] = nn_lower_spline,
 	[OP_PROBS] = lower_second, [OP_LSTM_LAST] = lower_second,
@@ -641,7 +648,8 @@ static nn_t written(const nn_node *n) {
 
 static int kept(const nn_lowering *l, int i) {
 	const nn_node *n = nn_low_node(l, i);
-	return n->is_output || written(n) != NN_NONE || (l->debug && n->name[0] && n->type == NN_F32 && !nn_is_state(n->op) && !nn_is_constant(l->g, i));
+	return n->is_output || written(n) != NN_NONE ||
+	       (l->debug && n->name[0] && n->type == NN_F32 && !nn_is_state(n->op) && !nn_is_constant(l->g, i));
 }
 
 /* From the last node to the first. A recurrent layer takes its gates' product apart: it reads that one's input. */

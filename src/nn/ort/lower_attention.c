@@ -137,13 +137,16 @@ static onnx_value within_length(nn_lowering *l, int state, onnx_value slot) {
 	return nn_op2(l, "Less", nn_low_range(l, nn_low_node(l, state)->dims[1]), held);
 }
 
-/* Entries are taken once for all rows that listen to them: the rows' products with every entry in use, and of these each row's own. */
+/* Entries are taken once for all rows that listen to them: the rows' products with every entry in use, and of these each row's
+ * own. */
 void nn_lower_kv_attention(nn_lowering *l, int i, const nn_node *n) {
 	const int state = n->inputs[1];
 	const int64_t heads = n->attn.heads, size = head_size(n, heads);
 	const onnx_value slot = nn_low_ids(l, n->inputs[2], 1, (int64_t[]){ -1 });
-	const onnx_value used = onnx_node(l->m, "Unique", 1, &slot, 4), inverse = used + 2; /* slots in use [U]; of each row its number [R] */
-	const onnx_value k = nn_op2(l, "Gather", nn_low_state(l, state, 0), used), v = nn_op2(l, "Gather", nn_low_state(l, state, 1), used);
+	/* Slots in use [U]; of each row its number [R]. */
+	const onnx_value used = onnx_node(l->m, "Unique", 1, &slot, 4), inverse = used + 2;
+	const onnx_value k = nn_op2(l, "Gather", nn_low_state(l, state, 0), used);
+	const onnx_value v = nn_op2(l, "Gather", nn_low_state(l, state, 1), used);
 	const onnx_value q = scaled(l, by_heads(l, nn_low_rows(l, n->inputs[0]), heads, size, 0), n->a);
 	onnx_value scores = nn_op2(l, "MatMul", column(l, q, 0), k); /* [U, heads, R, length] */
 	scores = nn_low_transpose(l, scores, 4, (int64_t[]){ 2, 0, 1, 3 });

@@ -111,7 +111,8 @@ static onnx_value picked(nn_lowering *l, onnx_value x, onnx_value one_hot) {
 
 /* 1 for the bin that x lies in: the last that begins at or before x, the first where none does. [T, bins] */
 static onnx_value bin_of(nn_lowering *l, onnx_value x, onnx_value starts, int64_t bins) {
-	const onnx_value begun = nn_low_cast(l, nn_op2(l, "GreaterOrEqual", x, nn_low_slice(l, starts, 1, 1, bins)), ONNX_F32); /* [T, bins-1] */
+	const onnx_value reached = nn_op2(l, "GreaterOrEqual", x, nn_low_slice(l, starts, 1, 1, bins));
+	const onnx_value begun = nn_low_cast(l, reached, ONNX_F32); /* [T, bins-1] */
 	const onnx_value from = nn_low_pad(l, begun, 2, 1, 1, ONNX_NONE, 0, 1);
 	return nn_op2(l, "Sub", from, nn_low_pad(l, begun, 2, 1, 0, ONNX_NONE, 1, 0));
 }
@@ -137,10 +138,12 @@ void nn_lower_spline(nn_lowering *l, int i, const nn_node *n) {
 	/* a t^2 + b t + c = 0, by the form of the root that does not cancel */
 	const onnx_value delta = nn_op2(l, "Div", height, width), rise = SUB(x, bottom);
 	const onnx_value bend = MUL(rise, SUB(ADD(d0, d1), MUL(delta, nn_low_float(l, 2))));
-	const onnx_value a = ADD(MUL(height, SUB(delta, d0)), bend), b = SUB(MUL(height, d0), bend), c = nn_op1(l, "Neg", MUL(delta, rise));
+	const onnx_value a = ADD(MUL(height, SUB(delta, d0)), bend), b = SUB(MUL(height, d0), bend);
+	const onnx_value c = nn_op1(l, "Neg", MUL(delta, rise));
 	onnx_value root = SUB(MUL(b, b), MUL(MUL(a, c), nn_low_float(l, 4)));
 	root = nn_op1(l, "Sqrt", nn_op2(l, "Max", root, nn_low_float(l, 0)));
 	const onnx_value t = nn_op2(l, "Div", MUL(c, nn_low_float(l, -2)), ADD(b, root));
-	const onnx_value inside = nn_op2(l, "And", nn_op2(l, "GreaterOrEqual", x, nn_low_float(l, -bound)), nn_op2(l, "LessOrEqual", x, nn_low_float(l, bound)));
+	const onnx_value inside = nn_op2(l, "And", nn_op2(l, "GreaterOrEqual", x, nn_low_float(l, -bound)),
+	                                 nn_op2(l, "LessOrEqual", x, nn_low_float(l, bound)));
 	nn_low_set(l, i, nn_op3(l, "Where", inside, ADD(left, MUL(t, width)), x), 0);
 }

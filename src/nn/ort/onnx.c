@@ -12,7 +12,8 @@ enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_F = 2, ATTRIBUTE_I = 3, ATTRIBUTE_S = 4, AT
 enum { KIND_FLOAT = 1, KIND_INT = 2, KIND_STRING = 3, KIND_INTS = 7 };
 enum { TENSOR_DIMS = 1, TENSOR_TYPE = 2, TENSOR_NAME = 8, TENSOR_RAW = 9, TENSOR_EXTERNAL = 13, TENSOR_LOCATION = 14 };
 enum { ENTRY_KEY = 1, ENTRY_VALUE = 2 };
-enum { INFO_NAME = 1, INFO_TYPE = 2, TYPE_TENSOR = 1, TENSOR_TYPE_ELEMENT = 1, TENSOR_TYPE_SHAPE = 2, SHAPE_DIM = 1, DIM_VALUE = 1, DIM_NAME = 2 };
+enum { INFO_NAME = 1, INFO_TYPE = 2, TYPE_TENSOR = 1, TENSOR_TYPE_ELEMENT = 1, TENSOR_TYPE_SHAPE = 2, SHAPE_DIM = 1, DIM_VALUE = 1,
+	DIM_NAME = 2 };
 
 #define EXTERNAL_ALIGN 4096 /* of a constant in its file: a loader may map it */
 
@@ -115,7 +116,8 @@ const char *onnx_name(const onnx_model *m, onnx_value value, char buffer[ONNX_NA
 	return buffer;
 }
 
-static void value_info(onnx_bytes *to, int field, const char *name, onnx_type type, int rank, const int64_t *dims, const char *const *names) {
+static void value_info(onnx_bytes *to, int field, const char *name, onnx_type type, int rank, const int64_t *dims,
+                       const char *const *names) {
 	onnx_bytes shape = { 0 }, tensor = { 0 }, kind = { 0 }, info = { 0 };
 	for (int a = 0; a < rank; a++) {
 		onnx_bytes dim = { 0 };
@@ -140,7 +142,8 @@ onnx_value onnx_input(onnx_model *m, const char *name, onnx_type type, int rank,
 	return v;
 }
 
-void onnx_output(onnx_model *m, onnx_value value, const char *name, onnx_type type, int rank, const int64_t *dims, const char *const *names) {
+void onnx_output(onnx_model *m, onnx_value value, const char *name, onnx_type type, int rank, const int64_t *dims,
+                 const char *const *names) {
 	if (m->failed || value < 0)
 		return;
 	/* The value has a name already, and may be an input or an output of another name. */

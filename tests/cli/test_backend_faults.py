@@ -13,10 +13,10 @@ HEARING = ["transcribe", JFK, "-m", TINY / "whisper", "--no-cache", "--dtype", "
 
 @unittest.skipUnless(SHIM, "ONNX Runtime is not here")
 class Faults(Case):
-    def by(self, *args, home=None, **shim):
+    def by(self, *args, home=None, data=None, **shim):
         """Runs the program with an ONNX Runtime that goes wrong: see tests/units/ort_shim.c."""
         env = {"ORT_SHIM_REAL": os.environ["SONANT_ONNXRUNTIME"], "SONANT_ONNXRUNTIME": SHIM, "SONANT_HOME": str(self.folder / "home")} | (home or {})
-        return run(*args, env=env | {f"ORT_SHIM_{key}": value for key, value in shim.items()})
+        return run(*args, data=data, env=env | {f"ORT_SHIM_{key}": value for key, value in shim.items()})
 
     def by_installed(self, *args, **shim):
         """The same with the models that are installed."""
@@ -90,6 +90,13 @@ class Faults(Case):
     def test_speech_that_was_not_found(self):
         done = self.by_installed(*HEARING[:-2], "--vad", "on", "--backend", "ort", **BROKEN)
         self.fails(done, 70, "silero", "something broke")
+
+    @installed("openai/whisper-base", "silero-vad")
+    def test_live_captions_end_with_the_cause(self):
+        sound = JFK.read_bytes()[44:]
+        for first, graph in ((1, "silero"), (12, "whisper")):
+            done = self.by_installed("listen", "-m", "base", "-l", "en", "--backend", "ort", data=sound, FAIL=f"RunWithBinding:{first}", TEXT="something broke")
+            self.fails(done, 70, graph, "something broke")
 
     def test_memory_of_the_device(self):
         for text in ("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED", "CUDA failure 2: out of memory", "Failed to allocate memory for a buffer"):

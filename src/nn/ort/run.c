@@ -1,12 +1,13 @@
-/* An exec: memory of inputs and outputs for the symbols' maxima, bound at the extents of each run, and states that stay where they are. */
+/* An exec: memory of inputs and outputs for the symbols' maxima, bound at the extents of each run, and states that stay where they
+ * are. */
 #include "nn/ort/runtime.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-/* One part of a state. It begins as zeros in this process' memory, of which only what is used becomes real; what lies on a device moves there
- * with the first run that writes it, for good. */
+/* One part of a state. It begins as zeros in this process' memory, of which only what is used becomes real; what lies on a device
+ * moves there with the first run that writes it, for good. */
 typedef struct buffer {
 	char *memory;       /* of value[0] */
 	size_t bytes;
@@ -93,7 +94,8 @@ static void place(nn_ort_exec *e) {
 
 static int bind(nn_ort_exec *e, const port *p, int output, const OrtValue *value, char *err) {
 	const nn_backend *b = e->plan->backend;
-	OrtStatus *status = output ? b->api->BindOutput(e->binding, p->of->name, value) : b->api->BindInput(e->binding, p->of->name, value);
+	OrtStatus *status = output ? b->api->BindOutput(e->binding, p->of->name, value)
+	                           : b->api->BindInput(e->binding, p->of->name, value);
 	return nn_ort_check(b, status, err, "plan %s: '%s' cannot be bound", e->plan->name, p->of->name);
 }
 
@@ -120,8 +122,8 @@ static int bind_port(nn_ort_exec *e, port *p, int output, const int64_t *symbols
 	if (p->bound && p->rank == rank && memcmp(dims, p->dims, (size_t)rank * sizeof *dims) == 0 && stays_bound(e, output, 0))
 		return SN_OK;
 	OrtValue *value = NULL;
-	int result = nn_ort_check(b, b->api->CreateTensorWithDataAsOrtValue(b->cpu, p->memory, bytes, dims, (size_t)rank, type, &value), err,
-	                          "plan %s: '%s'", e->plan->name, p->of->name);
+	OrtStatus *status = b->api->CreateTensorWithDataAsOrtValue(b->cpu, p->memory, bytes, dims, (size_t)rank, type, &value);
+	int result = nn_ort_check(b, status, err, "plan %s: '%s'", e->plan->name, p->of->name);
 	if (result == SN_OK)
 		result = bind(e, p, output, value, err);
 	if (value)
@@ -144,9 +146,11 @@ static int new_buffer(nn_ort_exec *e, const nn_node *n, int part, buffer *out, c
 	for (int a = 0; a < rank; a++)
 		out->bytes *= (size_t)dims[a];
 	const int result = map(&out->memory, out->bytes, e->plan->name, err);
-	return result != SN_OK ? result
-	                       : nn_ort_check(b, b->api->CreateTensorWithDataAsOrtValue(b->cpu, out->memory, out->bytes, dims, (size_t)rank,
-	                                      (ONNXTensorElementDataType)type, &out->value[0]), err, "state '%s'", n->name);
+	if (result != SN_OK)
+		return result;
+	OrtStatus *status = b->api->CreateTensorWithDataAsOrtValue(b->cpu, out->memory, out->bytes, dims, (size_t)rank,
+	                                                           (ONNXTensorElementDataType)type, &out->value[0]);
+	return nn_ort_check(b, status, err, "state '%s'", n->name);
 }
 
 static int new_states(nn_ort_exec *e, char *err) {
@@ -211,10 +215,11 @@ static int make_value(nn_ort_exec *e, const nn_port *p, buffer *of, int index, c
 	if (!of->allocator)
 		result = nn_ort_check(b, b->api->CreateAllocator(e->plan->session, of->far ? b->device : b->cpu, &of->allocator), err,
 		                      "no memory for state '%s'", p->name);
-	if (result == SN_OK)
-		result = nn_ort_check(b, b->api->CreateTensorAsOrtValue(of->allocator, dims, (size_t)rank, (ONNXTensorElementDataType)type, &of->value[index]),
-		                      err, "no memory for state '%s'", p->name);
-	return result;
+	if (result != SN_OK)
+		return result;
+	OrtStatus *status = b->api->CreateTensorAsOrtValue(of->allocator, dims, (size_t)rank, (ONNXTensorElementDataType)type,
+	                                                   &of->value[index]);
+	return nn_ort_check(b, status, err, "no memory for state '%s'", p->name);
 }
 
 static int bind_state(nn_ort_exec *e, port *p, int output, char *err) {
@@ -233,7 +238,8 @@ static int bind_state(nn_ort_exec *e, port *p, int output, char *err) {
 static int bind_all(nn_ort_exec *e, port *ports, int count, int output, const int64_t *symbols, char *err) {
 	int result = SN_OK;
 	for (int i = 0; i < count && result == SN_OK; i++)
-		result = ports[i].of->kind == PORT_STATE ? bind_state(e, ports + i, output, err) : bind_port(e, ports + i, output, symbols, err);
+		result = ports[i].of->kind == PORT_STATE ? bind_state(e, ports + i, output, err)
+		                                         : bind_port(e, ports + i, output, symbols, err);
 	return result;
 }
 
@@ -259,7 +265,8 @@ int nn_ort_exec_new(nn_ort_exec **out, nn_ort_plan *plan, const nn_graph *g, cha
 	e->input = calloc((size_t)l->inputs + 1, sizeof *e->input);
 	e->output = calloc((size_t)l->outputs + 1, sizeof *e->output);
 	e->node_memory = calloc((size_t)g->count + 1, sizeof *e->node_memory);
-	int result = e->input && e->output && e->node_memory ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory to run plan %s", plan->name);
+	const int whole = e->input && e->output && e->node_memory;
+	int result = whole ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory to run plan %s", plan->name);
 	if (result == SN_OK) {
 		place(e);
 		result = map(&e->memory, e->bytes, plan->name, err);
@@ -269,7 +276,8 @@ int nn_ort_exec_new(nn_ort_exec **out, nn_ort_plan *plan, const nn_graph *g, cha
 		result = new_states(e, err);
 	}
 	if (result == SN_OK)
-		result = nn_ort_check(plan->backend, plan->backend->api->CreateIoBinding(plan->session, &e->binding), err, "plan %s", plan->name);
+		result = nn_ort_check(plan->backend, plan->backend->api->CreateIoBinding(plan->session, &e->binding), err, "plan %s",
+		                      plan->name);
 	if (result != SN_OK)
 		nn_ort_exec_free(&e);
 	*out = e;
@@ -292,7 +300,8 @@ void nn_ort_exec_free(nn_ort_exec **held) {
 }
 
 static int same_state(const nn_node *a, const nn_node *b) {
-	return a->op == b->op && a->first == b->first && a->dims[0].add == b->dims[0].add && a->dims[1].add == b->dims[1].add && nn_cols(a) == nn_cols(b);
+	return a->op == b->op && a->first == b->first && nn_cols(a) == nn_cols(b) && a->dims[0].add == b->dims[0].add &&
+	       a->dims[1].add == b->dims[1].add;
 }
 
 int nn_ort_exec_share(nn_ort_exec *e, nn_ort_exec *owner, char *err) {
@@ -302,7 +311,8 @@ int nn_ort_exec_share(nn_ort_exec *e, nn_ort_exec *owner, char *err) {
 			if (strcmp(mine->name, theirs->name) != 0)
 				continue;
 			if (!same_state(mine, theirs))
-				return sn_fail(err, SN_E_INTERNAL, "state '%s' has one shape in plan %s and another in %s", mine->name, e->plan->name, owner->plan->name);
+				return sn_fail(err, SN_E_INTERNAL, "state '%s' has one shape in plan %s and another in %s", mine->name,
+				               e->plan->name, owner->plan->name);
 			e->state[s] = owner->state[o];
 		}
 	return SN_OK;
@@ -322,7 +332,8 @@ static int run(nn_ort_exec *e, const int64_t *symbols, char *err) {
 	if (result == SN_OK)
 		result = bind_all(e, e->output, l->outputs, 1, symbols, err);
 	if (result == SN_OK)
-		result = nn_ort_check(b, b->api->RunWithBinding(e->plan->session, NULL, e->binding), err, "ONNX Runtime fails in graph %s", e->plan->name);
+		result = nn_ort_check(b, b->api->RunWithBinding(e->plan->session, NULL, e->binding), err,
+		                      "ONNX Runtime fails in graph %s", e->plan->name);
 	if (result == SN_OK)
 		exchange_states(e);
 	return result;
@@ -354,18 +365,21 @@ const float *nn_ort_exec_output(nn_ort_exec *e, const char *name, const int64_t 
 	return NULL;
 }
 
-int nn_ort_exec_tensor(nn_ort_exec *e, const char *name, const int64_t *symbols, float **values, int *rank, int64_t *dims, char *err) {
+int nn_ort_exec_tensor(nn_ort_exec *e, const char *name, const int64_t *symbols, float **values, int *rank, int64_t *dims,
+                       char *err) {
 	const char *memory = NULL;
 	int node = -1;
 	for (int i = 0; i < e->graph->count; i++)
-		if (e->graph->nodes[i].op == OP_INPUT && e->graph->nodes[i].type == NN_F32 && strcmp(e->graph->nodes[i].name, name) == 0) {
+		if (e->graph->nodes[i].op == OP_INPUT && e->graph->nodes[i].type == NN_F32 &&
+		    strcmp(e->graph->nodes[i].name, name) == 0) {
 			node = i;
 			memory = e->node_memory[i];
 		}
 	for (int i = 0; i < e->plan->lowered->outputs; i++) {
 		const nn_port *p = e->output[i].of;
 		const nn_node *n = e->graph->nodes + p->index;
-		if (p->kind != PORT_STATE && p->index > node && (strcmp(n->name, name) == 0 || (n->is_output && strcmp(n->output_name, name) == 0))) {
+		const int has_name = strcmp(n->name, name) == 0 || (n->is_output && strcmp(n->output_name, name) == 0);
+		if (p->kind != PORT_STATE && p->index > node && has_name) {
 			node = p->index;
 			memory = e->output[i].memory;
 		}

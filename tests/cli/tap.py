@@ -10,6 +10,7 @@ class TapResult(unittest.TestResult):
         super().__init__()
         self.count = 0
         self.broken = set()
+        self.left_out = {}  # cases of which a part was skipped
 
     def line(self, test, ok, note=""):
         self.count += 1
@@ -28,10 +29,14 @@ class TapResult(unittest.TestResult):
         super().stopTest(test)
 
     def addSuccess(self, test):
-        self.line(test, True)
+        self.line(test, True, f" # SKIP {self.left_out[test]}" if test in self.left_out else "")
 
     def addSkip(self, test, reason):
-        self.line(test, True, f" # SKIP {reason}")
+        case = getattr(test, "test_case", test)
+        if case is test:
+            self.line(test, True, f" # SKIP {reason}")
+        else:  # one of its parts, behind which the case itself is told
+            self.left_out[case] = reason
 
     def addFailure(self, test, error):
         super().addFailure(test, error)

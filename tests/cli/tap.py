@@ -26,16 +26,19 @@ class TapResult(unittest.TestResult):
     def stopTest(self, test):
         if test in self.broken:
             self.line(test, False)
+        elif test in self.left_out:
+            self.line(test, True, f" # SKIP {self.left_out[test]}")
         super().stopTest(test)
 
     def addSuccess(self, test):
-        self.line(test, True, f" # SKIP {self.left_out[test]}" if test in self.left_out else "")
+        if test not in self.left_out:
+            self.line(test, True)
 
     def addSkip(self, test, reason):
         case = getattr(test, "test_case", test)
         if case is test:
             self.line(test, True, f" # SKIP {reason}")
-        else:  # one of its parts, behind which the case itself is told
+        else:  # one of its parts
             self.left_out[case] = reason
 
     def addFailure(self, test, error):

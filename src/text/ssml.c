@@ -12,6 +12,16 @@
 
 #define MOST_FACTOR 100.0f
 
+#ifdef EXPAT_64 /* newer releases of expat warn of the older names */
+#define AT_LINE XML_GetCurrentLineNumber64
+#define AT_COLUMN XML_GetCurrentColumnNumber64
+#define AT_BYTE XML_GetCurrentByteIndex64
+#else
+#define AT_LINE XML_GetCurrentLineNumber
+#define AT_COLUMN XML_GetCurrentColumnNumber
+#define AT_BYTE XML_GetCurrentByteIndex
+#endif
+
 typedef enum element {
 	E_SPEAK, E_P, E_S, E_BREAK, E_PROSODY, E_SAY_AS, E_PHONEME, E_SUB, E_LANG, E_VOICE, E_MARK, E_SILENT, E_OTHER
 } element;
@@ -61,8 +71,8 @@ static void refuse(sn_ssml *s, int code, const char *format, ...) {
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	sn_fail(s->err, code, "SSML, line %lu, column %lu: %s", (unsigned long)XML_GetCurrentLineNumber(s->parser),
-	        (unsigned long)XML_GetCurrentColumnNumber(s->parser) + 1, text);
+	sn_fail(s->err, code, "SSML, line %llu, column %llu: %s", (unsigned long long)AT_LINE(s->parser),
+	        (unsigned long long)AT_COLUMN(s->parser) + 1, text);
 	stop(s, code);
 }
 
@@ -429,7 +439,7 @@ int sn_ssml_push(sn_ssml *s, const char *data, size_t size, int last, char *err)
 		s->pushed += (int64_t)part;
 		if (XML_Parse(s->parser, data, (int)part, last && part == size) != XML_STATUS_OK && s->result == SN_OK)
 			take_error(s);
-		if (s->result == SN_OK && s->pushed - (int64_t)XML_GetCurrentByteIndex(s->parser) > (int64_t)SN_SSML_TAG)
+		if (s->result == SN_OK && s->pushed - (int64_t)AT_BYTE(s->parser) > (int64_t)SN_SSML_TAG)
 			refuse(s, SN_E_LIMIT, "a tag of more than %zu bytes", SN_SSML_TAG);
 		data += part;
 		size -= part;

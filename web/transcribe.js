@@ -171,8 +171,8 @@ function save(format) {
 /* ---- live ---- */
 
 function startLive() {
-	live = new Live();
-	live.start().catch(error => live?.fail(error));
+	const session = live = new Live();
+	session.start().catch(error => session.isDone || session.fail(error));
 }
 
 class Live {
@@ -194,7 +194,10 @@ class Live {
 		this.showState("starting");
 		await catalogue.load(); // a refused socket does not say why: here the user is asked for a key if there must be one
 		this.socket = await this.connect();
-		this.capture = await record((piece, peak) => this.take(piece, peak));
+		const capture = await record((piece, peak) => this.take(piece, peak));
+		if (this.isDone) // the server refused while the microphone was being opened
+			return void await capture.stop();
+		this.capture = capture;
 		this.showState("recording");
 	}
 

@@ -270,6 +270,23 @@ def test_a_refused_live_session_is_told(server, browser):
     browser.until(lambda: browser.one("#stt-record").text == "Record")
 
 
+@needs_model("whisper-tiny.en", "silero-vad")
+def test_a_microphone_that_opens_after_the_refusal_is_closed(server, browser):
+    browser.open(server)
+    browser.until(lambda: browser.all("#stt-model option[value='openai/whisper-tiny.en']"))
+    browser.click("#stt-model option[value='openai/whisper-tiny.en']")
+    browser.click("[name=stt-task][value=translate]")
+    browser.script("""
+        const media = navigator.mediaDevices, open = media.getUserMedia.bind(media);
+        media.getUserMedia = async wanted => {
+            while (!document.querySelector("#stt-notice [role=alert]")) await new Promise(f => setTimeout(f, 20));
+            return window.opened = await open(wanted);
+        };""")
+    browser.click("#stt-record")
+    browser.until(lambda: browser.script("return window.opened?.getTracks().every(t => t.readyState === 'ended')"))
+    assert browser.one("#stt-record").text == "Record"
+
+
 def test_a_server_that_went_away_is_told(serve, browser):
     lost = serve(preload="none")
     browser.open(lost, "models")

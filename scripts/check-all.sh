@@ -60,16 +60,16 @@ scalar() {
 fuzz() {
 	targets=$(ninja -C build-fuzz -t targets all | sed -n 's|^tests/fuzz/fuzz_\([a-z0-9]*\):.*|\1|p')
 	ninja -C build-fuzz --quiet $(printf 'tests/fuzz/fuzz_%s ' $targets) || return 1
-	bad=0 good=0
+	findings=0 clean=0
 	for target in $targets; do
 		mkdir -p "build-fuzz/corpus-$target"
 		echo "$target"
 	done | xargs -P "$(nproc)" -I{} sh -c 'build-fuzz/tests/fuzz/fuzz_{} -max_total_time="${FUZZ_SECONDS:-60}" -verbosity=0 -artifact_prefix=build-fuzz/{}- \
 		build-fuzz/corpus-{} tests/fuzz/corpus/{} >"$0/fuzz-{}.log" 2>&1 || { echo "fuzz {}: see $0/fuzz-{}.log"; touch "$0/fuzz-{}.failed"; }' "$logs"
 	for target in $targets; do
-		if [ -e "$logs/fuzz-$target.failed" ]; then bad=$((bad + 1)); else good=$((good + 1)); fi
+		if [ -e "$logs/fuzz-$target.failed" ]; then findings=$((findings + 1)); else clean=$((clean + 1)); fi
 	done
-	echo "$good passed, $bad failed, 0 skipped"
+	echo "$clean passed, $findings failed, 0 skipped"
 }
 
 part long suite long --suite long

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make check` leaves out: the long tests, the suite under every instruction set of this machine, threads under ThreadSanitizer,
-# two builds compared, fuzzing (FUZZ_SECONDS=60 for each target), AArch64 and x86-64 without AVX-512 under emulation. Two hours on two cores.
+# two builds compared, fuzzing (FUZZ_SECONDS=60 for each target), AArch64 and x86-64 without AVX-512 under emulation. Hours on two cores.
 #   scripts/check-all.sh [PART...]      parts: long, scalar, avx2, avx512, avx512_vnni, threads, reproducible, fuzz, aarch64, haswell
 set -eu
 cd "$(dirname "$0")/.."

@@ -1,4 +1,5 @@
 # docker build -t sonant .
+# docker run --rm -v sonant:/var/lib/sonant sonant models pull base joe silero-vad
 # docker run --rm -v sonant:/var/lib/sonant sonant serve keys add me
 # docker run -d -p 8765:8765 -v sonant:/var/lib/sonant sonant
 FROM debian:12-slim AS build
@@ -24,6 +25,7 @@ USER sonant
 VOLUME /var/lib/sonant
 EXPOSE 8765
 STOPSIGNAL SIGTERM
+# In plain HTTP: with tls_certificate run it with --no-healthcheck
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s \
  CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${SONANT_PORT:-8765} && printf 'GET /health/ready HTTP/1.0\\r\\n\\r\\n' >&3 && head -1 <&3 | grep -q ' 200 '"]
 ENTRYPOINT ["sonant"]

@@ -27,6 +27,9 @@
 #define MAX_ALLOCATION (256 << 20)
 #define INPUT_BUFFER (64 << 10)
 #define MAX_BLOCK_FRAMES 4096
+#define LEAST_GAP 0.05     /* seconds; shorter ones are rounding */
+#define MOST_OVERLAP 1.0   /* seconds; what goes back further begins anew */
+#define MOST_GAP 3600.0    /* longer ones are another clock */
 #define STREAM_PROBE 65536 /* bytes of a stream that are looked at to know what it is */
 
 typedef struct decoder {
@@ -37,6 +40,9 @@ typedef struct decoder {
 	int rate, channels;     /* of the output: those of the first frame */
 	int in_format, in_rate, in_channels; /* what `convert` was made for */
 	int64_t frames;         /* written */
+	int keeps_time;         /* a file: what its timeline leaves out becomes silence; a stream's samples are given as they come */
+	double clock;           /* where its timeline goes on, in seconds */
+	int64_t silence;        /* frames of it */
 	int64_t damaged, packets;
 	int format_sent;
 	float block[MAX_BLOCK_FRAMES * MAX_CHANNELS];
@@ -151,13 +157,21 @@ static void open_codec(decoder *d) {
 		fail_av("the decoder of its audio does not start", error);
 }
 
-/* 0: unknown, or only guessed from the bit rate. */
+/* Not so with a picture of the cover. */
+static int has_other_streams(const decoder *d) {
+	int others = 0;
+	for (unsigned i = 0; i < d->container->nb_streams; i++)
+		others |= d->container->streams[i] != d->stream && !(d->container->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC);
+	return others;
+}
+
+/* 0: unknown, of another stream perhaps, or only guessed from the bit rate. */
 static double container_seconds(const decoder *d) {
 	if (d->container->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE)
 		return 0;
 	if (d->stream->duration > 0)
 		return (double)d->stream->duration * av_q2d(d->stream->time_base);
-	return d->container->duration > 0 ? (double)d->container->duration / AV_TIME_BASE : 0;
+	return d->container->duration > 0 && !has_other_streams(d) ? (double)d->container->duration / AV_TIME_BASE : 0;
 }
 
 static void send_format(decoder *d, int rate, int channels) {
@@ -215,6 +229,33 @@ static void send_audio(decoder *d, const uint8_t **data, int frames) {
 		fail_av("its samples cannot be converted", got);
 }
 
+static void send_silence(decoder *d, int64_t frames) {
+	memset(d->block, 0, sizeof d->block);
+	for (int64_t left = frames, n; left > 0; left -= n) {
+		n = left < MAX_BLOCK_FRAMES ? left : MAX_BLOCK_FRAMES;
+		send_record(SN_DECODE_AUDIO, d->block, sizeof(float) * (size_t)n * (size_t)d->channels);
+	}
+	d->frames += frames;
+	d->silence += frames;
+}
+
+/* Samples joined over a pause would come too early. A frame's own length is what times may be wrong by where a packet has several. */
+static void keep_time(decoder *d, const AVFrame *frame) {
+	const double length = (double)frame->nb_samples / frame->sample_rate;
+	if (frame->best_effort_timestamp == AV_NOPTS_VALUE) {
+		d->clock += length;
+		return;
+	}
+	const double at = (double)frame->best_effort_timestamp * av_q2d(d->stream->time_base);
+	if (!d->frames)
+		d->clock = d->container->start_time != AV_NOPTS_VALUE ? (double)d->container->start_time / AV_TIME_BASE : at;
+	const double gap = at - d->clock;
+	if (gap > LEAST_GAP + length && gap <= MOST_GAP)
+		send_silence(d, llrint(gap * d->rate));
+	/* What overlaps is heard behind what was before it: later times are compared with what was written. */
+	d->clock = (gap < 0 && gap >= -MOST_OVERLAP ? d->clock : at) + length;
+}
+
 static void receive_frames(decoder *d, AVFrame *frame) {
 	while (avcodec_receive_frame(d->codec, frame) >= 0) {
 		if (frame->nb_samples > 0 && frame->sample_rate > 0 && frame->ch_layout.nb_channels > 0) {
@@ -223,10 +264,17 @@ static void receive_frames(decoder *d, AVFrame *frame) {
 			if (!d->convert || d->in_format != frame->format || d->in_rate != frame->sample_rate ||
 			    d->in_channels != frame->ch_layout.nb_channels)
 				prepare_convert(d, frame);
+			if (d->keeps_time)
+				keep_time(d, frame);
 			send_audio(d, (const uint8_t **)frame->extended_data, frame->nb_samples);
 		}
 		av_frame_unref(frame);
 	}
+}
+
+/* Of the second of several files that were joined: its codec is open already. */
+static int is_header(const AVPacket *packet) {
+	return packet->size >= 8 && (!memcmp(packet->data, "OpusHead", 8) || !memcmp(packet->data, "OpusTags", 8));
 }
 
 static int decode_packets(decoder *d) {
@@ -241,7 +289,7 @@ static int decode_packets(decoder *d) {
 			int sent = avcodec_send_packet(d->codec, packet);
 			if (sent == AVERROR(ENOMEM))
 				fail_av("its decoder failed", sent);
-			d->damaged += sent < 0;
+			d->damaged += sent < 0 && !is_header(packet);
 			receive_frames(d, frame);
 		}
 		av_packet_unref(packet);
@@ -271,6 +319,8 @@ static void report_end(decoder *d, int error) {
 	} else if (d->damaged) {
 		status.truncated = 1;
 		snprintf(status.text, sizeof status.text, "damaged: %lld of %lld packets cannot be decoded", (long long)d->damaged, (long long)d->packets);
+	} else if (d->silence) {
+		snprintf(status.text, sizeof status.text, "its timeline leaves out %.2f s, which are silence here", (double)d->silence / d->rate);
 	}
 	end_with(SN_DECODE_END, status);
 }
@@ -291,6 +341,7 @@ int main(int argc, char **argv) {
 	struct stat st;
 	if (!streamed && (fstat(0, &st) != 0 || !S_ISREG(st.st_mode)))
 		fail(SN_E_IO, "standard input is not a regular file");
+	d.keeps_time = !streamed;
 	open_container(&d, streamed);
 	open_codec(&d);
 	report_end(&d, decode_packets(&d));

@@ -150,8 +150,14 @@ static int characters(const char *text, const char *end, wchar_t *out) {
 	return count;
 }
 
+/* A clause, behind which its phonemes follow. */
+typedef struct part_clause {
+	sn_wire_clause wire;
+	int goes_on; /* the part of the text that it is in ended before it did */
+} part_clause;
+
 /* German phonemes whose IPA espeak-ng before 1.52 spells with question marks. */
-static void add_phonemes(sn_buf *out, sn_wire_clause *clause, const char *phonemes) {
+static void add_phonemes(sn_buf *out, part_clause *clause, const char *phonemes) {
 	static const char *const mended[][2] = { { "??", "ʊɐ" }, { "i?", "iɐ" } };
 	size_t head = out->size;
 	sn_buf_add(out, clause, sizeof *clause);
@@ -163,14 +169,14 @@ static void add_phonemes(sn_buf *out, sn_wire_clause *clause, const char *phonem
 		sn_buf_add(out, text ? text : s, text ? strlen(text) : 1);
 		s += text ? 2 : 1;
 	}
-	clause->size = (uint32_t)(out->size - head - sizeof *clause);
+	clause->wire.size = (uint32_t)(out->size - head - sizeof *clause);
 	if (!out->failed)
 		memcpy(out->data + head, clause, sizeof *clause);
 }
 
-/* text: `size` cleaned bytes and a space, without which espeak-ng drops a last one-letter word. wide: room for as many
- * characters. */
-static void phonemize(const char *text, size_t size, wchar_t *wide, sn_buf *out) {
+/* text: `size` cleaned bytes and a space, without which espeak-ng drops a last one-letter word; they are those `at` of the whole text,
+ * which ends with them if `last`. wide: room for as many characters. */
+static void phonemize(const char *text, size_t size, size_t at, int last, wchar_t *wide, sn_buf *out) {
 	const char *begin = text, *end = text + size;
 	const void *next = text;
 	while (next && !out->failed) {
@@ -182,9 +188,10 @@ static void phonemize(const char *text, size_t size, wchar_t *wide, sn_buf *out)
 		const char *stop = next ? (const char *)next - 1 : end;
 		while (next && stop > begin && (*stop & 0xc0) == 0x80)
 			stop--;
-		mark ended = clause_end(wide, characters(begin, stop, wide), next == NULL);
-		sn_wire_clause clause = { .begin = (uint32_t)(begin - text), .end = (uint32_t)(stop - text),
-			                      .terminator = (uint8_t)ended.terminator, .sentence_end = (uint8_t)ended.sentence_end };
+		mark ended = clause_end(wide, characters(begin, stop, wide), last && !next);
+		part_clause clause = { .wire = { .begin = (uint32_t)(at + (size_t)(begin - text)), .end = (uint32_t)(at + (size_t)(stop - text)),
+			                             .terminator = (uint8_t)ended.terminator, .sentence_end = (uint8_t)ended.sentence_end },
+			                   .goes_on = !last && !next && !ended.characters && !ended.sentence_end };
 		add_phonemes(out, &clause, phonemes);
 		begin = stop;
 	}
@@ -197,39 +204,165 @@ static void forget(void) {
 		espeak_TextToPhonemes(&blank, espeakCHARS_UTF8, espeakPHONEMES_IPA);
 }
 
-static int choose_voice(const char *name) {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+";
+/* ---- voices ---- */
+
+#define MANDARIN "cmn"
+#define PINYIN "cmn-latn-pinyin"
+#define LATIN "en"
+
+static int has_voice(const char *name) {
 	static char current[SN_WIRE_VOICE_MAX + 1];
-	if (*name && strcmp(name, current) == 0)
+	if (strcmp(name, current) == 0)
 		return 1;
 	current[0] = 0;
-	if (!*name || strlen(name) > SN_WIRE_VOICE_MAX || strspn(name, allowed) != strlen(name))
-		return 0;
 	if (espeak_SetVoiceByName(name) != EE_OK)
 		return 0;
 	strcpy(current, name);
 	return 1;
 }
 
-static int serve(sn_buf *out, char *text, wchar_t *wide) {
+static int before_1_52(void) {
+	const char *path;
+	char *minor;
+	const long major = strtol(espeak_Info(&path), &minor, 10);
+	return major < 1 || (major == 1 && *minor == '.' && strtol(minor + 1, NULL, 10) < 52);
+}
+
+/* *by_script: the voice reads all but Latin letters. The pinyin that "cmn" makes of Chinese characters is read as English before espeak-ng
+ * 1.52. Its voice of pinyin reads them well, and Latin words as pinyin. */
+static int choose_voice(const char *name, int *by_script) {
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_+";
+	const size_t mandarin = sizeof MANDARIN - 1;
+	*by_script = 0;
+	if (!*name || strlen(name) > SN_WIRE_VOICE_MAX || strspn(name, allowed) != strlen(name))
+		return 0;
+	if (strncmp(name, MANDARIN, mandarin) == 0 && (!name[mandarin] || name[mandarin] == '+') && before_1_52())
+		*by_script = has_voice(PINYIN);
+	return *by_script || has_voice(name);
+}
+
+/* ---- text of two scripts ---- */
+
+/* What a request needs, made once. */
+typedef struct room {
+	char *text, *part;
+	wchar_t *wide;
+	sn_buf own, latin, out; /* part_clause and phonemes by the voice asked for, and by that of Latin letters; the reply */
+} room;
+
+static int is_latin(wchar_t c) {
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c < 0x250 && c != 0xd7 && c != 0xf7);
+}
+
+/* Where the part at text ends: before the first letter or digit of another kind than its first one. */
+static size_t part_end(const char *text, size_t size, int *latin) {
+	int kind = -1;
+	size_t i = 0;
+	while (i < size) {
+		wchar_t c = 0;
+		const int length = decode((const unsigned char *)text + i, size - i, &c), is = is_latin(c);
+		if (is || iswalnum((wint_t)c)) {
+			if (kind >= 0 && kind != is)
+				break;
+			kind = is;
+		}
+		i += (size_t)(length ? length : 1);
+	}
+	*latin = kind > 0;
+	return i;
+}
+
+/* All parts of Latin letters, or all others: a voice is slow to load. */
+static void phonemize_kind(room *r, size_t size, int latin, sn_buf *out) {
+	size_t length;
+	for (size_t at = 0; at < size && !out->failed; at += length) {
+		int is = 0;
+		length = part_end(r->text + at, size - at, &is);
+		if (is != latin)
+			continue;
+		if (!has_voice(latin ? LATIN : PINYIN)) {
+			out->failed = SN_E_UNSUPPORTED;
+			return;
+		}
+		memcpy(r->part, r->text + at, length);
+		memcpy(r->part + length, " ", 2);
+		forget();
+		phonemize(r->part, length, at, at + length == size, r->wide, out);
+	}
+}
+
+/* The clause at *at, and past it; without `take` it is only looked at. */
+static part_clause clause_at(const sn_buf *from, size_t *at, int take) {
+	part_clause clause = { .wire = { .begin = UINT32_MAX } };
+	if (*at < from->size)
+		memcpy(&clause, from->data + *at, sizeof clause);
+	if (take)
+		*at += sizeof clause + clause.wire.size;
+	return clause;
+}
+
+/* The clauses of both in the order of the text, those that go on with what they go on with. */
+static void join(room *r) {
+	size_t own = 0, latin = 0, head = 0;
+	part_clause clause = { 0 }, open = { 0 };
+	while (own < r->own.size || latin < r->latin.size) {
+		const int is_own = clause_at(&r->own, &own, 0).wire.begin < clause_at(&r->latin, &latin, 0).wire.begin;
+		const sn_buf *const from = is_own ? &r->own : &r->latin;
+		clause = clause_at(from, is_own ? &own : &latin, 1);
+		const char *const phonemes = from->data + (is_own ? own : latin) - clause.wire.size;
+		const uint32_t begin = open.goes_on ? open.wire.begin : clause.wire.begin;
+		if (!open.goes_on) {
+			head = r->out.size;
+			sn_buf_add(&r->out, &clause.wire, sizeof clause.wire);
+		} else if (open.wire.size && clause.wire.size) {
+			sn_buf_text(&r->out, " ");
+		}
+		sn_buf_text(&r->out, !is_own && clause.wire.size ? "(" LATIN ")" : "");
+		sn_buf_add(&r->out, phonemes, clause.wire.size);
+		sn_buf_text(&r->out, !is_own && clause.wire.size ? "(" MANDARIN ")" : "");
+		clause.wire.begin = begin;
+		clause.wire.size = (uint32_t)(r->out.size - head - sizeof clause.wire);
+		if (!r->out.failed)
+			memcpy(r->out.data + head, &clause.wire, sizeof clause.wire);
+		open = clause;
+	}
+}
+
+/* ---- requests ---- */
+
+static int serve(room *r) {
 	sn_wire_request request;
-	char voice[SN_WIRE_VOICE_MAX + 1] = "";
+	char voice[SN_WIRE_VOICE_MAX + 1] = "", *const text = r->text;
+	int by_script;
 	if (!read_all(&request, sizeof request) || request.magic != SN_WIRE_MAGIC || request.voice > SN_WIRE_VOICE_MAX ||
 	    request.text > SN_WIRE_TEXT_MAX || !read_all(voice, request.voice) || !read_all(text, request.text))
 		return 0;
-	if (!choose_voice(voice))
+	if (!choose_voice(voice, &by_script))
 		return reply_text(SN_E_UNSUPPORTED, "espeak-ng has no such voice");
 	size_t size = request.text;
 	clean((unsigned char *)text, size);
 	while (size && (text[size - 1] == ' ' || text[size - 1] == '\n'))
 		size--;
 	memcpy(text + size, " ", 2);
-	sn_buf_clear(out);
-	forget();
-	phonemize(text, size, wide, out);
-	if (out->failed)
-		return reply_text(out->failed, "the phonemes of this text take too much room");
-	return reply(SN_OK, out->data ? out->data : "", out->size);
+	sn_buf_clear(&r->own);
+	sn_buf_clear(&r->latin);
+	sn_buf_clear(&r->out);
+	if (by_script) {
+		phonemize_kind(r, size, 1, &r->latin);
+		phonemize_kind(r, size, 0, &r->own);
+	} else {
+		forget();
+		phonemize(text, size, 0, 1, r->wide, &r->own);
+	}
+	int failed = r->own.failed ? r->own.failed : r->latin.failed; /* the last clause may be half made */
+	if (!failed) {
+		join(r);
+		failed = r->out.failed;
+	}
+	if (failed)
+		return reply_text(failed, failed == SN_E_UNSUPPORTED ? "espeak-ng lacks the voice " LATIN " or " PINYIN
+		                                                     : "the phonemes of this text take too much room");
+	return reply(SN_OK, r->out.data ? r->out.data : "", r->out.size);
 }
 
 /* ---- sandbox ---- */
@@ -299,19 +432,23 @@ int main(int count, char **arguments) {
 		return !reply_text(SN_E_DEPENDENCY, "espeak-ng found no data (Debian: espeak-ng-data)");
 	if (!lock_down())
 		return !reply_text(SN_E_DEPENDENCY, "sonant-phonemize could not enter its sandbox (seccomp)");
-	sn_buf out;
-	sn_buf_init(&out, SN_WIRE_REPLY_MAX);
-	char *text = malloc(SN_WIRE_TEXT_MAX + 2);
-	wchar_t *wide = malloc((SN_WIRE_TEXT_MAX + 2) * sizeof *wide);
-	if (!text || !wide)
+	room r = { .text = malloc(SN_WIRE_TEXT_MAX + 2), .part = malloc(SN_WIRE_TEXT_MAX + 2), .wide = malloc((SN_WIRE_TEXT_MAX + 2) * sizeof(wchar_t)) };
+	sn_buf_init(&r.own, SN_WIRE_REPLY_MAX);
+	sn_buf_init(&r.latin, SN_WIRE_REPLY_MAX);
+	sn_buf_init(&r.out, SN_WIRE_REPLY_MAX);
+	int by_script = 0;
+	if (!r.text || !r.part || !r.wide)
 		return !reply_text(SN_E_MEMORY, "out of memory in sonant-phonemize");
-	if (count > 1 && choose_voice(arguments[1]))
+	if (count > 1 && choose_voice(arguments[1], &by_script))
 		forget();
 	if (reply(SN_OK, NULL, 0))
-		while (serve(&out, text, wide))
+		while (serve(&r))
 			;
-	free(wide);
-	free(text);
-	sn_buf_free(&out);
+	free(r.text);
+	free(r.part);
+	free(r.wide);
+	sn_buf_free(&r.own);
+	sn_buf_free(&r.latin);
+	sn_buf_free(&r.out);
 	return 0;
 }

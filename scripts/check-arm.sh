@@ -122,8 +122,8 @@ list_checks() {
 	echo "chosen max neon neon"
 	echo "chosen max scalar scalar"
 	for level in neon_i8mm neon_dotprod neon scalar; do
-		for fixture in tests/fixtures/tiny/*/; do
-			echo "one max $level $build/tests/golden ${fixture%/}"
+		for expected in tests/fixtures/tiny/*/expected.safetensors; do
+			echo "one max $level $build/tests/golden ${expected%/*}"
 		done
 	done
 	echo "one cortex-a53 - $build/tests/golden tests/fixtures/tiny/whisper"

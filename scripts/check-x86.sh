@@ -50,8 +50,8 @@ list_checks() {
 	for test in gemm elements math rows; do
 		echo "one Haswell $build/tests/kernels/test_$test"
 	done
-	for fixture in tests/fixtures/tiny/*/; do
-		echo "one Haswell $build/tests/golden ${fixture%/}"
+	for expected in tests/fixtures/tiny/*/expected.safetensors; do
+		echo "one Haswell $build/tests/golden ${expected%/*}"
 	done
 	echo "one Nehalem $build/tests/kernels/test_gemm"
 	echo "one Nehalem $build/tests/golden tests/fixtures/tiny/whisper"

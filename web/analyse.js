@@ -62,7 +62,8 @@ async function open(file) {
 		clear($("ana-notice"));
 		showAnalysis(analysis);
 	} catch (error) {
-		fail($("ana-notice"), error);
+		if (clip === file)
+			fail($("ana-notice"), error);
 	}
 }
 
@@ -126,7 +127,7 @@ async function enhance() {
 	busy($("enh-notice"), "Enhancing");
 	$("enh-run").disabled = true;
 	try {
-		const form = { file, denoise: $("enh-denoise").checked, declip: $("enh-declip").checked, loudness: $("enh-loudness").checked ? -16 : undefined };
+		const form = { file, denoise: $("enh-denoise").checked, declip: $("enh-declip").checked, normalise: $("enh-loudness").checked, loudness: -16 };
 		const blob = await (await call("/audio/enhance", { form })).blob();
 		if (clip !== file)
 			return;

@@ -2,6 +2,8 @@
 import { address, Problem } from "./api.js";
 import { RATE, wav } from "./sound.js";
 
+const REST = 2; // seconds that the last piece may take
+
 const reasons = {
 	NotAllowedError: "The browser does not allow this page to use the microphone.",
 	NotFoundError: "There is no microphone.",
@@ -51,7 +53,8 @@ export async function record(take) {
 	return {
 		async stop() {
 			node.port.postMessage("end");
-			await Promise.race([rest, new Promise(f => setTimeout(f, 500))]);
+			await Promise.race([rest, new Promise(f => setTimeout(f, REST * 1000))]);
+			node.port.onmessage = null; // nobody expects what a busy machine gives later
 			stream.getTracks().forEach(t => t.stop());
 			await context.close();
 			return new File([wav(pieces, RATE)], "recording.wav", { type: "audio/wav" });

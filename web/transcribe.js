@@ -8,6 +8,7 @@ import { $, busy, clear, clock, download, dropZone, el, facts, fail, fillSelect,
 
 const formats = ["txt", "srt", "vtt", "json"];
 let player, clip = null, samples = null, transcript = null, running = null, live = null;
+let asked = null; // what the transcript's request said; null: it is of live captions
 
 export function init() {
 	player = new Player($("stt-player"), { label: "Position in the recording" });
@@ -74,10 +75,11 @@ async function transcribe() {
 	transcript = null;
 	$("stt-result").hidden = true;
 	busy($("stt-notice"), `Transcribing ${clip.name}`);
-	const file = clip;
+	const form = { file: clip, ...options(), return_timestamps: true };
 	try {
-		const response = await call("/stt/transcribe", { form: { file, ...options(), return_timestamps: true }, signal: mine.signal });
+		const response = await call("/stt/transcribe", { form, signal: mine.signal });
 		const result = await response.json();
+		asked = form;
 		clear($("stt-notice"));
 		showTranscript(result, /hit|audio/.test(response.headers.get("X-Cache")) ? "0 s, from the cache" : "");
 	} catch (error) {
@@ -156,7 +158,27 @@ const stamp = (s, mark) => {
 	return `${two(Math.floor(ms / 3600000))}:${two(Math.floor(ms / 60000) % 60)}:${two(Math.floor(ms / 1000) % 60)}${mark}${String(ms % 1000).padStart(3, "0")}`;
 };
 
+// The server cuts a file's subtitles into lines, out of the transcript that it has kept.
+async function subtitles(format) {
+	const name = fileName(format), kept = transcript;
+	busy($("stt-notice"), `Writing ${name}`);
+	try {
+		const response = await call("/stt/transcribe", { form: { ...asked, response_format: format } });
+		const blob = await response.blob();
+		download(blob, name);
+		if (kept === transcript)
+			clear($("stt-notice"));
+	} catch (error) {
+		if (kept === transcript)
+			fail($("stt-notice"), error);
+	}
+}
+
+const fileName = format => (clip?.name || "transcript").replace(/\.[^.]*$/, "") + "." + format;
+
 function save(format) {
+	if (asked && (format === "srt" || format === "vtt"))
+		return void subtitles(format);
 	const segments = transcript.segments?.length ? transcript.segments : [{ start: 0, end: transcript.duration || 0, text: transcript.text }];
 	const cue = (s, mark) => `${stamp(s.start, mark)} --> ${stamp(s.end, mark)}\n${s.text.trim()}\n`;
 	const [text, type] = {
@@ -165,7 +187,7 @@ function save(format) {
 		vtt: () => ["WEBVTT\n\n" + segments.map(s => cue(s, ".")).join("\n"), "text/vtt"],
 		json: () => [JSON.stringify(transcript, null, 1) + "\n", "application/json"],
 	}[format]();
-	download(new Blob([text], { type: type + ";charset=utf-8" }), (clip?.name || "transcript").replace(/\.[^.]*$/, "") + "." + format);
+	download(new Blob([text], { type: type + ";charset=utf-8" }), fileName(format));
 }
 
 /* ---- live ---- */
@@ -179,6 +201,7 @@ class Live {
 	constructor() {
 		this.text = ""; // that will not change any more, and its words
 		this.words = [];
+		this.begun = ""; // of an utterance that has not ended
 		this.partial = "";
 		this.segments = [];
 		this.notes = [];
@@ -188,7 +211,7 @@ class Live {
 
 	async start() {
 		running?.abort();
-		transcript = clip = null;
+		transcript = clip = asked = null;
 		player.audio.pause();
 		clear($("stt-notice"));
 		this.showState("starting");
@@ -241,6 +264,7 @@ class Live {
 
 	onCommit({ text, words }) {
 		this.text += text;
+		this.begun += text;
 		this.words.push(...(words || []));
 		this.partial = "";
 		this.draw();
@@ -254,6 +278,7 @@ class Live {
 		this.segments.push({ id, start, end, text, confidence });
 		if (this.commits === false)
 			this.onCommit({ text, words });
+		this.begun = "";
 		$("stt-live").append(el("p", {}, text.trim()));
 	}
 
@@ -304,9 +329,24 @@ class Live {
 		player.setWords(transcript?.word_timestamps);
 	}
 
+	// What was committed stays, to be read, played and saved.
 	async fail(error) {
-		await this.end();
+		const ended = this.end(), duration = this.samples / RATE, start = this.segments.at(-1)?.end ?? 0;
+		if (this.begun.trim())
+			this.segments.push({ id: this.segments.length, start, end: Math.max(start, this.words.at(-1)?.end ?? duration), text: this.begun });
+		if (this.text.trim())
+			showTranscript({ success: false, text: this.text, duration, segments: this.segments, word_timestamps: this.words, notes: this.notes }, "");
+		else
+			this.showNothing();
 		fail($("stt-notice"), error);
+		await ended;
+	}
+
+	showNothing() {
+		$("stt-result").hidden = true;
+		$("stt-empty").hidden = false;
+		$("stt-text").replaceChildren();
+		$("stt-text").classList.remove("is-live");
 	}
 
 	showState(state) {

@@ -78,7 +78,8 @@ SN_API int sn_result_http(int code);
 SN_API int sn_result_exit(int code);
 
 /* The library writes nothing by itself. A sink gets its remarks (packed weights that could not be kept, ...), up to level `most`; it
- * may be called from any thread, one call at a time, and must not call sn_log_set itself. NULL silences. This is the one setting that all
+ * may be called from any thread, one call at a time, in the middle of the library's own work: of the library it may call sn_log_set alone, and
+ * must not wait for what another thread does in it. NULL silences. This is the one setting that all
  * engines of a process share. */
 typedef enum sn_log_level { SN_LOG_ERROR, SN_LOG_WARN, SN_LOG_INFO, SN_LOG_DEBUG } sn_log_level;
 typedef void (*sn_log_sink)(sn_log_level level, const char *text, void *payload);
@@ -98,7 +99,7 @@ typedef struct sn_model sn_model;
 typedef enum sn_precision { SN_AUTO, SN_PRECISION_F32, SN_PRECISION_BF16, SN_PRECISION_INT8 } sn_precision;
 
 typedef struct sn_engine_options {
-	int threads;            /* threads that compute; 0: the CPUs this process may use; at most SN_MAX_THREADS */
+	int threads;            /* threads that compute; 0: the CPUs this process may use, by its control groups, too; at most SN_MAX_THREADS */
 	const char *home;       /* models and caches; NULL: $SONANT_HOME, else $XDG_CACHE_HOME/sonant, else ~/.cache/sonant */
 	sn_precision precision; /* for models loaded without one of their own; those that compute in another only are loaded in that */
 	int no_cache;           /* 1: keep packed weights in memory only, write nothing below home */
@@ -168,12 +169,14 @@ typedef struct sn_model_options {
 	int task;               /* an sn_task that name "auto" is for; else, when not 0, the model must have it */
 	int windows;            /* Whisper: audio windows of 30 s decoded together, 1..32; 0: 8, or as many as there is memory for */
 	const char *backend;    /* as of sn_engine_options; NULL: the engine's */
-	int64_t reserved[7];
+	const char *language;   /* that "auto" is to know: a code or an English name; NULL or "auto": any */
+	int64_t reserved[6];
 } sn_model_options;
 
 /* Loads a model, or takes another reference to one loaded with the same options. `name` is a catalogue name or alias
  * ("openai/whisper-base", "base", "joe"), a directory, or a weights file (.onnx of a Piper voice, .pt, .pth) with its configuration
- * beside it. NULL or "auto" (with options->task): the default model of the task. Loading is atomic: on failure nothing changes for
+ * beside it. NULL or "auto" (with options->task): the first installed of the task's default models that knows the language, to
+ * transcribe and to speak else the first other installed model, by name, that does. Loading is atomic: on failure nothing changes for
  * models that are in use.
  * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files:
  * names file and tensor), SN_E_UNSUPPORTED (the model lacks the task, or the options' precision: says which it has), SN_E_ARGUMENT,
@@ -615,20 +618,33 @@ SN_API void sn_transcript_free(sn_transcript **transcript);
 
 #define SN_TRANSCRIPT_FORMATS "text, json, verbose_json, jsonl, srt, vtt, tsv"
 
+typedef struct sn_transcript_options {
+	const char *format;        /* of SN_TRANSCRIPT_FORMATS; NULL: "text" */
+	const char *file;          /* becomes the JSON's "file"; NULL: it has none */
+	int line_width;            /* columns of a line of "srt" and "vtt", 1..1000; wide characters, as Chinese ones, take two; 0: 42 */
+	int line_count;            /* most lines of a cue, 1..100; 0: 2 */
+	int64_t reserved[4];
+} sn_transcript_options;
+
 /* Writes a transcript: "text" (one line), "json" (one line: everything but the decoder's numbers), "verbose_json" (with tokens,
  * log probabilities and so on of each segment, indented), "jsonl" (a line for each segment, with its words; the last one holds the rest),
- * "srt", "vtt", "tsv" (milliseconds). Words are in both JSON formats (`word_timestamps`) and, where there are any, cut the long
- * segments of "srt" and "vtt" into lines. file: becomes the JSON's "file"; may be NULL. *text is malloc'ed (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
- * Returns SN_OK, SN_E_ARGUMENT (unknown format: lists them), SN_E_MEMORY. */
+ * "srt", "vtt", "tsv" (milliseconds). Words are in both JSON formats (`word_timestamps`). Where a
+ * segment has any, "srt" and "vtt" cut it into cues of at most 7 seconds that fit into the lines, at pauses, else as evenly as they can and
+ * rather behind punctuation; a segment without times of words is one cue of as many lines as it needs. options may be NULL. *text is malloc'ed
+ * (free() it), ends with a newline and a NUL that *size does not count (size may be NULL).
+ * Returns SN_OK, SN_E_ARGUMENT (unknown format: lists them; lines out of range), SN_E_MEMORY. */
+SN_API int sn_transcript_write(char **text, size_t *size, const sn_transcript *transcript, const sn_transcript_options *options, char *err);
+/* The same with the default lines. file may be NULL. */
 SN_API int sn_transcript_format(char **text, size_t *size, const sn_transcript *transcript, const char *format, const char *file,
                                 char *err);
 
 /* The same, written as it comes: what to write for each finished segment, in order, and at the end. Joined it is what
- * sn_transcript_format gives of the whole; what was written for a segment never changes. */
+ * sn_transcript_write gives of the whole; what was written for a segment never changes. */
 #define SN_TRANSCRIPT_STREAMS "text, jsonl, srt, vtt, tsv"
 typedef struct sn_transcript_stream sn_transcript_stream;
 
-/* file: as above. Returns SN_OK, SN_E_ARGUMENT (a format that needs the whole: lists the others), SN_E_MEMORY. */
+/* options: as above. Returns SN_OK, SN_E_ARGUMENT (a format that needs the whole: lists the others; lines out of range), SN_E_MEMORY. */
+SN_API int sn_transcript_stream_begin(sn_transcript_stream **out, const sn_transcript_options *options, char *err);
 SN_API int sn_transcript_stream_open(sn_transcript_stream **out, const char *format, const char *file, char *err);
 /* *text lives until the next call on the stream. Returns SN_OK, SN_E_LIMIT, SN_E_MEMORY. */
 SN_API int sn_transcript_stream_add(sn_transcript_stream *stream, const sn_segment *segment, const char **text, size_t *size, char *err);
@@ -758,9 +774,10 @@ typedef struct sn_speech {
 SN_API void sn_tts_result(const sn_tts *tts, sn_speech *speech);
 
 /* The same after SN_END with the rating of what was pulled, where options->check is on. The network that rates runs behind every
- * session while speech is pulled; this waits for what it still has to do. Later calls return the same at once.
+ * session while speech is pulled, which never waits for it; this waits for what it still has to do. Where it lags more than a minute
+ * behind, the oldest speech goes unrated. Later calls return the same at once.
  * Returns SN_OK, SN_AGAIN (where options->ready is set, which tells when it may be asked again), SN_E_ARGUMENT (the speech has not ended),
- * and what rating returns; *speech is filled in any case. */
+ * SN_E_CANCELLED, and what rating returns; *speech is filled in any case. */
 SN_API int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err);
 
 /* Writes samples to an audio file, for speech that is written while it is made. path "-": standard output; format as sn_speak_file.

@@ -1,11 +1,12 @@
 #include "audio/decode_source.h"
 #include "audio/validate.h"
+#include "base/ascii.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BLOCK 4096 /* frames read at a time */
 #define SNIFF 4096
@@ -30,18 +31,39 @@ static int is_text(const sn_input *input) {
 	unsigned char head[SNIFF];
 	int64_t size = sn_input_read(input, 0, head, sizeof head);
 	for (int64_t i = 0; i < size; i++)
-		if (head[i] < 0x20 && !isspace(head[i]))
+		if (head[i] < 0x20 && !sn_isspace(head[i]))
 			return 0;
 	return size > 0;
 }
 
+/* What libsndfile opened, in the light of what its frames say. */
+static int correct(sn_decoder *d, const sn_length *length) {
+	sn_audio_info *const info = &d->info;
+	if (length->goes_on) {
+		info->truncated = 1;
+		snprintf(info->note, sizeof info->note, "it goes on behind %.3f s, where its header ends it; only sonant-decode reads on, and cannot be used",
+		         (double)info->frames / info->rate);
+	} else if (length->frames >= 0) {
+		info->frames = length->frames;
+	}
+	return SN_OK;
+}
+
+/* libsndfile reads what it can; the helper what it cannot, and what it would end too early. */
 static int open_source(sn_decoder *d, char *err) {
 	char refusal[SN_ERRLEN], needed[SN_ERRLEN];
+	sn_length length;
 	if (d->source.state)
 		return SN_OK;
-	int known = 0, result = sn_source_open_sndfile(&d->source, &d->input, &d->info, &known, refusal);
+	sn_source_measure(&d->input, &length);
+	int known = 0, result = length.goes_on ? sn_source_open_helper(&d->source, &d->input, &d->info, needed) : SN_AGAIN;
+	if (result == SN_OK)
+		d->info.frames = length.frames;
+	if (result != SN_AGAIN && result != SN_E_DEPENDENCY && result != SN_E_FORMAT && result != SN_E_LIMIT)
+		return result == SN_OK ? SN_OK : sn_fail(err, result, "%s", needed);
+	result = sn_source_open_sndfile(&d->source, &d->input, &d->info, &known, refusal);
 	if (result != SN_AGAIN)
-		return result == SN_OK ? SN_OK : sn_fail(err, result, "%s", refusal);
+		return result == SN_OK ? correct(d, &length) : sn_fail(err, result, "%s", refusal);
 	if (is_text(&d->input))
 		return sn_fail(err, SN_E_FORMAT, "'%s' is text, not audio", d->input.name);
 	result = sn_source_open_helper(&d->source, &d->input, &d->info, needed);
@@ -113,13 +135,31 @@ int sn_decoder_open_fd(sn_decoder **out, int fd, const char *name, int rate, cha
 	return d ? finish_open(out, d, sn_input_open_fd(&d->input, fd, name, err), rate, err) : SN_E_MEMORY;
 }
 
+static int open_pipe(sn_decoder *d, int fd, const char *name, char *err) {
+	snprintf(d->input.name, sizeof d->input.name, "%s", name);
+	const int result = sn_source_open_pipe(&d->source, &d->input, fd, &d->info, err);
+	return result == SN_AGAIN ? SN_OK : result;
+}
+
 int sn_decoder_open_stream(sn_decoder **out, int fd, const char *name, int rate, char *err) {
+	sn_decoder *d = *out = new_decoder(err);
+	return d ? finish_open(out, d, open_pipe(d, fd, name, err), rate, err) : SN_E_MEMORY;
+}
+
+int sn_decoder_open_input(sn_decoder **out, const char *path, int rate, int once, sn_progress progress, void *payload, char *err) {
 	sn_decoder *d = *out = new_decoder(err);
 	if (!d)
 		return SN_E_MEMORY;
-	snprintf(d->input.name, sizeof d->input.name, "%s", name);
-	const int result = sn_source_open_pipe(&d->source, &d->input, fd, &d->info, err);
-	return finish_open(out, d, result == SN_AGAIN ? SN_OK : result, rate, err);
+	d->input.progress = progress;
+	d->input.payload = payload;
+	int result;
+	if (strcmp(path, "-") != 0)
+		result = sn_input_open_path(&d->input, path, err);
+	else if (once)
+		result = open_pipe(d, STDIN_FILENO, "standard input", err);
+	else
+		result = sn_input_open_fd(&d->input, STDIN_FILENO, "standard input", err);
+	return finish_open(out, d, result, rate, err);
 }
 
 int sn_decoder_open_memory(sn_decoder **out, const void *data, size_t size, const char *name, int rate, char *err) {
@@ -158,12 +198,12 @@ static int pass_over(sn_decoder *d, int64_t frame, char *err) {
 int sn_decoder_seek(sn_decoder *d, double seconds, char *err) {
 	const int64_t frame = llround(seconds * d->info.rate);
 	int result = SN_OK;
-	if (d->info.frames > 0 && frame >= d->info.frames)
-		d->ended = 1;
-	else if (d->source.seek)
-		result = d->source.seek(d->source.state, frame, err);
-	else
+	if (!d->source.seek || d->info.frames < 0) /* where it ends is known only there */
 		return pass_over(d, frame, err);
+	if (frame >= d->info.frames)
+		d->ended = 1;
+	else
+		result = d->source.seek(d->source.state, frame, err);
 	d->position = frame;
 	return result;
 }

@@ -1,8 +1,9 @@
 /* Reading audio: any container and codec, any rate and channel count, to mono float32.
  *
- * libsndfile reads wav, flac, ogg (vorbis, opus), mp3, aiff and its other formats in this process; what it cannot open goes to the
- * sandboxed helper sonant-decode. Channels are averaged; libsoxr converts the rate. Memory does not grow with the length: input from a
- * pipe is kept in memory up to SN_AUDIO_SPOOL_MEMORY and in an unlinked temporary file beyond.
+ * libsndfile reads wav, flac, ogg (vorbis, opus), mp3, aiff and its other formats in this process; what it cannot open, or would end
+ * too early (decode_length.c), goes to the sandboxed helper sonant-decode, where a pause in a container's timeline becomes silence.
+ * Channels are averaged; libsoxr converts the rate. Memory does not grow with the length: input from a pipe is kept in memory up to
+ * SN_AUDIO_SPOOL_MEMORY and in an unlinked temporary file beyond.
  *
  *   sn_decoder *decoder;
  *   if (sn_decoder_open_path(&decoder, "speech.m4a", 16000, err) != SN_OK) ...;
@@ -30,7 +31,7 @@
 
 typedef struct sn_audio_info {
 	int rate, channels;   /* of the source */
-	int64_t frames;       /* of the source as its header says; -1 where it does not */
+	int64_t frames;       /* of the source as its header or its frames say; -1 where they do not */
 	int out_rate;         /* of the samples that are read */
 	char format[32];      /* "wav", "flac", "ogg/opus", "mp3", ... */
 	int helper;           /* the helper decodes it */
@@ -49,6 +50,10 @@ int sn_decoder_open_fd(sn_decoder **out, int fd, const char *name, int rate, cha
 
 /* The same to be read once, without rewinding: a wav from a pipe is not kept, and is read as it comes. */
 int sn_decoder_open_stream(sn_decoder **out, int fd, const char *name, int rate, char *err);
+
+/* A path, or standard input for "-", for a caller that may give up: progress, where there is one, is asked while a pipe is waited for.
+ * once: without rewinding, as sn_decoder_open_stream. Errors also: SN_E_CANCELLED. */
+int sn_decoder_open_input(sn_decoder **out, const char *path, int rate, int once, sn_progress progress, void *payload, char *err);
 
 /* data must stay until the decoder is closed. */
 int sn_decoder_open_memory(sn_decoder **out, const void *data, size_t size, const char *name, int rate, char *err);

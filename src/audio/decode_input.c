@@ -1,8 +1,10 @@
 #include "audio/decode_source.h"
-#include "audio/spool.h"
+
+#include "base/temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 #include <unistd.h>
 
 #define COPY_BLOCK (256 << 10)
+#define PATIENCE 100 /* ms after which the caller is asked whether it still wants to wait */
 
 static void set_name(sn_input *input, const char *name) { snprintf(input->name, sizeof input->name, "%s", name); }
 
@@ -56,6 +59,19 @@ static int move_to_disk(int *fd, char *block) {
 	return 0;
 }
 
+int sn_input_wait(const sn_input *input, int fd, char *err) {
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int ready = 0;
+	while (ready <= 0) {
+		if (input->progress && input->progress(input->payload, 0, 0) != 0)
+			return sn_fail(err, SN_E_CANCELLED, "cancelled by the caller");
+		ready = poll(&p, 1, input->progress ? PATIENCE : -1);
+		if (ready < 0 && errno != EINTR)
+			return sn_fail_errno(err, "cannot read '%s'", input->name);
+	}
+	return SN_OK;
+}
+
 /* Copies a stream that cannot be sought, and what was read of it already, to its end: into memory while it is small, to the disk beyond. */
 static int spool(sn_input *input, int from, const void *head, size_t size, char *err) {
 	char *block = malloc(COPY_BLOCK);
@@ -64,7 +80,7 @@ static int spool(sn_input *input, int from, const void *head, size_t size, char 
 	if (!block || input->fd < 0 || write_all(input->fd, head, size) != 0)
 		result = sn_fail(err, SN_E_MEMORY, "no memory to hold '%s'", input->name);
 	input->size = (int64_t)size;
-	while (result == SN_OK) {
+	while (result == SN_OK && (result = sn_input_wait(input, from, err)) == SN_OK) {
 		ssize_t n = read(from, block, COPY_BLOCK);
 		if (n == 0)
 			break;
@@ -114,9 +130,13 @@ static int take(sn_input *input, int fd, const void *head, size_t size, char *er
 }
 
 int sn_input_open_path(sn_input *input, const char *path, char *err) {
-	*input = (sn_input){ .fd = -1 };
+	input->fd = -1;
 	set_name(input, path);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a named pipe to which nobody writes yet is waited for later */
+	if (fd >= 0 && fcntl(fd, F_SETFL, 0) < 0) {
+		close(fd);
+		fd = -1;
+	}
 	if (fd < 0)
 		return sn_fail_errno(err, "cannot open '%s'", input->name);
 	int result = take(input, fd, NULL, 0, err);
@@ -126,7 +146,7 @@ int sn_input_open_path(sn_input *input, const char *path, char *err) {
 }
 
 int sn_input_open_fd(sn_input *input, int fd, const char *name, char *err) {
-	*input = (sn_input){ .fd = -1 };
+	input->fd = -1;
 	set_name(input, name);
 	return sn_input_open_rest(input, fd, NULL, 0, err);
 }

@@ -14,7 +14,6 @@
 #define BUFFER 65536
 #define PATIENCE 100              /* ms after which the reader is asked whether it still wants to wait, and nothing more is drained */
 #define DRAIN (1 << 20)           /* bytes behind the audio that the writer may get rid of */
-#define UNTIL_END 0x7ffff000u     /* sizes from here on are what a writer puts that cannot go back */
 #define ENDLESS (INT64_C(1) << 60)
 
 typedef struct state {
@@ -74,8 +73,10 @@ static void parse(header *h, const unsigned char *p, size_t count) {
 		const unsigned char *const body = p + at + 8;
 		const size_t there = count - at - 8;
 		if (memcmp(p + at, "data", 4) == 0) {
-			h->is_other = !h->format;
-			h->promised = size == UINT32_MAX && large > 0 ? large : size < UNTIL_END ? size : 0;
+			if (size == 0 && there < 4)
+				return;
+			h->is_other = !h->format || (size == 0 && sn_wav_is_chunk(body));
+			h->promised = size == UINT32_MAX && large > 0 ? large : sn_wav_is_open(size) ? 0 : size;
 			h->size = at + 8;
 			return;
 		}
@@ -90,8 +91,11 @@ static void parse(header *h, const unsigned char *p, size_t count) {
 }
 
 /* Reads up to the first sample. SN_AGAIN: it is not for here; what was read is in the buffer. */
-static int find_audio(state *s, header *h, char *err) {
+static int find_audio(state *s, header *h, const sn_input *input, char *err) {
 	while (!h->size) {
+		const int result = sn_input_wait(input, s->fd, err);
+		if (result != SN_OK)
+			return result;
 		const ssize_t n = read(s->fd, s->buffer + s->count, BUFFER - s->count);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -218,7 +222,7 @@ int sn_source_open_pipe(sn_source *source, sn_input *input, int fd, sn_audio_inf
 		return sn_fail(err, SN_E_MEMORY, "no memory to read '%s'", input->name);
 	s->fd = fd;
 	snprintf(s->name, sizeof s->name, "%s", input->name);
-	result = find_audio(s, &h, err);
+	result = find_audio(s, &h, input, err);
 	if (result == SN_AGAIN && (result = sn_input_open_rest(input, fd, s->buffer, s->count, err)) == SN_OK)
 		result = SN_AGAIN;
 	else if (result == SN_OK)

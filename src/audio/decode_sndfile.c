@@ -11,6 +11,9 @@ typedef struct state {
 	sn_input *input;
 	int64_t at;       /* of a memory input */
 	int64_t position; /* frames read */
+	int64_t patch_at; /* where the header is read otherwise than it is; 0: nowhere */
+	unsigned char patch[8];
+	int patch_size;
 } state;
 
 static sf_count_t vio_size(void *user) { return ((state *)user)->input->size; }
@@ -27,6 +30,9 @@ static sf_count_t vio_seek(sf_count_t offset, int whence, void *user) {
 static sf_count_t vio_read(void *out, sf_count_t size, void *user) {
 	state *s = user;
 	int64_t got = sn_input_read(s->input, s->at, out, (size_t)size);
+	for (int i = 0; s->patch_at && i < s->patch_size; i++)
+		if (s->patch_at + i >= s->at && s->patch_at + i < s->at + got)
+			((unsigned char *)out)[s->patch_at + i - s->at] = s->patch[i];
 	s->at += got > 0 ? got : 0;
 	return got;
 }
@@ -40,25 +46,59 @@ static uint32_t get32(const unsigned char *p, int big) {
 	           : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 }
 
-/* In RIFF (wav) and FORM (aiff) files: bytes of audio that the header promises and that are there. 0: nothing to compare. */
-static int promised_bytes(const sn_input *input, int64_t *promised, int64_t *present) {
-	unsigned char head[12], chunk[8];
+/* The samples of RIFF, RF64 (wav) and FORM (aiff) files. */
+typedef struct samples {
+	int64_t size_at;           /* where their size stands, of size_bytes */
+	int size_bytes;
+	int64_t promised, present; /* bytes, as the header says and as there are; promised 0: up to the end */
+	int is_wav, is_followed;   /* followed: by another chunk at once */
+} samples;
+
+int sn_wav_is_chunk(const unsigned char *p) {
+	static const char names[][5] = { "LIST", "fact", "bext", "cue ", "smpl", "inst", "plst", "id3 ", "ID3 ", "iXML", "PEAK", "JUNK", "_PMX", "FLLR", "PAD " };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!memcmp(p, names[i], 4))
+			return 1;
+	return 0;
+}
+
+static int find_samples(const sn_input *input, samples *found) {
+	unsigned char head[12], chunk[8], large[16];
 	if (sn_input_read(input, 0, head, sizeof head) != sizeof head)
 		return 0;
-	int big = !memcmp(head, "FORM", 4);
-	if (!big && memcmp(head, "RIFF", 4) != 0)
+	const int big = !memcmp(head, "FORM", 4), rf64 = !memcmp(head, "RF64", 4);
+	if (!big && !rf64 && memcmp(head, "RIFF", 4) != 0)
 		return 0;
-	int64_t at = sizeof head;
+	int64_t at = sizeof head, total_at = 0;
 	for (int i = 0; i < 1000 && sn_input_read(input, at, chunk, sizeof chunk) == sizeof chunk; i++) {
-		uint32_t size = get32(chunk + 4, big);
+		const uint32_t size = get32(chunk + 4, big);
+		const int64_t body = at + (int64_t)sizeof chunk;
+		if (rf64 && !memcmp(chunk, "ds64", 4) && sn_input_read(input, body, large, sizeof large) == sizeof large)
+			total_at = body + 8;
 		if (!memcmp(chunk, big ? "SSND" : "data", 4)) {
-			*promised = size;
-			*present = input->size - at - (int64_t)sizeof chunk;
-			return size > 0 && size < 0x7ffff000; /* more means "until the end" in files that were piped */
+			const int by_total = size == UINT32_MAX && total_at;
+			const uint64_t total = by_total ? (uint64_t)get32(large + 12, 0) << 32 | get32(large + 8, 0) : size;
+			*found = (samples){ .size_at = by_total ? total_at : at + 4, .size_bytes = by_total ? 8 : 4, .present = input->size - body, .is_wav = !big };
+			found->promised = (!by_total && sn_wav_is_open(size)) || total > INT64_MAX ? 0 : (int64_t)total;
+			found->is_followed = sn_input_read(input, body, head, 4) == 4 && sn_wav_is_chunk(head);
+			return 1;
 		}
-		at += (int64_t)sizeof chunk + size + (size & 1);
+		at = body + size + (size & 1);
 	}
 	return 0;
+}
+
+/* A recorder that crashed left its samples without their size: libsndfile is told the one that they have. */
+static void mend_size(state *s, const samples *found) {
+	unsigned char size[8];
+	if (!found->is_wav || found->promised || found->present <= 0 || found->is_followed ||
+	    sn_input_read(s->input, found->size_at, size, (size_t)found->size_bytes) != found->size_bytes || get32(size, 0) != 0)
+		return;
+	const int64_t most = found->size_bytes == 4 ? UINT32_MAX : INT64_MAX, there = found->present < most ? found->present : most;
+	s->patch_at = found->size_at;
+	s->patch_size = found->size_bytes;
+	for (int i = 0; i < s->patch_size; i++)
+		s->patch[i] = (unsigned char)(there >> (8 * i));
 }
 
 static const struct { int format; const char *name; } names[] = {
@@ -136,20 +176,19 @@ static int ogg_has_end(const sn_input *input) {
 	return 0;
 }
 
-static int check_promise(const sn_input *input, sn_audio_info *info, char *err) {
-	int64_t promised = 0, present = 0;
+static int check_promise(const sn_input *input, const samples *found, sn_audio_info *info, char *err) {
 	if (!strncmp(info->format, "ogg", 3) && !ogg_has_end(input)) {
 		info->truncated = 1;
 		snprintf(info->note, sizeof info->note, "cut off: the stream has no end mark");
 	}
-	if (!promised_bytes(input, &promised, &present) || present >= promised)
+	if (found->present >= found->promised)
 		return SN_OK;
 	if (!info->frames)
 		return sn_fail(err, SN_E_FORMAT, "'%s' (%s) holds no usable audio: it ends before its first sample, %lld bytes of audio are missing",
-		               input->name, info->format, (long long)(promised - present));
+		               input->name, info->format, (long long)(found->promised - found->present));
 	info->truncated = 1;
-	snprintf(info->note, sizeof info->note, "cut off: the header promises %lld bytes of audio, %lld are there", (long long)promised,
-	         (long long)present);
+	snprintf(info->note, sizeof info->note, "cut off: the header promises %lld bytes of audio, %lld are there", (long long)found->promised,
+	         (long long)found->present);
 	return SN_OK;
 }
 
@@ -167,7 +206,16 @@ int sn_source_open_sndfile(sn_source *source, sn_input *input, sn_audio_info *in
 	if (!s)
 		return sn_fail(err, SN_E_MEMORY, "no memory to read '%s'", input->name);
 	SF_INFO sf = { 0 };
+	samples found = { 0 };
 	s->input = input;
+	if (find_samples(input, &found))
+		mend_size(s, &found);
+	if (found.is_wav && !found.promised && found.present > UINT32_MAX) { /* libsndfile takes the largest size for one */
+		*known = 1;
+		source_close(s);
+		sn_fail(err, SN_E_FORMAT, "'%s' has more than 4 GiB of samples, but does not say how many", input->name);
+		return SN_AGAIN;
+	}
 	s->file = sf_open_virtual((SF_VIRTUAL_IO *)&vio, SFM_READ, &sf, s);
 	if (!s->file) {
 		*known = is_known(input);
@@ -179,7 +227,7 @@ int sn_source_open_sndfile(sn_source *source, sn_input *input, sn_audio_info *in
 	info->channels = sf.channels;
 	info->frames = sf.frames >= 0 && sf.frames < SF_COUNT_MAX ? sf.frames : -1;
 	name_format(sf.format, info->format);
-	int result = check_promise(input, info, err);
+	int result = check_promise(input, &found, info, err);
 	if (result != SN_OK) {
 		source_close(s);
 		return result;

@@ -1,15 +1,18 @@
 #include "audio/encode.h"
 
+#include "base/ascii.h"
 #include "audio/encode_sink.h"
 #include "audio/validate.h"
 
 #include <sndfile.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define MAX_CHANNELS 8
 #define BLOCK 4096 /* frames of a resampled block */
+#ifndef WAV_MOST
+#define WAV_MOST UINT32_MAX /* bytes of a wav that can state its lengths */
+#endif
 
 struct sn_encoder {
 	sn_encoder_options options;
@@ -41,7 +44,7 @@ static const struct {
 
 int sn_audio_format_parse(const char *name, sn_audio_format *format, char *err) {
 	for (size_t i = 0; i < FORMATS; i++)
-		if (!strcasecmp(name, formats[i].name)) {
+		if (!sn_strcasecmp(name, formats[i].name)) {
 			*format = (sn_audio_format)i;
 			return SN_OK;
 		}
@@ -52,7 +55,7 @@ int sn_audio_format_of_path(const char *path, sn_audio_format *format, char *err
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
 	for (size_t i = 0; dot && i < FORMATS; i++)
 		for (int k = 0; k < 4 && formats[i].endings[k]; k++)
-			if (!strcasecmp(dot + 1, formats[i].endings[k])) {
+			if (!sn_strcasecmp(dot + 1, formats[i].endings[k])) {
 				*format = (sn_audio_format)i;
 				return SN_OK;
 			}
@@ -82,9 +85,10 @@ static sf_count_t vio_seek(sf_count_t offset, int whence, void *user) {
 
 static sf_count_t vio_write(const void *data, sf_count_t size, void *user) {
 	sn_sink *sink = user;
-	/* The header of a wav whose lengths cannot be filled in later: they become "until the end". */
+	/* The header of a wav whose lengths cannot be filled in later, or have no room in it: they become "until the end". */
 	unsigned char header[128];
-	if (!sink->seekable && !sink->end && size >= 44 && size <= (sf_count_t)sizeof header && !memcmp(data, "RIFF", 4)) {
+	const int has_no_length = sink->seekable ? !sink->at && sink->end > WAV_MOST : !sink->end;
+	if (has_no_length && size >= 44 && size <= (sf_count_t)sizeof header && !memcmp(data, "RIFF", 4)) {
 		memcpy(header, data, (size_t)size);
 		memset(header + 4, 0xff, 4);
 		memset(header + size - 4, 0xff, 4);

@@ -33,7 +33,7 @@ typedef struct sn_encoder sn_encoder;
 
 int sn_encoder_open_path(sn_encoder **out, const char *path, const sn_encoder_options *options, char *err);
 
-/* fd stays the caller's. On a pipe, wav gets the lengths that mean "until the end". */
+/* fd stays the caller's. On a pipe, and beyond 4 GiB, wav gets the lengths that mean "until the end". */
 int sn_encoder_open_fd(sn_encoder **out, int fd, const char *name, const sn_encoder_options *options, char *err);
 
 /* Appends to buf, which has its own maximum and must stay until the encoder is closed. */

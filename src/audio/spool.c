@@ -1,18 +1,9 @@
 #include "audio/spool.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include "base/temporary.h"
 
-int sn_temporary_file(void) {
-	const char *dirs[] = { getenv("TMPDIR"), "/var/tmp", "/tmp" };
-	int fd = -1;
-	for (size_t i = 0; fd < 0 && i < sizeof dirs / sizeof dirs[0]; i++)
-		if (dirs[i] && *dirs[i])
-			fd = open(dirs[i], O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	return fd;
-}
+#include <errno.h>
+#include <unistd.h>
 
 int sn_spool_open(sn_spool *spool, char *err) {
 	*spool = (sn_spool){ .fd = sn_temporary_file() };

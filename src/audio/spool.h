@@ -22,7 +22,4 @@ int sn_spool_write(sn_spool *spool, int64_t at, const float *samples, size_t cou
 /* *got of them, fewer than `most` at the end only. */
 int sn_spool_read(const sn_spool *spool, int64_t at, float *samples, size_t most, size_t *got, char *err);
 
-/* A descriptor of such a file, or -1 with errno. */
-int sn_temporary_file(void);
-
 #endif

@@ -23,7 +23,7 @@ static const cli_option options[] = {
 		&args.analysis.language },
 	{ "scores", 0, NULL, "listeners' scores, too, as \"sonant quality\" does", CLI_FLAG, &args.scores },
 	{ "vad-threshold", 0, "X", "probability of speech, 0 to 1 (default: 0.5)", CLI_FLOAT, &args.analysis.quality.vad.threshold },
-	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
+	{ "format", 'f', "text|json", "default: by the ending of OUT, else text", CLI_CHOICE, &args.format },
 	{ "output", 'o', "OUT", "file, folder or pattern (default: standard output)", CLI_FILE, &args.outputs.out },
 	CLI_OUTPUT_OPTIONS(args.outputs),
 	CLI_INPUT_OPTIONS(args.inputs),
@@ -81,9 +81,16 @@ static int analyze_one(void *payload, const cli_item *item, int many) {
 }
 
 static int plan_pictures(run *r) {
+	static const char *const others[] = { "jpg", "jpeg", "svg", "pdf", "webp", "gif", "bmp", "tif", "tiff", NULL };
+	char err[SN_ERRLEN];
 	const cli_wish wish = { .command = &cli_analyze_command, .outputs = &args.pictures, .format = "png" };
 	if (strcmp(args.pictures.out, "-") == 0)
 		return cli_fail(SN_E_ARGUMENT, NULL, "a picture cannot go to standard output; --plot may be a file, a folder or a pattern");
+	const char *const other = cli_format_of(args.pictures.out, others);
+	if (other) {
+		snprintf(err, sizeof err, "a picture is drawn as png, not as %s; --plot may end in .png", other);
+		return cli_fail(SN_E_ARGUMENT, NULL, err);
+	}
 	args.pictures.no_overwrite = args.outputs.no_overwrite;
 	return cli_batch_beside(&r->pictures, r->batch, &wish);
 }
@@ -117,8 +124,8 @@ static int read_size(const char *text, int *width, int *height) {
 }
 
 static int cli_analyze(int argc, char **argv) {
+	static const char *const formats[] = { "text", "json", NULL };
 	const char **files = calloc((size_t)argc, sizeof *files);
-	args.format = "text";
 	const int count = files ? cli_parse(&cli_analyze_command, argc, argv, files) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	if (count >= 0 && args.size && (!args.pictures.out || !read_size(args.size, &args.width, &args.height))) {
@@ -126,6 +133,9 @@ static int cli_analyze(int argc, char **argv) {
 	} else if (count >= 0) {
 		args.analysis.words = args.words ? SN_ON : SN_DEFAULT;
 		args.analysis.quality.scores = args.scores ? SN_ON : SN_DEFAULT;
+		if (!args.format)
+			args.format = cli_format_of(args.outputs.out, formats);
+		args.format = args.format ? args.format : "text";
 		status = analyze_all(files, count);
 	}
 	free(files);

@@ -22,6 +22,9 @@ typedef struct cli_outputs {
 #define CLI_OUTPUT_OPTIONS(o) \
 	{ "no-overwrite", 0, NULL, "do nothing where an output exists already", CLI_FLAG, &(o).no_overwrite }, \
 	{ "skip-existing", 0, NULL, "leave out what has its output already", CLI_FLAG, &(o).skip_existing }
+/* Of `formats` (NULL behind the last; the ending of "text" is txt) the one that a file or pattern called `out` (may be NULL) has by its ending;
+ * NULL: none. */
+const char *cli_format_of(const char *out, const char *const *formats);
 /* A sentence for the details of commands that have -o. */
 #define CLI_PATTERN_HELP \
 	"OUT may be a file, a folder (one that exists, or with a slash at its end) or a pattern: {name} is the input's name, {stem} and {ext} its\n" \

@@ -220,9 +220,14 @@ static void suggest_model(sn_engine *engine, const char *name, char *err) {
 }
 
 int cli_model_load(sn_model **model, sn_engine *engine, const cli_engine *o, const char *name, int task, int windows, char *err) {
-	const sn_model_options options = { .precision = o->precision, .task = task, .windows = windows };
+	return cli_model_load_for(model, engine, o, name, task, NULL, windows, err);
+}
+
+int cli_model_load_for(sn_model **model, sn_engine *engine, const cli_engine *o, const char *name, int task, const char *language, int windows,
+                       char *err) {
+	const sn_model_options options = { .precision = o->precision, .task = task, .language = language, .windows = windows };
 	const int code = sn_model_load(model, engine, name, &options, err);
-	if (code == SN_E_NOT_FOUND && name)
+	if (code == SN_E_NOT_FOUND && name && strncmp(err, "no model", 8) == 0) /* one that is known and not installed is what was meant */
 		suggest_model(engine, name, err);
 	return code;
 }

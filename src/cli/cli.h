@@ -168,6 +168,9 @@ int cli_engine_open(sn_engine **engine, const cli_engine *options, char *err);
 /* As sn_model_load, for the model that a command is about: it is asked for in the precision of --dtype, while what helps it takes what it
  * can of that. An unknown name's error suggests a near one. `task` and `windows` are the model's options. */
 int cli_model_load(sn_model **model, sn_engine *engine, const cli_engine *o, const char *name, int task, int windows, char *err);
+/* The same with the language that "auto" is to know; NULL: any. */
+int cli_model_load_for(sn_model **model, sn_engine *engine, const cli_engine *o, const char *name, int task, const char *language, int windows,
+                       char *err);
 
 extern const cli_command cli_transcribe_command, cli_listen_command, cli_speak_command, cli_enhance_command, cli_quality_command, cli_analyze_command,
 	cli_convert_command, cli_serve_command, cli_keys_command, cli_config_command, cli_models_command, cli_export_command, cli_quantize_command, cli_voices_command, cli_info_command,

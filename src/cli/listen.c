@@ -274,7 +274,7 @@ static int listen_all(void) {
 	if (code == SN_OK)
 		code = cli_engine_open(&engine, &args.engine, err);
 	if (code == SN_OK)
-		code = cli_model_load(&model, engine, &args.engine, args.model, SN_TASK_TRANSCRIBE, 0, err);
+		code = cli_model_load_for(&model, engine, &args.engine, args.model, SN_TASK_TRANSCRIBE, args.stt.language, 0, err);
 	if (code == SN_OK)
 		code = sn_stt_open(&stt, model, &args.stt, err);
 	int status = code == SN_OK ? 0 : cli_fail(code, NULL, *err ? err : "out of memory");

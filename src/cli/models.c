@@ -55,36 +55,39 @@ static json_t *entry_json(const sn_model_entry *e) {
 	                 "source", e->source, "path", e->path);
 }
 
+static void print_entry(const sn_model_entry *e, int width) {
+	char size[24] = "-"; /* of models without a list of files */
+	if (e->bytes)
+		snprintf(size, sizeof size, "%.1f", (double)e->bytes / 1e6);
+	printf("%-*s %-10s %-16s %-9s %8s  %-15s %s\n", width, e->name, tasks[e->task], e->architecture,
+	       e->in_hub_cache ? "cache" : e->installed ? "yes" : "no", size, e->licence, e->aliases);
+}
+
+/* What is there comes first: the catalogue is long. */
+static void print_entries(const sn_model_list *models) {
+	int width = 0;
+	for (size_t i = 0; i < models->count; i++)
+		width = (int)strlen(models->entries[i].name) > width ? (int)strlen(models->entries[i].name) : width;
+	printf("%-*s %-10s %-16s %-9s %8s  %-15s %s\n", width, "NAME", "TASK", "ARCHITECTURE", "INSTALLED", "MB", "LICENCE", "ALIASES");
+	for (int installed = 1; installed >= 0; installed--)
+		for (size_t i = 0; i < models->count; i++)
+			if (models->entries[i].installed == installed)
+				print_entry(&models->entries[i], width);
+}
+
 static int list(sn_engine *engine) {
 	char err[SN_ERRLEN];
 	sn_model_list *models;
 	int code = sn_model_list_read(&models, engine, err);
 	if (code != SN_OK)
 		return cli_fail(code, NULL, err);
-	json_t *all = json_array();
-	int width = 0;
-	for (size_t i = 0; i < models->count; i++)
-		width = (int)strlen(models->entries[i].name) > width ? (int)strlen(models->entries[i].name) : width;
+	json_t *const all = is_json() ? json_array() : NULL;
+	for (size_t i = 0; i < models->count && all; i++)
+		json_array_append_new(all, entry_json(&models->entries[i]));
 	if (!is_json())
-		printf("%-*s %-10s %-16s %-9s %8s  %-15s %s\n", width, "NAME", "TASK", "ARCHITECTURE", "INSTALLED", "MB", "LICENCE", "ALIASES");
-	for (size_t i = 0; i < models->count; i++) {
-		const sn_model_entry *const e = &models->entries[i];
-		json_t *o = entry_json(e);
-		if (o && is_json())
-			json_array_append(all, o);
-		json_decref(o);
-		char size[24] = "-"; /* of models without a list of files */
-		if (e->bytes)
-			snprintf(size, sizeof size, "%.1f", (double)e->bytes / 1e6);
-		if (!is_json())
-			printf("%-*s %-10s %-16s %-9s %8s  %-15s %s\n", width, e->name, tasks[e->task], e->architecture,
-			       e->in_hub_cache ? "cache" : e->installed ? "yes" : "no", size, e->licence, e->aliases);
-	}
+		print_entries(models);
 	sn_model_list_free(&models);
-	if (is_json())
-		return cli_print(all);
-	json_decref(all);
-	return sn_result_exit(cli_write("", 0));
+	return is_json() ? cli_print(all) : sn_result_exit(cli_write("", 0));
 }
 
 #define MAX_CAN 16

@@ -225,6 +225,16 @@ static int is_folder(const char *path) {
 	return path[strlen(path) - 1] == '/' || (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
 }
 
+const char *cli_format_of(const char *out, const char *const *formats) {
+	const char *const slash = out ? strrchr(out, '/') : NULL, *const dot = out ? strrchr(slash ? slash : out, '.') : NULL;
+	if (!dot || is_folder(out))
+		return NULL;
+	for (int i = 0; formats[i]; i++)
+		if (strcasecmp(dot + 1, strcmp(formats[i], "text") == 0 ? "txt" : formats[i]) == 0)
+			return formats[i];
+	return NULL;
+}
+
 /* What OUT means. 0, or an exit status. */
 static int read_wish(plan *p, const cli_batch *b, char **made) {
 	const char *const out = p->wish->outputs->out, *const slash = strrchr(out, '/'), *const name = slash ? slash + 1 : out;

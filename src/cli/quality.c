@@ -19,7 +19,7 @@ static const cli_option options[] = {
 	{ "no-scores", 0, NULL, "only measure", CLI_FLAG, &args.no_scores },
 	{ "windows", 0, "N", "most windows of 9 s that are scored (default: 52, all of a minute)", CLI_INT, &args.quality.windows },
 	{ "exact", 0, NULL, "score every window, one each second, however long the file is", CLI_FLAG, &args.exact },
-	{ "format", 'f', "text|json", "default: text", CLI_CHOICE, &args.format },
+	{ "format", 'f', "text|json", "default: by the ending of OUT, else text", CLI_CHOICE, &args.format },
 	{ "output", 'o', "OUT", "file, folder or pattern (default: standard output)", CLI_FILE, &args.outputs.out },
 	CLI_OUTPUT_OPTIONS(args.outputs),
 	CLI_INPUT_OPTIONS(args.inputs),
@@ -80,14 +80,17 @@ static int rate_all(const char **files, int count) {
 }
 
 static int cli_quality(int argc, char **argv) {
+	static const char *const formats[] = { "text", "json", NULL };
 	const char **files = calloc((size_t)argc, sizeof *files);
-	args.format = "text";
 	const int count = files ? cli_parse(&cli_quality_command, argc, argv, files) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	if (count >= 0) {
 		args.quality.personalised = args.personalised ? SN_ON : SN_DEFAULT;
 		args.quality.scores = args.no_scores ? SN_OFF : SN_DEFAULT;
 		args.quality.windows = args.exact ? -1 : args.quality.windows;
+		if (!args.format)
+			args.format = cli_format_of(args.outputs.out, formats);
+		args.format = args.format ? args.format : "text";
 		status = rate_all(files, count);
 	}
 	free(files);

@@ -2,6 +2,7 @@
 #include "cli/speak.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,7 +155,7 @@ static int speak_all(const char **words, int count) {
 	if (!status && batch.count) {
 		code = cli_engine_open(&engine, &args.engine, err);
 		if (code == SN_OK)
-			code = cli_model_load(&model, engine, &args.engine, args.model, SN_TASK_SPEAK, 0, err);
+			code = cli_model_load_for(&model, engine, &args.engine, args.model, SN_TASK_SPEAK, args.tts.language, 0, err);
 		if (code == SN_OK)
 			cli_batch_run(&batch, speak_one, model);
 		else
@@ -172,6 +173,25 @@ static void take_switches(void) {
 	args.tts.verify = verify || args.tts.verify_model ? SN_ON : SN_DEFAULT;
 	if (args.tts.check == SN_DEFAULT && args.format && strcmp(args.format, "json") == 0)
 		args.tts.check = SN_ON;
+}
+
+/* A factor of 0 would be the default of the library's options. 0, or an exit status. */
+static int take_factor(float *value, const char *name) {
+	char err[SN_ERRLEN];
+	if (isnan(*value))
+		*value = 0; /* was not given */
+	else if (*value == 0) {
+		snprintf(err, sizeof err, "--%s is 0.25 to 4, not 0", name);
+		return cli_fail(SN_E_ARGUMENT, NULL, err);
+	}
+	return 0;
+}
+
+static int take_factors(void) {
+	int status = take_factor(&args.tts.speed, "speed");
+	if (!status)
+		status = take_factor(&args.tts.pitch, "pitch");
+	return status ? status : take_factor(&args.tts.energy, "energy");
 }
 
 /* 0, or an exit status. */
@@ -195,10 +215,13 @@ static int check(const char **words, int count) {
 
 static int cli_speak(int argc, char **argv) {
 	const char **words = calloc((size_t)argc, sizeof *words);
+	args.tts.speed = args.tts.pitch = args.tts.energy = NAN;
 	const int count = words ? cli_parse(&cli_speak_command, argc, argv, words) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	if (count >= 0)
 		status = check(words, count);
+	if (count >= 0 && !status)
+		status = take_factors();
 	if (count >= 0 && !status) {
 		take_switches();
 		args.out = outputs.out;

@@ -117,7 +117,7 @@ static int open_all(live *l, sn_engine **engine, sn_model **model) {
 	options.priority = SN_PRIORITY_REALTIME;
 	int code = cli_engine_open(engine, &a->engine, l->err);
 	if (code == SN_OK)
-		code = cli_model_load(model, *engine, &a->engine, a->model, SN_TASK_SPEAK, 0, l->err);
+		code = cli_model_load_for(model, *engine, &a->engine, a->model, SN_TASK_SPEAK, a->tts.language, 0, l->err);
 	if (code == SN_OK)
 		code = sn_tts_open(&l->tts, *model, &options, l->err);
 	if (code != SN_OK)

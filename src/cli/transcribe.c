@@ -1,16 +1,19 @@
 #include "cli/batch.h"
 #include "cli/transcribe.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FILES_AT_ONCE 4
 #define MAX_JOBS 256
+#define UNSET INT_MIN /* 0 would be the default of the library's options */
 #define RETRY_BELOW 0.6f /* confidence at which --retry begins, if not said */
 
 static struct {
 	cli_engine engine;
 	const char *model, *format, *retry;
+	sn_transcript_options lines;
 	cli_inputs inputs;
 	cli_outputs outputs;
 	sn_stt_options stt;
@@ -23,7 +26,7 @@ static const cli_option options[] = {
 	{ "model", 'm', "MODEL", "name, alias or directory (default: auto)", CLI_MODEL_TRANSCRIBE, &args.model },
 	{ "language", 'l', "LANG", "code or name, or auto to detect it (default: auto)", CLI_LANGUAGE, &args.stt.language },
 	{ "task", 0, "transcribe|translate", "translate: into English (default: transcribe)", CLI_CHOICE, &args.stt.task },
-	{ "format", 'f', SN_TRANSCRIPT_FORMATS, "default: text", CLI_CHOICE, &args.format },
+	{ "format", 'f', SN_TRANSCRIPT_FORMATS, "default: by the ending of OUT, else text", CLI_CHOICE, &args.format },
 	{ "output", 'o', "OUT", "file, folder or pattern (default: standard output)", CLI_FILE, &args.outputs.out },
 	{ "vad", 0, "on|off|auto", "decode speech only, in batches (default: where silero-vad is installed)", CLI_SWITCH,
 		&args.stt.vad },
@@ -37,6 +40,8 @@ static const cli_option options[] = {
 	{ "seed", 0, "N", "of sampling at temperatures above 0", CLI_U64, &args.stt.seed },
 	{ "timestamps", 0, "on|off|auto", "times within a window (default: on)", CLI_SWITCH, &args.timestamps },
 	{ "words", 0, NULL, "times of words, in json and in subtitles' lines, for models that have them; in text on a terminal, doubtful ones in a colour", CLI_FLAG, &args.words },
+	{ "max-line-width", 0, "N", "of srt and vtt: characters of a line, wide ones count as two (default: 42)", CLI_INT, &args.lines.line_width },
+	{ "max-line-count", 0, "N", "of srt and vtt: lines of a cue (default: 2)", CLI_INT, &args.lines.line_count },
 	{ "denoise", 0, NULL, "take noise out first (DeepFilterNet)", CLI_FLAG, &args.denoise },
 	{ "hotwords", 0, "LIST", "words and phrases, separated by commas, that are made likelier", CLI_TEXT, &args.stt.hotwords },
 	{ "guards", 0, "on|off|auto", "against loops, text on silence and echoes of the prompt (default: on)", CLI_SWITCH,
@@ -73,7 +78,7 @@ const cli_command cli_transcribe_command = {
 	           "FILEs, or with --skip-existing, it is called OUT.part until it is whole.",
 	.examples = "What is said in a recording:\nsonant transcribe talk.mp3\n"
 	            "Subtitles beside each film below a folder, with the language in their names:\n"
-	            "sonant transcribe -R films -o '{dir}/{stem}.{lang}.srt' -f srt\n"
+	            "sonant transcribe -R films -o '{dir}/{stem}.{lang}.srt'\n"
 	            "What find finds, a line of JSON for each; what fails is told on standard error:\n"
 	            "find . -newer last.txt -name '*.opus' -print0 | sonant transcribe --files-from - --json\n",
 	.options = options,
@@ -82,7 +87,8 @@ const cli_command cli_transcribe_command = {
 
 /* The ending of files of the format. */
 static const char *ending(void) {
-	return strcmp(args.format, "text") == 0 ? "txt" : strcmp(args.format, "verbose_json") == 0 ? "json" : args.format;
+	const char *const format = args.lines.format;
+	return strcmp(format, "text") == 0 ? "txt" : strcmp(format, "verbose_json") == 0 ? "json" : format;
 }
 
 /* Cuts --retry at its commas, in place. 0, or an exit status. */
@@ -95,9 +101,54 @@ static int read_retries(char *list) {
 			names[args.stt.retry_model_count++] = name;
 		}
 	args.stt.retry_models = names;
+	if (!args.stt.retry_model_count && args.stt.min_confidence != 0)
+		return cli_fail(SN_E_ARGUMENT, NULL, "--min-confidence needs --retry, the models that try below it");
 	if (args.stt.retry_model_count && args.stt.min_confidence == 0)
 		args.stt.min_confidence = RETRY_BELOW;
 	return 0;
+}
+
+/* The format and its lines. 0, or an exit status. */
+static int read_format(void) {
+	static const char *const known[] = { "text", "json", "jsonl", "srt", "vtt", "tsv", NULL };
+	const char *const by_ending = args.format ? NULL : cli_format_of(args.outputs.out, known);
+	sn_transcript_stream *stream = NULL;
+	char err[SN_ERRLEN];
+	args.lines.format = args.format ? args.format : by_ending ? by_ending : "text";
+	const int is_subtitles = strcmp(args.lines.format, "srt") == 0 || strcmp(args.lines.format, "vtt") == 0;
+	if (!is_subtitles && (args.lines.line_width || args.lines.line_count)) {
+		snprintf(err, sizeof err, "--max-line-width and --max-line-count are for srt and vtt, not for %s", args.lines.format);
+		return cli_fail(SN_E_ARGUMENT, NULL, err);
+	}
+	const int code = is_subtitles ? sn_transcript_stream_begin(&stream, &args.lines, err) : SN_OK;
+	sn_transcript_stream_close(&stream);
+	return code == SN_OK ? 0 : cli_fail(code, NULL, err);
+}
+
+static int is_listed(const sn_model_entry *e, const char *name) {
+	const size_t size = strlen(name);
+	int found = strcmp(e->name, name) == 0;
+	for (const char *at = e->aliases; *at && !found; at += strcspn(at, " "), at += *at == ' ')
+		found = strcspn(at, " ") == size && strncmp(at, name, size) == 0;
+	return found && e->installed && e->task == SN_TASK_TRANSCRIBE;
+}
+
+/* What will try again must be there, and a model that transcribes: what no list has is loaded to see. */
+static int check_retries(sn_engine *engine, char *err) {
+	sn_model_list *models = NULL;
+	int code = args.stt.retry_model_count ? sn_model_list_read(&models, engine, err) : SN_OK;
+	for (int i = 0; i < args.stt.retry_model_count && code == SN_OK; i++) {
+		const char *const name = args.stt.retry_models[i];
+		sn_model *model = NULL;
+		int found = 0;
+		for (size_t k = 0; k < models->count && !found; k++)
+			found = is_listed(&models->entries[k], name);
+		if (!found)
+			code = cli_model_load(&model, engine, &args.engine, name, SN_TASK_TRANSCRIBE, args.stt.batch, err);
+		sn_model_release(&model);
+	}
+	sn_model_list_free(&models);
+	return code;
 }
 
 static void ended(void *batch, int index, int status, const char *language) { cli_batch_ended(batch, index, status, language); }
@@ -110,10 +161,12 @@ static int transcribe_batch(cli_batch *batch) {
 	transcribe_file *const files = calloc((size_t)batch->count, sizeof *files);
 	int code = files ? cli_engine_open(&engine, &args.engine, err) : SN_E_MEMORY;
 	if (code == SN_OK)
-		code = cli_model_load(&model, engine, &args.engine, args.model, SN_TASK_TRANSCRIBE, args.stt.batch, err);
+		code = check_retries(engine, err);
+	if (code == SN_OK)
+		code = cli_model_load_for(&model, engine, &args.engine, args.model, SN_TASK_TRANSCRIBE, args.stt.language, args.stt.batch, err);
 	for (int i = 0; i < batch->count && code == SN_OK; i++)
 		files[i] = (transcribe_file){ batch->items[i].input, batch->items[i].out };
-	const transcribe_plan plan = { .model = model, .stt = &args.stt, .format = args.format, .files = files, .count = batch->count,
+	const transcribe_plan plan = { .model = model, .stt = &args.stt, .format = args.lines, .files = files, .count = batch->count,
 		.most = args.jobs > 0 ? args.jobs : FILES_AT_ONCE, .named = batch->given > 1, .apart = batch->given > 1 || args.outputs.skip_existing, .ended = ended, .payload = batch };
 	const int status = code == SN_OK ? transcribe_files(&plan) : cli_fail(code, NULL, err);
 	free(files);
@@ -136,10 +189,12 @@ static int transcribe_all(const char **files, int count) {
 
 static int cli_transcribe(int argc, char **argv) {
 	const char **files = calloc((size_t)argc, sizeof *files);
-	args.format = "text";
+	args.stt.beam = UNSET;
 	const int count = files ? cli_parse(&cli_transcribe_command, argc, argv, files) : -1;
 	int status = count == -2 ? 0 : sn_result_exit(SN_E_ARGUMENT);
 	if (count >= 0) {
+		const int no_beam = args.stt.beam == 0;
+		args.stt.beam = args.stt.beam == UNSET ? 0 : args.stt.beam;
 		args.stt.timestamps = args.timestamps;
 		args.stt.words = args.words ? SN_ON : SN_DEFAULT;
 		args.stt.fallback = args.no_fallback ? SN_OFF : SN_DEFAULT;
@@ -149,6 +204,10 @@ static int cli_transcribe(int argc, char **argv) {
 		args.stt.denoise = args.denoise ? SN_ON : SN_DEFAULT;
 		char *const retry = args.retry ? strdup(args.retry) : NULL;
 		status = args.jobs >= 0 && args.jobs <= MAX_JOBS ? read_retries(retry) : cli_fail(SN_E_ARGUMENT, NULL, "--jobs is 1 to 256");
+		if (!status && no_beam)
+			status = cli_fail(SN_E_ARGUMENT, NULL, "--beam is 1 to 16, not 0; 1 is greedy");
+		if (!status)
+			status = read_format();
 		if (!status)
 			status = transcribe_all(files, count);
 		free(retry);

@@ -12,7 +12,7 @@ typedef struct transcribe_file {
 typedef struct transcribe_plan {
 	sn_model *model;
 	const sn_stt_options *stt;
-	const char *format;
+	sn_transcript_options format; /* file: NULL */
 	const transcribe_file *files;
 	int count, most;              /* most: files in work at once, at least 1 */
 	int apart;                    /* a file's transcript is called PATH.part until it is whole */

@@ -24,7 +24,7 @@ typedef struct job {
 	size_t waiting_size;
 	cli_progress progress;
 	sn_transcript *t;             /* of a stream: its notes */
-	char language[16];
+	char language[64];
 	int written, done, code;      /* written: there was some text */
 	char err[SN_ERRLEN];
 } job;
@@ -95,7 +95,7 @@ static int put_head(job *j) {
 
 static int put(job *j, const char *text, size_t size) {
 	const transcribe_plan *const plan = j->run->plan;
-	const int heads = !j->written && plan->named && strcmp(plan->format, "text") == 0;
+	const int heads = !j->written && plan->named && strcmp(plan->format.format, "text") == 0;
 	if (j->code != SN_OK || !size)
 		return j->code;
 	j->written = 1;
@@ -158,7 +158,7 @@ static void take_segment(void *payload, const sn_segment *segment) {
 		cli_tame(tame, strlen(tame), "\n\t");
 		size = strlen(text = tame);
 	}
-	if (j->code == SN_OK && !j->what->path && segment->word_count && strcmp(j->run->plan->format, "text") == 0 && cli_has_colors(stdout))
+	if (j->code == SN_OK && !j->what->path && segment->word_count && strcmp(j->run->plan->format.format, "text") == 0 && cli_has_colors(stdout))
 		put_coloured(j, text, size, segment);
 	else
 		put(j, j->code == SN_OK ? text : "", j->code == SN_OK ? size : 0);
@@ -173,10 +173,17 @@ static int ask(void *payload, double seconds, double total) {
 	return stop || (is_front && cli_progress_show(&j->progress, seconds, total));
 }
 
+static sn_transcript_options format_of(const job *j) {
+	sn_transcript_options options = j->run->plan->format;
+	options.file = j->run->plan->named ? j->what->file : NULL;
+	return options;
+}
+
 static int write_whole(job *j, const sn_transcript *t, char *err) {
 	char *text = NULL;
 	size_t size = 0;
-	const int result = sn_transcript_format(&text, &size, t, j->run->plan->format, j->run->plan->named ? j->what->file : NULL, err);
+	const sn_transcript_options options = format_of(j);
+	const int result = sn_transcript_write(&text, &size, t, &options, err);
 	if (result == SN_OK)
 		put(j, text, size);
 	free(text);
@@ -212,7 +219,8 @@ static void transcribe(job *j) {
 	char err[SN_ERRLEN];
 	sn_transcript *t = NULL;
 	sn_stt_options o = *plan->stt;
-	const int streams = sn_transcript_stream_open(&j->stream, plan->format, plan->named ? j->what->file : NULL, err) != SN_E_ARGUMENT;
+	const sn_transcript_options options = format_of(j);
+	const int streams = sn_transcript_stream_begin(&j->stream, &options, err) != SN_E_ARGUMENT;
 	int result = streams && !j->stream ? SN_E_MEMORY : SN_OK;
 	cli_progress_start(&j->progress, j->what->file);
 	o.progress = ask;
@@ -223,7 +231,7 @@ static void transcribe(job *j) {
 		result = sn_transcribe_file(&t, plan->model, j->what->file, &o, err);
 	if (result == SN_OK)
 		result = streams ? write_rest(j, t, err) : write_whole(j, t, err);
-	else if (j->written && strcmp(plan->format, "text") == 0)
+	else if (j->written && strcmp(plan->format.format, "text") == 0)
 		put(j, "\n", 1);
 	if (t)
 		snprintf(j->language, sizeof j->language, "%s", t->language);
@@ -246,7 +254,7 @@ static void report(job *j) {
 	int status = j->what->path ? 0 : r->lost;
 	cli_progress_done(&j->progress);
 	release(j);
-	for (size_t i = 0; j->t && i < j->t->note_count && j->code == SN_OK && strcmp(r->plan->format, "jsonl") != 0; i++)
+	for (size_t i = 0; j->t && i < j->t->note_count && j->code == SN_OK && strcmp(r->plan->format.format, "jsonl") != 0; i++)
 		cli_note(j->what->file, j->t->notes[i].message);
 	if (j->code == SN_E_CANCELLED && !status)
 		status = sn_result_exit(SN_E_CANCELLED);

@@ -120,7 +120,7 @@ static void set_facts(bark_model *m) {
 	f->hop = f->width = codec->hop;
 	f->emotion_count = bark_emotion_list(m->emotions);
 	f->emotions = m->emotions;
-	f->presets = f->has_temperature = 1;
+	f->presets = f->has_temperature = f->emphasis = 1;
 	f->max_ids = m->config.semantic.length;
 	f->max_bytes = BARK_SENTENCE_BYTES;
 	for (size_t i = 0; i < sn_weights_count(m->weights); i++) {

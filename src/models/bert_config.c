@@ -1,8 +1,8 @@
 #include "models/bert_internal.h"
 
+#include "base/ascii.h"
 #include "base/path.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static int read_name(const char *text, sn_bert_label *label) {
 	char name[24];
 	size_t i = 0;
 	for (; text[i] && i < sizeof name - 1; i++)
-		name[i] = (char)toupper((unsigned char)text[i]);
+		name[i] = (char)sn_toupper((unsigned char)text[i]);
 	name[i] = 0;
 	for (size_t k = 0; !text[i] && k < sizeof mark_names / sizeof *mark_names; k++)
 		if (strcmp(mark_names[k].name, name) == 0) {

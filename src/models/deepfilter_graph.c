@@ -8,11 +8,11 @@
  * Exporters fold batch norms into tensors without a name, so weights are bound by the nodes that use them. */
 #include "models/deepfilter_internal.h"
 
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/map.h"
 #include "weights/onnx.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,9 +32,9 @@ static const struct { const char *section, *key, *value; } known[] = {
 
 /* Cuts white space off both ends of [text, end). */
 static char *trimmed(char *text, char *end) {
-	while (end > text && isspace((unsigned char)end[-1])) end--;
+	while (end > text && sn_isspace((unsigned char)end[-1])) end--;
 	*end = 0;
-	while (isspace((unsigned char)*text)) text++;
+	while (sn_isspace((unsigned char)*text)) text++;
 	return text;
 }
 

@@ -2,13 +2,13 @@
 
 #include "audio/resample.h"
 #include "audio/spectrum.h"
+#include "base/ascii.h"
 #include "base/json.h"
 
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define CROPS 10        /* of a clip, each so many hops long */
 #define CROP_HOPS 250
@@ -44,7 +44,7 @@ static int read_model(settings *s, const json_t *root, const char *file, char *e
 	const char *const name = json_string_value(json_object_get(params, "model_name"));
 	int torch_spectrum = 0;
 	if (!name) return sn_fail(err, SN_E_MODEL, "%s: 'model_params' has no 'model_name'; \"resnet\" is expected", file);
-	if (strcasecmp(name, "resnet") != 0)
+	if (sn_strcasecmp(name, "resnet") != 0)
 		return sn_fail(err, SN_E_UNSUPPORTED, "%s: speaker encoders of kind '%s' are not supported; 'resnet' is", file, name);
 	int code = sn_json_bool(params, "use_torch_spec", &torch_spectrum, file, err);
 	if (code == SN_OK) code = sn_json_bool(params, "log_input", &s->log_input, file, err);

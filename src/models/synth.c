@@ -1,10 +1,11 @@
 #include "models/synth.h"
 
+#include "base/ascii.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define LISTED 320 /* bytes of the names in a message */
 
@@ -19,7 +20,7 @@ int sn_voice_speaker(const sn_synth_facts *f, const char *name) {
 	for (int i = 0; f->speaker_names && i < f->speakers; i++)
 		if (strcmp(f->speaker_names[i], name) == 0) return i;
 	for (int i = 0; f->speaker_names && i < f->speakers; i++)
-		if (strcasecmp(f->speaker_names[i], name) == 0) return i;
+		if (sn_strcasecmp(f->speaker_names[i], name) == 0) return i;
 	const long number = strtol(name, &end, 10);
 	return end != name && !*end && number >= 0 && number < f->speakers ? (int)number : -1;
 }

@@ -35,6 +35,7 @@ typedef struct sn_synth_facts {
 	char language[16];           /* of the text front end where there is one language; "" else */
 	sn_synth_phonemes phonemes;  /* that may stand in the text */
 	int foreign;                 /* 1: sn_synth_options.espeak works */
+	int emphasis;                /* 1: words in capitals and ♪ around a song mean something to it */
 	int romanises;               /* 1: other letters than Latin ones are written in those, by own rules */
 	const char *letters;         /* that the voice knows, for messages; NULL: it speaks sounds, not letters */
 } sn_synth_facts;

@@ -30,7 +30,8 @@ struct taco_stream {
 	int by_text;                   /* 1: they are bounded by the text's length, else by the checkpoint's own maximum */
 	int steps, ended, made, out;   /* steps made; 1: no more to come; frames before the postnet; frames that have left */
 	int retries;
-	taco_trouble trouble;          /* that was let pass */
+	taco_trouble trouble;          /* that was let pass, or, */
+	int lost;                      /* 1: ended the utterance */
 	float *before;                 /* [most frames, mels] */
 	taco_attend attend;
 	float *normal, *weights, *work; /* [symbols], of a split step */
@@ -170,7 +171,7 @@ static int run_text(taco_stream *u, const int32_t *ids, const sn_voice *voice, c
 static void begin(taco_stream *u) {
 	const taco_settings *const s = &u->m->settings;
 	const step_inputs *const in = &u->in;
-	u->steps = u->ended = u->made = u->out = 0;
+	u->steps = u->ended = u->made = u->out = u->lost = 0;
 	u->trouble = TACO_FINE;
 	memset(in->context, 0, (size_t)s->memory * sizeof(float));
 	memset(in->query, 0, (size_t)s->query * sizeof(float));
@@ -302,26 +303,6 @@ static const char *trouble_text(taco_trouble trouble) {
 	return trouble == TACO_STILL ? "stood still" : trouble == TACO_BACK ? "went back and repeats" : "skipped a part";
 }
 
-/* Speaks again with another seed while nobody has heard anything; dropout is all that a seed changes. An attention that has read
- * until now and is lost ends the utterance; one that never read, of untrained weights, is only remarked on. */
-static int recover(taco_stream *u, taco_trouble trouble, char *err) {
-	const int again = u->out == 0 && u->dropout && !u->probe.keep;
-	if (again && u->retries < SN_TACOTRON2_RETRIES) {
-		u->retries++;
-		u->seed += RETRY_SEED;
-		begin(u);
-		return SN_OK;
-	}
-	u->trouble = trouble;
-	if (!taco_watch_reads(&u->watch)) return SN_OK;
-	u->ended = 1;
-	u->made = u->out; /* what did not leave is lost */
-	if (u->retries)
-		return sn_fail(err, SN_E_MODEL, "the attention %s near symbol %d of %d, also with %d other seeds", trouble_text(trouble),
-	                               u->watch.anchor, u->count, u->retries);
-	return sn_fail(err, SN_E_MODEL, "the attention %s near symbol %d of %d", trouble_text(trouble), u->watch.anchor, u->count);
-}
-
 static void say(taco_stream *u, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(taco_stream *u, const char *format, ...) {
 	const size_t used = strlen(u->remark);
@@ -336,24 +317,43 @@ static void end(taco_stream *u, const char *cut) {
 	u->ended = 1;
 	if (u->made > u->most_frames) u->made = u->most_frames;
 	if (u->retries) say(u, "spoken again with another seed");
-	if (u->trouble != TACO_FINE) say(u, "the attention %s", trouble_text(u->trouble));
+	if (u->lost)
+		say(u, "the attention %s near symbol %d of %d: the rest is not spoken", trouble_text(u->trouble), u->watch.anchor, u->count);
+	else if (u->trouble != TACO_FINE) say(u, "the attention %s", trouble_text(u->trouble));
 	if (cut) say(u, "cut at %d frames, %s: the voice did not stop by itself", u->made, cut);
 	if (!u->forced && taco_watch_flat(&u->watch)) say(u, "the attention never settled on the text");
 }
 
-static int judge(taco_stream *u, float stop, const float *alignment, char *err) {
+/* Speaks again with another seed while nobody has heard anything; dropout is all that a seed changes. An attention that has read
+ * until now and is lost ends the utterance; one that never read, of untrained weights, is only remarked on. */
+static void recover(taco_stream *u, taco_trouble trouble) {
+	const int again = u->out == 0 && u->dropout && !u->probe.keep;
+	if (again && u->retries < SN_TACOTRON2_RETRIES) {
+		u->retries++;
+		u->seed += RETRY_SEED;
+		begin(u);
+		return;
+	}
+	u->trouble = trouble;
+	if (!taco_watch_reads(&u->watch)) return;
+	u->lost = 1;
+	u->made = u->out;
+	end(u, NULL);
+}
+
+static void judge(taco_stream *u, float stop, const float *alignment) {
 	const taco_settings *const s = &u->m->settings;
 	const int stops = 1 / (1 + expf(-stop)) > (float)s->threshold && u->steps > s->first_stop;
 	if (u->forced) {
 		if (u->made >= u->forced) end(u, NULL);
-		return SN_OK;
+		return;
 	}
 	if (stops) end(u, NULL);
 	else if (u->made >= u->most_frames) end(u, u->by_text ? "the most for so short a text" : "the most of this model");
-	if (u->ended || u->probe.unwatched) return SN_OK;
+	if (u->ended || u->probe.unwatched) return;
 	const taco_trouble trouble = taco_watch_step(&u->watch, alignment);
 	if (trouble == TACO_END) end(u, "at the text's end");
-	return trouble == TACO_FINE || trouble == TACO_END ? SN_OK : recover(u, trouble, err);
+	else if (trouble != TACO_FINE) recover(u, trouble);
 }
 
 static int make_step(taco_stream *u, char *err) {
@@ -379,7 +379,8 @@ static int make_step(taco_stream *u, char *err) {
 	u->steps++;
 	u->made = u->steps * (int)s->reduction;
 	if (u->probe.observe) u->probe.observe(u->probe.payload, stop, alignment, u->count);
-	return judge(u, stop, alignment, err);
+	judge(u, stop, alignment);
+	return SN_OK;
 }
 
 /* ---- finished frames ---- */

@@ -10,19 +10,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PACK_VERSION 1        /* raised when the recorded graphs change what is packed */
+#define PACK_VERSION 2        /* raised when the recorded graphs change what is packed */
 #define WINDOW 480000         /* samples: 30 s */
 #define BLOCK 64              /* frames that the feature encoder makes in one run, */
 #define BLOCK_VALUES (2 << 20) /* or fewer: values of its largest layer, so that it stays near the caches */
 #define MOST_VALUES (64 << 20) /* the same for a single frame, beyond which a configuration is refused */
-#define CODE_BYTES 16
 #define LISTED 24             /* languages that a message lists */
 
 struct sn_wav2vec2_head {
 	sn_wav2vec2 *model;
 	int users;
 	uint64_t turn;            /* when it was last taken */
-	char language[CODE_BYTES];
+	char language[SN_CTC_LANGUAGE];
 	sn_ctc_vocab *vocab;
 	sn_weights *adapter;      /* NULL: the checkpoint's own */
 	int letters;
@@ -43,7 +42,7 @@ struct sn_wav2vec2 {
 	float *samples;           /* [window] */
 	sn_wav2vec2_head *heads[SN_WAV2VEC2_MAX_HEADS], *own; /* own: the default language's, always ready */
 	uint64_t turns;
-	char (*codes)[CODE_BYTES];
+	char (*codes)[SN_CTC_LANGUAGE];
 	const char **languages;
 	/* the window in work */
 	int64_t count, frames, heard, made; /* samples; frames, those with audio, and those whose features are made */
@@ -157,7 +156,7 @@ static int read_first(sn_wav2vec2 *w, char *err) {
 static int adapter_path(const sn_wav2vec2 *w, const char *language, char path[SN_PATH_MAX]) {
 	static const char *const kinds[] = { "safetensors", "bin" };
 	for (int i = 0; *language && i < 2; i++) {
-		char name[64];
+		char name[SN_CTC_LANGUAGE + 32];
 		snprintf(name, sizeof name, "adapter.%s.%s", language, kinds[i]);
 		if (sn_path_join(path, w->dir, name) && access(path, F_OK) == 0) return 1;
 	}
@@ -173,11 +172,13 @@ static int list_languages(sn_wav2vec2 *w, const sn_ctc_vocab *vocab, char *err) 
 	w->codes = calloc((size_t)most, sizeof *w->codes);
 	w->languages = calloc((size_t)most, sizeof *w->languages);
 	if (!w->codes || !w->languages) return sn_fail(err, SN_E_MEMORY, "out of memory for %d languages", most);
-	if (*v->language) snprintf(w->codes[count++], CODE_BYTES, "%s", v->language);
+	if (*v->language) snprintf(w->codes[count++], SN_CTC_LANGUAGE, "%s", v->language);
 	for (int i = 0; w->config.adapters && i < v->languages && count < most; i++) {
 		const char *const code = sn_ctc_vocab_language(vocab, i);
-		if (strlen(code) < CODE_BYTES && strcmp(code, v->language) != 0 && adapter_path(w, code, path))
-			snprintf(w->codes[count++], CODE_BYTES, "%s", code);
+		if (strlen(code) >= SN_CTC_LANGUAGE)
+			sn_log(SN_LOG_WARN, "%s: the language '%.20s...' is left out, its code has more than %d bytes", w->dir, code, SN_CTC_LANGUAGE - 1);
+		else if (strcmp(code, v->language) != 0 && adapter_path(w, code, path))
+			snprintf(w->codes[count++], SN_CTC_LANGUAGE, "%s", code);
 	}
 	if (!count) count = wav2vec2_card_languages(w->dir, w->codes, most);
 	for (int i = 0; i < count; i++) w->languages[i] = w->codes[i];
@@ -200,12 +201,12 @@ static void head_close(sn_wav2vec2_head **held) {
 }
 
 static int unsupported(const sn_wav2vec2 *w, const char *language, char *err) {
-	char list[LISTED * (CODE_BYTES + 2) + 8] = "";
+	char list[LISTED * (SN_CTC_LANGUAGE + 2) + 8] = "";
 	int used = 0;
 	for (int i = 0; i < w->config.language_count && i < LISTED; i++)
 		used += snprintf(list + used, sizeof list - (size_t)used, "%s%s", i ? ", " : "", w->config.languages[i]);
 	if (w->config.language_count > LISTED) snprintf(list + used, sizeof list - (size_t)used, ", ...");
-	return sn_fail(err, SN_E_UNSUPPORTED, "the model in %s does not know the language \"%.40s\"; it knows %s", w->dir, language, list);
+	return sn_fail(err, SN_E_UNSUPPORTED, "the model in %s does not know the language \"%.63s\"; it knows %s", w->dir, language, list);
 }
 
 /* The vocabulary and the weights that belong to it. The default language's are those of the checkpoint, unless their sizes differ. */

@@ -1,10 +1,10 @@
 #include "models/wav2vec2_internal.h"
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/path.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -198,12 +198,12 @@ int wav2vec2_files_check(const wav2vec2_files *files, const wav2vec2_settings *s
 
 /* ---- the model card ---- */
 
-static int add_code(char (*codes)[16], int count, int max, const char *text, size_t size) {
-	while (size && !isalnum((unsigned char)*text)) text++, size--;
-	while (size && !isalnum((unsigned char)text[size - 1])) size--;
-	if (size < 2 || size > 15 || count == max) return count;
+static int add_code(char (*codes)[SN_CTC_LANGUAGE], int count, int max, const char *text, size_t size) {
+	while (size && !sn_isalnum((unsigned char)*text)) text++, size--;
+	while (size && !sn_isalnum((unsigned char)text[size - 1])) size--;
+	if (size < 2 || size >= SN_CTC_LANGUAGE || count == max) return count;
 	for (size_t i = 0; i < size; i++)
-		if (!isalnum((unsigned char)text[i]) && text[i] != '-' && text[i] != '_') return count;
+		if (!sn_isalnum((unsigned char)text[i]) && text[i] != '-' && text[i] != '_') return count;
 	memcpy(codes[count], text, size);
 	codes[count][size] = 0;
 	return count + 1;
@@ -211,7 +211,7 @@ static int add_code(char (*codes)[16], int count, int max, const char *text, siz
 
 /* A card begins with YAML between two lines of "---". Known ways: "language: en", "language: [en, de]", and "language:" with lines
  * "- en" below it. */
-int wav2vec2_card_languages(const char *dir, char (*codes)[16], int max) {
+int wav2vec2_card_languages(const char *dir, char (*codes)[SN_CTC_LANGUAGE], int max) {
 	char file[SN_PATH_MAX], text[CARD_BYTES];
 	sn_map map;
 	int count = 0, inside = 0;

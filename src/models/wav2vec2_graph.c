@@ -1,5 +1,7 @@
 #include "models/wav2vec2_internal.h"
 
+#include "base/hash.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +24,9 @@ static nn_t weight(wav2vec2_recorder *r, int rank, const int64_t *dims, const ch
 	format_name(name, r, format, args);
 	va_end(args);
 	const nn_t t = nn_weight_shaped(r->g, r->files.body, name, rank, dims);
-	return r->tag ? nn_name(r->g, t, "%s:%s", r->tag, name) : t;
+	if (!r->tag) return t;
+	/* What is packed is found by its node's name, which is too short for both in full. */
+	return nn_name(r->g, t, "%.40s:%016llx", r->tag, (unsigned long long)sn_hash_text(sn_hash_text(SN_HASH_INIT, r->tag), name));
 }
 
 static nn_t linear(wav2vec2_recorder *r, nn_t x, const char *stem, int64_t out, int64_t in) {

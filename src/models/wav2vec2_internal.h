@@ -28,8 +28,8 @@ typedef struct wav2vec2_settings {
 } wav2vec2_settings;
 
 int wav2vec2_settings_read(wav2vec2_settings *s, const char *dir, char *err);
-/* Languages that the model card (README.md) names, at most `max` of 15 letters; 0 without any. */
-int wav2vec2_card_languages(const char *dir, char (*codes)[16], int max);
+/* Languages that the model card (README.md) names, at most `max`; 0 without any. */
+int wav2vec2_card_languages(const char *dir, char (*codes)[SN_CTC_LANGUAGE], int max);
 
 /* Where tensors are: the checkpoint's, and those that a language's file replaces. */
 typedef struct wav2vec2_files {
@@ -47,7 +47,7 @@ typedef struct wav2vec2_recorder {
 	int debug, outputs; /* debug: probabilities, and keys can be masked; outputs: the encoder's result can be read */
 	int64_t most;       /* frames of one run */
 	int vocab;          /* letters of the head */
-	const char *language, *tag; /* of the adapter; tag: goes before the names of its packed weights */
+	const char *language, *tag; /* of the adapter; tag: tells its packed weights from those of other languages */
 } wav2vec2_recorder;
 
 /* samples[n, 1] (and with group norm scale[1, C], shift[1, C]) -> "hidden" [frames, width] */

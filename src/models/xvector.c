@@ -2,6 +2,7 @@
 
 #include "audio/resample.h"
 #include "audio/spectrum.h"
+#include "base/ascii.h"
 #include "base/map.h"
 
 #include <ctype.h>
@@ -56,7 +57,7 @@ static const char *value_of(const char *text, const char *key) {
 static int read_number(const char *text, const char *key, double least, double most, double *out, const char *file, char *err) {
 	const char *const at = value_of(text, key);
 	if (!at || !(isdigit((unsigned char)*at) || *at == '-' || *at == '.')) return SN_OK;
-	const double value = strtod(at, NULL);
+	const double value = sn_number(at, NULL);
 	if (!(value >= least && value <= most))
 		return sn_fail(err, SN_E_MODEL, "%s: '%s' is %g; it must lie between %g and %g", file, key, value, least, most);
 	*out = value;
@@ -97,7 +98,7 @@ static int parse(settings *s, const char *text, const char *file, char *err) {
 	if ((int)mels != s->mels)
 		return sn_fail(err, SN_E_MODEL, "%s: 'n_mels' is %d, but the weights take %d values a frame", file, (int)mels, s->mels);
 	const char *const normal = value_of(text, "std_norm"), *const act = value_of(text, "activation");
-	s->std_norm = normal && tolower((unsigned char)*normal) == 't';
+	s->std_norm = normal && sn_tolower((unsigned char)*normal) == 't';
 	if (act && strncmp(act, "!name:torch.nn.LeakyReLU", 24) != 0)
 		return sn_fail(err, SN_E_UNSUPPORTED, "%s: 'activation' is %.40s; !name:torch.nn.LeakyReLU is known", file, act);
 	s->sample_rate = (int)rate;

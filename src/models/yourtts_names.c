@@ -1,12 +1,12 @@
 #include "models/yourtts_internal.h"
 
+#include "base/ascii.h"
 #include "base/json.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #define PATH_BYTES 4096
@@ -285,8 +285,8 @@ static size_t primary(const char *language) { return strcspn(language, "-_"); }
 
 int yourtts_find_language(const yourtts_names *n, const char *language) {
 	for (int i = 0; i < n->language_count; i++)
-		if (strcasecmp(n->languages[i], language) == 0) return i;
+		if (sn_strcasecmp(n->languages[i], language) == 0) return i;
 	for (int i = 0; i < n->language_count; i++)
-		if (primary(n->languages[i]) == primary(language) && strncasecmp(n->languages[i], language, primary(language)) == 0) return i;
+		if (primary(n->languages[i]) == primary(language) && sn_strncasecmp(n->languages[i], language, primary(language)) == 0) return i;
 	return -1;
 }

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/map.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAGIC UINT64_C(0x6b636170746e6e53)
@@ -24,6 +26,8 @@
 #define ALIGN 64
 #define LARGE ((size_t)256 << 10) /* bytes of an entry that has pages of its own */
 #define NAMES 100                 /* tried for the file before it takes its own */
+#define DAY (24 * 3600)
+#define UNUSED (30 * DAY) /* seconds after which packs that nobody opened are removed, when another is saved */
 
 typedef struct header {
 	uint64_t magic, version, key, entries, size, table_hash, table;
@@ -73,6 +77,13 @@ static int valid(const sn_map *map, uint64_t key) {
 	return 1;
 }
 
+/* Its time of change says so, once a day; its time of access does where the file is another's. */
+static void mark_used(const char *path) {
+	struct stat st;
+	if (stat(path, &st) == 0 && time(NULL) - st.st_mtime > DAY)
+		utimensat(AT_FDCWD, path, NULL, 0); /* it may be another's */
+}
+
 int nn_pack_open(nn_pack **out, const char *path, uint64_t key, char *err) {
 	nn_pack *pack = calloc(1, sizeof *pack);
 	*out = pack;
@@ -89,6 +100,7 @@ int nn_pack_open(nn_pack **out, const char *path, uint64_t key, char *err) {
 		size_t entries = valid(&pack->map, key) ? (size_t)h->entries : 0;
 		pack->used = calloc(entries + 1, 1);
 		if (entries && pack->used) {
+			mark_used(path);
 			pack->table = (const entry *)(pack->map.data + h->table);
 			pack->mapped = entries;
 		} else {
@@ -306,6 +318,26 @@ static int take_name(nn_pack *pack) {
 	return -1;
 }
 
+/* Packs of checkpoints that were moved, changed or removed would stay for good, and those that a killed process did not finish. */
+static void remove_old(const char *path) {
+	const char *const slash = strrchr(path, '/');
+	char *const directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	DIR *const d = directory ? opendir(directory) : NULL;
+	const time_t now = time(NULL);
+	struct stat st;
+	for (struct dirent *item; d && (item = readdir(d));) {
+		const char *const end = strstr(item->d_name, ".pack");
+		if (!end || (end[5] && end[5] != '.') || fstatat(dirfd(d), item->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+			continue;
+		const time_t used = st.st_atime > st.st_mtime ? st.st_atime : st.st_mtime;
+		if (now - used > (end[5] ? DAY : UNUSED))
+			unlinkat(dirfd(d), item->d_name, 0); /* who has it mapped keeps it */
+	}
+	if (d)
+		closedir(d);
+	free(directory);
+}
+
 int nn_pack_save(nn_pack *pack, char *note) {
 	pack->resting = 1;
 	if (!pack->path || pack->saved == pack->count)
@@ -316,6 +348,7 @@ int nn_pack_save(nn_pack *pack, char *note) {
 		free(pack->temporary);
 		pack->temporary = NULL;
 		pack->saved = pack->count;
+		remove_old(pack->path);
 	}
 	abandon(pack);
 	errno = pack->failed;

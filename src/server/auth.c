@@ -75,13 +75,13 @@ void sv_auth_refresh(sv_auth_table *t) {
 		load(t, NULL);
 }
 
-static int is_loopback(const char *host) {
+int sv_is_loopback(const char *host) {
 	return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0;
 }
 
 int sv_auth_required(const sv_server *server) {
 	const char *const rule = server->config->require_key;
-	return strcmp(rule, "on") == 0 || (strcmp(rule, "auto") == 0 && !is_loopback(server->config->host));
+	return strcmp(rule, "on") == 0 || (strcmp(rule, "auto") == 0 && !sv_is_loopback(server->config->host));
 }
 
 int sv_auth_check(const sv_server *server, char *err) {
@@ -93,7 +93,7 @@ int sv_auth_check(const sv_server *server, char *err) {
 		return SN_OK;
 	return sn_fail(err, SN_E_ARGUMENT, "%s needs API keys and there is none: make one with \"sonant serve keys add NAME%s%s\", or set "
 	               "require_key = off where everyone who can connect may do everything",
-	               is_loopback(config->host) ? "require_key = on" : config->host, *config->home ? " --home " : "", config->home);
+	               sv_is_loopback(config->host) ? "require_key = on" : config->host, *config->home ? " --home " : "", config->home);
 }
 
 /* All hashes are compared, so that time tells nothing. */
@@ -170,19 +170,19 @@ int sv_auth(sv_connection *c) {
 	sv_server *const server = c->request.server;
 	const char *const header = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
 	char text[SV_MAX_KEY_TEXT];
-	const char *key = header && strlen(header) > 7 ? header + 7 + strspn(header + 7, " ") : NULL;
 	const sv_route *const route = c->request.route;
-	if (header && (strncasecmp(header, "Bearer ", 7) != 0 || strlen(header) > MAX_HEADER))
+	const int required = sv_auth_required(server), asked = required && route->scope != SV_SCOPE_NONE;
+	const int bearer = header && strncasecmp(header, "Bearer ", 7) == 0 && header[7 + strspn(header + 7, " ")] && strlen(header) <= MAX_HEADER;
+	const char *const key = bearer ? header + 7 + strspn(header + 7, " ") : header ? NULL : sv_upgrade_key(c, text);
+	if (header && !bearer && asked)
 		return refuse(c, 401, SN_E_ARGUMENT, "the Authorization header is no \"Bearer KEY\"");
-	if (!sv_auth_required(server)) /* keys are not needed here: a client's placeholder is no mistake, a real key gives its name */
+	if (!required) /* what stands for a key in a client, or is a proxy's, is no mistake; a real key gives its name */
 		c->request.key = (sv_key){ .use = 1, .manage = 1 };
-	if (!header)
-		key = sv_upgrade_key(c, text);
-	if (key && sv_auth_find(server->auth, key, &c->request.key) != SN_OK && sv_auth_required(server))
+	if (key && sv_auth_find(server->auth, key, &c->request.key) != SN_OK && asked)
 		return refuse(c, 401, SN_E_ARGUMENT, "the API key is not known or was revoked");
 	if (route->scope == SV_SCOPE_NONE)
 		return SN_OK;
-	if (!key && sv_auth_required(server))
+	if (!key && required)
 		return refuse(c, 401, SN_E_ARGUMENT, "an API key is needed: Authorization: Bearer KEY");
 	if (!(route->scope == SV_SCOPE_MANAGE ? c->request.key.manage : c->request.key.use))
 		return refuse(c, 403, SN_E_ARGUMENT, route->scope == SV_SCOPE_MANAGE ? "the key lacks the scope \"manage\"" : "the key lacks the scope \"use\"");

@@ -12,6 +12,7 @@ void sv_auth_close(sv_auth_table **table);
 void sv_auth_refresh(sv_auth_table *table);
 /* Whether a request without a key is refused: by require_key, or because others than this machine can connect. */
 int sv_auth_required(const sv_server *server);
+int sv_is_loopback(const char *host);
 /* SN_E_ARGUMENT: keys are needed and there is none; says how one is made. */
 int sv_auth_check(const sv_server *server, char *err);
 /* The key of a text. SN_OK; SN_E_NOT_FOUND. */

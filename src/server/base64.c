@@ -3,6 +3,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#define MAX_PREFIX ((size_t)128)
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -63,13 +66,20 @@ static int decode(uint8_t *bytes, size_t *count, const char *text, size_t size, 
 	return held < 6 ? SN_OK : sn_fail(err, SN_E_FORMAT, "%s is no base64: it ends with a single character", name);
 }
 
+/* Bytes of "data:audio/wav;base64," at the beginning; 0: there is none. */
+static size_t data_prefix(const char *text, size_t size) {
+	const char *const comma = size > 5 && strncasecmp(text, "data:", 5) == 0 ? memchr(text, ',', size < MAX_PREFIX ? size : MAX_PREFIX) : NULL;
+	return comma && comma - text >= 12 && strncasecmp(comma - 7, ";base64", 7) == 0 ? (size_t)(comma + 1 - text) : 0;
+}
+
 int sv_base64_decode(void **out, size_t *count, const char *text, size_t size, const char *name, char *err) {
+	const size_t prefix = data_prefix(text, size);
 	uint8_t *bytes = malloc(size / 4 * 3 + 3);
 	*out = NULL;
 	*count = 0;
 	if (!bytes)
 		return sn_fail(err, SN_E_MEMORY, "no memory for %s", name);
-	const int result = decode(bytes, count, text, size, name, err);
+	const int result = decode(bytes, count, text + prefix, size - prefix, name, err);
 	if (result == SN_OK)
 		*out = bytes;
 	else

@@ -13,7 +13,7 @@ void sv_base64_write(char *out, const void *data, size_t size);
 /* The same as a text of its own; free() it. NULL: no memory. */
 char *sv_base64_encode(const void *data, size_t size);
 
-/* Either alphabet, with or without padding, line ends and spaces. *out is free()d by the caller, NULL on failure; nothing gives zero bytes.
+/* Either alphabet, with or without padding, line ends and spaces, and behind "data:TYPE;base64," as browsers write it. *out is free()d by the caller, NULL on failure; nothing gives zero bytes.
  * SN_E_FORMAT: says what stands where; SN_E_MEMORY. name: of the field, for the message. */
 int sv_base64_decode(void **out, size_t *count, const char *text, size_t size, const char *name, char *err);
 

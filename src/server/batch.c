@@ -69,7 +69,7 @@ static void begin_request(sv_batch *b, slot *t) {
 		.uploads = &t->upload, .upload_count = t->claim.has_input, .accept = "application/json", .lock = &t->lock,
 		.priority = SN_PRIORITY_BATCH };
 	snprintf(r->id, sizeof r->id, "%s", t->claim.job);
-	r->received = r->started = sn_now();
+	r->received = r->queued = r->started = sn_now();
 }
 
 /* What was made of an item. */

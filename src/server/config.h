@@ -15,6 +15,7 @@
  * 500ms, 5m, 2h, 7d). reload 1: a running server takes a change. Texts' least: 1 for secrets, which are never shown. */
 #define SV_OPTIONS(X) \
 	X(host, TEXT, "127.0.0.1", 0, 0, 0, "address to listen on; one that others can reach needs API keys") \
+	X(hosts, TEXT, "", 0, 0, 1, "names by which a server on the loopback is reached, separated by commas, beside localhost and addresses; *: any") \
 	X(port, INT, "8765", 0, 65535, 0, "port; 0: any that is free") \
 	X(home, TEXT, "", 0, 0, 0, "models, voices, caches and the server's store (default: as everywhere)") \
 	X(threads, INT, "0", 0, 256, 0, "threads that compute; 0: one for each CPU") \
@@ -42,6 +43,7 @@
 	X(max_text, BYTES, "512K", 1, 524288, 1, "of text to speak") \
 	X(header_timeout, TIME, "15", 1, 3600, 0, "a client that sends nothing for so long is cut off") \
 	X(body_rate, BYTES, "1K", 0, 1e9, 1, "a client whose upload is slower than so many bytes a second is cut off") \
+	X(reply_timeout, TIME, "10m", 1, 86400, 1, "a client that takes nothing of its reply for so long is cut off") \
 	X(require_key, TEXT, "auto", 0, 0, 1, "on, off, or auto: where others than this machine can connect") \
 	X(rate, INT, "0", 0, 1000000, 1, "requests a minute of a key that has no limit of its own; 0: no limit") \
 	X(key_sessions, INT, "0", 0, 100000, 1, "requests and sessions at once of a key; 0: no limit") \

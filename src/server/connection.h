@@ -4,6 +4,7 @@
 #define SN_SERVER_CONNECTION_H
 
 #include "base/buf.h"
+#include "server/form.h"
 #include "server/http.h"
 
 #include <gnutls/crypto.h>
@@ -11,6 +12,7 @@
 #include <pthread.h>
 
 #define SV_MAX_HEADERS 16
+#define SV_HEADER 512             /* bytes of a header's value, its NUL counted */
 #define SV_STREAM_BUFFER 65536   /* bytes of a streamed reply that wait for the client */
 #define SV_MAX_FIELDS 256        /* of a form */
 #define SV_MAX_VALUES (1 << 20)   /* of a JSON body */
@@ -24,7 +26,7 @@ struct sv_reply {
 	int status, code;            /* code: of a failure, an sn_result */
 	struct MHD_Response *response;
 	int header_count;
-	struct { char name[SV_NAME], value[512]; } header[SV_MAX_HEADERS];
+	struct { char name[SV_NAME], value[SV_HEADER]; } header[SV_MAX_HEADERS];
 	/* in pieces; under the connection's lock */
 	int streaming, ended, complete, waiting; /* waiting: the io thread has suspended the connection for want of bytes */
 	char *ring;                  /* [SV_STREAM_BUFFER] */
@@ -59,7 +61,7 @@ typedef struct sv_connection {
 	char field_name[SV_NAME];
 	size_t form_bytes;           /* of all fields that are no files, with what each costs */
 	json_t *form, *files;
-	struct MHD_PostProcessor *post;
+	sv_form *parts;              /* of a form */
 	gnutls_hash_hd_t hash;       /* of the upload that comes in */
 	/* a mistake found before the handler: reported once the body is through */
 	int refused;                 /* an sn_result */
@@ -83,6 +85,8 @@ void sv_reply_close(sv_reply *reply);
 /* Makes a refusal or "the handler has forgotten" an answer. */
 void sv_reply_refusal(sv_connection *connection);
 enum MHD_Result sv_reply_queue(sv_connection *connection); /* io thread: hands the answer to the library */
+/* io thread: how long the client may neither send nor take anything. */
+void sv_let_wait(struct MHD_Connection *mhd, double seconds);
 
 /* upload.c */
 int sv_open_spool(void); /* an unlinked file below TMPDIR, for reading and writing; -1: errno */
@@ -102,6 +106,8 @@ int sv_workers_add(sv_workers *workers, sv_connection *connection, char *err);
 /* Answers those that have waited too long, and lets go of those whose client has gone. */
 void sv_workers_expire(sv_workers *workers);
 int sv_workers_waiting(sv_workers *workers);
+/* 1: the calling worker waits for its client, and another may work meanwhile; -1: it goes on. */
+void sv_workers_lend(sv_workers *workers, int change);
 
 /* auth.c: who asks, and whether the route allows it. SN_OK, or the reply is made. */
 int sv_auth(sv_connection *connection);

@@ -6,6 +6,7 @@
 #include "server/auth.h"
 #include "server/config.h"
 #include "server/metrics.h"
+#include "server/origin.h"
 #include "server/sockets.h"
 
 #include <arpa/inet.h>
@@ -206,12 +207,15 @@ static void no_route(sv_connection *c, const char *method, const char *path, con
 	}
 }
 
-/* An Origin's question whether it may send something. */
+/* An Origin's question whether it may send something. One that is listed may send what headers it likes: clients of others' making name
+ * some of their own. */
 static int preflight(sv_connection *c, const char *method) {
 	if (strcmp(method, "OPTIONS") != 0 || !*c->request.server->config->cors_origins)
 		return 0;
+	const char *const asked = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "Access-Control-Request-Headers");
+	const int fits = asked && *asked && strlen(asked) < SV_HEADER;
 	sv_reply_header(&c->reply, "Access-Control-Allow-Methods", "GET, POST, DELETE");
-	sv_reply_header(&c->reply, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id");
+	sv_reply_header(&c->reply, "Access-Control-Allow-Headers", fits ? asked : "Authorization, Content-Type, X-Request-Id");
 	sv_reply_header(&c->reply, "Access-Control-Max-Age", "600");
 	sv_reply_bytes(&c->reply, 204, "text/plain", "", 0, NULL);
 	return 1;
@@ -241,19 +245,36 @@ static int check_framing(sv_connection *c) {
 	MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, look_at_header, &f);
 	if (f.lengths + f.codings <= 1 && f.hosts <= 1 && !f.odd)
 		return SN_OK;
-	sv_reply_header(&c->reply, MHD_HTTP_HEADER_CONNECTION, "close");
 	sv_reply_status(&c->reply, 400, SN_E_FORMAT, NULL, "of Content-Length and Transfer-Encoding there must be one, once, the latter \"chunked\"; Host comes "
 	                "once; names of headers have no spaces");
 	c->closing = 1;
 	return SN_E_FORMAT;
 }
 
-/* Whether the refused body is short enough to be read and forgotten, so that the connection can go on. The library takes an answer
- * before the body or behind it, not amid it. */
+/* Whether the refused body is to be read and forgotten, so that the connection can go on: one that is short, or says no length. The library
+ * takes an answer before the body or behind it, not amid it; and a client that is still sending when the connection ends sees no answer. */
 static int may_swallow(const sv_connection *c) {
 	const char *const length = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
 	const char *const expect = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT);
 	return !c->closing && !expect && (!length || strtoll(length, NULL, 10) <= SV_DRAIN);
+}
+
+/* Where no key is asked for, another site's page could use this server, or change it, by the browser of whoever has it open: SN_OK, or the
+ * reply is made. */
+static int check_page(sv_connection *c, const char *method) {
+	char text[SN_ERRLEN];
+	const int reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+	if (c->request.route->scope == SV_SCOPE_NONE || sv_auth_required(c->request.server))
+		return SN_OK;
+	if (!sv_host_may(c)) {
+		const char *const host = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+		sn_fail(text, SN_E_ARGUMENT, "this server is not called \"%.100s\"; the option hosts lists names that it is reached by, beside addresses and "
+		        "localhost", host);
+		sv_reply_status(&c->reply, 403, SN_E_ARGUMENT, "Host", text);
+	} else if (!reads && !sv_origin_may(c)) {
+		sv_reply_status(&c->reply, 403, SN_E_ARGUMENT, "Origin", "pages of this origin may not call; cors_origins lists those that may");
+	}
+	return c->reply.answered ? SN_E_ARGUMENT : SN_OK;
 }
 
 /* The headers are there. The reply is made where they are refused. */
@@ -273,13 +294,17 @@ static void begin(sv_connection *c, const char *method) {
 		no_route(c, method, c->url, allowed);
 		return;
 	}
-	if (sv_auth(c) != SN_OK)
+	if (atomic_load(&server->stopping) && c->request.route->scope != SV_SCOPE_NONE) {
+		sv_reply_retry(&c->reply, 503, 5, "the server is stopping");
 		return;
-	int result = take_query(c, query, err);
+	}
+	if (check_page(c, method) != SN_OK || sv_auth(c) != SN_OK)
+		return;
+	int result = sv_upload_open(c, err); /* first: where the body is of the wrong kind, its fields often stand in the query */
+	if (result == SN_OK)
+		result = take_query(c, query, err);
 	if (result == SN_OK)
 		result = sv_api_check_parameters(server->api, c->request.route, c->request.params, field, err);
-	if (result == SN_OK)
-		result = sv_upload_open(c, err);
 	if (result == SN_E_UNSUPPORTED)
 		sv_reply_status(&c->reply, 415, result, "Content-Type", err);
 	else if (result != SN_OK)
@@ -291,6 +316,7 @@ static enum MHD_Result dispatch(sv_connection *c) {
 	sv_server *const server = c->request.server;
 	const sv_route *const route = c->request.route;
 	char err[SN_ERRLEN];
+	c->request.queued = sn_now();
 	if (sv_upload_finish(c, err) != SN_OK) {
 		sv_reply_refusal(c);
 		return sv_reply_queue(c);
@@ -331,7 +357,7 @@ static enum MHD_Result handle(void *payload, struct MHD_Connection *mhd, const c
 	if (*size && c->reply.answered) {
 		c->body_bytes += (int64_t)*size;
 		*size = 0;
-		return c->body_bytes <= SV_DRAIN ? MHD_YES : MHD_NO;
+		return c->body_bytes <= c->request.server->config->max_body + SV_DRAIN ? MHD_YES : MHD_NO;
 	}
 	if (c->reply.answered && c->stage == SV_RECEIVING)
 		return sv_reply_queue(c);
@@ -400,14 +426,17 @@ static void *begin_request(void *payload, const char *uri, struct MHD_Connection
 
 static void end_request(void *payload, struct MHD_Connection *mhd, void **held, enum MHD_RequestTerminationCode why) {
 	sv_connection *const c = *held;
-	(void)payload, (void)mhd;
+	(void)payload;
 	*held = NULL;
 	if (!c)
 		return;
 	c->went = atomic_load(&c->request.gone) && !c->timed_out;
 	c->delivered = c->reply.answered && why == MHD_REQUEST_TERMINATED_COMPLETED_OK;
-	if (c->delivered)
+	if (c->delivered) {
 		leave(c);
+		if (c->reply.status != 101) /* a WebSocket's connection has no next request */
+			sv_let_wait(mhd, c->request.server->config->header_timeout);
+	}
 	if (c->peer.fd >= 0)
 		sv_http_watch(c->http, &c->peer, 0);
 	*c->link = c->next;
@@ -465,7 +494,7 @@ static void look_at_deadlines(sv_http *h) {
 	}
 	for (sv_connection *c = h->connections; c; c = c->next) {
 		stages[c->stage]++;
-		if (c->stage == SV_RECEIVING || c->stage == SV_UPGRADED || now - c->request.received < config->request_timeout)
+		if (c->stage == SV_UPGRADED || !(c->request.queued > 0) || now - c->request.queued < config->request_timeout)
 			continue;
 		pthread_mutex_lock(&c->lock);
 		c->timed_out = 1;

@@ -297,7 +297,7 @@ void sv_log_request(sv_log *log, const sv_request *r, int status, int64_t bytes_
 		put_string(&l, r->key.name);
 	}
 	put(&l, ",\"bytes_in\":%lld,\"bytes_out\":%lld,\"seconds\":%.6f", (long long)bytes_in, (long long)bytes_out, sn_now() - r->received);
-	put_seconds(&l, "queue", r->started > 0 ? r->started - r->received : 0);
+	put_seconds(&l, "queue", r->started > 0 ? r->started - r->queued : 0);
 	put_facts(&l, &r->facts);
 	hand_over(log, TO_ACCESS, &l);
 }

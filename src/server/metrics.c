@@ -140,7 +140,7 @@ void sv_metrics_request(sv_metrics *m, const sv_request *r, int status, int64_t 
 	if (!is_socket)
 		observe(&c->time, SV_SCALE_SECONDS, total);
 	if (r->started > 0)
-		observe(&m->histograms[SV_TIME_QUEUE], SV_SCALE_SECONDS, r->started - r->received);
+		observe(&m->histograms[SV_TIME_QUEUE], SV_SCALE_SECONDS, r->started - r->queued);
 	m->counters[SV_COUNT_SHED] += (status == 429 || status == 503) && !is_open;
 	m->counters[SV_COUNT_BYTES_IN] += (double)bytes_in;
 	m->counters[SV_COUNT_BYTES_OUT] += (double)bytes_out;

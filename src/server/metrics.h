@@ -22,7 +22,7 @@
 	X(SOCKET_ERRORS, "socket_errors_total", "WebSocket sessions that ended with an error")
 /* Histograms: X(id, scale, name, help). Scales: SECONDS, FACTOR (of real time), SCORE (1 to 5), SHARE (0 to 1). */
 #define SV_HISTOGRAMS(X) \
-	X(QUEUE, SECONDS, "queue_seconds", "from a request's arrival to its turn") \
+	X(QUEUE, SECONDS, "queue_seconds", "from a request's last byte to its turn") \
 	X(FIRST_AUDIO, SECONDS, "first_audio_seconds", "from a request's arrival to the first sound") \
 	X(FIRST_TEXT, SECONDS, "first_text_seconds", "from a request's arrival to the first text") \
 	X(FINAL_TEXT, SECONDS, "final_text_seconds", "from a request's arrival to the whole text") \

@@ -7,12 +7,17 @@
 #include "store/db.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <gnutls/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
+#define RETRY_MISSING 5  /* seconds after which a preload is tried again that found no model */
+#define RETRY_BROKEN 60.0 /* likewise, one whose model could not be loaded: a try takes time and room, so twice as long each time, */
+#define RETRY_MOST 3600.0 /* up to this */
 #define RETRY_FAILED 5.0 /* seconds in which a load that failed is not tried again */
 
 const char *const sv_task_names[SV_TASKS] = { [0] = "", [SN_TASK_TRANSCRIBE] = "transcribe", [SN_TASK_SPEAK] = "speak", [SN_TASK_VAD] = "vad",
@@ -113,6 +118,16 @@ int sv_models_candidate(const sv_models *m, int task, int at, char out[256]) {
 	return 0;
 }
 
+int sv_models_are_open(const sv_models *m, int task) {
+	const char *list = *m->defaults[task] ? m->defaults[task] : "auto";
+	int is_auto = 0;
+	for (; *list && !is_auto; list += strcspn(list, " ,")) {
+		list += strspn(list, " ,");
+		is_auto = strcspn(list, " ,") == 4 && strncmp(list, "auto", 4) == 0;
+	}
+	return is_auto;
+}
+
 /* ---- what a name stands for ---- */
 
 typedef struct found {
@@ -167,6 +182,7 @@ int sv_models_have_paths(const sv_config *c) { return has_path(c->models_transcr
 static int look_up(const sv_models *m, const char *name, int trusted, found *f, char *err) {
 	const sn_catalogue_entry *const e = sn_store_find(m->store, name);
 	sn_model_place place;
+	char voice[SN_STORE_NAME];
 	*f = (found){ .entry = e };
 	if (e) {
 		snprintf(f->name, sizeof f->name, "%s", e->name);
@@ -177,7 +193,7 @@ static int look_up(const sv_models *m, const char *name, int trusted, found *f, 
 		const int result = sn_store_resolve(m->store, e->name, &place, err);
 		if (result != SN_OK)
 			return result;
-	} else if (!find_listed(m, name, &place)) {
+	} else if (!find_listed(m, name, &place) && !(sn_store_piper(name, voice) && find_listed(m, voice, &place))) {
 		if (!trusted || !is_path(name))
 			return sn_fail(err, SN_E_NOT_FOUND, "there is no model \"%.80s\" here; GET /audio/models lists those that are", name);
 		snprintf(place.path, sizeof place.path, "%s", name);
@@ -423,6 +439,32 @@ static int may_know_language(const sn_catalogue_entry *e, const char *language) 
 	return known;
 }
 
+/* One of those that "auto" may take. */
+static int try_auto(sv_models *m, sv_model_use *use, const char *name, int task, const char *language, char *err) {
+	const int may = may_know_language(sn_store_find(m->store, name), language);
+	const int result = may ? get_one(m, use, name, 1, task, SN_AUTO, err) : SN_OK;
+	if (result != SN_OK || (may && knows_language(use->model, language)))
+		return result;
+	if (may)
+		sv_models_give(m, use);
+	return sn_fail(err, SN_E_UNSUPPORTED, "no configured model knows the language \"%.20s\"", language);
+}
+
+/* What else is installed, where the list of the task leaves it to the catalogue. */
+static int get_other(sv_models *m, sv_model_use *use, int task, const char *language, char *err) {
+	sn_model_place *places;
+	int count, result = sn_fail(err, SN_E_NOT_FOUND, "no other model is installed to %s", sv_task_names[task]);
+	pthread_mutex_lock(&m->lock);
+	const int open = sv_models_are_open(m, task);
+	pthread_mutex_unlock(&m->lock);
+	if (!open || sn_store_others(m->store, sv_task_names[task], any_language(language) ? NULL : language, &places, &count, NULL) != SN_OK)
+		return result;
+	for (int i = 0; i < count && result != SN_OK; i++)
+		result = try_auto(m, use, places[i].name, task, language, err);
+	free(places);
+	return result;
+}
+
 /* The first of the task's list that knows the language and is loaded or fits. */
 static int get_auto(sv_models *m, sv_model_use *use, int task, const char *language, char *err) {
 	char name[256], why[SN_ERRLEN];
@@ -431,25 +473,17 @@ static int get_auto(sv_models *m, sv_model_use *use, int task, const char *langu
 		pthread_mutex_lock(&m->lock);
 		more = sv_models_candidate(m, task, i, name);
 		pthread_mutex_unlock(&m->lock);
-		if (!more)
-			return result;
-		int code = SN_OK;
-		if (!may_know_language(sn_store_find(m->store, name), language))
-			code = sn_fail(why, SN_E_UNSUPPORTED, "no configured model knows the language \"%.20s\"", language);
-		else
-			code = get_one(m, use, name, 1, task, SN_AUTO, why);
-		if (code == SN_OK && knows_language(use->model, language))
+		const int code = more ? try_auto(m, use, name, task, language, why) : get_other(m, use, task, language, why);
+		if (code == SN_OK)
 			return SN_OK;
-		if (code == SN_OK) {
-			sv_models_give(m, use);
-			code = sn_fail(why, SN_E_UNSUPPORTED, "no configured model knows the language \"%.20s\"", language);
-		}
 		/* one that is not installed says less than one that cannot, and that less than one that failed */
 		const int weight = code == SN_E_NOT_FOUND ? 1 : code == SN_E_UNSUPPORTED ? 2 : 3;
 		if (weight > worst) {
 			worst = weight;
 			result = sn_fail(err, code, "%s", why);
 		}
+		if (!more)
+			return result;
 	}
 }
 
@@ -496,25 +530,81 @@ void sv_models_version(const sv_model_use *use, uint8_t version[32]) { memcpy(ve
 
 /* ---- preloading ---- */
 
-static void preload_one(sv_models *m, sv_preload *p) {
+/* Lock held: a model that failed at the start may have been loaded since. */
+static int is_ready(sv_models *m, sv_preload *p) {
+	for (int i = 0; i < m->count && !p->done; i++) {
+		const sv_model_entry *const e = m->entries[i];
+		p->done = e->state == SV_MODEL_READY && (p->task ? e->task == p->task : answers_to(e, p->name));
+	}
+	return p->done;
+}
+
+/* Its result; a failure is told the first time only. */
+static int preload_one(sv_models *m, sv_preload *p, int again) {
 	sv_model_use use;
 	char err[SN_ERRLEN];
 	const int result = p->task ? get_auto(m, &use, p->task, NULL, err) : get_one(m, &use, p->name, 1, 0, SN_AUTO, err);
 	if (result != SN_OK) {
-		sv_log_say(m->server->log, SN_LOG_WARN, "%s is not preloaded: %s", p->name, err);
-		return;
+		if (!again)
+			sv_log_say(m->server->log, SN_LOG_WARN, "%s is not preloaded: %s", p->name, err);
+		pthread_mutex_lock(&m->lock);
+		snprintf(p->error, sizeof p->error, "%s", err);
+		pthread_mutex_unlock(&m->lock);
+		return result;
 	}
 	pthread_mutex_lock(&m->lock);
 	use.entry->keep = -1;
 	p->done = 1;
 	pthread_mutex_unlock(&m->lock);
 	sv_models_give(m, &use);
+	return SN_OK;
 }
 
+/* 0: the server is stopping. */
+static int wait_to_retry(sv_models *m) {
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += RETRY_MISSING;
+	pthread_mutex_lock(&m->lock);
+	while (!m->closing && pthread_cond_timedwait(&m->loaded, &m->lock, &until) != ETIMEDOUT)
+		continue;
+	const int go_on = !m->closing && !atomic_load(&m->server->stopping);
+	pthread_mutex_unlock(&m->lock);
+	return go_on;
+}
+
+/* Not again too soon, if its model is there but cannot be loaded. Whether it is ready. */
+static int retry_preload(sv_models *m, sv_preload *p) {
+	pthread_mutex_lock(&m->lock);
+	const int done = is_ready(m, p);
+	pthread_mutex_unlock(&m->lock);
+	if (done || sn_now() < p->next)
+		return done;
+	const int result = preload_one(m, p, 1);
+	if (result < 0 && result != SN_E_NOT_FOUND) {
+		p->pause = p->pause == 0 ? RETRY_BROKEN : p->pause < RETRY_MOST / 2 ? 2 * p->pause : RETRY_MOST;
+		p->next = sn_now() + p->pause;
+	}
+	return result == SN_OK;
+}
+
+/* What could not be loaded at the start may be installed later, or mended: tried again until all were ready once. */
+static void retry_preloads(sv_models *m) {
+	for (int left = 1; left && wait_to_retry(m);) {
+		left = 0;
+		for (int i = 0; i < m->preload_count && !atomic_load(&m->server->stopping); i++)
+			left += !retry_preload(m, &m->preload[i]);
+	}
+}
+
+/* The first loader that finds nothing left to begin with stays, for what failed. */
 static void *preload(void *payload) {
 	sv_models *const m = payload;
-	for (int i; (i = atomic_fetch_add(&m->next_preload, 1)) < m->preload_count && !atomic_load(&m->server->stopping);)
-		preload_one(m, &m->preload[i]);
+	int i;
+	while ((i = atomic_fetch_add(&m->next_preload, 1)) < m->preload_count && !atomic_load(&m->server->stopping))
+		preload_one(m, &m->preload[i], 0);
+	if (i == m->preload_count)
+		retry_preloads(m);
 	return NULL;
 }
 
@@ -527,27 +617,14 @@ int sv_models_preload(sv_models *m, char *err) {
 	return SN_OK;
 }
 
-/* Lock held: a model that failed at the start may have been loaded since. */
-static int is_ready(sv_models *m, sv_preload *p) {
-	for (int i = 0; i < m->count && !p->done; i++) {
-		const sv_model_entry *const e = m->entries[i];
-		p->done = e->state == SV_MODEL_READY && (p->task ? e->task == p->task : answers_to(e, p->name));
-	}
-	return p->done;
-}
-
 int sv_models_ready(sv_models *m, char *why) {
 	int ready = 1;
 	pthread_mutex_lock(&m->lock);
 	for (int i = 0; i < m->preload_count && ready; i++) {
-		const sv_model_entry *failed = NULL;
+		const sv_preload *const p = &m->preload[i];
 		ready = is_ready(m, &m->preload[i]);
-		for (int k = 0; k < m->count && !ready; k++)
-			failed = m->entries[k]->state == SV_MODEL_FAILED ? m->entries[k] : failed;
-		if (!ready && failed)
-			sn_fail(why, SN_E_MODEL, "%s is not ready: %s: %.300s", m->preload[i].name, failed->name, failed->error);
-		else if (!ready)
-			sn_fail(why, SN_E_NOT_FOUND, "%s is not ready", m->preload[i].name);
+		if (!ready)
+			sn_fail(why, SN_E_NOT_FOUND, "%s is not ready%s%.400s", p->name, *p->error ? ": " : "", p->error);
 	}
 	pthread_mutex_unlock(&m->lock);
 	return ready;
@@ -662,6 +739,10 @@ void sv_models_close(sv_models **held) {
 	if (!m)
 		return;
 	sv_pulls_close(&m->pulls);
+	pthread_mutex_lock(&m->lock);
+	m->closing = 1;
+	pthread_cond_broadcast(&m->loaded);
+	pthread_mutex_unlock(&m->lock);
 	for (int i = 0; i < m->loader_count; i++)
 		pthread_join(m->loaders[i], NULL);
 	release(m->entries, m->count);

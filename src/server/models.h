@@ -28,7 +28,7 @@ void sv_models_reload(sv_models *models);
 /* Whether all of preload is ready; why (SN_ERRLEN bytes) says what is not. Takes no time. */
 int sv_models_ready(sv_models *models, char *why);
 
-/* The model of a name, or for "auto" the first of the task's list that takes the language ("auto": any). Loads where needed, and makes
+/* The model of a name, or for "auto" the first of the task's list, else of what is installed, that takes the language ("auto": any). Loads where needed, and makes
  * room in the memory budget by unloading what is unused longest. *use must be given back. Errors: those of sn_model_load; SN_E_ARGUMENT
  * for a path where the server opens none. */
 int sv_models_get(sv_models *models, sv_model_use *use, const char *name, int task, const char *language, char *err);

@@ -31,7 +31,8 @@ struct sv_model_entry {
 	char error[SN_ERRLEN];
 };
 
-typedef struct sv_preload { char name[256]; int task, done; } sv_preload; /* task 0: a model's name; done: it was ready once */
+/* task 0: a model's name; done: it was ready once; error: why it could not be loaded; next: when it is tried again, `pause` after the try */
+typedef struct sv_preload { char name[256], error[SN_ERRLEN]; int task, done; double next, pause; } sv_preload;
 
 struct sv_models {
 	sv_server *server;
@@ -47,6 +48,7 @@ struct sv_models {
 	atomic_int next_preload;
 	pthread_t loaders[SV_LOADERS];
 	int loader_count;
+	int closing;                 /* no preload is tried again */
 	struct sv_pulls *pulls;
 };
 
@@ -60,5 +62,7 @@ extern const char *const sv_task_names[SV_TASKS];
 sv_model_entry *sv_models_find(const sv_models *models, const char *name);
 /* Lock held: the name that "auto" tries as number `at` for a task, in out; 0: there are no more. */
 int sv_models_candidate(const sv_models *models, int task, int at, char out[256]);
+/* Lock held: whether "auto" goes on with whatever else is installed (sn_store_others): the task's list says "auto". */
+int sv_models_are_open(const sv_models *models, int task);
 
 #endif

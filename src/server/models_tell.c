@@ -41,7 +41,7 @@ static void add_loaded(json_t *o, const sv_model_entry *e) {
 	add_capabilities(o, &info);
 }
 
-/* The name of what "auto" stands for, when everything is installed that the list names first. */
+/* Whether "auto" stands for it, without a language: the first of the list that is installed, else the first other by name. */
 static int is_default(const sv_models *m, const sn_model_list *list, const sn_model_entry *known) {
 	char name[256];
 	for (int at = 0; sv_models_candidate(m, known->task, at, name); at++) {
@@ -50,7 +50,10 @@ static int is_default(const sv_models *m, const sn_model_list *list, const sn_mo
 			if (strcasecmp(list->entries[i].name, entry ? entry->name : name) == 0 && list->entries[i].installed)
 				return &list->entries[i] == known;
 	}
-	return 0;
+	int first = known->installed && (known->task == SN_TASK_TRANSCRIBE || known->task == SN_TASK_SPEAK) && sv_models_are_open(m, known->task);
+	for (size_t i = 0; i < list->count && first; i++)
+		first = list->entries[i].task != known->task || !list->entries[i].installed || strcmp(known->name, list->entries[i].name) <= 0;
+	return first;
 }
 
 static json_t *tell(const sv_models *m, const sn_model_list *list, const sn_model_entry *known) {

@@ -1,13 +1,18 @@
 #include "server/config.h"
 #include "server/connection.h"
+#include "server/origin.h"
 
 #include "base/error.h"
 #include "base/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define PATIENCE 1 /* seconds without room, after which a client is a slow reader */
 
 void sv_reply_open(sv_reply *r, sv_connection *c) { *r = (sv_reply){ .connection = c, .status = 200 }; }
 
@@ -214,6 +219,19 @@ static void wake(sv_connection *c) {
 	sv_connection_resume_locked(c);
 }
 
+/* Lock held: returns when there may be room, or the client has gone. A client that takes its time costs no worker. */
+static void wait_for_room(sv_connection *c) {
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE;
+	if (pthread_cond_timedwait(&c->room, &c->lock, &until) != ETIMEDOUT)
+		return;
+	sv_workers_lend(c->request.server->workers, 1);
+	while (c->reply.fill == SV_STREAM_BUFFER && !atomic_load(&c->request.gone))
+		pthread_cond_wait(&c->room, &c->lock);
+	sv_workers_lend(c->request.server->workers, -1);
+}
+
 int sv_reply_write(sv_reply *r, const void *data, size_t size) {
 	sv_connection *const c = r->connection;
 	const char *from = data;
@@ -223,7 +241,7 @@ int sv_reply_write(sv_reply *r, const void *data, size_t size) {
 		size_t part = SV_STREAM_BUFFER - r->fill < size ? SV_STREAM_BUFFER - r->fill : size;
 		part = part < SV_STREAM_BUFFER - end ? part : SV_STREAM_BUFFER - end;
 		if (!part) {
-			pthread_cond_wait(&c->room, &c->lock);
+			wait_for_room(c);
 			continue;
 		}
 		memcpy(r->ring + end, from, part);
@@ -247,27 +265,32 @@ void sv_reply_end(sv_reply *r, int complete) {
 /* ---- to the library ---- */
 
 static void add_cors(sv_connection *c) {
-	const char *const origins = c->request.server->config->cors_origins, *const origin = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "Origin");
-	if (!*origins || !origin || strlen(origin) > 256)
+	static const char exposed[] = "Location, Retry-After, X-Cache, X-Duration, X-Format, X-Ignored, X-Model, X-Notes, X-Processing-Time, "
+		"X-Quality-Score, X-Request-Id, X-Sample-Rate, X-Voice, X-Word-Error-Rate";
+	const char *const origin = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "Origin");
+	if (!*c->request.server->config->cors_origins)
 		return;
-	const size_t size = strlen(origin);
-	int listed = strcmp(origins, "*") == 0;
-	for (const char *at = origins; !listed && *at; at += strcspn(at, ",") + (at[strcspn(at, ",")] != 0))
-		listed = strcspn(at, ",") == size && strncmp(at, origin, size) == 0;
-	if (listed) {
+	MHD_add_response_header(c->reply.response, "Vary", "Origin");
+	if (origin && strlen(origin) <= 256 && sv_origin_listed(c, origin)) {
 		MHD_add_response_header(c->reply.response, "Access-Control-Allow-Origin", origin);
-		MHD_add_response_header(c->reply.response, "Access-Control-Expose-Headers", "X-Request-Id");
-		MHD_add_response_header(c->reply.response, "Vary", "Origin");
+		MHD_add_response_header(c->reply.response, "Access-Control-Expose-Headers", exposed);
 	}
+}
+
+void sv_let_wait(struct MHD_Connection *mhd, double seconds) {
+	MHD_set_connection_option(mhd, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)(seconds < 1 ? 1 : seconds));
 }
 
 enum MHD_Result sv_reply_queue(sv_connection *c) {
 	sv_reply *const r = &c->reply;
+	if (c->closing || atomic_load(&c->request.server->stopping))
+		sv_reply_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
 	for (int i = 0; i < r->header_count; i++)
 		MHD_add_response_header(r->response, r->header[i].name, r->header[i].value);
 	MHD_add_response_header(r->response, "X-Request-Id", c->request.id);
 	MHD_add_response_header(r->response, "X-Content-Type-Options", "nosniff");
 	add_cors(c);
 	c->stage = SV_REPLYING;
+	sv_let_wait(c->mhd, c->request.server->config->reply_timeout);
 	return MHD_queue_response(c->mhd, (unsigned)r->status, r->response);
 }

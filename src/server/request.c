@@ -46,6 +46,12 @@ void sv_request_watch(sv_request *r, void (*cancel)(void *payload), void *payloa
 	pthread_mutex_unlock(r->lock);
 }
 
+/* New ones appear often, so the family's name decides. */
+const char *sv_openai_model(const char *name) {
+	const int known = strncmp(name, "gpt-", 4) == 0 || strcmp(name, "whisper-1") == 0 || strcmp(name, "tts-1") == 0 || strcmp(name, "tts-1-hd") == 0;
+	return known ? "auto" : name;
+}
+
 /* ---- the key of a result ---- */
 
 static int add_text(gnutls_hash_hd_t hash, char kind, const char *text, size_t size) {

@@ -22,13 +22,6 @@ static const char *const listeners[] = { "whisper-1", "gpt-4o-transcribe", "gpt-
 	"gpt-transcribe", NULL };
 static const char *const speakers[] = { "tts-1", "tts-1-hd", "gpt-4o-mini-tts", NULL };
 
-static int is_among(const char *const *names, const char *name) {
-	for (int i = 0; names[i]; i++)
-		if (strcmp(names[i], name) == 0)
-			return 1;
-	return 0;
-}
-
 static int lists(const sv_request *r, const char *name, const char *wanted) {
 	size_t i;
 	json_t *one;
@@ -75,12 +68,13 @@ static int prepare(wish *w, sv_request *r, char *err) {
 		.translates = strcmp(r->route->operation, "openaiTranslate") == 0 };
 	sv_stt_init(&w->call, r);
 	sn_stt_options *const o = &w->call.o;
-	w->call.model = is_among(listeners, model) ? "auto" : model;
+	w->call.model = sv_openai_model(model);
 	o->language = sv_text(r, "language", json_array_size(languages) == 1 && only ? only : "auto");
 	o->task = w->translates ? "translate" : "transcribe";
 	o->prompt = sv_text(r, "prompt", NULL);
 	o->temperature = (float)sv_number(r, "temperature", 0);
-	o->words = w->words && strcmp(w->format, "verbose_json") == 0 ? SN_ON : SN_OFF;
+	const int is_subtitles = strcmp(w->format, "srt") == 0 || strcmp(w->format, "vtt") == 0;
+	o->words = is_subtitles ? SN_DEFAULT : w->words && strcmp(w->format, "verbose_json") == 0 ? SN_ON : SN_OFF;
 	o->denoise = SN_OFF;
 	o->vad_settings = (sn_vad_settings){ .threshold = (float)sv_number(r, "chunking_strategy[threshold]", 0),
 		.pad = sv_stt_milliseconds(r, "chunking_strategy[prefix_padding_ms]"),

@@ -13,7 +13,6 @@
 #define PCM_RATE 24000 /* of "pcm", as OpenAI documents it */
 #define BYTES_A_TOKEN 4
 
-static const char *const models[] = { "tts-1", "tts-1-hd", "gpt-4o-mini-tts", NULL };
 static const char *const voices[] = { "alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage",
 	"shimmer", "verse", NULL };
 
@@ -48,7 +47,7 @@ static int choose_voice(const sv_request *r, tts_wish *w, char *err) {
 static int read_wish(const sv_request *r, tts_wish *w, char *err) {
 	const char *const model = sv_text(r, "model", "tts-1");
 	*w = (tts_wish){ .text = sv_text(r, "input", ""), .size = json_string_length(json_object_get(r->params, "input")),
-		.model = is_among(models, model) ? "auto" : model, .format = sv_text(r, "response_format", "mp3") };
+		.model = sv_openai_model(model), .format = sv_text(r, "response_format", "mp3") };
 	w->options = (sn_tts_options){ .voice = voice_of(r), .language = "auto", .speed = (float)sv_number(r, "speed", 1), .priority = r->priority,
 		.share = (uint64_t)r->key.id };
 	if (strcmp(w->format, "pcm") == 0)

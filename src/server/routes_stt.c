@@ -34,6 +34,8 @@ static const char *type_of(const char *format) {
 	return formats[at].type;
 }
 
+static int is_subtitles(const char *format) { return strcmp(format, "srt") == 0 || strcmp(format, "vtt") == 0; }
+
 static int is_json(const char *format) { return strcmp(type_of(format), "application/json") == 0; }
 
 static void drop_confidence(json_t *value) {
@@ -64,7 +66,9 @@ static int write_native(const sv_stt_call *call, const sn_transcript *t, sv_stt_
 	const char *const format = format_of(call->request);
 	char *text;
 	size_t size;
-	int result = sn_transcript_format(&text, &size, t, format, NULL, err);
+	const sn_transcript_options options = { .format = format, .line_width = (int)sv_integer(call->request, "max_line_width", 0),
+		.line_count = (int)sv_integer(call->request, "max_line_count", 0) };
+	int result = sn_transcript_write(&text, &size, t, &options, err);
 	if (result != SN_OK)
 		return result;
 	body->type = type_of(format);
@@ -79,9 +83,14 @@ static int write_native(const sv_stt_call *call, const sn_transcript *t, sv_stt_
 }
 
 static int prepare(sv_stt_call *call, sv_request *r, char *err) {
+	const char *const format = format_of(r);
 	sv_stt_init(call, r);
-	snprintf(call->form, sizeof call->form, "native %s %d", format_of(r), sv_flag(r, "return_confidence", 1));
-	return sv_stt_options(call, err);
+	snprintf(call->form, sizeof call->form, "native %s %d %d %d", format, sv_flag(r, "return_confidence", 1),
+	         (int)sv_integer(r, "max_line_width", 0), (int)sv_integer(r, "max_line_count", 0));
+	const int result = sv_stt_options(call, err);
+	if (is_subtitles(format) && !json_object_get(r->params, "return_timestamps"))
+		call->o.words = SN_DEFAULT; /* where the model has them, they say where to cut */
+	return result;
 }
 
 /* ---- in pieces ---- */

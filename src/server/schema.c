@@ -134,20 +134,60 @@ static int check_required(walk *w, const json_t *schema, const json_t *value) {
 	return SN_OK;
 }
 
+/* Characters that two names have in common at their beginning and at their end. */
+static size_t common(const char *a, const char *b) {
+	const size_t na = strlen(a), nb = strlen(b), least = na < nb ? na : nb;
+	size_t head = 0, tail = 0;
+	while (head < least && a[head] == b[head])
+		head++;
+	while (head + tail < least && a[na - 1 - tail] == b[nb - 1 - tail])
+		tail++;
+	return head + tail;
+}
+
+/* The property that an unknown name may stand for: others' name for it, or one with which it has more than half in common. NULL: none. */
+static const char *nearest(const json_t *properties, const char *unknown) {
+	static const char *const others[][2] = { { "input", "text" }, { "speaker", "voice" }, { "audio", "file" }, { "word_timestamps", "return_timestamps" } };
+	const char *name, *best = NULL;
+	const json_t *part;
+	size_t most = strlen(unknown) / 2 < 2 ? 2 : strlen(unknown) / 2;
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (strcmp(unknown, others[i][0]) == 0 && json_object_get(properties, others[i][1]))
+			return others[i][1];
+	json_object_foreach((json_t *)properties, name, part) {
+		const size_t same = common(unknown, name);
+		if (same > most) {
+			most = same;
+			best = name;
+		}
+	}
+	return best;
+}
+
+static int check_unknown(walk *w, const json_t *properties, const json_t *value) {
+	const char *name;
+	const json_t *part;
+	json_object_foreach((json_t *)value, name, part) {
+		if (json_object_get(properties, name))
+			continue;
+		const char *const near = nearest(properties, name);
+		snprintf(w->field, SV_FIELD, "%.60s", name);
+		return sn_fail(w->err, SN_E_ARGUMENT, "there is no field \"%.60s\" here%s%.60s%s", name, near ? "; \"" : "", near ? near : "", near ? "\" may be meant" : "");
+	}
+	return SN_OK;
+}
+
 static int check_object(walk *w, const json_t *schema, json_t *value) {
 	const json_t *const properties = json_object_get(schema, "properties");
-	const int closed = json_is_false(json_object_get(schema, "additionalProperties"));
 	const char *name;
 	json_t *part;
-	int result = check_required(w, schema, value);
+	int result = json_is_false(json_object_get(schema, "additionalProperties")) ? check_unknown(w, properties, value) : SN_OK;
+	if (result == SN_OK)
+		result = check_required(w, schema, value);
 	json_object_foreach(value, name, part) {
 		const json_t *const inner = json_object_get(properties, name);
 		if (result == SN_OK && inner)
 			result = check_part(w, inner, part, name);
-		if (result == SN_OK && !inner && closed) {
-			snprintf(w->field, SV_FIELD, "%.60s", name);
-			result = sn_fail(w->err, SN_E_ARGUMENT, "there is no field \"%.60s\" here", name);
-		}
 	}
 	json_object_foreach((json_t *)properties, name, part) {
 		json_t *const fallback = json_object_get(sv_schema_resolve(w->document, part), "default");

@@ -63,7 +63,7 @@ struct sv_request {
 	sv_upload *uploads;
 	int upload_count;
 	const char *accept;                  /* header, "" when absent */
-	double received, started;            /* monotonic seconds */
+	double received, queued, started;    /* monotonic seconds: its first line came, its last byte, a worker took it */
 	atomic_int gone;                     /* the client went or the time is over: give up, SN_E_CANCELLED */
 	/* what to call from the io thread when the client goes: see sv_request_watch; under the lock */
 	pthread_mutex_t *lock;
@@ -85,6 +85,8 @@ const char *sv_text(const sv_request *request, const char *name, const char *fal
 double sv_number(const sv_request *request, const char *name, double fallback);
 int64_t sv_integer(const sv_request *request, const char *name, int64_t fallback);
 int sv_flag(const sv_request *request, const char *name, int fallback);
+/* "auto" for OpenAI's names of models, which stand for the server's default; others as they are. */
+const char *sv_openai_model(const char *name);
 /* The key of a request's result: SHA-256 of its operation, params, uploads, what it accepts, and the model's version (sv_models_version). */
 int sv_request_key(const sv_request *request, const uint8_t version[32], uint8_t key[32]);
 /* Whether the client would rather have `type` ("audio/") than JSON. */

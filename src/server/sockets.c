@@ -56,12 +56,12 @@ static void *work(void *payload) {
 		pthread_mutex_lock(&all->lock);
 		const int again = s->strand == WS_AGAIN, ended = s->ended && atomic_load(&s->gone);
 		s->strand = ended ? WS_ENDED : WS_IDLE;
-		sv_http *const http = all->server->http;
+		if (ended) /* under the lock: an io thread that sees WS_ENDED frees the session, and must find this call before it */
+			sv_http_call(all->server->http, ws_session_turn, s);
+		if (ended || !again)
+			continue;
 		pthread_mutex_unlock(&all->lock);
-		if (ended)
-			sv_http_call(http, ws_session_turn, s); /* the last touch: the io thread frees it */
-		else if (again)
-			ws_schedule(s);
+		ws_schedule(s);
 		pthread_mutex_lock(&all->lock);
 	}
 	pthread_mutex_unlock(&all->lock);

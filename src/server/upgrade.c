@@ -1,6 +1,7 @@
 #include "server/upgrade.h"
 
 #include "server/config.h"
+#include "server/origin.h"
 #include "server/ws_session.h"
 
 #include <gnutls/crypto.h>
@@ -14,49 +15,20 @@
 
 static const char *header(const sv_connection *c, const char *name) { return MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, name); }
 
-/* The next of a list's items; *at goes behind it. NULL: no more. */
-static const char *next_item(const char **at, size_t *size) {
-	const char *const item = *at + strspn(*at, " \t,");
-	*size = strcspn(item, ",");
-	*at = item + *size;
-	while (*size && (item[*size - 1] == ' ' || item[*size - 1] == '\t'))
-		--*size;
-	return *size ? item : NULL;
-}
-
-static int has_item(const char *list, const char *wanted, int any_case) {
-	const char *item;
-	size_t size;
-	while (list && (item = next_item(&list, &size)))
-		if (size == strlen(wanted) && (any_case ? strncasecmp(item, wanted, size) : strncmp(item, wanted, size)) == 0)
-			return 1;
-	return 0;
-}
-
 const char *sv_upgrade_key(sv_connection *c, char text[SV_MAX_KEY_TEXT]) {
 	const char *const query = MHD_lookup_connection_value(c->mhd, MHD_GET_ARGUMENT_KIND, "api_key");
 	const char *list = header(c, "Sec-WebSocket-Protocol"), *item;
 	size_t size;
-	if (!has_item(header(c, "Upgrade"), "websocket", 1))
+	if (!sv_has_item(header(c, "Upgrade"), "websocket", 1))
 		return NULL;
 	if (query && *query && strlen(query) < SV_MAX_KEY_TEXT)
 		return strcpy(text, query);
-	while (list && (item = next_item(&list, &size)))
+	while (list && (item = sv_next_item(&list, &size)))
 		if (size > strlen(KEY_PROTOCOL) && size - strlen(KEY_PROTOCOL) < SV_MAX_KEY_TEXT && strncmp(item, KEY_PROTOCOL, strlen(KEY_PROTOCOL)) == 0) {
 			snprintf(text, SV_MAX_KEY_TEXT, "%.*s", (int)(size - strlen(KEY_PROTOCOL)), item + strlen(KEY_PROTOCOL));
 			return text;
 		}
 	return NULL;
-}
-
-/* A page of another origin could open a WebSocket to this machine without asking, unlike other requests: only those that may call are
- * let in. */
-static int origin_may(const sv_connection *c) {
-	const char *const origin = header(c, "Origin"), *const host = header(c, "Host"), *const list = c->request.server->config->cors_origins;
-	if (!origin || strcmp(list, "*") == 0 || has_item(list, origin, 0))
-		return 1;
-	const char *const authority = strstr(origin, "://");
-	return authority && host && strcasecmp(authority + 3, host) == 0;
 }
 
 static int is_key(const char *key) {
@@ -67,7 +39,7 @@ static int is_key(const char *key) {
 /* 1: the request asks for a WebSocket as it should; else it was answered. */
 static int asks_well(sv_connection *c, sv_reply *reply) {
 	const char *const version = header(c, "Sec-WebSocket-Version");
-	if (!has_item(header(c, "Upgrade"), "websocket", 1) || !has_item(header(c, "Connection"), "upgrade", 1)) {
+	if (!sv_has_item(header(c, "Upgrade"), "websocket", 1) || !sv_has_item(header(c, "Connection"), "upgrade", 1)) {
 		sv_reply_header(reply, "Upgrade", "websocket");
 		sv_reply_status(reply, 426, SN_E_ARGUMENT, "Upgrade", "this is a WebSocket: ask with Connection: Upgrade and Upgrade: websocket");
 	} else if (!version || strcmp(version, "13") != 0) {
@@ -75,7 +47,7 @@ static int asks_well(sv_connection *c, sv_reply *reply) {
 		sv_reply_status(reply, 426, SN_E_ARGUMENT, "Sec-WebSocket-Version", "the version of WebSockets that is spoken here is 13");
 	} else if (!is_key(header(c, "Sec-WebSocket-Key"))) {
 		sv_reply_status(reply, 400, SN_E_ARGUMENT, "Sec-WebSocket-Key", "Sec-WebSocket-Key must be 16 bytes in base64");
-	} else if (!origin_may(c)) {
+	} else if (!sv_origin_may(c)) {
 		sv_reply_status(reply, 403, SN_E_ARGUMENT, "Origin", "pages of this origin may not call; cors_origins lists those that may");
 	} else {
 		return 1;
@@ -141,7 +113,7 @@ static void upgrade(sv_request *request, sv_reply *reply) {
 	reply->status = 101;
 	sv_reply_header(reply, "Upgrade", "websocket");
 	sv_reply_header(reply, "Sec-WebSocket-Accept", accept);
-	if (protocol->subprotocol && has_item(header(c, "Sec-WebSocket-Protocol"), protocol->subprotocol, 0))
+	if (protocol->subprotocol && sv_has_item(header(c, "Sec-WebSocket-Protocol"), protocol->subprotocol, 0))
 		sv_reply_header(reply, "Sec-WebSocket-Protocol", protocol->subprotocol);
 }
 

@@ -2,11 +2,11 @@
 #include "server/connection.h"
 
 #include "base/json.h"
+#include "base/temporary.h"
 #include "server/api.h"
 #include "server/config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,15 +30,7 @@ int sv_refuse(sv_connection *c, int code, const char *field, const char *format,
 
 int sv_open_spool(void) {
 	const char *const dir = getenv("TMPDIR");
-	char path[512];
-	const int fd = open(dir && *dir ? dir : "/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT))
-		return fd;
-	snprintf(path, sizeof path, "%.400s/sonant-XXXXXX", dir && *dir ? dir : "/tmp");
-	const int made = mkostemp(path, O_CLOEXEC);
-	if (made >= 0)
-		unlink(path);
-	return made;
+	return sn_temporary_file_in(dir && *dir ? dir : "/tmp");
 }
 
 static int write_all(int fd, const void *data, size_t size) {
@@ -125,7 +117,7 @@ static int begin_upload(sv_connection *c, const char *field, const char *file_na
 
 /* "timestamp_granularities[]" is the list of that name without the brackets. */
 static void plain_name(char out[SV_NAME], const char *name) {
-	snprintf(out, SV_NAME, "%s", name);
+	snprintf(out, SV_NAME, "%.*s", SV_NAME - 1, name);
 	const size_t size = strlen(out);
 	if (size > 2 && strcmp(out + size - 2, "[]") == 0)
 		out[size - 2] = 0;
@@ -153,36 +145,33 @@ static void end_field(sv_connection *c) {
 	*c->field_name = 0;
 }
 
-static enum MHD_Result take_field(void *payload, enum MHD_ValueKind kind, const char *key, const char *file_name, const char *type,
-                                  const char *encoding, const char *data, uint64_t offset, size_t size) {
+static int begin_part(void *payload, const sv_form_part *part) {
 	sv_connection *const c = payload;
+	const char *const encoding = part->encoding;
 	char name[SV_NAME];
-	(void)kind, (void)type;
-	plain_name(name, key ? key : "");
-	if (c->refused)
-		return MHD_NO;
-	if (encoding && strcasecmp(encoding, "binary") != 0 && strcasecmp(encoding, "8bit") != 0 && strcasecmp(encoding, "7bit") != 0) {
-		sv_refuse(c, SN_E_FORMAT, name, "\"%s\" is encoded as \"%.40s\"; send it as it is", name, encoding);
-		return MHD_NO;
-	}
-	/* the library calls twice with offset 0 where a piece of the body ends at the beginning of a value */
-	const sv_upload *const u = c->hash ? &c->request.uploads[c->request.upload_count - 1] : NULL;
-	const int again = file_name ? u && u->size == 0 && strcmp(u->field, name) == 0 && strcmp(u->file_name, file_name) == 0
-	                            : !u && *name && c->field.size == 0 && strcmp(c->field_name, name) == 0;
-	if (offset == 0 && !again) {
-		end_upload(c);
-		end_field(c);
-		if (file_name && begin_upload(c, name, file_name) != SN_OK)
-			return MHD_NO;
-		if (!file_name)
-			memcpy(c->field_name, name, sizeof name);
-	}
+	plain_name(name, part->name);
+	if (*encoding && strcasecmp(encoding, "binary") != 0 && strcasecmp(encoding, "8bit") != 0 && strcasecmp(encoding, "7bit") != 0)
+		return sv_refuse(c, SN_E_FORMAT, name, "\"%s\" is encoded as \"%.40s\"; send it as it is", name, encoding);
+	if (part->is_file)
+		return begin_upload(c, name, part->file_name);
+	memcpy(c->field_name, name, sizeof name);
+	return SN_OK;
+}
+
+static int take_part(void *payload, const void *data, size_t size) {
+	sv_connection *const c = payload;
 	if (c->hash)
-		return append(c, &c->request.uploads[c->request.upload_count - 1], data, size) == SN_OK ? MHD_YES : MHD_NO;
+		return append(c, &c->request.uploads[c->request.upload_count - 1], data, size);
 	if (sn_buf_add(&c->field, data, size) == SN_OK)
-		return MHD_YES;
-	sv_refuse(c, SN_E_LIMIT, name, "\"%s\" is longer than %zu bytes", name, c->field.max);
-	return MHD_NO;
+		return SN_OK;
+	return sv_refuse(c, SN_E_LIMIT, c->field_name, "\"%s\" is longer than %zu bytes", c->field_name, c->field.max);
+}
+
+static int end_part(void *payload) {
+	sv_connection *const c = payload;
+	end_upload(c);
+	end_field(c);
+	return c->refused;
 }
 
 /* ---- the body ---- */
@@ -219,13 +208,16 @@ int sv_upload_open(sv_connection *c, char *err) {
 	sn_buf_init(&c->field, (size_t)config->max_json);
 	c->form = json_object();
 	c->files = json_array();
-	if (c->body_kind == SV_BODY_FORM && !(c->post = MHD_create_post_processor(c->mhd, 65536, take_field, c)))
-		return sn_fail(err, SN_E_FORMAT, "the form lacks its boundary, or there is no memory");
-	return c->form && c->files ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the request");
+	if (!c->form || !c->files)
+		return sn_fail(err, SN_E_MEMORY, "no memory for the request");
+	const char *const type = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+	const sv_form_sink sink = { begin_part, take_part, end_part };
+	return c->body_kind == SV_BODY_FORM ? sv_form_open(&c->parts, type, &sink, c, err) : SN_OK;
 }
 
 int sv_upload_take(sv_connection *c, const char *data, size_t size) {
 	const sv_config *const config = c->request.server->config;
+	char err[SN_ERRLEN];
 	c->body_bytes += (int64_t)size;
 	if (c->refused)
 		return c->body_bytes <= config->max_body + SV_DRAIN;
@@ -236,8 +228,10 @@ int sv_upload_take(sv_connection *c, const char *data, size_t size) {
 			sv_refuse(c, SN_E_LIMIT, NULL, "the body is longer than %zu bytes", c->body.max);
 	} else if (c->body_bytes > config->max_body) {
 		sv_refuse(c, SN_E_LIMIT, NULL, "the body is longer than %lld bytes", (long long)config->max_body);
-	} else if (MHD_post_process(c->post, data, size) != MHD_YES) {
-		sv_refuse(c, SN_E_FORMAT, NULL, "the form is malformed");
+	} else {
+		const int result = sv_form_take(c->parts, data, size, err);
+		if (result != SN_OK)
+			sv_refuse(c, result, NULL, "%s", err);
 	}
 	return 1;
 }
@@ -253,17 +247,27 @@ static int parse_json(sv_connection *c, json_t **out, char *err) {
 	return json_is_object(*out) ? SN_OK : sn_fail(err, SN_E_FORMAT, "the JSON is no object");
 }
 
+/* OpenAI's clients write fields that were not set as empty ones. */
+static void drop_empty_fields(json_t *form) {
+	const char *name;
+	json_t *value;
+	void *next;
+	json_object_foreach_safe(form, next, name, value)
+		if (json_is_string(value) && !json_string_length(value))
+			json_object_del(form, name);
+}
+
 int sv_upload_finish(sv_connection *c, char *err) {
 	const sv_api *const api = c->request.server->api;
 	char field[SV_NAME] = "";
 	json_t *body = NULL;
 	int result = SN_OK;
 	if (c->body_kind == SV_BODY_FORM) {
-		if (MHD_destroy_post_processor(c->post) != MHD_YES)
-			sv_refuse(c, SN_E_FORMAT, NULL, "the form is cut short");
-		c->post = NULL;
-		end_upload(c);
-		end_field(c);
+		result = sv_form_end(c->parts, err);
+		if (result != SN_OK)
+			sv_refuse(c, result, NULL, "%s", err);
+		if (c->request.route->openai)
+			drop_empty_fields(c->form);
 		body = json_incref(c->form);
 	} else if (c->body_kind == SV_BODY_JSON && !c->refused) {
 		result = parse_json(c, &body, err);
@@ -281,8 +285,7 @@ int sv_upload_finish(sv_connection *c, char *err) {
 }
 
 void sv_upload_close(sv_connection *c) {
-	if (c->post)
-		MHD_destroy_post_processor(c->post);
+	sv_form_close(&c->parts);
 	end_upload(c);
 	for (int i = 0; i < c->request.upload_count; i++) {
 		sv_upload *const u = &c->request.uploads[i];

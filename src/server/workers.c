@@ -1,5 +1,6 @@
 /* The threads that run handlers, and the queue before them. Of those who wait, the one whose key has the fewest requests in work goes
- * first, and among these the one who has waited longest. */
+ * first, and among these the one who has waited longest. A thread whose client reads slowly is lent out meanwhile: another takes its place,
+ * up to MAX_LENT of them. */
 #include "server/connection.h"
 
 #include "base/clock.h"
@@ -8,14 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define MAX_LENT 1024
+
 struct sv_workers {
 	sv_server *server;
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	sv_connection *first, **last; /* waiting, oldest first */
-	int waiting, stopping, count;
-	pthread_t *threads;
-	int64_t *working;            /* [count] the key that each thread works for, -1: none */
+	int waiting, stopping;
+	int count, most, target;     /* threads: that there are, that there may be, that work at once */
+	int busy, lent;              /* threads with a request; of these, those that wait for their clients */
+	pthread_t *threads;          /* [most] */
+	int64_t *working;            /* [most] the key that each thread works for, -1: none */
 };
 
 /* ---- choosing; lock held ---- */
@@ -57,7 +62,7 @@ static void answer(sv_workers *w, sv_connection *c) {
 		sv_reply_fail(&c->reply, SN_E_CANCELLED, NULL, "the client went away");
 	else if (w->stopping)
 		sv_reply_retry(&c->reply, 503, 5, "the server is stopping");
-	else if (r->started - r->received > config->queue_timeout)
+	else if (r->started - r->queued > config->queue_timeout)
 		sv_reply_retry(&c->reply, 503, 5, "the request waited too long for its turn");
 	else
 		r->route->handler(r, &c->reply);
@@ -76,7 +81,7 @@ static void *work(void *payload) {
 	free(payload);
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
-		sv_connection *const c = take(w);
+		sv_connection *const c = w->stopping || w->busy - w->lent < w->target ? take(w) : NULL;
 		if (!c && w->stopping)
 			break;
 		if (!c) {
@@ -84,21 +89,49 @@ static void *work(void *payload) {
 			continue;
 		}
 		w->working[self.index] = c->request.key.id;
+		w->busy++;
 		pthread_mutex_unlock(&w->lock);
 		answer(w, c);
 		sv_connection_done(c);
 		pthread_mutex_lock(&w->lock);
 		w->working[self.index] = -1;
+		w->busy--;
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
 
+/* Lock held. 0: the thread cannot be made. */
+static int add_thread(sv_workers *w) {
+	worker *const self = malloc(sizeof *self);
+	if (!self)
+		return 0;
+	*self = (worker){ w, w->count };
+	w->working[w->count] = -1;
+	if (pthread_create(&w->threads[w->count], NULL, work, self) != 0) {
+		free(self);
+		return 0;
+	}
+	w->count++;
+	return 1;
+}
+
+void sv_workers_lend(sv_workers *w, int change) {
+	pthread_mutex_lock(&w->lock);
+	w->lent += change;
+	if (change > 0 && !w->stopping && w->count - w->lent < w->target && w->count < w->most)
+		add_thread(w);
+	if (change > 0)
+		pthread_cond_signal(&w->news);
+	pthread_mutex_unlock(&w->lock);
+}
+
 int sv_workers_open(sv_workers **out, sv_server *server, int count, char *err) {
 	sv_workers *w = *out = calloc(1, sizeof *w);
+	const int most = count + MAX_LENT;
 	if (w) {
-		w->threads = calloc((size_t)count, sizeof *w->threads);
-		w->working = malloc((size_t)count * sizeof *w->working);
+		w->threads = calloc((size_t)most, sizeof *w->threads);
+		w->working = malloc((size_t)most * sizeof *w->working);
 	}
 	if (!w || !w->threads || !w->working) {
 		if (w) {
@@ -111,21 +144,18 @@ int sv_workers_open(sv_workers **out, sv_server *server, int count, char *err) {
 	}
 	w->server = server;
 	w->last = &w->first;
+	w->target = count;
+	w->most = most;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->news, NULL);
 	for (int i = 0; i < count; i++) {
-		worker *const self = malloc(sizeof *self);
-		w->working[i] = -1;
-		if (self)
-			*self = (worker){ w, i };
-		if (!self || pthread_create(&w->threads[i], NULL, work, self) != 0) {
-			free(self);
+		pthread_mutex_lock(&w->lock);
+		const int added = add_thread(w);
+		pthread_mutex_unlock(&w->lock);
+		if (!added) {
 			sv_workers_close(out);
 			return sn_fail(err, SN_E_MEMORY, "only %d of %d workers could be started", i, count);
 		}
-		pthread_mutex_lock(&w->lock);
-		w->count++;
-		pthread_mutex_unlock(&w->lock);
 	}
 	return SN_OK;
 }
@@ -171,7 +201,7 @@ void sv_workers_expire(sv_workers *w) {
 	pthread_mutex_lock(&w->lock);
 	for (sv_connection **at = &w->first; *at;) {
 		sv_connection *const c = *at;
-		if (c->request.received > latest && !atomic_load(&c->request.gone)) {
+		if (c->request.queued > latest && !atomic_load(&c->request.gone)) {
 			at = &c->queued;
 			continue;
 		}

@@ -145,7 +145,7 @@ static int open_ear(ws_session *s, ws_realtime *t) {
 	char err[SN_ERRLEN];
 	const char *field;
 	const ws_realtime_options *const w = &t->options;
-	const ws_ear_options options = { .model = ws_realtime_model(w->model), .live = 1,
+	const ws_ear_options options = { .model = sv_openai_model(w->model), .live = 1,
 		.reader = { .format = w->format, .sample_rate = w->rate },
 		.o = { .language = *w->language ? w->language : NULL, .prompt = *w->prompt ? w->prompt : NULL, .hotwords = *w->keywords ? w->keywords : NULL,
 			.denoise = w->denoise ? SN_ON : SN_DEFAULT, .partial_interval = 0,
@@ -202,8 +202,11 @@ static void commit(ws_session *s, ws_realtime *t) {
 		fail_item(s, t, result, err);
 }
 
-static void update(ws_session *s, ws_realtime *t, const json_t *m, int old) {
+/* SN_AGAIN: the committed item comes first. */
+static int update(ws_session *s, ws_realtime *t, const json_t *m, int old) {
 	char err[SN_ERRLEN], field[SV_NAME] = "";
+	if (t->ear && t->ear->finishing)
+		return SN_AGAIN;
 	const json_t *const session = json_object_get(m, "session");
 	int result = t->ear ? sn_fail(err, SN_E_CLOSED, "the session changes only while no audio is in the buffer: commit or clear it first") : SN_OK;
 	if (result == SN_OK)
@@ -212,6 +215,16 @@ static void update(ws_session *s, ws_realtime *t, const json_t *m, int old) {
 		ws_fail(s, result, field, err, 0);
 	else
 		send_event(s, t, old ? "transcription_session.updated" : "session.updated", json_pack("{s:o}", "session", ws_realtime_json(&t->options, t->id, old)));
+	return SN_OK;
+}
+
+/* What was committed is no longer in the buffer. */
+static void clear(ws_session *s, ws_realtime *t) {
+	if (!t->ear || !t->ear->finishing) {
+		close_ear(t);
+		t->speaking = t->committed = 0;
+	}
+	send_event(s, t, "input_audio_buffer.cleared", json_object());
 }
 
 static int take(ws_session *s, void *state, ws_message *message) {
@@ -227,11 +240,9 @@ static int take(ws_session *s, void *state, ws_message *message) {
 	if (strcmp(type, "input_audio_buffer.commit") == 0) {
 		commit(s, t);
 	} else if (strcmp(type, "input_audio_buffer.clear") == 0) {
-		close_ear(t);
-		t->speaking = t->committed = 0;
-		send_event(s, t, "input_audio_buffer.cleared", json_object());
+		clear(s, t);
 	} else if (strcmp(type, "session.update") == 0 || strcmp(type, "transcription_session.update") == 0) {
-		update(s, t, m, *type == 't');
+		return update(s, t, m, *type == 't');
 	} else {
 		ws_fail(s, SN_E_UNSUPPORTED, "type", "sessions here transcribe: session.update, transcription_session.update, input_audio_buffer.append, "
 		        ".commit and .clear are taken", 0);

@@ -30,8 +30,6 @@ typedef struct ws_realtime {
 } ws_realtime;
 
 void ws_realtime_defaults(ws_realtime_options *options, const char *model);
-/* OpenAI's names of models stand for the server's default. */
-const char *ws_realtime_model(const char *name);
 /* The `session` of session.update, and of transcription_session.update. On failure nothing has changed. */
 int ws_realtime_read(ws_realtime_options *options, const json_t *session, char field[SV_NAME], char *err);
 int ws_realtime_read_old(ws_realtime_options *options, const json_t *session, char field[SV_NAME], char *err);

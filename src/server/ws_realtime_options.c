@@ -8,8 +8,6 @@ void ws_realtime_defaults(ws_realtime_options *o, const char *model) {
 	snprintf(o->model, sizeof o->model, "%s", model);
 }
 
-const char *ws_realtime_model(const char *name) { return strncmp(name, "gpt-", 4) == 0 || strcmp(name, "whisper-1") == 0 ? "auto" : name; }
-
 /* ---- reading ---- */
 
 static int refuse(char field[SV_NAME], const char *name, char *err, const char *message) {

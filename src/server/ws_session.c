@@ -392,6 +392,7 @@ void ws_session_open(sv_sockets *sockets, sv_request *request, const ws_protocol
 	s->sockets = sockets;
 	s->protocol = protocol;
 	s->connection = request->connection;
+	s->connection->stage = SV_UPGRADED;
 	s->handle = handle;
 	s->watch = (sv_watch){ ready, fd };
 	s->aux = (sv_watch){ aux_ready, -1 };

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 void sn_analysis_free(sn_analysis **held) {
 	analysis *const a = (analysis *)*held;
@@ -70,6 +69,8 @@ static int load_model(sn_model **out, sn_engine *engine, const sn_analysis_optio
 	if (o->words != SN_ON && o->language == SN_OFF)
 		return SN_OK;
 	const int result = sn_model_load(out, engine, o->model, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, why);
+	if (result == SN_OK && !insists && !(*out)->whisper) /* others tell no language */
+		sn_model_release(out);
 	if (result == SN_OK || (result == SN_E_NOT_FOUND && !insists))
 		return SN_OK;
 	return sn_fail(err, result, "%s", why);
@@ -157,8 +158,7 @@ int sn_analyze_file(sn_analysis **out, sn_engine *engine, const char *path, cons
 	sn_analysis *held = a ? &a->a : NULL;
 	int result = a ? sn_analysis_open_tracks(a, err) : sn_fail(err, SN_E_MEMORY, "no memory for an analysis");
 	if (result == SN_OK)
-		result = is_input ? sn_decoder_open_fd(&decoder, STDIN_FILENO, "standard input", 0, err)
-			: sn_decoder_open_path(&decoder, path, 0, err);
+		result = sn_decoder_open_input(&decoder, path, 0, 0, o->quality.progress, o->quality.payload, err);
 	const sn_tick tick = { .progress = o->quality.progress, .payload = o->quality.payload };
 	if (result == SN_OK)
 		result = load_model(&model, engine, o, err);

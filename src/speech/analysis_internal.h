@@ -30,7 +30,7 @@ typedef struct analysis {
 	sn_band bands[SN_LEVELS_BANDS];
 	sn_note note_list[SN_MAX_NOTES];
 	sn_notes notes;
-	char format[32], language[16];
+	char format[32], language[64];
 	track waves, pitches, mels, voices; /* mels: log10 power; voices: the conductor's until the rater is finished */
 	/* while it hears: the caller's thread */
 	float low, high;                   /* of the frame that is not whole */

@@ -5,6 +5,7 @@
 #include "audio/encode.h"
 #include "audio/levels.h"
 #include "audio/spool.h"
+#include "base/ascii.h"
 #include "base/clock.h"
 
 #include <sonant/sonant.h>
@@ -13,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #define BLOCK 4096
@@ -43,7 +43,7 @@ static int choose_format(converter *c, char *err) {
 	static const char *const others[] = { "aac", "m4a", "mp4", "wma", "webm", "ac3" };
 	const char *const dot = strrchr(c->out_path, '.'), *const name = c->options.format ? c->options.format : dot ? dot + 1 : "";
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-		if (strcasecmp(name, others[i]) == 0)
+		if (sn_strcasecmp(name, others[i]) == 0)
 			return sn_fail(err, SN_E_ARGUMENT, "%s can be read but not written; %s can be written", others[i], SN_AUDIO_FORMATS);
 	return sn_audio_format_choose(c->options.format, c->out_path, &c->format, err);
 }
@@ -167,8 +167,7 @@ static int read_all(converter *c, char *err) {
 
 static int open_input(converter *c, const char *path, char *err) {
 	const sn_convert_options *const o = &c->options;
-	int result = strcmp(path, "-") == 0 ? sn_decoder_open_fd(&c->decoder, STDIN_FILENO, "standard input", o->sample_rate, err)
-		: sn_decoder_open_path(&c->decoder, path, o->sample_rate, err);
+	int result = sn_decoder_open_input(&c->decoder, path, o->sample_rate, 0, o->progress, o->payload, err);
 	if (result != SN_OK)
 		return result;
 	c->rate = sn_decoder_get_info(c->decoder)->out_rate;

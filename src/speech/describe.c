@@ -1,6 +1,6 @@
 /* What models are and can do, one by one and in lists. */
 #include "speech/engine.h"
-
+#include "speech/stt_whisper.h"
 #include "speech/vocoders.h"
 
 #include <stdio.h>
@@ -12,7 +12,7 @@ static void describe_whisper(const sn_model *m, sn_model_info *info) {
 	info->parameters = sn_whisper_parameters(m->whisper);
 	info->language_count = c->multilingual ? c->languages : 1;
 	info->detects_language = c->multilingual;
-	info->translates = c->multilingual && c->translate >= 0;
+	info->translates = sn_stt_whisper_translates(c);
 	info->streams = info->has_words = 1;
 }
 

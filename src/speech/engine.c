@@ -1,6 +1,7 @@
 #include "speech/engine.h"
 
 #include "nn/cpu/kernels.h"
+#include "speech/memory.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -10,12 +11,13 @@
 
 const char *sn_version(void) { return SONANT_VERSION; }
 
+/* Those that this process may run on, and no more than a container's share of their time: threads beyond that would wait for each other. */
 static int usable_cpus(void) {
 	cpu_set_t set;
-	if (sched_getaffinity(0, sizeof set, &set) == 0)
-		return CPU_COUNT(&set);
-	long count = sysconf(_SC_NPROCESSORS_ONLN);
-	return count > 0 ? (int)count : 1;
+	const long online = sysconf(_SC_NPROCESSORS_ONLN);
+	const int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : online > 0 ? (int)online : 1;
+	const size_t allowed = sn_cpus_allowed("");
+	return allowed < (size_t)count ? (int)allowed : count;
 }
 
 static void destroy(sn_engine *engine) {
@@ -24,6 +26,7 @@ static void destroy(sn_engine *engine) {
 	sn_phonemizer_close(&engine->phonemizer);
 	sn_store_close(&engine->store);
 	pthread_mutex_destroy(&engine->load_lock);
+	pthread_mutex_destroy(&engine->share_lock);
 	pthread_mutex_destroy(&engine->models_lock);
 	free(engine);
 }
@@ -54,6 +57,7 @@ int sn_engine_open(sn_engine **out, const sn_engine_options *options, char *err)
 	if (!engine)
 		return sn_fail(err, SN_E_MEMORY, "no memory for an engine");
 	pthread_mutex_init(&engine->load_lock, NULL);
+	pthread_mutex_init(&engine->share_lock, NULL);
 	pthread_mutex_init(&engine->models_lock, NULL);
 	engine->references = 1;
 	engine->threads = o->threads ? o->threads : usable_cpus();

@@ -31,6 +31,7 @@ struct sn_engine {
 	const char *cpu;
 	char cpu_why[320];
 	pthread_mutex_t load_lock;   /* one load at a time */
+	pthread_mutex_t share_lock;  /* what sessions add to a loaded model: ears, adapters of languages; for no longer than that takes */
 	pthread_mutex_t models_lock; /* guards the list and all reference counts */
 	sn_model *models;
 	size_t moving;               /* memory of models that are being loaded or freed: they are in no list */
@@ -61,8 +62,9 @@ struct sn_model {
 	size_t memory, memory_most; /* bytes while one window is decoded greedily, and with all that it may decode at once */
 	/* one of these */
 	sn_whisper *whisper;
-	sn_lane *lane;               /* with whisper, as is the next */
+	sn_lane *lane;               /* with whisper, as are the next two */
 	sn_align *align;
+	sn_model *detector;          /* Silero, from the first session on that needed it; guarded by models_lock */
 	sn_wav2vec2 *wav2vec2;
 	sn_silero *silero;
 	sn_deepfilter *deepfilter;
@@ -87,7 +89,7 @@ struct sn_model {
 void sn_model_retain(sn_model *model);
 const char *sn_dtype_label(nn_dtype dtype); /* "f32", "bf16", "int8" */
 
-/* What a load asks for, below sn_model_load; the engine's load_lock is held. label: the architecture's name. */
+/* What a load asks for, below sn_model_load; the engine's load_lock is held, but not for an export. label: the architecture's name. */
 typedef struct sn_model_request {
 	const char *label;
 	nn_dtype dtype;
@@ -99,6 +101,12 @@ typedef struct sn_model_request {
 	int sequences;               /* of an export: of which a Whisper's states have room for so many */
 } sn_model_request;
 int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err);
+
+/* One that is loaded already, retained; NULL: there is none. */
+sn_model *sn_model_find(sn_engine *engine, const sn_model_place *place, const sn_model_request *request);
+
+/* Silero for a session of a Whisper: the model keeps it, so that later sessions wait for no load. Errors: those of sn_model_load. */
+int sn_model_detector(sn_model **out, sn_model *model, char *err);
 
 /* Finds a model's files, and which architecture of the table they are: as sn_model_load. */
 int sn_model_locate(sn_model_place *place, const char **label, const sn_engine *engine, const char *name, int task, char *err);

@@ -107,8 +107,7 @@ static int finish(sn_enhancer *e, sn_enhance_sink sink, void *payload, char *err
 static int hear_file(sn_enhancer *e, const char *path, char *err) {
 	sn_decoder *decoder = NULL;
 	size_t got = 0;
-	int result = strcmp(path, "-") == 0 ? sn_decoder_open_fd(&decoder, STDIN_FILENO, "standard input", 0, err)
-		: sn_decoder_open_path(&decoder, path, 0, err);
+	int result = sn_decoder_open_input(&decoder, path, 0, 0, e->options.progress, e->options.payload, err);
 	if (result != SN_OK)
 		return result;
 	const sn_audio_info *info = sn_decoder_get_info(decoder);

@@ -92,15 +92,13 @@ static int write_manifest(const sn_whole *to, json_t *said, char *err) {
 
 /* ---- all of it ---- */
 
-/* Loading writes the graphs. */
+/* Loading writes the graphs. The model is in no list and takes no vocoder, so other loads may go on beside it: also those of the caller's
+ * progress, inside of this one. */
 static int load(sn_model **out, sn_engine *engine, const sn_model_place *place, const char *label, const sn_export_options *o,
                 nn_exports *exports, char *err) {
 	const sn_model_request request = { .label = label, .dtype = NN_DTYPE_F32, .backend = "cpu", .exports = exports,
 		.windows = o->windows ? o->windows : 1, .sequences = o->sequences ? o->sequences : 1 };
-	pthread_mutex_lock(&engine->load_lock);
-	const int result = sn_model_take(out, engine, place, &request, err);
-	pthread_mutex_unlock(&engine->load_lock);
-	return result;
+	return sn_model_take(out, engine, place, &request, err);
 }
 
 static int export_into(const sn_whole *to, sn_engine *engine, const sn_model_place *place, const char *label,

@@ -1,10 +1,11 @@
 /* Transcripts as text, subtitles and JSON. */
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/error.h"
+#include "speech/format_cues.h"
 
 #include <sonant/sonant.h>
 
-#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -14,10 +15,6 @@
 #define MAX_OUTPUT ((size_t)512 << 20)
 #define MAX_SPACES ((size_t)4096)
 #define DIGITS 9 /* of JSON numbers, which are rounded before */
-/* A subtitle of words: two usual lines, no longer than one can keep in mind, no pause inside. */
-#define CUE_BYTES 84
-#define CUE_SECONDS 7.0
-#define CUE_PAUSE 1.5
 
 static double rounded(double x, double scale) { return round(x * scale) / scale; }
 static json_t *seconds(double x) { return json_real(rounded(x, 1e3)); }
@@ -207,48 +204,25 @@ static void write_time(sn_buf *out, double t, char point) {
 
 static const char *trimmed(const char *text) { return text + strspn(text, " "); }
 
-static void write_cue(sn_buf *out, int64_t *number, double start, double end, const char *text, size_t size, char point) {
-	++*number;
-	if (point == ',')
-		sn_buf_printf(out, "%lld\n", (long long)*number);
-	write_time(out, start, point);
-	sn_buf_text(out, " --> ");
-	write_time(out, end, point);
-	sn_buf_printf(out, "\n%.*s\n\n", (int)size, text);
-}
+/* Where cues go, and how they look. */
+typedef struct cue_writer {
+	sn_buf *out;
+	int64_t count;                   /* so far */
+	char point;                      /* of seconds */
+} cue_writer;
 
-/* A segment whose words have times, cut where a subtitle gets too long. Words are found again in the text, which knows whether the
- * language puts spaces between them. 0: they are not all there. */
-static int write_words(sn_buf *out, int64_t *number, const sn_segment *s, char point) {
-	const char *at = s->text, *begin = NULL, *end = NULL;
-	for (int i = 0; i < s->word_count; i++) {
-		if (!(at = strstr(at, s->words[i].text)))
-			return 0;
-		at += strlen(s->words[i].text);
-	}
-	at = s->text;
-	int first = 0;
-	for (int i = 0; i < s->word_count; i++) {
-		const sn_word *const w = &s->words[i];
-		const char *const word = strstr(at, w->text), *const stop = word + strlen(w->text);
-		if (begin && (stop - begin > CUE_BYTES || w->end - s->words[first].start > CUE_SECONDS ||
-		              w->start - s->words[i - 1].end > CUE_PAUSE)) {
-			write_cue(out, number, s->words[first].start, s->words[i - 1].end, begin, (size_t)(end - begin), point);
-			begin = NULL;
-		}
-		first = begin ? first : i;
-		begin = begin ? begin : word;
-		at = end = stop;
-	}
-	write_cue(out, number, s->words[first].start, s->words[s->word_count - 1].end, begin, (size_t)(end - begin), point);
-	return 1;
+static void write_cue(void *payload, double start, double end, const char *text) {
+	cue_writer *const w = payload;
+	w->count++;
+	if (w->point == ',')
+		sn_buf_printf(w->out, "%lld\n", (long long)w->count);
+	write_time(w->out, start, w->point);
+	sn_buf_text(w->out, " --> ");
+	write_time(w->out, end, w->point);
+	sn_buf_text(w->out, "\n");
+	sn_buf_text(w->out, text);
+	sn_buf_text(w->out, "\n\n");
 }
-
-static void write_cues(sn_buf *out, int64_t *number, const sn_segment *s, char point) {
-	if (!s->word_count || !write_words(out, number, s, point))
-		write_cue(out, number, s->start, s->end, trimmed(s->text), strlen(trimmed(s->text)), point);
-}
-
 static void write_row(sn_buf *out, const sn_segment *s) {
 	sn_buf_printf(out, "%lld\t%lld\t", llround(s->start * 1000), llround(s->end * 1000));
 	for (const char *c = trimmed(s->text); *c; c++)
@@ -266,16 +240,33 @@ struct sn_transcript_stream {
 	stream_kind kind;
 	char *file;                   /* in each line of jsonl; NULL: it is not said */
 	sn_buf out, spaces;           /* spaces: that end the text so far, written when more follows */
-	int64_t cues;
+	cue_writer cues;
+	sn_cue_layout layout;
 	int begun;                    /* the head is written */
 	int said;                     /* text: there is some */
 };
 
-int sn_transcript_stream_open(sn_transcript_stream **out, const char *format, const char *file, char *err) {
+/* STREAM_KINDS: none. */
+static int kind_of(const char *format) {
 	int kind = 0;
-	*out = NULL;
 	while (kind < STREAM_KINDS && strcmp(format, stream_names[kind]) != 0)
 		kind++;
+	return kind;
+}
+
+int sn_transcript_stream_open(sn_transcript_stream **out, const char *format, const char *file, char *err) {
+	const sn_transcript_options options = { .format = format, .file = file };
+	return sn_transcript_stream_begin(out, &options, err);
+}
+
+int sn_transcript_stream_begin(sn_transcript_stream **out, const sn_transcript_options *options, char *err) {
+	const char *const format = options && options->format ? options->format : "text", *const file = options ? options->file : NULL;
+	const int kind = kind_of(format);
+	sn_cue_layout layout;
+	*out = NULL;
+	const int result = sn_cue_layout_check(&layout, options ? options->line_width : 0, options ? options->line_count : 0, err);
+	if (result != SN_OK)
+		return result;
 	if (kind == STREAM_KINDS)
 		return sn_fail(err, SN_E_ARGUMENT, "format \"%s\" cannot be written as it comes; %s can", format, SN_TRANSCRIPT_STREAMS);
 	sn_transcript_stream *s = calloc(1, sizeof *s);
@@ -286,6 +277,8 @@ int sn_transcript_stream_open(sn_transcript_stream **out, const char *format, co
 		return sn_fail(err, SN_E_MEMORY, "no memory to write a transcript");
 	}
 	s->kind = (stream_kind)kind;
+	s->layout = layout;
+	s->cues = (cue_writer){ .out = &s->out, .point = s->kind == STREAM_SRT ? ',' : '.' };
 	sn_buf_init(&s->out, MAX_OUTPUT);
 	sn_buf_init(&s->spaces, MAX_SPACES);
 	*out = s;
@@ -307,7 +300,7 @@ void sn_transcript_stream_close(sn_transcript_stream **held) {
 static void write_text(sn_transcript_stream *s, const char *text) {
 	text = s->said || s->spaces.size ? text : trimmed(text);
 	size_t size = strlen(text);
-	while (size && isspace((unsigned char)text[size - 1]))
+	while (size && sn_isspace((unsigned char)text[size - 1]))
 		size--;
 	if (size && s->spaces.size)
 		sn_buf_add(&s->out, s->spaces.data, s->spaces.size);
@@ -348,6 +341,11 @@ static void begin_piece(sn_transcript_stream *s) {
 	s->begun = 1;
 }
 
+static void write_cues(sn_transcript_stream *s, const sn_segment *segment) {
+	const int result = sn_cues(segment, &s->layout, write_cue, &s->cues);
+	s->out.failed = s->out.failed ? s->out.failed : result;
+}
+
 static void write_segment(sn_transcript_stream *s, const sn_segment *segment) {
 	if (s->kind == STREAM_TEXT)
 		write_text(s, segment->text);
@@ -356,7 +354,7 @@ static void write_segment(sn_transcript_stream *s, const sn_segment *segment) {
 	else if (s->kind == STREAM_TSV)
 		write_row(&s->out, segment);
 	else
-		write_cues(&s->out, &s->cues, segment, s->kind == STREAM_SRT ? ',' : '.');
+		write_cues(s, segment);
 }
 
 int sn_transcript_stream_add(sn_transcript_stream *s, const sn_segment *segment, const char **text, size_t *size, char *err) {
@@ -371,7 +369,7 @@ static void write_end(sn_transcript_stream *s, const sn_transcript *t) {
 		add_tail(o, t);
 		write_line(&s->out, o);
 	}
-	if (s->kind == STREAM_TEXT || (s->kind == STREAM_SRT && !s->cues))
+	if (s->kind == STREAM_TEXT || (s->kind == STREAM_SRT && !s->cues.count))
 		sn_buf_text(&s->out, "\n");
 }
 
@@ -383,11 +381,11 @@ int sn_transcript_stream_end(sn_transcript_stream *s, const sn_transcript *t, co
 
 /* ---- a whole transcript ---- */
 
-static int format_stream(sn_buf *out, const sn_transcript *t, const char *format, const char *file, char *err) {
+static int is_json(const char *format) { return strcmp(format, "json") == 0 || strcmp(format, "verbose_json") == 0; }
+
+static int format_stream(sn_buf *out, const sn_transcript *t, const sn_transcript_options *options, char *err) {
 	sn_transcript_stream *s;
-	const int result = sn_transcript_stream_open(&s, format, file, err);
-	if (result == SN_E_ARGUMENT)
-		return sn_fail(err, SN_E_ARGUMENT, "format \"%s\" is unknown; known are %s", format, SN_TRANSCRIPT_FORMATS);
+	const int result = sn_transcript_stream_begin(&s, options, err);
 	if (result != SN_OK)
 		return result;
 	const sn_buf kept = s->out;
@@ -405,15 +403,25 @@ static int format_stream(sn_buf *out, const sn_transcript *t, const char *format
 }
 
 int sn_transcript_format(char **text, size_t *size, const sn_transcript *t, const char *format, const char *file, char *err) {
+	const sn_transcript_options options = { .format = format, .file = file };
+	return sn_transcript_write(text, size, t, &options, err);
+}
+
+int sn_transcript_write(char **text, size_t *size, const sn_transcript *t, const sn_transcript_options *options, char *err) {
+	const sn_transcript_options o = options ? *options : (sn_transcript_options){ 0 };
+	const char *const format = o.format ? o.format : "text";
+	sn_cue_layout layout;
 	sn_buf out;
-	int result = SN_OK;
 	*text = NULL;
+	if (!is_json(format) && kind_of(format) == STREAM_KINDS)
+		return sn_fail(err, SN_E_ARGUMENT, "format \"%s\" is unknown; known are %s", format, SN_TRANSCRIPT_FORMATS);
+	int result = sn_cue_layout_check(&layout, o.line_width, o.line_count, err);
 	errno = 0;
 	sn_buf_init(&out, MAX_OUTPUT);
-	if (strcmp(format, "json") == 0 || strcmp(format, "verbose_json") == 0)
-		write_json(&out, t, *format == 'v', file);
-	else
-		result = format_stream(&out, t, format, file, err);
+	if (result == SN_OK && is_json(format))
+		write_json(&out, t, *format == 'v', o.file);
+	else if (result == SN_OK)
+		result = format_stream(&out, t, &o, err);
 	if (result == SN_OK && out.failed)
 		result = sn_fail(err, out.failed, "the transcript is too long to be written at once");
 	result = sn_fail_memory(result, err);

@@ -29,6 +29,8 @@ struct sn_lane {
 	sn_place places[SN_LANE_MAX_WINDOWS];
 	int32_t *free_slots;          /* [rows], a stack */
 	int free_count;
+	const sn_job *awaited;        /* who has no place, and so many slots are kept for; NULL: nobody */
+	int awaited_slots;
 	sn_place *encoding;           /* who holds the encoder */
 	int begun, budget;
 	known known[SN_LANE_MAX_WINDOWS]; /* by entry */
@@ -105,8 +107,20 @@ static int is_greedy(const sn_lane *lane, const sn_job *job, int slots) {
 	return is_last && places_of(lane, job) > 0;
 }
 
+/* Lower ones go first, as in the scheduler. */
+static int class_of(const sn_job *job) {
+	return job->priority == SN_PRIORITY_REALTIME ? 0 : job->priority == SN_PRIORITY_INTERACTIVE ? 1 : 2;
+}
+
+/* Are the slots, or the last place, kept for somebody else? */
+static int is_kept(const sn_lane *lane, const sn_job *job, int slots) {
+	const sn_job *const other = lane->awaited;
+	return other && other != job && class_of(job) >= class_of(other) &&
+		(lane->free_count - slots < lane->awaited_slots || places_of(lane, NULL) < 2);
+}
+
 sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots) {
-	if (lane->encoding || lane->free_count < slots || is_greedy(lane, job, slots))
+	if (lane->encoding || lane->free_count < slots || is_greedy(lane, job, slots) || is_kept(lane, job, slots))
 		return NULL;
 	sn_place *place = NULL; /* whose encoding was used longest ago */
 	for (sn_place *p = lane->places; p < lane->places + lane->windows; p++)
@@ -120,9 +134,25 @@ sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots) {
 		place->slots[i] = lane->free_slots[--lane->free_count];
 	place->searching = place->detecting = 0;
 	place->failed = SN_OK;
+	if (lane->awaited == job)
+		lane->awaited = NULL;
 	lane->encoding = place;
 	lane->begun = 0;
 	return place;
+}
+
+void sn_lane_await(sn_lane *lane, sn_job *job, int slots) {
+	if (places_of(lane, job) > 0 || (lane->awaited && class_of(lane->awaited) <= class_of(job)))
+		return;
+	lane->awaited = job;
+	lane->awaited_slots = slots;
+}
+
+void sn_lane_withdraw(sn_lane *lane, const sn_job *job) {
+	if (lane->awaited != job)
+		return;
+	lane->awaited = NULL;
+	sn_sched_wake_all(lane->sched);
 }
 
 void sn_lane_give(sn_lane *lane, sn_place *place) {

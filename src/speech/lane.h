@@ -47,6 +47,12 @@ int sn_lane_windows(const sn_lane *lane);
 /* A free place with `slots` cache slots for the job, and the encoder with it. NULL: not now; sn_sched_rest until it may be tried again.
  * Who has places leaves the last one to who has none. */
 sn_place *sn_lane_take(sn_lane *lane, sn_job *job, int slots);
+/* The job, which has no place, asked for one in vain and will ask again: until it has one, nobody but a higher class takes slots, or the
+ * last place, that it would miss, so that many are free at once some time. One job at a time is waited for: the first that asked, of the
+ * highest class. */
+void sn_lane_await(sn_lane *lane, sn_job *job, int slots);
+/* It will not ask again for now. Does nothing for a job that is not waited for. */
+void sn_lane_withdraw(sn_lane *lane, const sn_job *job);
 /* Gives the place back whatever it is doing. */
 void sn_lane_give(sn_lane *lane, sn_place *place);
 

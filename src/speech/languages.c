@@ -1,10 +1,10 @@
 #include "speech/languages.h"
 
+#include "base/ascii.h"
+
 #include <sonant/sonant.h>
 
-#include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 static const struct {
 	char code[4], name[16];
@@ -30,25 +30,45 @@ static const struct {
 	{ "vi", "vietnamese" }, { "yi", "yiddish" }, { "yo", "yoruba" }, { "yue", "cantonese" }, { "zh", "chinese" },
 };
 
+/* Other names, and codes of the same language that are older, newer or narrower. */
+static const struct {
+	char alias[16], code[4];
+} aliases[] = {
+	{ "bokmal", "no" }, { "castilian", "es" }, { "farsi", "fa" }, { "filipino", "tl" }, { "flemish", "nl" }, { "haitian", "ht" },
+	{ "letzeburgesch", "lb" }, { "mandarin", "zh" }, { "moldavian", "ro" }, { "moldovan", "ro" }, { "myanmar", "my" }, { "panjabi", "pa" },
+	{ "pushto", "ps" }, { "sinhalese", "si" }, { "valencian", "ca" }, { "cmn", "zh" }, { "fil", "tl" }, { "in", "id" }, { "iw", "he" },
+	{ "ji", "yi" }, { "jv", "jw" }, { "mo", "ro" }, { "nb", "no" },
+};
+
+/* The code that the text is another name for, else the text. */
+static const char *known_as(const char *text) {
+	for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+		if (sn_strcasecmp(text, aliases[i].alias) == 0)
+			return aliases[i].code;
+	return text;
+}
+
 const char *sn_language_name(const char *code) {
 	for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++)
-		if (strcasecmp(code, languages[i].code) == 0)
+		if (sn_strcasecmp(code, languages[i].code) == 0)
 			return languages[i].name;
 	return NULL;
 }
 
 int sn_language_code(const char *text, char *code, size_t size) {
 	for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++)
-		if (strcasecmp(text, languages[i].name) == 0)
+		if (sn_strcasecmp(text, languages[i].name) == 0)
 			text = languages[i].code;
+	text = known_as(text);
 	size_t length = strcspn(text, "-_");
 	if (length < 2 || length > 3 || length >= size)
 		return 0;
 	for (size_t i = 0; i < length; i++) {
-		if (!isalpha((unsigned char)text[i]))
+		if (!sn_isalpha((unsigned char)text[i]))
 			return 0;
-		code[i] = (char)tolower((unsigned char)text[i]);
+		code[i] = (char)sn_tolower((unsigned char)text[i]);
 	}
 	code[length] = 0;
+	memmove(code, known_as(code), strlen(known_as(code)) + 1); /* none is longer than what it stands for */
 	return 1;
 }

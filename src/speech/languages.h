@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* The code of an English name ("German", any case) or a code as it is ("de", "DE", "de-AT" gives "de"). Writes up to size bytes
- * with NUL; returns 0 when the text cannot be a language. */
+/* The code that Whisper has for an English name ("German", any case; "Mandarin" gives "zh") or for a code ("de", "DE", "de-AT" give "de",
+ * "nb" gives "no"). Writes up to size bytes with NUL; returns 0 when the text cannot be a language. */
 int sn_language_code(const char *text, char *code, size_t size);
 
 #endif

@@ -47,7 +47,8 @@ typedef struct group_files {
 } group_files;
 
 /* What one control group leaves: its limit less what is used and cannot be dropped. */
-static size_t left_in(const char *root, const char *group, const group_files *files) {
+static size_t left_in(const char *root, const char *group, const void *kind) {
+	const group_files *const files = kind;
 	uint64_t limit, used, cached = 0;
 	char stat[FILE_MAX];
 	if (!number(root, group, files->limit, &limit) || !number(root, group, files->used, &used))
@@ -58,15 +59,18 @@ static size_t left_in(const char *root, const char *group, const group_files *fi
 	return used < limit ? (size_t)(limit - used) : 0;
 }
 
-/* The least that the group and those above it leave. Inside a container the path of the host may name nothing. */
-static size_t left_above(const char *root, const char *mount, const char *path, const group_files *files) {
+/* What one group has of something; SIZE_MAX: no limit. kind: names of its files. */
+typedef size_t (*group_ask)(const char *root, const char *group, const void *kind);
+
+/* The least that the group and those above it have. Inside a container the path of the host may name nothing. */
+static size_t least_above(const char *root, const char *mount, const char *path, group_ask ask, const void *kind) {
 	char group[SN_PATH_MAX];
 	size_t least = SIZE_MAX;
 	if (snprintf(group, sizeof group, "%s%s", mount, path) >= (int)sizeof group)
 		return least;
 	for (size_t length = strlen(group); length >= strlen(mount);) {
 		group[length] = 0;
-		const size_t left = left_in(root, group, files);
+		const size_t left = ask(root, group, kind);
 		least = left < least ? left : least;
 		while (length > strlen(mount) && group[length - 1] != '/')
 			length--;
@@ -75,25 +79,40 @@ static size_t left_above(const char *root, const char *mount, const char *path, 
 	return least;
 }
 
-static size_t left_in_groups(const char *root) {
-	static const group_files v2 = { "/memory.max", "/memory.current", "/memory.stat", "inactive_file " };
-	static const group_files v1 = { "/memory.limit_in_bytes", "/memory.usage_in_bytes", "/memory.stat", "total_inactive_file " };
-	char text[FILE_MAX], *rest = text;
+/* Is `name` one of the controllers of a line's second field, "cpu,cpuacct"? */
+static int is_listed(const char *list, const char *end, const char *name) {
+	const size_t length = strlen(name);
+	for (const char *at = list; at < end; at += strcspn(at, ",:") + 1)
+		if (strncmp(at, name, length) == 0 && (at[length] == ',' || at + length == end))
+			return 1;
+	return 0;
+}
+
+/* The least of all groups of this process: of the one hierarchy (v2), and of the older one of `controller` (v1). */
+static size_t least_of_groups(const char *root, const char *controller, group_ask ask, const void *v2, const void *v1) {
+	char text[FILE_MAX], mount[64], *rest = text;
 	size_t least = SIZE_MAX;
 	if (!read_text(text, root, "/proc/self/cgroup", ""))
 		return least;
+	snprintf(mount, sizeof mount, "/sys/fs/cgroup/%s", controller);
 	for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
 		const char *const first = strchr(line, ':'), *const second = first ? strchr(first + 1, ':') : NULL;
 		if (!second)
 			continue;
 		size_t left = SIZE_MAX;
 		if (strncmp(line, "0::", 3) == 0)
-			left = left_above(root, "/sys/fs/cgroup", second + 1, &v2);
-		else if (strncmp(first, ":memory:", 8) == 0)
-			left = left_above(root, "/sys/fs/cgroup/memory", second + 1, &v1);
+			left = least_above(root, "/sys/fs/cgroup", second + 1, ask, v2);
+		else if (is_listed(first + 1, second, controller))
+			left = least_above(root, mount, second + 1, ask, v1);
 		least = left < least ? left : least;
 	}
 	return least;
+}
+
+static size_t left_in_groups(const char *root) {
+	static const group_files v2 = { "/memory.max", "/memory.current", "/memory.stat", "inactive_file " };
+	static const group_files v1 = { "/memory.limit_in_bytes", "/memory.usage_in_bytes", "/memory.stat", "total_inactive_file " };
+	return least_of_groups(root, "memory", left_in, &v2, &v1);
 }
 
 size_t sn_memory_available(const char *root) {
@@ -104,6 +123,23 @@ size_t sn_memory_available(const char *root) {
 		free = (size_t)kilobytes << 10;
 	const size_t groups = left_in_groups(root);
 	return groups < free ? groups : free;
+}
+
+/* CPUs of one group: "150000 100000" in one file, or the two numbers in two; "max" and -1: no limit. */
+static size_t cpus_in(const char *root, const char *group, const void *kind) {
+	const char *const *const files = kind;
+	char text[FILE_MAX];
+	int64_t quota = -1, period = 0;
+	if (read_text(text, root, group, files[0]))
+		sscanf(text, "%ld %ld", &quota, &period);
+	if (files[1] && read_text(text, root, group, files[1]))
+		sscanf(text, "%ld", &period);
+	return quota > 0 && period > 0 ? (size_t)(quota / period + (quota % period > 0)) : SIZE_MAX;
+}
+
+size_t sn_cpus_allowed(const char *root) {
+	static const char *const v2[2] = { "/cpu.max" }, *const v1[2] = { "/cpu.cfs_quota_us", "/cpu.cfs_period_us" };
+	return least_of_groups(root, "cpu", cpus_in, v2, v1);
 }
 
 /* ---- what a model takes ---- */

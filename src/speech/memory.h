@@ -1,4 +1,4 @@
-/* The memory that models may take, looked at before one is loaded. */
+/* What this process may take of the machine: memory, looked at before a model is loaded, and CPUs. */
 #ifndef SN_SPEECH_MEMORY_H
 #define SN_SPEECH_MEMORY_H
 
@@ -10,6 +10,9 @@
  * above the process leaves, file pages that can be dropped counted as free. SIZE_MAX: nothing is known. `root` stands before all
  * paths that are read: "", but in tests. */
 size_t sn_memory_available(const char *root);
+
+/* CPUs that the control groups above this process let it use, 1.5 counted as 2, and 0.1 as 1; SIZE_MAX: as many as there are. `root` as above. */
+size_t sn_cpus_allowed(const char *root);
 
 /* "1.9 GB", "410 MB" */
 const char *sn_memory_text(char text[SN_MEMORY_TEXT], size_t bytes);

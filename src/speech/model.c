@@ -3,8 +3,10 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/map.h"
 #include "models/vits.h"
 #include "nn/cpu/kernels.h"
+#include "speech/languages.h"
 #include "speech/memory.h"
 #include "speech/vocoders.h"
 #include "text/piper.h"
@@ -115,6 +117,7 @@ static void destroy(sn_model *model) {
 	sn_xvector_close(&model->xvector);
 	sn_speaker_encoder_close(&model->encoder);
 	sn_model_release(&model->own_vocoder);
+	sn_model_release(&model->detector);
 	nn_backend_close(&model->backend);
 	free(model);
 }
@@ -172,20 +175,38 @@ static nn_dtype choose_dtype(const sn_engine *engine, sn_precision asked, const 
 	return bf16 ? NN_DTYPE_BF16 : NN_DTYPE_F32;
 }
 
-/* Where the model of that name lies; "auto": the first of the task's defaults that is installed. */
-static int resolve(const sn_engine *engine, const char *name, int task, sn_model_place *place, char *err) {
+/* The first installed default that knows the language, else the first other model that may, else the first default, whose session says
+ * what it lacks. */
+static int resolve_auto(const sn_store *store, const char *task, const char *language, sn_model_place *place, char *err) {
+	char code[16], why[SN_ERRLEN] = "no model is known for the task";
+	const char *const asked = language && strcmp(language, "auto") != 0 && sn_language_code(language, code, sizeof code) ? code : NULL;
+	const char *name, *first = NULL;
+	for (int i = 0; (name = sn_store_default(store, task, i)); i++) {
+		const int result = sn_store_resolve(store, name, place, i ? NULL : why);
+		if (result == SN_OK && sn_store_knows(place, asked))
+			return SN_OK;
+		if (result != SN_OK && result != SN_E_NOT_FOUND)
+			return sn_fail(err, result, "%s", why);
+		first = first || result != SN_OK ? first : name;
+	}
+	sn_model_place *others;
+	int count;
+	const int result = sn_store_others(store, task, asked, &others, &count, err);
+	if (count)
+		*place = others[0];
+	free(others);
+	if (result != SN_OK || count)
+		return result;
+	return first ? sn_store_resolve(store, first, place, err) : sn_fail(err, SN_E_NOT_FOUND, "%s", why);
+}
+
+/* Where the model of that name lies. */
+static int resolve(const sn_engine *engine, const char *name, int task, const char *language, sn_model_place *place, char *err) {
 	if (name && *name && strcmp(name, "auto") != 0)
 		return sn_store_resolve(engine->store, name, place, err);
 	if (task < SN_TASK_TRANSCRIBE || task > SN_TASK_PUNCTUATE)
 		return sn_fail(err, SN_E_ARGUMENT, "model \"auto\" needs a task: transcribe, speak, vad, vocode, embed, denoise, score or punctuate");
-	int result = SN_E_NOT_FOUND;
-	char why[SN_ERRLEN] = "no model is known for the task";
-	for (int i = 0; (name = sn_store_default(engine->store, task_names[task], i)); i++) {
-		result = sn_store_resolve(engine->store, name, place, i ? NULL : why);
-		if (result != SN_E_NOT_FOUND)
-			break;
-	}
-	return result == SN_OK ? SN_OK : sn_fail(err, result, "%s", why);
+	return resolve_auto(engine->store, task_names[task], language, place, err);
 }
 
 /* ---- loading ---- */
@@ -357,7 +378,7 @@ static int serves(const sn_model *m, int windows) {
 }
 
 /* The same files may be an acoustic model and a vocoder at once. Griffin-Lim has no files: its path is its layout. */
-static sn_model *find_loaded(sn_engine *engine, const sn_model_place *place, const sn_model_request *request) {
+sn_model *sn_model_find(sn_engine *engine, const sn_model_place *place, const sn_model_request *request) {
 	const sn_architecture architecture = architectures[find(request->label)].architecture;
 	pthread_mutex_lock(&engine->models_lock);
 	sn_model *m = engine->models;
@@ -417,7 +438,7 @@ static int load_new(sn_model **out, sn_engine *engine, const sn_model_place *pla
 }
 
 int sn_model_take(sn_model **out, sn_engine *engine, const sn_model_place *place, const sn_model_request *request, char *err) {
-	*out = request->exports ? NULL : find_loaded(engine, place, request);
+	*out = request->exports ? NULL : sn_model_find(engine, place, request);
 	return *out ? SN_OK : load_new(out, engine, place, request, err);
 }
 
@@ -450,9 +471,41 @@ static int settle(sn_model_place *place, const char *label, char *err) {
 	return result;
 }
 
+/* Whose file it is, where it holds a model in a layout of another program's own; else NULL. */
+static const char *foreign_layout(const char *path) {
+	sn_map map;
+	if (sn_path_is_directory(path) || sn_map_open(&map, path, NULL) != SN_OK)
+		return NULL;
+	const size_t size = map.size < 4096 ? map.size : 4096; /* a pickle's first keys are at its beginning */
+	const int is_ggml = size > 4 && (memcmp(map.data, "lmgg", 4) == 0 || memcmp(map.data, "GGUF", 4) == 0);
+	const int is_pickle = size && memmem(map.data, size, "dims", 4) && memmem(map.data, size, "model_state_dict", 16);
+	sn_map_close(&map);
+	return is_ggml ? "whisper.cpp's (ggml)" : is_pickle ? "OpenAI's own (.pt)" : NULL;
+}
+
+/* The weights of CTranslate2 say what they are; nothing else does. */
+static int is_pointer(const char *path) {
+	char file[SN_STORE_PATH];
+	sn_map map;
+	const int is_directory = sn_path_is_directory(path) && sn_path_join(file, path, "model.bin");
+	if (sn_map_open(&map, is_directory ? file : path, NULL) != SN_OK)
+		return 0;
+	const int is = sn_is_lfs_pointer(map.data, map.size);
+	sn_map_close(&map);
+	return is;
+}
+
 /* The task that the files are for, checked against the one that is wanted. */
 static int check_task(const sn_model_place *place, const char *label, int wanted, char *err) {
-	const int task = sn_model_task(label);
+	const int task = sn_model_task(label), cause = errno; /* ENOMEM where memory failed while the files were looked at */
+	const char *const foreign = task ? NULL : foreign_layout(place->path);
+	const int pointer = !task && is_pointer(place->path);
+	errno = cause;
+	if (foreign)
+		return sn_fail(err, SN_E_MODEL, "%.200s is in a layout that is not read, %s: of a Whisper 'sonant models pull SIZE' gets the same weights "
+		               "(tiny, base, small, medium, large-v3, turbo, and tiny.en to medium.en)", place->path, foreign);
+	if (pointer)
+		return sn_fail(err, SN_E_MODEL, SN_LFS_POINTER, place->path);
 	if (!task)
 		return sn_fail(err, SN_E_MODEL, "%s holds no model that this version knows (Whisper, Wav2Vec2, VITS, YourTTS, SpeechT5, "
 		               "Tacotron2, FastSpeech2, Bark, Kokoro, HiFi-GAN, MelGAN, WaveGlow, Silero VAD)", place->path);
@@ -462,13 +515,17 @@ static int check_task(const sn_model_place *place, const char *label, int wanted
 	return SN_OK;
 }
 
-int sn_model_locate(sn_model_place *place, const char **label, const sn_engine *engine, const char *name, int task, char *err) {
-	int result = resolve(engine, name, task, place, err);
+static int locate(sn_model_place *place, const char **label, const sn_engine *engine, const char *name, int task, const char *language, char *err) {
+	int result = resolve(engine, name, task, language, place, err);
 	if (result != SN_OK)
 		return result;
 	*label = sn_model_label(place);
 	result = check_task(place, *label, task, err);
 	return result == SN_OK ? settle(place, *label, err) : result;
+}
+
+int sn_model_locate(sn_model_place *place, const char **label, const sn_engine *engine, const char *name, int task, char *err) {
+	return locate(place, label, engine, name, task, NULL, err);
 }
 
 static int load_named(sn_model **out, sn_engine *engine, const char *name, const sn_model_options *options, char *err) {
@@ -486,7 +543,7 @@ static int load_named(sn_model **out, sn_engine *engine, const char *name, const
 	if (o->backend && strlen(o->backend) >= SN_BACKEND_NAME)
 		return sn_fail(err, SN_E_ARGUMENT, "there is no backend '%.40s'", o->backend);
 	sn_model_request request = { .windows = o->windows, .backend = o->backend ? o->backend : engine->backend };
-	int result = sn_model_locate(&place, &request.label, engine, name, o->task, err);
+	int result = locate(&place, &request.label, engine, name, o->task, o->language, err);
 	if (result != SN_OK)
 		return result;
 	const sn_synth_class *const speaks = architectures[find(request.label)].class;
@@ -507,7 +564,7 @@ static int load_named(sn_model **out, sn_engine *engine, const char *name, const
 	request.dtype = exact ? fixed : choose_dtype(engine, o->precision, &place);
 	if (task == SN_TASK_VOCODE)
 		request.dtype = sn_vocoder_dtype(request.dtype);
-	if ((*out = find_loaded(engine, &place, &request)) != NULL)
+	if ((*out = sn_model_find(engine, &place, &request)) != NULL)
 		return SN_OK; /* without waiting for another model that is being loaded */
 	pthread_mutex_lock(&engine->load_lock);
 	result = sn_model_take(out, engine, &place, &request, err);
@@ -519,4 +576,23 @@ int sn_model_load(sn_model **out, sn_engine *engine, const char *name, const sn_
 	errno = 0;
 	const int result = load_named(out, engine, name, options, err);
 	return result == SN_OK ? SN_OK : sn_fail_memory(result, err);
+}
+
+int sn_model_detector(sn_model **out, sn_model *model, char *err) {
+	sn_engine *const engine = model->engine;
+	pthread_mutex_lock(&engine->models_lock);
+	*out = model->detector;
+	if (*out)
+		(*out)->references++;
+	pthread_mutex_unlock(&engine->models_lock);
+	if (*out)
+		return SN_OK;
+	const int result = sn_model_load(out, engine, "silero-vad", &(sn_model_options){ .task = SN_TASK_VAD, .precision = SN_PRECISION_F32 }, err);
+	pthread_mutex_lock(&engine->models_lock);
+	if (result == SN_OK && !model->detector) {
+		model->detector = *out;
+		(*out)->references++;
+	}
+	pthread_mutex_unlock(&engine->models_lock);
+	return result;
 }

@@ -137,6 +137,8 @@ const sn_rules *sn_rules_of(const char *language) {
 	UErrorCode status = U_ZERO_ERROR;
 	char code[ULOC_LANG_CAPACITY];
 	uloc_getLanguage(language, code, sizeof code, &status);
+	if (U_SUCCESS(status) && strcmp(code, "cmn") == 0)
+		strcpy(code, "zh");
 	for (int i = 0; i < RULES - 1 && U_SUCCESS(status); i++)
 		if (strcmp(rules[i].code, code) == 0)
 			return &rules[i];

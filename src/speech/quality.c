@@ -85,7 +85,8 @@ static int open_parts(sn_rater *r, char *err) {
 		result = open_scores(r, err);
 	if (result != SN_OK || (!r->voice && !r->score))
 		return result;
-	r->tape = malloc(RATER_TAPE * sizeof *r->tape);
+	r->room = r->options.impatient ? RATER_LATER : RATER_TAPE;
+	r->tape = malloc((size_t)r->room * sizeof *r->tape);
 	if (!r->tape)
 		return sn_fail(err, SN_E_MEMORY, "no memory to rate audio in");
 	result = sn_sched_add(r->engine->sched, &r->job, err);
@@ -118,6 +119,8 @@ int sn_rater_open(sn_rater **out, sn_engine *engine, int rate, const sn_rater_op
 
 void sn_rater_be_patient(sn_rater *r, double seconds) { r->options.patience = seconds; }
 
+void sn_rater_hear_all(sn_rater *r) { r->options.impatient = 0; }
+
 void sn_rater_close(sn_rater **rater) {
 	sn_rater *const r = *rater;
 	*rater = NULL;
@@ -138,8 +141,9 @@ void sn_rater_close(sn_rater **rater) {
 
 /* ---- hearing ---- */
 
-/* Makes room on the tape at the cost of what was not computed in time. Lock held. */
+/* Makes room on the tape, a second at least since the rest moves, at the cost of what was not computed in time. Lock held. */
 static void drop(sn_rater *r, int64_t count) {
+	count = count > SN_DNSMOS_HOP ? count : SN_DNSMOS_HOP;
 	r->count -= count;
 	memmove(r->tape, r->tape + count, (size_t)r->count * sizeof *r->tape);
 	r->first += count;
@@ -158,10 +162,10 @@ static int tape(sn_rater *r, const float *pcm, size_t count, char *err) {
 	}
 	sn_sched *const s = r->engine->sched;
 	sn_sched_lock(s);
-	while (r->count + (int64_t)count > RATER_TAPE && !r->done) {
+	while (r->count + (int64_t)count > r->room && !r->done) {
 		sn_sched_wake(s, &r->job);
 		if (r->options.impatient)
-			drop(r, r->count + (int64_t)count - RATER_TAPE);
+			drop(r, r->count + (int64_t)count - r->room);
 		else
 			sn_sched_wait(s, &r->job, INFINITY);
 	}
@@ -228,7 +232,7 @@ static int has_room(sn_rater *r) {
 	if (!r->joined || r->options.impatient)
 		return 1;
 	sn_sched_lock(s);
-	while (waits && !r->done && r->count + 2 * RATER_BLOCK > RATER_TAPE)
+	while (waits && !r->done && r->count + 2 * RATER_BLOCK > r->room)
 		waits = wait_for_conductor(r);
 	sn_sched_unlock(s);
 	return waits;

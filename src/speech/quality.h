@@ -7,7 +7,7 @@
  *	sn_rater_close(&rater);
  *
  * The network runs as a job of class SN_PRIORITY_BATCH, in pieces of some milliseconds, so every session goes before it. Where nobody
- * may wait for it, options->impatient is set: a push then never waits, and what cannot be computed in time is left out.
+ * may wait for it, options->impatient is set: a push then never waits, and of what lies more than a minute behind, the oldest is left out.
  * All functions are for callers' threads, never for the conductor: push resamples and measures (about 1 % of real time), finish waits.
  *
  * Cost with DNSMOS: a first window of 9.01 s costs more than an encoder window of Whisper base, each further one, a second later,
@@ -45,6 +45,7 @@ int sn_rater_open(sn_rater **out, sn_engine *engine, int rate, const sn_rater_op
 int sn_rater_push(sn_rater *rater, const float *pcm, size_t count, char *err);
 
 void sn_rater_be_patient(sn_rater *rater, double seconds); /* options.patience from here on */
+void sn_rater_hear_all(sn_rater *rater); /* options.impatient no more; before the first push */
 
 /* As push, for as much as there is room within the caller's patience: *used samples. SN_AGAIN: that was not all. */
 int sn_rater_offer(sn_rater *rater, const float *pcm, size_t count, size_t *used, char *err);

@@ -3,9 +3,6 @@
 
 #include "audio/validate.h"
 
-#include <string.h>
-#include <unistd.h>
-
 #define PIECE ((size_t)65536) /* samples pushed at once */
 
 int sn_rater_feed(sn_rater *rater, sn_decoder *decoder, sn_tick *tick, char *err) {
@@ -48,8 +45,7 @@ static int rate(sn_quality *quality, sn_engine *engine, sn_decoder *decoder, con
 
 int sn_quality_file(sn_quality *quality, sn_engine *engine, const char *path, const sn_quality_options *options, char *err) {
 	sn_decoder *decoder = NULL;
-	int result = strcmp(path, "-") == 0 ? sn_decoder_open_fd(&decoder, STDIN_FILENO, "standard input", 0, err)
-		: sn_decoder_open_path(&decoder, path, 0, err);
+	int result = sn_decoder_open_input(&decoder, path, 0, 0, options ? options->progress : NULL, options ? options->payload : NULL, err);
 	if (result == SN_OK)
 		result = rate(quality, engine, decoder, options, err);
 	sn_decoder_close(&decoder);

@@ -11,6 +11,7 @@
 
 #define RATER_MAX_WINDOWS 1024   /* rated windows that are told apart */
 #define RATER_TAPE (SN_DNSMOS_WINDOW + 2 * SN_DNSMOS_HOP) /* samples */
+#define RATER_LATER (SN_DNSMOS_WINDOW + 55 * SN_DNSMOS_HOP) /* the same where nobody waits: all windows of a minute may come later */
 #define RATER_BLOCK 4096         /* samples resampled at once */
 #define RATER_CHUNK 512          /* samples of a chunk of the voice activity detector */
 #define RATER_CHUNKS 32          /* of them heard in one step */
@@ -41,7 +42,8 @@ struct sn_rater {
 	int failed;               /* the final error, with its message */
 	char failure[SN_ERRLEN];
 	/* both', under the scheduler's lock */
-	float *tape;              /* [RATER_TAPE]: samples [first, first + count) at 16 kHz */
+	float *tape;              /* [room]: samples [first, first + count) at 16 kHz */
+	int64_t room;
 	int64_t first, count;
 	int64_t due;              /* second at which the next window starts */
 	int64_t hop;              /* seconds from window to window, a power of two */

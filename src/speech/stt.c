@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define VAD_MOST_MS 10000
+
 /* ---- steps ---- */
 
 /* Nothing more will happen: the caller is told even where it was told before. Lock held. */
@@ -171,9 +173,26 @@ static void *pages_new(size_t size) {
 	return pages == MAP_FAILED ? NULL : pages;
 }
 
+/* What is no value for any class. */
+static int check_options(const sn_stt_options *o, char *err) {
+	const sn_switch switches[] = { o->fallback, o->vad, o->condition, o->timestamps, o->words, o->denoise, o->guards, o->punctuate, o->live, o->keep };
+	const sn_vad_settings *const v = &o->vad_settings;
+	for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+		if (switches[i] < SN_DEFAULT || switches[i] > SN_ON)
+			return sn_fail(err, SN_E_ARGUMENT, "%d is none of sn_switch", (int)switches[i]);
+	if (o->priority < SN_PRIORITY_INTERACTIVE || o->priority > SN_PRIORITY_BATCH)
+		return sn_fail(err, SN_E_ARGUMENT, "priority %d is none of sn_priority", (int)o->priority);
+	if (!(v->threshold >= 0 && v->threshold <= 1))
+		return sn_fail(err, SN_E_ARGUMENT, "vad_settings.threshold %g is not between 0 and 1", (double)v->threshold);
+	if (v->min_speech > VAD_MOST_MS || v->min_silence > VAD_MOST_MS || v->pad > VAD_MOST_MS)
+		return sn_fail(err, SN_E_ARGUMENT, "vad_settings: min_speech %d, min_silence %d and pad %d are at most %d ms", v->min_speech,
+		               v->min_silence, v->pad, VAD_MOST_MS);
+	return sn_retry_check(o, err);
+}
+
 int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, char *err) {
-	static const sn_stt_options defaults;
-	const sn_stt_options *const o = options ? options : &defaults;
+	sn_stt_options given = options ? *options : (sn_stt_options){ 0 };
+	const sn_stt_options *const o = &given;
 	const sn_stt_class *const class = class_of(model, o->live == SN_ON);
 	*out = NULL;
 	if (!class && model->wav2vec2)
@@ -181,8 +200,11 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 		               "text that grows with the speech; a Whisper model can", model->name);
 	if (!class)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not transcribe; \"whisper-base\" does", model->name);
-	if (o->priority < SN_PRIORITY_INTERACTIVE || o->priority > SN_PRIORITY_BATCH)
-		return sn_fail(err, SN_E_ARGUMENT, "priority %d is none of sn_priority", (int)o->priority);
+	int result = check_options(o, err);
+	if (result != SN_OK)
+		return result;
+	if (given.language && !*given.language)
+		given.language = NULL;
 	sn_stt *stt = pages_new(class->size);
 	if (!stt)
 		return sn_fail(err, SN_E_MEMORY, "no memory for a session");
@@ -196,8 +218,7 @@ int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, ch
 		.ready_payload = o->ready_payload, .left = 1 };
 	if (o->live == SN_ON && o->priority == SN_PRIORITY_INTERACTIVE)
 		stt->job.priority = SN_PRIORITY_REALTIME;
-	int result = sn_retry_check(o, err);
-	if (result == SN_OK && o->denoise == SN_ON)
+	if (o->denoise == SN_ON)
 		result = sn_denoise_open(&stt->denoise, stt->engine, SN_STT_RATE, SN_DENOISE_STT_LIMIT, err);
 	if (result == SN_OK)
 		result = class->open(stt, o, err);
@@ -242,7 +263,7 @@ static int wait_or_serve(sn_stt *stt) {
 	int result = stt->class->serve(stt, why);
 	sn_sched_lock(sched);
 	if (result == SN_AGAIN)
-		return 0;
+		return !isfinite(stt->patience); /* who waits without end looks whether it was cancelled, and waits on */
 	stt->chore = 0;
 	stt->error = result;
 	if (result != SN_OK)

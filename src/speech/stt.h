@@ -25,8 +25,8 @@ typedef struct sn_stt_class {
 	 * no segments. */
 	int (*work)(sn_stt *stt, int full);
 	void (*leave)(sn_stt *stt);  /* conductor: gives back what is shared with other jobs; may come more than once */
-	/* What would hold the conductor up too long, on a caller's thread, after work has asked for it with sn_stt_ask. SN_AGAIN: the caller's
-	 * patience is at its end, to be called again. May be NULL. */
+	/* What would hold the conductor up too long, on a caller's thread, after work has asked for it with sn_stt_ask. SN_AGAIN: not
+	 * done within the caller's patience, or SN_TICK; to be called again. May be NULL. */
 	int (*serve)(sn_stt *stt, char *err);
 	void (*close)(sn_stt *stt);  /* frees its own memory, not the struct */
 } sn_stt_class;

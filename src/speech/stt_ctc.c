@@ -10,10 +10,12 @@
 #include "speech/punctuate.h"
 #include "speech/punctuate_rules.h"
 #include "speech/stt.h"
+#include "speech/tick.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "models/wav2vec2.h"
+#include "text/utf8.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -219,11 +221,11 @@ static int emit_language(stt_ctc *stt, const char *code, float confidence) {
 static int take_language(stt_ctc *stt, const char *language, float confidence, char *err) {
 	sn_engine *engine = stt->base.engine;
 	char code[16];
-	pthread_mutex_lock(&engine->load_lock);
+	pthread_mutex_lock(&engine->share_lock);
 	int result = sn_wav2vec2_take(&stt->head, stt->base.model->wav2vec2, language, err);
 	if (result == SN_E_UNSUPPORTED && sn_language_code(language, code, sizeof code) && strcmp(code, language) != 0)
 		result = sn_wav2vec2_take(&stt->head, stt->base.model->wav2vec2, language = code, NULL) == SN_OK ? SN_OK : result;
-	pthread_mutex_unlock(&engine->load_lock);
+	pthread_mutex_unlock(&engine->share_lock);
 	if (result != SN_OK)
 		return result;
 	const char *known = sn_wav2vec2_language(stt->head);
@@ -277,7 +279,7 @@ static int ask_whisper(stt_ctc *stt, char *err) {
 	sn_event event;
 	int result = stt->asking ? SN_OK : begin_asking(stt, err);
 	if (result == SN_OK)
-		sn_stt_be_patient(stt->asking, stt->base.patience);
+		sn_stt_be_patient(stt->asking, fmin(stt->base.patience, SN_TICK));
 	while (result == SN_OK && !*stt->heard && (result = sn_stt_pull(stt->asking, &event, err)) == SN_OK)
 		if (event.kind == SN_EVENT_LANGUAGE) {
 			snprintf(stt->heard, sizeof stt->heard, "%s", event.language);
@@ -325,6 +327,8 @@ static int set_options(stt_ctc *stt, const sn_stt_options *o, char *err) {
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not transcribe live; a Whisper does", name);
 	if (o->hotwords && strlen(o->hotwords) > SN_MAX_HOTWORDS)
 		return sn_fail(err, SN_E_LIMIT, "the hot words have %zu bytes; at most %zu are taken", strlen(o->hotwords), SN_MAX_HOTWORDS);
+	if (o->hotwords && sn_utf8_check(o->hotwords, strlen(o->hotwords), SN_MAX_HOTWORDS, err) != SN_OK)
+		return SN_E_FORMAT;
 	if (o->prompt && strlen(o->prompt) > SN_MAX_PROMPT)
 		return sn_fail(err, SN_E_LIMIT, "the prompt has %zu bytes; at most %zu are taken", strlen(o->prompt), SN_MAX_PROMPT);
 	if (o->vad == SN_ON)
@@ -368,9 +372,9 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 
 static void close_session(sn_stt *base) {
 	stt_ctc *const stt = (stt_ctc *)base;
-	pthread_mutex_lock(&base->engine->load_lock);
+	pthread_mutex_lock(&base->engine->share_lock);
 	sn_wav2vec2_give(&stt->head);
-	pthread_mutex_unlock(&base->engine->load_lock);
+	pthread_mutex_unlock(&base->engine->share_lock);
 	sn_stt_close(&stt->asking);
 	sn_model_release(&stt->asked);
 	sn_ctc_close(&stt->search);

@@ -51,9 +51,9 @@ static int open_session(sn_stt *base, const sn_stt_options *o, char *err) {
 	if (quarter < 1)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" writes at most %d tokens at once, too few to be listened to live", base->model->name,
 		               live->whisper.config->target_positions);
-	pthread_mutex_lock(&base->engine->load_lock);
+	pthread_mutex_lock(&base->engine->share_lock);
 	result = sn_lane_listen(base->model->lane, err);
-	pthread_mutex_unlock(&base->engine->load_lock);
+	pthread_mutex_unlock(&base->engine->share_lock);
 	return result;
 }
 

@@ -1,11 +1,11 @@
 /* From tokens to events. What is committed is the beginning of every later decoding, so it can only be appended to. */
 #include "speech/stt_live.h"
 
+#include "base/ascii.h"
 #include "speech/confidence.h"
 #include "speech/guards.h"
 #include "speech/words.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -53,7 +53,7 @@ static int ends_open(const sn_buf *text) { return text->size >= 3 && memcmp(text
 /* Nothing but spaces and ASCII punctuation. */
 static int is_blank(const sn_buf *text) {
 	for (size_t i = 0; i < text->size; i++)
-		if (isalnum((unsigned char)text->data[i]) || (unsigned char)text->data[i] >= 0x80)
+		if (sn_isalnum((unsigned char)text->data[i]) || (unsigned char)text->data[i] >= 0x80)
 			return 0;
 	return 1;
 }

@@ -9,6 +9,9 @@
 #define SILENCE_MS 160       /* as faster-whisper's batched decoding */
 #define LIVE_SILENCE_MS 400
 #define VAD_MOST_MS 10000
+/* Of distilled models (large-v3-turbo has 4 and 32, distil-large 2 and 32), which transcribe only, whatever their vocabulary says. */
+#define DISTILLED_DECODER 4
+#define DISTILLED_ENCODER 24
 
 static int find_language(const sn_whisper_config *c, const char *code) {
 	for (int i = 0; i < c->languages; i++)
@@ -31,33 +34,48 @@ static int set_language(stt_whisper *stt, const char *language, char *err) {
 	}
 	if (!language || strcmp(language, "auto") == 0)
 		return SN_OK;
-	stt->language = find_language(c, code);
+	stt->language = find_language(c, language);
+	if (stt->language < 0)
+		stt->language = find_language(c, code);
 	if (stt->language < 0)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" does not know the language \"%s\"; \"models info\" lists its languages",
 		               stt->base.model->name, language);
 	return SN_OK;
 }
 
+static int has_translate(const sn_whisper_config *c) { return c->multilingual && c->translate >= 0; }
+
+int sn_stt_whisper_translates(const sn_whisper_config *c) {
+	return has_translate(c) && !(c->decoder_layers <= DISTILLED_DECODER && c->encoder_layers >= DISTILLED_ENCODER);
+}
+
 static int set_task(stt_whisper *stt, const char *task, char *err) {
 	if (task && strcmp(task, "transcribe") != 0 && strcmp(task, "translate") != 0)
 		return sn_fail(err, SN_E_ARGUMENT, "task \"%s\" is neither \"transcribe\" nor \"translate\"", task);
 	stt->translate = task && strcmp(task, "translate") == 0;
-	if (stt->translate && (!stt->config->multilingual || stt->config->translate < 0))
+	if (stt->translate && !has_translate(stt->config))
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" cannot translate; a multilingual Whisper can", stt->base.model->name);
+	if (stt->translate && !sn_stt_whisper_translates(stt->config))
+		sn_notes_add(&stt->base.notes, "not_translated", "the model \"%.80s\" was not trained to translate: the text may be in the language "
+		             "that is spoken", stt->base.model->name);
 	return SN_OK;
 }
 
 static int set_prompt(stt_whisper *stt, const char *prompt, char *err) {
-	if (!prompt || !*prompt)
-		return SN_OK;
+	static const char white[] = " \t\r\n\v\f";
+	prompt = prompt ? prompt + strspn(prompt, white) : "";
 	size_t size = strlen(prompt);
+	while (size && strchr(white, prompt[size - 1]))
+		size--;
+	if (!size)
+		return SN_OK;
 	if (size > SN_MAX_PROMPT)
 		return sn_fail(err, SN_E_LIMIT, "the prompt has %zu bytes; at most %zu are taken", size, SN_MAX_PROMPT);
 	char *text = malloc(size + 2);
 	int32_t *ids = malloc((size + 2) * sizeof *ids); /* a token has at least a byte */
 	int count = 0, result = text && ids ? SN_OK : sn_fail(err, SN_E_MEMORY, "no memory for the prompt");
 	if (result == SN_OK) {
-		int length = snprintf(text, size + 2, " %s", prompt + strspn(prompt, " \t\r\n"));
+		int length = snprintf(text, size + 2, " %.*s", (int)size, prompt);
 		result = sn_bpe_encode(sn_whisper_bpe(stt->base.model->whisper), text, (size_t)length, ids, (int)size + 2, &count, err);
 	}
 	if (result == SN_OK) {
@@ -114,8 +132,7 @@ static int set_ear(stt_whisper *stt, const sn_stt_options *o, char *err) {
 	char why[SN_ERRLEN];
 	if (o->vad == SN_OFF && !stt->guards)
 		return SN_OK;
-	int result = sn_model_load(&stt->ear, stt->base.engine, "silero-vad", &(sn_model_options){ .task = SN_TASK_VAD,
-		.precision = SN_PRECISION_F32 }, why);
+	int result = sn_model_detector(&stt->ear, stt->base.model, why);
 	if (result != SN_OK && o->vad != SN_OFF && (o->vad == SN_ON || result != SN_E_NOT_FOUND))
 		return sn_fail(err, result, "%s", why);
 	if (result != SN_OK && o->vad != SN_OFF)

@@ -117,6 +117,8 @@ typedef struct stt_whisper {
 
 /* stt_whisper.c: memory for windows */
 int sn_stt_whisper_begin(sn_stt *stt, char *err);
+/* 0: English of other languages is not to be had; 1: it is. */
+int sn_stt_whisper_translates(const sn_whisper_config *config);
 
 /* stt_whisper_step.c */
 int sn_stt_whisper_work(sn_stt *stt, int full);

@@ -2,7 +2,8 @@
  * the kept one goes. Each window of a batch is judged alone. */
 #include "speech/stt_whisper.h"
 
-#include <ctype.h>
+#include "base/ascii.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -196,7 +197,7 @@ static int64_t advance_of(const stt_whisper *stt, const stt_window *w) {
 
 static int is_blank(const char *text) {
 	for (; *text; text++)
-		if (isalnum((unsigned char)*text) || (unsigned char)*text >= 0x80)
+		if (sn_isalnum((unsigned char)*text) || (unsigned char)*text >= 0x80)
 			return 0;
 	return 1;
 }

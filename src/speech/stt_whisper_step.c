@@ -240,6 +240,7 @@ static int begin_window(stt_whisper *stt) {
 	int slots = stt->fallback && stt->beam < SN_LANE_BEST_OF ? SN_LANE_BEST_OF : stt->beam;
 	sn_place *place = frames > 0 ? sn_lane_take(stt->base.model->lane, &stt->base.job, slots) : NULL;
 	if (frames > 0 && !place) {
+		sn_lane_await(stt->base.model->lane, &stt->base.job, slots);
 		sn_sched_rest(stt->base.engine->sched, &stt->base.job);
 		return SN_AGAIN;
 	}
@@ -282,7 +283,9 @@ static float temperature(const stt_whisper *stt, int tries) { return stt->temper
 static int start_search(stt_whisper *stt, stt_window *w) {
 	const sn_whisper_config *const c = stt->config;
 	int32_t prompt[SN_STT_MAX_HISTORY + 8];
-	int n = 0, keep = stt->history_count < stt->previous_tokens ? stt->history_count : stt->previous_tokens;
+	/* With vad the text before a window is the prompt alone. */
+	const int most = stt->vad_model ? c->target_positions / 2 - 1 : stt->previous_tokens;
+	int n = 0, keep = stt->history_count < most ? stt->history_count : most;
 	if (keep > 0 && !w->alone && c->sot_prev >= 0) {
 		prompt[n++] = c->sot_prev;
 		memcpy(prompt + n, stt->history + stt->history_count - keep, (size_t)keep * sizeof *prompt);
@@ -453,6 +456,8 @@ int sn_stt_whisper_work(sn_stt *base, int full) {
 			w->stage = STT_ENCODED;
 		return result == SN_AGAIN ? SN_OK : result;
 	}
+	if (full)
+		sn_lane_withdraw(stt->base.model->lane, &base->job);
 	result = full ? SN_AGAIN : begin_window(stt);
 	if (result == SN_AGAIN && !full)
 		result = prepare(stt);
@@ -475,5 +480,6 @@ void sn_stt_whisper_leave(sn_stt *base) {
 	stt_whisper *const stt = (stt_whisper *)base;
 	for (int i = 0; i < stt->window_count; i++)
 		give_place(stt, window_at(stt, i));
+	sn_lane_withdraw(base->model->lane, &base->job);
 	stt->window_count = 0;
 }

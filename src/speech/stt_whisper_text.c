@@ -1,9 +1,9 @@
 /* From a window's tokens to segments in the time of the source. Reference: openai-whisper transcribe.py. */
 #include "speech/stt_whisper.h"
 
+#include "base/ascii.h"
 #include "speech/confidence.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -23,9 +23,9 @@ int sn_stt_whisper_ratio(const stt_whisper *stt, const int32_t *tokens, int coun
 	int result = sn_bpe_decode(sn_whisper_bpe(stt->base.model->whisper), text_tokens, n, &text);
 	const char *start = text.data;
 	size_t size = text.size;
-	for (; size && isspace((unsigned char)*start); start++)
+	for (; size && sn_isspace((unsigned char)*start); start++)
 		size--;
-	while (size && isspace((unsigned char)start[size - 1]))
+	while (size && sn_isspace((unsigned char)start[size - 1]))
 		size--;
 	*ratio = 0;
 	uLongf packed_size = compressBound(size);
@@ -49,7 +49,7 @@ double sn_stt_whisper_time(const stt_window *w, int64_t sample, int is_end) {
 /* Nothing but spaces and ASCII punctuation, which is what the model writes for noise. */
 static int is_blank(const sn_buf *text) {
 	for (size_t i = 0; i < text->size; i++)
-		if (isalnum((unsigned char)text->data[i]) || (unsigned char)text->data[i] >= 0x80)
+		if (sn_isalnum((unsigned char)text->data[i]) || (unsigned char)text->data[i] >= 0x80)
 			return 0;
 	return 1;
 }

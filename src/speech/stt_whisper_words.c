@@ -1,9 +1,9 @@
 /* Words of a Whisper session: aligned in the window, placed in the source, given to segments. */
 #include "speech/stt_whisper.h"
 
+#include "base/ascii.h"
 #include "speech/confidence.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,9 +72,9 @@ static size_t add_text(stt_whisper *stt, const stt_window *w, int first, int end
 	const size_t from = stt->listed_text.size;
 	sn_bpe_decode(sn_whisper_bpe(stt->base.model->whisper), w->result.tokens + first, end - first, &stt->listed_text);
 	size_t begin = from;
-	while (begin < stt->listed_text.size && isspace((unsigned char)stt->listed_text.data[begin]))
+	while (begin < stt->listed_text.size && sn_isspace((unsigned char)stt->listed_text.data[begin]))
 		begin++;
-	while (stt->listed_text.size > begin && isspace((unsigned char)stt->listed_text.data[stt->listed_text.size - 1]))
+	while (stt->listed_text.size > begin && sn_isspace((unsigned char)stt->listed_text.data[stt->listed_text.size - 1]))
 		stt->listed_text.size--;
 	sn_buf_add(&stt->listed_text, "", 1);
 	return begin;

@@ -1,6 +1,7 @@
 /* One call from audio to a transcript: reads, pushes, pulls and collects; and again with other models where the result is doubtful. */
 #include "audio/decode.h"
 #include "audio/validate.h"
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "speech/engine.h"
@@ -9,12 +10,10 @@
 #include "speech/stt.h"
 #include "speech/tick.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BLOCK 16384
 #define MAX_TEXT ((size_t)64 << 20)
@@ -30,7 +29,7 @@ typedef struct transcript {
 	sn_buf text;
 	sn_notes notes;
 	sn_note note_list[SN_MAX_NOTES];
-	char language[8], model[SN_STORE_NAME];
+	char language[SN_CTC_LANGUAGE], model[SN_STORE_NAME];
 	sn_attempt attempt[SN_MAX_RETRIES + 1];
 	char attempt_model[SN_MAX_RETRIES + 1][SN_STORE_NAME];
 	sn_tick tick;
@@ -194,7 +193,7 @@ static void add_attempt(transcript *r, const char *model, const char *dtype, flo
 
 static void complete(transcript *r) {
 	r->t.avg_confidence = r->weight > 0 ? (float)(r->sum / r->weight) : 0;
-	while (r->text.size && isspace((unsigned char)r->text.data[r->text.size - 1]))
+	while (r->text.size && sn_isspace((unsigned char)r->text.data[r->text.size - 1]))
 		r->text.data[--r->text.size] = 0;
 	r->t.text = r->text.data ? r->text.data : "";
 	add_attempt(r, r->model, r->t.dtype, r->t.avg_confidence);
@@ -387,14 +386,8 @@ int sn_transcribe_file(sn_transcript **out, sn_model *model, const char *path, c
 	const double started = sn_now();
 	source from = { .count = 0 };
 	*out = NULL;
-	const int is_input = strcmp(path, "-") == 0;
-	int result;
-	if (is_input && may_retry(options)) /* is read again */
-		result = sn_decoder_open_fd(&from.decoder, STDIN_FILENO, "standard input", SN_STT_RATE, err);
-	else if (is_input)
-		result = sn_decoder_open_stream(&from.decoder, STDIN_FILENO, "standard input", SN_STT_RATE, err);
-	else
-		result = sn_decoder_open_path(&from.decoder, path, SN_STT_RATE, err);
+	const int once = !may_retry(options); /* else it may be read again */
+	int result = sn_decoder_open_input(&from.decoder, path, SN_STT_RATE, once, options ? options->progress : NULL, options ? options->payload : NULL, err);
 	if (result == SN_OK)
 		result = run(out, model, &from, options, started, err);
 	sn_decoder_close(&from.decoder);

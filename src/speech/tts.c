@@ -219,6 +219,21 @@ void sn_tts_result(const sn_tts *tts, sn_speech *speech) {
 		add_note(speech, notes.note[i].code, "%s", notes.note[i].message);
 }
 
+/* The rating of all that was given out. A cancelled session waits no longer for it. */
+static int rate(sn_tts *tts, sn_quality *quality, char *err) {
+	int result, ends;
+	do {
+		sn_tts_hunger(tts);
+		result = rate_given(tts, err);
+		if (result == SN_OK && tts->samples)
+			result = sn_rater_finish(tts->rater, quality, err);
+		sn_sched_lock(tts->engine->sched);
+		ends = result == SN_AGAIN ? ended(tts, err) : SN_OK;
+		sn_sched_unlock(tts->engine->sched);
+	} while (result == SN_AGAIN && ends != SN_E_CANCELLED && !isfinite(tts->patience));
+	return ends == SN_E_CANCELLED ? ends : result;
+}
+
 int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err) {
 	sn_quality quality;
 	sn_sched_lock(tts->engine->sched);
@@ -226,11 +241,8 @@ int sn_tts_check(sn_tts *tts, sn_speech *speech, char *err) {
 	sn_sched_unlock(tts->engine->sched);
 	int result = over ? SN_OK : sn_fail(err, SN_E_ARGUMENT, "the speech has not ended: pull until SN_END, then check");
 	if (over && tts->rater && !tts->rated) {
-		sn_tts_hunger(tts);
-		result = rate_given(tts, err);
-		if (result == SN_OK && tts->samples)
-			result = sn_rater_finish(tts->rater, &quality, err);
-		tts->rated = result != SN_AGAIN;
+		result = rate(tts, &quality, err);
+		tts->rated = result != SN_AGAIN && result != SN_E_CANCELLED;
 		if (result == SN_OK && tts->samples && quality.scores.windows) {
 			tts->quality = quality.scores.overall;
 			tts->background = quality.scores.background;

@@ -167,7 +167,7 @@ struct sn_tts {
 
 /* Checks the options against what the model can do and takes them over; chooses voice and vocoder. tts->model is set. */
 int sn_tts_configure(sn_tts *tts, const sn_tts_options *options, char *err);
-/* Makes the sentences of a session be looked at before they are given out. Before the first push. */
+/* Makes the sentences of a session be looked at before they are given out, and all of them be rated. Before the first push. */
 void sn_tts_hold(sn_tts *tts);
 /* The most seconds that a call of the session may wait; then it returns SN_AGAIN. */
 void sn_tts_be_patient(sn_tts *tts, double seconds);

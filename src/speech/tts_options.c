@@ -1,4 +1,5 @@
 /* What a caller asks of a speaking session, checked against what its model can do. */
+#include "base/ascii.h"
 #include "speech/languages.h"
 #include "speech/tts.h"
 #include "speech/voices.h"
@@ -6,7 +7,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define LISTED 12 /* names that an error lists; more are counted */
 
@@ -46,7 +46,7 @@ const char *sn_tts_language(const sn_tts *tts, const char *language) {
 	const sn_synth_facts *const f = tts->model->facts;
 	char asked[8], own[8];
 	for (int i = 0; i < f->language_count; i++) /* also what is no code: "fr-fr", "pt-br" */
-		if (strcasecmp(f->languages[i], language) == 0)
+		if (sn_strcasecmp(f->languages[i], language) == 0)
 			return f->languages[i];
 	if (!sn_language_code(language, asked, sizeof asked))
 		return NULL;
@@ -86,7 +86,7 @@ static int set_emotion(sn_tts *tts, const char *emotion, char *err) {
 	if (!emotion || !*emotion)
 		return SN_OK;
 	for (int i = 0; i < f->emotion_count; i++)
-		if (strcasecmp(f->emotions[i], emotion) == 0) {
+		if (sn_strcasecmp(f->emotions[i], emotion) == 0) {
 			tts->options.emotion = f->emotions[i];
 			return SN_OK;
 		}
@@ -175,7 +175,7 @@ static int set_checks(sn_tts *tts, const sn_tts_options *o, char *err) {
 		result = sn_model_load(&tts->verifier, tts->engine, o->verify_model, &(sn_model_options){ .task = SN_TASK_TRANSCRIBE }, err);
 		tts->take.holds = 1;
 	}
-	const sn_rater_options rating = { .patience = o->ready ? -1 : 0, .outer = &tts->job };
+	const sn_rater_options rating = { .impatient = 1, .patience = o->ready ? -1 : SN_TICK, .outer = &tts->job };
 	return result == SN_OK && o->check == SN_ON ? sn_rater_open(&tts->rater, tts->engine, tts->rate, &rating, err) : result;
 }
 

@@ -1,4 +1,5 @@
 /* What an SSML document says, as this session's model can say it. */
+#include "base/ascii.h"
 #include "speech/languages.h"
 #include "speech/tts.h"
 #include "speech/voices.h"
@@ -8,7 +9,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define LEAST_FACTOR 0.25f /* of speed and pitch */
 #define MOST_FACTOR 4.0f
@@ -36,7 +36,7 @@ static void espeak_name(const char *language, const char *code, char *name, size
 		if (strcmp(code, usual[i].code) == 0)
 			snprintf(name, size, "%s", usual[i].name);
 	for (size_t i = 0; i < sizeof several / sizeof *several; i++)
-		if (strcasecmp(language, several[i].language) == 0)
+		if (sn_strcasecmp(language, several[i].language) == 0)
 			snprintf(name, size, "%s", several[i].name);
 }
 

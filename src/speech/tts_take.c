@@ -4,6 +4,7 @@
 #include "speech/languages.h"
 #include "speech/tts.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,11 @@ static void end_reading(tts_hold *h) {
 	h->heard_ended = 0;
 }
 
-void sn_tts_hold(sn_tts *tts) { tts->take.holds = 1; }
+void sn_tts_hold(sn_tts *tts) {
+	tts->take.holds = 1;
+	if (tts->rater)
+		sn_rater_hear_all(tts->rater); /* nobody listens yet */
+}
 
 void sn_tts_take_close(sn_tts *tts) {
 	end_reading(&tts->take);
@@ -116,7 +121,7 @@ static int read_back(sn_tts *tts, tts_take *take, const tts_item *item, char *er
 	sn_tts_hunger(tts); /* before what is waited for may happen */
 	int result = h->reading ? SN_OK : begin_reading(tts, take, item, reason);
 	if (result == SN_OK) {
-		sn_stt_be_patient(h->reading, tts->patience);
+		sn_stt_be_patient(h->reading, fmin(tts->patience, SN_TICK));
 		result = go_on_reading(h, reason);
 	}
 	if (result == SN_AGAIN)
@@ -276,8 +281,8 @@ int sn_tts_take_pull(sn_tts *tts, sn_audio *audio, char *err) {
 		}
 		if (result == SN_OK)
 			result = collect(tts, chunk, err);
-		else if (result == SN_E_BUSY)
-			result = judge(tts, err);
+		else if (result == SN_E_BUSY && (result = judge(tts, err)) == SN_AGAIN && !isfinite(tts->patience))
+			result = SN_OK; /* it waits on, unless the session was cancelled */
 		if (result != SN_OK)
 			return result;
 	}

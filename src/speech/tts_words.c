@@ -1,6 +1,7 @@
 /* One sentence on its way to the conductor: marks are taken out, what is written is read as words, words become ids. */
 #include "speech/tts.h"
 
+#include "base/ascii.h"
 #include "text/inline.h"
 #include "text/sentences.h"
 
@@ -84,7 +85,7 @@ static int queue_ids(void *payload, const int32_t *ids, int count, size_t bytes,
 	tts_text *const in = &m->tts->in;
 	if (count <= 0)
 		return SN_OK;
-	while (m->done < m->size && isspace((unsigned char)m->words[m->done]))
+	while (m->done < m->size && sn_isspace((unsigned char)m->words[m->done]))
 		m->done++;
 	const size_t from = m->done, to = bytes < m->size - from ? from + bytes : m->size;
 	const float begin = (float)from / (float)m->size, length = (float)(to - from) / (float)m->size;
@@ -170,7 +171,9 @@ sn_normaliser *sn_tts_reader(sn_tts *tts, const char *language, char *err) {
 	sn_normaliser_close(&in->readers[at].normaliser);
 	snprintf(in->readers[at].language, sizeof in->readers[at].language, "%s", language);
 	errno = 0;
-	return sn_normaliser_open(&in->readers[at].normaliser, language, err) == SN_OK ? in->readers[at].normaliser : NULL;
+	if (sn_normaliser_open(&in->readers[at].normaliser, language, err) == SN_OK && tts->model->facts->emphasis)
+		sn_normaliser_keep_emphasis(in->readers[at].normaliser);
+	return in->readers[at].normaliser;
 }
 
 /* Bytes at text that the model reads by itself: phonemes, or a tag of words in brackets. */
@@ -185,7 +188,7 @@ static size_t own_reading(const char *text, size_t size) {
 	size_t i = 1;
 	for (; i < size && i < TAG_BYTES; i++) {
 		const unsigned char c = (unsigned char)text[i];
-		if (!isalpha(c) && c != ' ' && !(close == '}' && isdigit(c)))
+		if (!sn_isalpha(c) && c != ' ' && !(close == '}' && isdigit(c)))
 			break;
 	}
 	return i > 1 && i < size && text[i] == close ? i + 1 : 0;
@@ -196,10 +199,10 @@ static int add_reading(sn_tts *tts, sn_normaliser *reader, const char *text, siz
 	sn_normal_map map = { 0 };
 	if (!size)
 		return SN_OK;
-	if (out->size && isspace((unsigned char)*text) && !isspace((unsigned char)out->data[out->size - 1]))
+	if (out->size && sn_isspace((unsigned char)*text) && !sn_isspace((unsigned char)out->data[out->size - 1]))
 		sn_buf_text(out, " ");
 	int result = sn_normalise(reader, text, size, out, &map, err);
-	if (result == SN_OK && out->size && isspace((unsigned char)text[size - 1]) && !isspace((unsigned char)out->data[out->size - 1]))
+	if (result == SN_OK && out->size && sn_isspace((unsigned char)text[size - 1]) && !sn_isspace((unsigned char)out->data[out->size - 1]))
 		sn_buf_text(out, " ");
 	in->unspoken += map.unspoken;
 	if (!*in->sample)

@@ -55,23 +55,37 @@ static int check_fit(const sn_model *model, const sn_model *vocoder, char *err) 
 	return sn_mel_layout_match(&model->facts->mel, model->name, layout_of(vocoder), vocoder->name, err);
 }
 
-static int take(sn_model **out, const sn_model *model, const sn_model_place *place, char *err) {
+static int ask(sn_model_request *request, const sn_model *model, const sn_model_place *place, char *err) {
 	const char *label = sn_model_label(place);
 	if (sn_model_task(label) != SN_TASK_VOCODE) /* perhaps a vocoder lies in the files of an acoustic model */
 		label = sn_vocoder_accepts(place->path) ? "hifigan" : label;
 	if (sn_model_task(label) != SN_TASK_VOCODE)
 		return sn_fail(err, SN_E_UNSUPPORTED, "\"%s\" is %s%s, not a vocoder", place->name, label ? "a model of the kind " : "unknown",
 		               label ? label : "");
-	const sn_model_request request = { .label = label, .backend = model->backend_name, .dtype = sn_vocoder_dtype(model->dtype), .windows = model->windows_wanted };
-	return sn_model_take(out, model->engine, place, &request, err);
+	*request = (sn_model_request){ .label = label, .backend = model->backend_name, .dtype = sn_vocoder_dtype(model->dtype), .windows = model->windows_wanted };
+	return SN_OK;
+}
+
+static int take(sn_model **out, const sn_model *model, const sn_model_place *place, char *err) {
+	sn_model_request request;
+	const int result = ask(&request, model, place, err);
+	return result == SN_OK ? sn_model_take(out, model->engine, place, &request, err) : result;
+}
+
+/* mel: lives as long as the request. */
+static void ask_griffin_lim(sn_model_request *request, sn_model_place *place, sn_mel_layout *mel, const sn_model *model) {
+	*mel = model->facts->mel;
+	mel->hop = mel->hop ? mel->hop : mel->window / 4; /* the usual overlap, where the files do not say */
+	*request = (sn_model_request){ .label = SN_GRIFFIN_LIM, .backend = model->backend_name, .dtype = NN_DTYPE_F32, .windows = model->windows_wanted, .mel = mel };
+	*place = (sn_model_place){ .name = SN_GRIFFIN_LIM };
+	snprintf(place->path, sizeof place->path, "%s: %s", SN_GRIFFIN_LIM, model->mel);
 }
 
 static int take_griffin_lim(sn_model **out, const sn_model *model, char *err) {
-	sn_mel_layout mel = model->facts->mel;
-	mel.hop = mel.hop ? mel.hop : mel.window / 4; /* the usual overlap, where the files do not say */
-	const sn_model_request request = { .label = SN_GRIFFIN_LIM, .backend = model->backend_name, .dtype = NN_DTYPE_F32, .windows = model->windows_wanted, .mel = &mel };
-	sn_model_place place = { .name = SN_GRIFFIN_LIM };
-	snprintf(place.path, sizeof place.path, "%s: %s", SN_GRIFFIN_LIM, model->mel);
+	sn_model_request request;
+	sn_model_place place;
+	sn_mel_layout mel;
+	ask_griffin_lim(&request, &place, &mel, model);
 	return sn_model_take(out, model->engine, &place, &request, err);
 }
 
@@ -167,14 +181,23 @@ int sn_vocoder_choose(sn_model **out, const sn_model *model, const char *name, c
 		sn_model_retain(*out);
 		return SN_OK;
 	}
+	sn_model_request request;
 	sn_model_place place;
+	sn_mel_layout mel;
 	const int is_griffin_lim = strcmp(name, SN_GRIFFIN_LIM) == 0;
+	if (is_griffin_lim)
+		ask_griffin_lim(&request, &place, &mel, model);
 	int result = is_griffin_lim ? SN_OK : sn_store_resolve(engine->store, name, &place, err);
+	if (result == SN_OK && !is_griffin_lim)
+		result = ask(&request, model, &place, err);
 	if (result != SN_OK)
 		return result;
-	pthread_mutex_lock(&engine->load_lock);
-	result = is_griffin_lim ? take_griffin_lim(out, model, err) : take(out, model, &place, err);
-	pthread_mutex_unlock(&engine->load_lock);
+	*out = sn_model_find(engine, &place, &request);
+	if (!*out) { /* only then behind what is being loaded */
+		pthread_mutex_lock(&engine->load_lock);
+		result = sn_model_take(out, engine, &place, &request, err);
+		pthread_mutex_unlock(&engine->load_lock);
+	}
 	if (result == SN_OK && !is_griffin_lim && (result = check_fit(model, *out, err)) != SN_OK)
 		sn_model_release(out);
 	return result;

@@ -2,6 +2,7 @@
 
 #include "audio/decode.h"
 #include "audio/encode.h"
+#include "base/ascii.h"
 #include "base/map.h"
 #include "store/voices.h"
 #include "weights/weights.h"
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- clips ---- */
 
@@ -76,7 +76,8 @@ static int embed_clip(const sn_model *model, const char *path, float **out, char
 	*out = NULL;
 	if (values < 1)
 		return sn_fail(err, SN_E_UNSUPPORTED, "the model \"%s\" makes no voices of clips%s", model->name,
-		               model->facts->embedding ? ": it lacks a speaker encoder; give it an embedding (.npy)" : "");
+		               model->facts->embedding ? ": it lacks a speaker encoder; give it an embedding (.npy)"
+		                                       : "; those with a speaker encoder do, as yourtts, or speecht5 with xvector");
 	int result = read_clip(path, &pcm, &count, &rate, err);
 	if (result != SN_OK)
 		return result;
@@ -135,7 +136,7 @@ static int take_voice(sn_voice *voice, const sn_model *model, const sn_bank_voic
 static int is_speaker(const sn_model *model, const char *name) {
 	const sn_synth_facts *const f = model->facts;
 	for (int i = 0; f->speaker_names && i < f->speakers; i++)
-		if (strcasecmp(f->speaker_names[i], name) == 0)
+		if (sn_strcasecmp(f->speaker_names[i], name) == 0)
 			return 1;
 	return !name[strspn(name, "0123456789")];
 }

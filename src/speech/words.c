@@ -13,6 +13,7 @@ typedef struct unit {
 	int space;        /* begins with one; spaces alone go with what follows */
 	int mark;         /* nothing but punctuation and spaces */
 	int opens;        /* such as stands before a word: "(" */
+	int quotes;       /* begins with a quotation mark that opens in some languages and closes in others */
 	int joins;        /* cannot begin a word: combining characters */
 	int alone;        /* begins with a character of a script without spaces */
 	int wide;         /* ends with one */
@@ -42,8 +43,7 @@ static int no_spaces(UChar32 c) {
 }
 
 static int opening(UChar32 c, int after_space) {
-	const int8_t type = u_charType(c);
-	if (type == U_START_PUNCTUATION || type == U_INITIAL_PUNCTUATION || c == 0xbf || c == 0xa1) /* inverted ? and ! */
+	if (u_charType(c) == U_START_PUNCTUATION || c == 0xbf || c == 0xa1) /* inverted ? and ! */
 		return 1;
 	return after_space && (c == '"' || c == '\'' || c == '-' || c == '#');
 }
@@ -60,6 +60,7 @@ static void describe(unit *u, const char *text, int size) {
 		}
 		if (first) {
 			u->opens = opening(c, u->space);
+			u->quotes = u_charType(c) == U_INITIAL_PUNCTUATION;
 			u->joins = !u->space && (U_GET_GC_MASK(c) & U_GC_M_MASK) != 0;
 			u->alone = c >= 0 && no_spaces(c);
 		}
@@ -68,6 +69,7 @@ static void describe(unit *u, const char *text, int size) {
 		last = c;
 	}
 	u->opens &= u->mark;
+	u->quotes &= u->mark;
 	u->wide = last > 0 && no_spaces(last);
 }
 
@@ -91,6 +93,27 @@ static unit next_unit(const sn_bpe *bpe, const int32_t *tokens, int count, int32
 	return u;
 }
 
+/* What is behind the marks from `first` on, or one of them that opens in any language; a space where there is nothing. */
+static unit touched(const sn_bpe *bpe, const int32_t *tokens, int count, int32_t special, int first) {
+	unit u = { .end = first };
+	do {
+		if (u.end == count || tokens[u.end] >= special)
+			return (unit){ .space = 1 };
+		u = next_unit(bpe, tokens, count, special, u.end);
+	} while (u.mark && !u.space && !u.opens);
+	return u;
+}
+
+/* Does the mark go to the word behind it? before: NULL, u is the first. A quotation mark does not tell by itself: the one that begins an
+ * English quotation ends a German one, and the one that begins a French one a Danish one. */
+static int opens(const unit *u, const unit *before, const unit *after) {
+	if (!u->mark || u->opens)
+		return u->opens;
+	if (u->quotes)
+		return u->space || !before || (!after->space && (before->mark || before->wide));
+	return u->space && !after->space; /* ".NET" */
+}
+
 /* Does a word begin with u, which follows on `before`? */
 static int begins(const unit *u, const unit *before) {
 	if (u->joins)
@@ -109,7 +132,11 @@ int sn_words_split(const sn_bpe *bpe, const int32_t *tokens, int count, int32_t 
 			i++;
 			continue;
 		}
-		const unit u = next_unit(bpe, tokens, count, special, i);
+		unit u = next_unit(bpe, tokens, count, special, i);
+		if (u.mark) {
+			const unit after = touched(bpe, tokens, count, special, u.end);
+			u.opens = opens(&u, open ? &before : NULL, &after);
+		}
 		sn_token_word *w = open ? &words[made - 1] : NULL;
 		if (!w || begins(&u, &before)) {
 			w = &words[made++];

@@ -1,11 +1,11 @@
 #include "store/catalogue.h"
 
+#include "base/ascii.h"
 #include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* ---- reading ---- */
 
@@ -116,10 +116,10 @@ void sn_catalogue_close(sn_catalogue *c) {
 const sn_catalogue_entry *sn_catalogue_find(const sn_catalogue *c, const char *name) {
 	for (int i = 0; i < c->count; i++) {
 		const sn_catalogue_entry *entry = c->entries + i;
-		if (strcasecmp(entry->name, name) == 0)
+		if (sn_strcasecmp(entry->name, name) == 0)
 			return entry;
 		for (int k = 0; k < entry->alias_count; k++)
-			if (strcasecmp(entry->aliases[k], name) == 0)
+			if (sn_strcasecmp(entry->aliases[k], name) == 0)
 				return entry;
 	}
 	return NULL;
@@ -151,7 +151,7 @@ static int distance(const char *a, const char *b) {
 		int diagonal = row[0];
 		row[0] = (int)i + 1;
 		for (size_t k = 0; k < m; k++) {
-			int change = diagonal + (strncasecmp(a + i, b + k, 1) != 0);
+			int change = diagonal + (sn_strncasecmp(a + i, b + k, 1) != 0);
 			diagonal = row[k + 1];
 			int gap = (row[k] < diagonal ? row[k] : diagonal) + 1;
 			row[k + 1] = change < gap ? change : gap;
@@ -165,9 +165,11 @@ static int is_near(const char *known, const char *name) {
 	return distance(known, name) <= (length < 6 ? 1 : 3) || (length > 2 && strcasestr(known, name));
 }
 
+/* Whole names only. */
 static void add_name(char *text, size_t size, const char *name) {
-	size_t used = strlen(text);
-	snprintf(text + used, size - used, "%s%s", used ? ", " : "", name);
+	const size_t used = strlen(text);
+	if (used + strlen(name) + 3 <= size)
+		snprintf(text + used, size - used, "%s%s", used ? ", " : "", name);
 }
 
 void sn_catalogue_near(const sn_catalogue *c, const char *name, char *text, size_t size) {

@@ -2,10 +2,10 @@
  * needs the network or reads archives. */
 #include "store/hub.h"
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "store/catalogue.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <dirent.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 static int is_name(const char *text, size_t size) {
 	int good = size > 0 && size <= 96 && *text != '.' && *text != '-';
 	for (size_t i = 0; i < size; i++)
-		good = good && (isalnum((unsigned char)text[i]) || strchr("._-", text[i])) && strncmp(text + i, "..", 2) != 0;
+		good = good && (sn_isalnum((unsigned char)text[i]) || strchr("._-", text[i])) && strncmp(text + i, "..", 2) != 0;
 	return good;
 }
 
@@ -38,7 +38,7 @@ static int split_repository(hub_target *t, const char *name) {
 }
 
 int hub_target_of(hub_target *t, const sn_store *store, const char *name, char *err) {
-	char models[SN_STORE_PATH];
+	char models[SN_STORE_PATH], voice[SN_STORE_NAME];
 	*t = (hub_target){ .entry = sn_store_find(store, name) };
 	if (t->entry) {
 		snprintf(t->model, sizeof t->model, "%s", t->entry->name);
@@ -51,6 +51,8 @@ int hub_target_of(hub_target *t, const sn_store *store, const char *name, char *
 	           sn_path_is_directory(t->path)) {
 		snprintf(t->model, sizeof t->model, "%s", name);
 		snprintf(t->directory, sizeof t->directory, "%s", name);
+	} else if (sn_store_piper(name, voice) && split_repository(t, voice)) {
+		snprintf(t->model, sizeof t->model, "%s", voice);
 	} else {
 		sn_model_place place;
 		const int result = is_name(name, strlen(name)) ? sn_store_resolve(store, name, &place, err) : SN_OK; /* names those that are near */
@@ -112,32 +114,22 @@ static json_t *installed(const hub_target *t) {
 	return out;
 }
 
-static int is_weights(const char *name) {
-	static const char *const ends[] = { ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx" };
-	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-		if (sn_path_ends_with(name, ends[i]))
-			return 1;
-	return 0;
-}
-
-/* The hub's cache may hold a tokenizer alone. Counts bytes of the snapshot's files. */
+/* Counts bytes of the snapshot's files. */
 static json_t *cached(const char *path, const char *repository) {
 	char file[SN_STORE_PATH];
 	const char *const commit = strrchr(path, '/') ? strrchr(path, '/') + 1 : "";
 	struct stat st;
-	int weights = 0;
 	int64_t bytes = 0;
 	json_t *const files = json_array();
 	DIR *const dir = opendir(path);
 	for (struct dirent *item; dir && (item = readdir(dir));)
 		if (item->d_name[0] != '.' && sn_path_join(file, path, item->d_name) && stat(file, &st) == 0 && S_ISREG(st.st_mode)) {
-			weights += is_weights(item->d_name);
 			bytes += st.st_size;
 			add_file(files, item->d_name, st.st_size);
 		}
 	if (dir)
 		closedir(dir);
-	json_t *const out = weights ? as_done("hub-cache", repository, commit, bytes, files) : NULL;
+	json_t *const out = as_done("hub-cache", repository, commit, bytes, files);
 	json_decref(files);
 	return out;
 }
@@ -286,7 +278,7 @@ static int check_options(const sn_pull_options *o, const hub_target *t, char *er
 	if (!known)
 		return sn_fail(err, SN_E_ARGUMENT, "the source is \"%.40s\"; it can be auto, hub or packages", o->source);
 	for (const char *c = or_empty(o->revision); *c; c++)
-		if ((!isalnum((unsigned char)*c) && !strchr("._-/", *c)) || strncmp(c, "..", 2) == 0)
+		if ((!sn_isalnum((unsigned char)*c) && !strchr("._-/", *c)) || strncmp(c, "..", 2) == 0)
 			return sn_fail(err, SN_E_ARGUMENT, "\"%.80s\" cannot be a revision: branches, tags and commits have letters, digits and ._-/", o->revision);
 	if (strlen(or_empty(o->revision)) > 200 || strlen(or_empty(o->include)) > 1000)
 		return sn_fail(err, SN_E_LIMIT, "the revision has at most 200 bytes, the patterns 1000");

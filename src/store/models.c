@@ -1,10 +1,10 @@
 #include "store/models.h"
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "store/catalogue.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -49,13 +49,33 @@ static int cache_directory(char *path) {
 	return user && user->pw_dir && sn_path_join(path, user->pw_dir, ".cache");
 }
 
-/* The first name of a directory in `dir` in the order of bytes, in path[SN_STORE_PATH]. */
-static int first_directory(const char *dir, char *path) {
+static int is_weights(const char *name) {
+	static const char *const ends[] = { ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".onnx" };
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+		if (sn_path_ends_with(name, ends[i]))
+			return 1;
+	return 0;
+}
+
+/* A tokenizer alone has none, nor has a download that was broken off, whose links lead nowhere. */
+static int has_weights(const char *dir) {
+	char file[SN_STORE_PATH];
+	int found = 0;
+	DIR *const d = opendir(dir);
+	for (struct dirent *item; d && !found && (item = readdir(d));)
+		found = is_weights(item->d_name) && sn_path_join(file, dir, item->d_name) && exists(file);
+	if (d)
+		closedir(d);
+	return found;
+}
+
+/* The first name of a directory with weights in `dir` in the order of bytes, in path[SN_STORE_PATH]. */
+static int first_snapshot(const char *dir, char *path) {
 	struct dirent **list;
 	int count = scandir(dir, &list, NULL, alphasort), found = 0;
 	for (int i = 0; i < count; i++) {
 		if (!found && list[i]->d_name[0] != '.')
-			found = sn_path_join(path, dir, list[i]->d_name) && sn_path_is_directory(path);
+			found = sn_path_join(path, dir, list[i]->d_name) && has_weights(path);
 		free(list[i]);
 	}
 	if (count >= 0)
@@ -71,13 +91,13 @@ static int hub_snapshot(const char *repository, char *path) {
 		return 0;
 	sn_map map;
 	if (sn_map_open(&map, refs, NULL) == SN_OK) {
-		for (size_t i = 0; i < map.size && i < sizeof commit - 1 && isalnum(map.data[i]); i++)
+		for (size_t i = 0; i < map.size && i < sizeof commit - 1 && sn_isalnum(map.data[i]); i++)
 			commit[i] = (char)map.data[i];
 		sn_map_close(&map);
 	}
-	if (*commit && sn_path_join(path, snapshots, commit) && sn_path_is_directory(path))
+	if (*commit && sn_path_join(path, snapshots, commit) && has_weights(path))
 		return 1;
-	return first_directory(snapshots, path);
+	return first_snapshot(snapshots, path);
 }
 
 static int hub_find(const sn_store *store, const char *name, char *path) {
@@ -177,9 +197,9 @@ static const char *architecture_of_name(const char *name) {
 		if (sn_path_ends_with(name, parts[i]))
 			return "whisper";
 	const int is_torch = sn_path_ends_with(name, ".pt") || sn_path_ends_with(name, ".pth");
-	if (is_torch && strncasecmp(name, "tacotron2", 9) == 0)
+	if (is_torch && sn_strncasecmp(name, "tacotron2", 9) == 0)
 		return "tacotron2";
-	if (is_torch && strncasecmp(name, "waveglow", 8) == 0)
+	if (is_torch && sn_strncasecmp(name, "waveglow", 8) == 0)
 		return "waveglow";
 	return strcmp(name, "embedding_model.ckpt") == 0 ? "xvector" : "";
 }
@@ -348,6 +368,18 @@ static int find_other(const sn_store *store, const char *model, char *path) {
 	return hub_find(store, model, path);
 }
 
+int sn_store_piper(const char *name, char repository[SN_STORE_NAME]) {
+	static const char *const qualities[] = { "x_low", "low", "medium", "high" };
+	char language[4], region[4], voice[64], quality[8];
+	int end = 0;
+	if (sscanf(name, "%3[a-z]_%3[A-Z0-9]-%63[A-Za-z0-9_]-%7[a-z_]%n", language, region, voice, quality, &end) != 4 || name[end])
+		return 0;
+	for (size_t i = 0; i < sizeof qualities / sizeof *qualities; i++)
+		if (strcmp(qualities[i], quality) == 0)
+			return snprintf(repository, SN_STORE_NAME, "rhasspy/piper-voices/%s/%s_%s/%s/%s", language, language, region, voice, quality) < SN_STORE_NAME;
+	return 0;
+}
+
 int sn_store_on_hub(const sn_catalogue_entry *entry) {
 	static const char site[] = "https://huggingface.co/";
 	return *entry->hub || (strncmp(entry->origin, site, sizeof site - 1) == 0 && strcmp(entry->origin + sizeof site - 1, entry->name) == 0);
@@ -375,9 +407,10 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 		out->in_hub_cache = is_in_cache(store, out->path);
 		return SN_OK;
 	}
-	if (*model && find_other(store, model, out->path)) {
+	char voice[SN_STORE_NAME] = "";
+	if (*model && (find_other(store, model, out->path) || (sn_store_piper(model, voice) && find_other(store, voice, out->path)))) {
 		char *const real = !store->no_paths && exists(model) ? realpath(out->path, NULL) : NULL; /* "." and "voice/" have names, too */
-		place(out, real ? base_name(real) : model, entry_at(store, out->path));
+		place(out, real ? base_name(real) : *voice ? voice : model, entry_at(store, out->path));
 		out->in_hub_cache = is_in_cache(store, out->path);
 		free(real);
 		return SN_OK;
@@ -393,10 +426,12 @@ int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *o
 	if (slash && slash != model && slash[1] && !strchr(slash + 1, '/') && *model != '.')
 		return sn_fail(err, SN_E_NOT_FOUND, "no model '%.200s' on this machine: 'sonant models pull %.100s' fetches it from the hub, or give the path of a "
 		               "checkpoint", model, model);
+	if (*voice)
+		return sn_fail(err, SN_E_NOT_FOUND, "no voice '%s' on this machine: 'sonant models pull %s' fetches it from the hub", model, voice);
 	char near[256];
 	sn_catalogue_near(&store->catalogue, model, near, sizeof near);
-	return sn_fail(err, SN_E_NOT_FOUND, "no model '%s': known are %s ('sonant models list' shows all), or give the path of a checkpoint",
-	               model, near);
+	return sn_fail(err, SN_E_NOT_FOUND, "no model '%.100s': known are %s ('sonant models list' shows all); or give org/name of the hub "
+	               "(openai/whisper-small), or the path of a checkpoint", model, near);
 }
 
 /* ---- listing ---- */
@@ -535,7 +570,7 @@ void sn_store_packed_path(const sn_store *store, const char *name, uint64_t key,
 	char packed[SN_STORE_PATH], file[SN_STORE_NAME + 64];
 	int length = snprintf(file, sizeof file, "%.128s-%016llx-%.64s.pack", base_name(name), (unsigned long long)key, variant);
 	for (int i = 0; i < length; i++)
-		if (!isalnum((unsigned char)file[i]) && !strchr(".-_", file[i]))
+		if (!sn_isalnum((unsigned char)file[i]) && !strchr(".-_", file[i]))
 			file[i] = '_';
 	*path = 0;
 	if (note)

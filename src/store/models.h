@@ -71,15 +71,24 @@ int sn_catalogue_allows(const sn_catalogue_entry *entry, const char *dtype);
 /* The models that "auto" tries for a task, best first: their names; NULL after the last. */
 const char *sn_store_default(const sn_store *store, const char *task, int index);
 
+/* Whether a model knows a language (a code; NULL: any), without a look at its weights. 1, 0, or -1: catalogue and small files do not say. */
+int sn_store_knows(const sn_model_place *place, const char *code);
+/* What "auto" tries after the defaults of "transcribe" or "speak": the other installed models that may know the language, in order of name,
+ * those of which it is not certain last. free() *out. Errors: those of sn_store_list. */
+int sn_store_others(const sn_store *store, const char *task, const char *code, sn_model_place **out, int *count, char *err);
+
 /* Whether a repository of the hub holds the entry's model. */
 int sn_store_on_hub(const sn_catalogue_entry *entry);
 /* The directory below HOME/models for "org/name" or "org/name/folder": "org--name". 0: the name is too long. */
 int sn_store_directory(const char *name, char directory[SN_STORE_NAME]);
+/* What holds the Piper voice of that name ("en_US-lessac-medium"): "rhasspy/piper-voices/en/en_US/lessac/medium". 0: no such name. */
+int sn_store_piper(const char *name, char repository[SN_STORE_NAME]);
 /* The hub's cache, "" when there is none. */
 const char *sn_store_hub_cache(const sn_store *store);
 
 /* Where a model lies. `model` is a catalogue name or alias, the path of a directory or file, the name of a directory in
- * HOME/models, or a repository ("org/name") that was pulled into HOME or lies in the hub's cache; looked for in this order.
+ * HOME/models, a repository ("org/name") that was pulled into HOME or lies in the hub's cache, or a Piper voice that was pulled by
+ * its folder; looked for in this order.
  * SN_E_NOT_FOUND: no such model (lists near names), or known and not installed (says how to install it). */
 int sn_store_resolve(const sn_store *store, const char *model, sn_model_place *out, char *err);
 

@@ -1,5 +1,6 @@
 #include "store/voices.h"
 
+#include "base/ascii.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -31,7 +32,7 @@ int sn_bank_check_name(const char *name, char *err) {
 	const size_t length = strlen(name);
 	int good = length > 0 && length <= SN_MAX_VOICE_NAME && *name != '.', other = 0;
 	for (const char *c = name; *c && good; c++) {
-		good = isalnum((unsigned char)*c) || *c == '-' || *c == '_' || *c == '.';
+		good = sn_isalnum((unsigned char)*c) || *c == '-' || *c == '_' || *c == '.';
 		other |= !isdigit((unsigned char)*c);
 	}
 	if (good && other && strcmp(name, "default") != 0 && strcmp(name, "auto") != 0)

@@ -40,7 +40,9 @@ static int dot_ends(const place *p, int early) {
 	const int with_word = sentence_dot_of_word(p->s, p->begin, p->last_at, 'A');
 	if (with_number && with_word)
 		return 0;
-	const int sure = early && !is_initials(p);
+	const int sure = early && !is_initials(p), goes_on = sentence_goes_on(p->s, p->begin, p->last_at);
+	if (goes_on)
+		return goes_on > 0 ? 0 : -1;
 	if (p->next < 0 && (with_number || !sure))
 		return -1;
 	if (with_number && u_isdigit(p->next))

@@ -1,5 +1,6 @@
 #include "text/cleaners.h"
 
+#include "base/ascii.h"
 #include "text/numbers.h"
 #include "text/numbers_internal.h"
 #include "text/roman.h"
@@ -7,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unicode/uchar.h>
 #include <unicode/ustring.h>
 #include <unicode/utf8.h>
@@ -167,7 +167,7 @@ static const abbreviation french_plain[] = { { "Mlle", "mademoiselle" }, { "Mme"
 static const abbreviation *abbreviation_at(const abbreviation *list, size_t count, const char *text, size_t size, int any_case) {
 	for (size_t i = 0; i < count; i++) {
 		size_t length = strlen(list[i].text);
-		if (length <= size && (any_case ? strncasecmp(text, list[i].text, length) : strncmp(text, list[i].text, length)) == 0)
+		if (length <= size && (any_case ? sn_strncasecmp(text, list[i].text, length) : strncmp(text, list[i].text, length)) == 0)
 			return &list[i];
 	}
 	return NULL;

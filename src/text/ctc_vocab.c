@@ -31,24 +31,74 @@ static int is_nested(const json_t *root) {
 	return json_is_object(first);
 }
 
-/* "en" is "eng", where the file has that. */
+/* What a code of several languages means in MMS, which lists them one by one. By their codes of three letters in ISO 639-2 and 639-3. */
+static const char *individual_of(const char *three) {
+	static const char several[][2][4] = { { "zho", "cmn" }, { "swa", "swh" }, { "msa", "zlm" }, { "nep", "npi" }, { "est", "ekk" },
+		{ "nor", "nob" }, { "aze", "azj" }, { "kur", "kmr" }, { "ori", "ory" }, { "jaw", "jav" } };
+	for (size_t i = 0; i < sizeof several / sizeof *several; i++)
+		if (strcmp(several[i][0], three) == 0)
+			return several[i][1];
+	return "";
+}
+
+/* What MMS calls the script that the language is mostly written in; "": not known. */
+static const char *script_of(const char *code) {
+	static const struct {
+		char code[5], name[12];
+	} scripts[] = { { "Latn", "latin" }, { "Cyrl", "cyrillic" }, { "Arab", "arabic" }, { "Deva", "devanagari" }, { "Hans", "simplified" },
+		{ "Hant", "traditional" } };
+	char full[64], script[8];
+	UErrorCode status = U_ZERO_ERROR;
+	uloc_addLikelySubtags(code, full, sizeof full, &status);
+	if (U_SUCCESS(status))
+		uloc_getScript(full, script, sizeof script, &status);
+	for (size_t i = 0; U_SUCCESS(status) && i < sizeof scripts / sizeof *scripts; i++)
+		if (strcmp(scripts[i].code, script) == 0)
+			return scripts[i].name;
+	return "";
+}
+
+/* "uzb-script_latin" of "uzb": that of the script, else the first that there is. */
+static const char *written(const json_t *root, const char *code, const char *script) {
+	const char *key, *first = NULL;
+	const size_t size = strlen(code);
+	json_t *value;
+	json_object_foreach((json_t *)root, key, value) {
+		if (!size || strncmp(key, code, size) != 0 || strncmp(key + size, "-script_", 8) != 0)
+			continue;
+		if (strcmp(key + size + 8, script) == 0)
+			return key;
+		first = first ? first : key;
+	}
+	return first;
+}
+
+/* "en" is "eng", "sw" is "swh", "zh" is "cmn-script_simplified", where the file has them. */
 static const char *code_of(const json_t *root, const char *language) {
 	char code[8] = "";
 	UErrorCode status = U_ZERO_ERROR;
 	if (json_object_get(root, language))
 		return language;
-	const int32_t length = uloc_getLanguage(language, code, sizeof code, &status);
-	const char *three = U_SUCCESS(status) && length < (int32_t)sizeof code ? uloc_getISO3Language(code) : "";
-	return json_object_get(root, three) ? three : NULL;
+	uloc_getLanguage(language, code, sizeof code, &status);
+	if (U_FAILURE(status) || status == U_STRING_NOT_TERMINATED_WARNING)
+		return NULL;
+	const char *const three = uloc_getISO3Language(code), *const individual = individual_of(three), *const script = script_of(code);
+	if (json_object_get(root, three))
+		return three;
+	if (json_object_get(root, individual))
+		return individual;
+	const char *key = written(root, three, script);
+	key = key ? key : written(root, individual, script);
+	return key ? key : written(root, code, script);
 }
 
 static int unknown_language(const sn_ctc_vocab *v, const char *language, const char *path, char *err) {
-	char some[160] = "";
+	char some[512] = "";
 	size_t used = 0;
-	for (int i = 0; i < v->languages.size && used + 20 < sizeof some; i++)
-		used += (size_t)snprintf(some + used, sizeof some - used, "%s%.16s", i ? ", " : "", vocab_text(&v->languages, i));
-	return sn_fail(err, SN_E_UNSUPPORTED, "%s has no language '%.20s'; its %d are %s%s", path, language, v->languages.size, some,
-	               used + 20 < sizeof some ? "" : " and more");
+	for (int i = 0; i < v->languages.size && used + SN_CTC_LANGUAGE + 2 < sizeof some; i++)
+		used += (size_t)snprintf(some + used, sizeof some - used, "%s%.63s", i ? ", " : "", vocab_text(&v->languages, i));
+	return sn_fail(err, SN_E_UNSUPPORTED, "%s has no language '%.63s'; its %d are %s%s", path, language, v->languages.size, some,
+	               used + SN_CTC_LANGUAGE + 2 < sizeof some ? "" : " and more");
 }
 
 /* The vocabulary of one language; of {token: id} itself. */
@@ -74,6 +124,9 @@ static int choose(sn_ctc_vocab *v, const json_t *root, const json_t *config, con
 		name = vocab_text(&v->languages, 0);
 	if (!name)
 		return unknown_language(v, language, path, err);
+	if (strlen(name) >= SN_CTC_LANGUAGE)
+		return sn_fail(err, SN_E_LIMIT, "%s: the language '%.20s...' has a code of %zu bytes; at most %d are taken", path, name, strlen(name),
+		               SN_CTC_LANGUAGE - 1);
 	for (int i = 0; i < v->languages.size; i++)
 		if (strcmp(vocab_text(&v->languages, i), name) == 0)
 			v->config.language = vocab_text(&v->languages, i);

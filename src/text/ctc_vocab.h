@@ -5,6 +5,8 @@
 #include "base/buf.h"
 #include "base/error.h"
 
+#define SN_CTC_LANGUAGE 64 /* bytes of a language's code, with NUL: "cmn-script_simplified" */
+
 typedef struct sn_ctc_vocab sn_ctc_vocab;
 
 typedef struct sn_ctc_vocab_config {
@@ -18,10 +20,10 @@ typedef struct sn_ctc_vocab_config {
 } sn_ctc_vocab_config;
 
 /* Reads vocab.json with tokenizer_config.json, special_tokens_map.json and added_tokens.json (all three may be missing).
- * vocab.json is {token: id} or {language: {token: id}} (MMS); `language` (ISO 639-3 as the file has it, or a code of two
- * letters; NULL: tokenizer_config.json's target_lang, else "eng", else the first) chooses. Errors: SN_E_NOT_FOUND,
- * SN_E_FORMAT, SN_E_MODEL (no blank, an id twice, a hole: says which), SN_E_LIMIT, SN_E_UNSUPPORTED (no such language:
- * lists some that there are). */
+ * vocab.json is {token: id} or {language: {token: id}} (MMS); `language` (as the file has it, or a code of two or three letters, for
+ * which the file may have a narrower one or one with a script; NULL: tokenizer_config.json's target_lang, else "eng", else the first)
+ * chooses. Errors: SN_E_NOT_FOUND, SN_E_FORMAT, SN_E_MODEL (no blank, an id twice, a hole: says which), SN_E_LIMIT (also of a code
+ * that SN_CTC_LANGUAGE does not hold), SN_E_UNSUPPORTED (no such language: lists some that there are). */
 int sn_ctc_vocab_open(sn_ctc_vocab **out, const char *dir, const char *language, char *err);
 void sn_ctc_vocab_close(sn_ctc_vocab **vocab);
 const sn_ctc_vocab_config *sn_ctc_vocab_get_config(const sn_ctc_vocab *vocab);

@@ -104,6 +104,7 @@ int sn_normaliser_open(sn_normaliser **out, const char *language, char *err) {
 	pthread_mutex_init(&n->lock, NULL);
 	find_locale(n, language);
 	n->table = *n->language ? norm_table_of(n->language) : NULL;
+	n->table = n->table ? n->table : norm_arithmetic_of(n->language);
 	n->table = n->table ? n->table : &no_table;
 	n->spaces = !norm_listed("zh yue ja th lo km my", n->language, strlen(n->language));
 	find_separators(n);
@@ -114,6 +115,8 @@ int sn_normaliser_open(sn_normaliser **out, const char *language, char *err) {
 	*out = n;
 	return result;
 }
+
+void sn_normaliser_keep_emphasis(sn_normaliser *n) { n->emphasis = 1; }
 
 void sn_normaliser_close(sn_normaliser **n) {
 	if (!n || !*n)

@@ -46,6 +46,8 @@ size_t sn_normal_map_at(const sn_normal_map *map, size_t at);
  * missing), SN_E_MEMORY. */
 int sn_normaliser_open(sn_normaliser **out, const char *language, char *err);
 void sn_normaliser_close(sn_normaliser **n);
+/* For a model that was trained on text as it is written: words in capitals (BAD!) and ♪ around a song stay. Before the first text. */
+void sn_normaliser_keep_emphasis(sn_normaliser *n);
 const char *sn_normaliser_language(const sn_normaliser *n); /* "de", as ICU names it */
 /* 2: a table of its own, 1: ICU spells its numbers, 0: only signs and spaces are put in order. */
 int sn_normaliser_level(const sn_normaliser *n);

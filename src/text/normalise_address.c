@@ -1,8 +1,9 @@
 /* Addresses of the net, hashtags and names with an at sign. */
 #include "text/normalise_internal.h"
 
+#include "base/ascii.h"
+
 #include <string.h>
-#include <strings.h>
 #include <unicode/uchar.h>
 
 /* Endings that make a word with a dot an address; those of countries that are words of a language are left out. */
@@ -32,7 +33,7 @@ static size_t token_end(const norm_reader *r, size_t at) {
 static int host_char(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
     c == '.'; }
 
-/* The end of a host name with at least one dot and a known ending; 0: none. */
+/* The end of a host name: where that is not sure one with a dot and a known ending; 0: none. */
 static size_t host_end(const norm_reader *r, size_t at, size_t end, int sure) {
 	size_t i = at, label = at, dots = 0;
 	while (i < end && host_char(r->text[i])) {
@@ -44,7 +45,7 @@ static size_t host_end(const norm_reader *r, size_t at, size_t end, int sure) {
 		}
 		i++;
 	}
-	if (!dots || i - label < 2 || (i < end && !strchr("/?#:", r->text[i])))
+	if ((!dots && !sure) || i - label < 2 || (i < end && !strchr("/?#:", r->text[i])))
 		return 0;
 	return sure || norm_listed(endings, r->text + label, i - label) ? i : 0;
 }
@@ -118,7 +119,7 @@ static void say_address(norm_reader *r, size_t at, size_t end, size_t host) {
 static size_t mail_at(const norm_reader *r, size_t at, size_t end) {
 	for (size_t i = at; i < end; i++) {
 		if (r->text[i] == '@')
-			return i > at && host_end(r, i + 1, end, 1) == end ? i : 0;
+			return i > at && memchr(r->text + i, '.', end - i) && host_end(r, i + 1, end, 1) == end ? i : 0;
 		if (!host_char(r->text[i]) && !strchr("_%+", r->text[i]))
 			return 0;
 	}
@@ -128,11 +129,13 @@ static size_t mail_at(const norm_reader *r, size_t at, size_t end) {
 size_t norm_read_address(norm_reader *r, size_t at) {
 	static const char *const schemes[] = { "https://", "http://", "ftp://", "mailto:" };
 	size_t end = token_end(r, at), begin = at, host;
-	if (!r->l->dot || end - at < 4 || !memchr(r->text + at, '.', end - at))
+	if (!r->l->dot || end - at < 4)
 		return 0;
 	for (size_t i = 0; i < 4; i++)
-		if (strncasecmp(r->text + at, schemes[i], strlen(schemes[i])) == 0)
+		if (sn_strncasecmp(r->text + at, schemes[i], strlen(schemes[i])) == 0)
 			begin = at + strlen(schemes[i]);
+	if (begin == at && !memchr(r->text + at, '.', end - at))
+		return 0;
 	size_t mail = mail_at(r, begin, end);
 	if (mail) {
 		say_address(r, begin, end, end);

@@ -1,6 +1,7 @@
 /* Dates in figures, times of day, telephone numbers. */
 #include "text/normalise_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <unicode/uchar.h>
@@ -263,6 +264,33 @@ size_t norm_read_time(norm_reader *r, size_t at) {
 	return end;
 }
 
+/* "1:02:03.456", "2:03.45": with a part of a second it is a duration. */
+size_t norm_read_lap(norm_reader *r, size_t at) {
+	static const char *const units[] = { "hour", "minute", "second" };
+	static const char named[] = "h Std Stunde Stunden hour hours heure heures hora horas ora ore min mins Minute Minuten minute minutes "
+								"minuto minutos minuti";
+	norm_number parts[3];
+	int count = 0;
+	size_t end = at;
+	while (count < 3 && norm_scan(r, end, &parts[count])) {
+		norm_number *n = &parts[count++];
+		if (n->count > 2 || n->grouped || (count > 1 && (n->count < 2 || n->value > 59)))
+			return 0;
+		end = n->end;
+		n->count = snprintf(n->digits, sizeof n->digits, "%d", (int)n->value);
+		if (n->decimals || !norm_starts(r, end, ":"))
+			break;
+		end++;
+	}
+	if (count < 2 || !parts[count - 1].decimals || norm_is_letter(r, end) || norm_starts(r, end, ":") || !r->n->spell)
+		return 0;
+	for (int i = 0; i < count; i++)
+		if (parts[i].value || i == count - 1)
+			norm_say_unit(r, &parts[i], units[3 - count + i]);
+	size_t next = norm_spaces(r, end), behind = norm_letters(r, next);
+	return norm_listed(named, r->text + next, behind - next) ? behind : end; /* "2:03,45 Minuten" */
+}
+
 /* ---- telephone numbers ---- */
 
 static int phone_mark(char c) { return c == ' ' || c == '-' || c == '/' || c == '.' || c == '(' || c == ')'; }
@@ -345,5 +373,42 @@ size_t norm_read_phone(norm_reader *r, size_t at) {
 	if (end == at || digits > 17 || !(known || american || trunk || french) || !r->n->spell)
 		return 0;
 	norm_say_phone(r, at, end, 0);
+	return end;
+}
+
+#define MAX_HYPHENS 32 /* groups */
+
+/* Three groups or more with hyphens between are no range: "4-3-3", and digit by digit "123-45-6789", "978-3-16-148410-0". */
+size_t norm_read_groups(norm_reader *r, size_t at) {
+	size_t end = at, begin = at;
+	int groups = 0, longest = 0, years = 1;
+	norm_number n;
+	if (!r->l->to || !r->n->spell || r->sums)
+		return 0;
+	while (groups < MAX_HYPHENS && norm_is_digit(r, begin)) {
+		for (end = begin; norm_is_digit(r, end); end++)
+			;
+		longest = end - begin > (size_t)longest ? (int)(end - begin) : longest;
+		years &= norm_scan(r, begin, &n) && n.end == end && norm_is_year(r, &n);
+		groups++;
+		begin = end + (size_t)norm_starts(r, end, "-");
+		if (begin == end)
+			break;
+	}
+	int goes_on = norm_is_letter(r, end) || norm_starts(r, end, "/") ||
+	    ((norm_starts(r, end, ".") || norm_starts(r, end, ",")) && norm_is_digit(r, end + 1));
+	if (groups < 3 || goes_on)
+		return 0;
+	if (longest > 2 && !years) {
+		norm_say_phone(r, at, end, 0);
+		return end;
+	}
+	for (size_t i = at; i < end; i = n.end + 1) {
+		int value, length = norm_plain(r, i, 1, 4, &value);
+		n = (norm_number){ .begin = i, .end = i + (size_t)length, .count = length }; /* "4-3-3 500" is not 3500 in any language */
+		memcpy(n.digits, r->text + i, (size_t)length);
+		norm_glue(r, i > at && longest > 1 ? "," : "");
+		years ? norm_say_year(r, value) : norm_say_number(r, &n);
+	}
 	return end;
 }

@@ -140,28 +140,88 @@ static size_t number_in_time(norm_reader *r, const norm_number *n) {
 	return 0;
 }
 
+/* 401(k), 401Ks */
+static size_t pension(norm_reader *r, const norm_number *n) {
+	size_t bracket = (size_t)norm_starts(r, n->end, "("), end = n->end + bracket + 1, plural;
+	int letter = norm_starts(r, end - 1, "k") || norm_starts(r, end - 1, "K");
+	if (n->count != 3 || n->value != 401 || n->decimals || !letter || (bracket && !norm_starts(r, end++, ")")))
+		return 0;
+	plural = norm_word(r, end, "s");
+	if (norm_is_letter(r, end) && !plural)
+		return 0;
+	norm_say(r, "four oh one K");
+	norm_glue(r, plural ? "'s" : "");
+	return end + plural;
+}
+
+/* "call 911", "the 911 operator": numbers of help, said by their figures */
+static size_t help_line(norm_reader *r, const norm_number *n) {
+	static const char lines[] = "911 999 988 112 111 101 110 119 211 311 411 511 611 711 811";
+	static const char dials[] = "dial Dial dials dialed dialled dialing dialling Dialing";
+	static const char verbs[] = "call Call calls called calling Calling text Text texts texted texting phone Phone phoned phoning ring Ring rang";
+	static const char behind[] = /* a verb: another word is what is counted, "called 110 witnesses" */
+		"a about after again and anytime as at because before but directly first for from if immediately in instead is now on once or "
+		"right so straight the then to today twice until was when while with";
+	static const char nouns[] = "call calls caller callers operator operators dispatcher dispatchers dispatch";
+	char before[16];
+	size_t next = norm_spaces(r, n->end), size = next > n->end ? norm_letters(r, next) - next : 0;
+	norm_word_before(r, n->begin, before, sizeof before);
+	int counts = size && !norm_is_upper(r, next) && !norm_listed(behind, r->text + next, size);
+	int called = norm_is_word(dials, before) || (norm_is_word(verbs, before) && !counts);
+	int named = n->value > 900 && norm_listed(nouns, r->text + next, size); /* "101 calls" are so many */
+	if (n->grouped || n->decimals || !norm_listed(lines, r->text + n->begin, n->end - n->begin) || !(called || named))
+		return 0;
+	norm_spell_digits(r, n->digits, 3);
+	return n->end;
+}
+
+#define QUOTES_BEFORE 256 /* bytes that are looked at for an open quotation */
+
+/* 55" TV, 6" wide, unless the mark closes a quotation */
+static size_t inches(norm_reader *r, const norm_number *n) {
+	static const char adjectives[] = "wide long tall high deep thick across square";
+	static const char nouns[] =
+		"TV TVs television televisions monitor monitors screen screens touchscreen display displays LCD LED OLED laptop laptops "
+		"tablet tablets disk disks floppy record records vinyl single speaker speakers gun guns pizza pizzas pot pan pipe pipes "
+		"wheel wheels rim rims tire tires tyre tyres knife blade ruler nail nails bolt bolts heels plank board";
+	size_t next = norm_spaces(r, n->end + 1), size = norm_letters(r, next) - next, open = 0;
+	if (!norm_starts(r, n->end, "\"") || next == n->end + 1)
+		return 0;
+	for (size_t i = n->begin; i && n->begin - i < QUOTES_BEFORE; i--)
+		open ^= r->text[i - 1] == '"' && !(i > 1 && norm_is_digit(r, i - 2));
+	int noun = norm_listed(nouns, r->text + next, size);
+	if (open || !(noun || norm_listed(adjectives, r->text + next, size)))
+		return 0;
+	norm_say_number(r, n);
+	norm_say(r, noun || (n->value == 1 && !n->decimals) ? "inch" : "inches");
+	return n->end + 1;
+}
+
 /* 1990s, '90s, 6'2", 221B */
 static size_t number_suffix(norm_reader *r, const norm_number *n) {
-	int inches;
+	int part;
 	size_t s = n->end + (size_t)norm_starts(r, n->end, "'"), in_time = number_in_time(r, n);
-	if (in_time)
-		return in_time;
+	size_t known = in_time ? in_time : pension(r, n);
+	known = known ? known : help_line(r, n);
+	known = known ? known : inches(r, n);
+	if (known)
+		return known;
 	if (n->value % 10 == 0 && n->value && n->count <= 4 && !n->decimals && !n->grouped && norm_word(r, s, "s")) {
 		n->count == 4 ? norm_say_year(r, (int)n->value) : norm_spell_int(r, n->value, NORM_NUMBER);
 		make_plural(r);
 		return s + 1;
 	}
 	if (n->count == 3 && !n->decimals && !n->grouped && n->digits[0] != '0' && n->value % 100 >= 10 && norm_is_upper(r, n->end) &&
-	    !norm_is_letter(r, norm_next(r, n->end)) && !norm_starts(r, n->end, "M")) {
+	    !norm_is_letter(r, norm_next(r, n->end)) && !strchr("MVW", r->text[n->end])) { /* 220V: a unit */
 		norm_spell(r, n->digits, 1, NORM_NUMBER);
 		norm_spell(r, n->digits + 1, 2, NORM_NUMBER);
 		return n->end;
 	}
-	int digits = norm_starts(r, n->end, "'") ? norm_plain(r, n->end + 1, 1, 2, &inches) : 0;
-	if (digits && inches < 12 && n->value < 10 && n->count == 1 && norm_starts(r, n->end + 1 + (size_t)digits, "\"")) {
+	int digits = norm_starts(r, n->end, "'") ? norm_plain(r, n->end + 1, 1, 2, &part) : 0;
+	if (digits && part < 12 && n->value < 10 && n->count == 1 && norm_starts(r, n->end + 1 + (size_t)digits, "\"")) {
 		norm_say_number(r, n);
 		norm_say(r, "foot");
-		norm_spell_int(r, inches, NORM_NUMBER);
+		norm_spell_int(r, part, NORM_NUMBER);
 		return n->end + 2 + (size_t)digits;
 	}
 	return 0;

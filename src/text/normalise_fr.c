@@ -159,6 +159,80 @@ static void time_of_day(norm_reader *r, const norm_time *t) {
 	}
 }
 
+/* ---- before a noun ---- */
+
+static const char feminine_nouns[] =
+	"heure minute seconde nuit fois femme fille mère sœur soeur tante nièce cousine amie dame reine chose page image plage cage "
+	"place pièce porte fenêtre table chaise chambre ville rue route voie piste main jambe tête dent bouche lèvre joue épaule part "
+	"vie loi voix croix noix fin mer eau terre île forêt montagne planète lune guerre arme bombe balle classe école note ligne "
+	"lettre phrase réponse langue histoire victoire mémoire liste carte clé clef photo moto auto vidéo télé radio chaîne équipe "
+	"course étape once tasse cuillère pomme poire orange banane tomate fraise tranche branche goutte boîte caisse dose pilule "
+	"plante fleur rose herbe vache poule chèvre chatte brebis souris mouche fourmi bête robe jupe chemise veste cravate bague "
+	"montre couleur largeur longueur hauteur profondeur douleur peur erreur valeur odeur faveur lueur vapeur gare banque somme taxe "
+	"offre commande vente perte hausse baisse cause façon boisson chanson leçon prison rançon moisson époque ère danse fête église "
+	"cathédrale tombe victime recrue moitié amitié paire manche coupe défaite touche gamme clause règle phase base demande attaque "
+	"marque remarque plaque barque brique fibre molécule cellule particule espèce requête enquête conquête tempête toile date trace "
+	"race glace surface menace preuve épreuve grève rive fabrique boutique musique république clinique pratique technique politique "
+	"rubrique critique couche poche plume lampe bougie feuille bouteille oreille abeille corbeille famille médaille bataille taille "
+	"maille grille chute faute visite suite fuite dispute salle halle malle pile file grande petite grosse longue vieille seule "
+	"pleine";
+
+static const char masculine_nouns[] =
+	"bastion musée lycée trophée mausolée scarabée apogée athée silence murmure mercure squelette quintette cimetière "
+	"arrière derrière violoncelle rebelle comité stade grade prélude interlude génie incendie sosie messie domaine capitaine "
+	"détective traité jade camarade malade nomade invité retraité";
+
+static const char *const feminine_endings[] = { "tion", "sion", "xion", "aison", "ité", "iété", "auté", "erté", "onté", "ée", "ance",
+	"ence", "ture", "sure", "ette", "esse", "euse", "trice", "ière", "elle", "enne", "onne", "aine", "ade", "tude", "erie", "phie",
+	"logie", "nomie", "artie", "érie", "opie", "rise", "tive" };
+
+static int is_feminine(const norm_reader *r, size_t at, size_t end) {
+	if (end > at + 2 && r->text[end - 1] == 's' && !norm_listed(feminine_nouns, r->text + at, end - at))
+		end--;
+	if (norm_listed(masculine_nouns, r->text + at, end - at))
+		return 0;
+	for (size_t i = 0; i < sizeof feminine_endings / sizeof feminine_endings[0]; i++) {
+		size_t size = strlen(feminine_endings[i]);
+		if (end - at > size && norm_starts(r, end - size, feminine_endings[i]))
+			return 1;
+	}
+	return norm_listed(feminine_nouns, r->text + at, end - at);
+}
+
+/* "1 place Bellecour", "1 rue de la Paix" are addresses. */
+static int is_street(const norm_reader *r, size_t at, size_t end) {
+	if (!norm_listed("rue route place allée chaussée voie", r->text + at, end - at))
+		return 0;
+	at = norm_spaces(r, end);
+	while ((end = norm_letters(r, at)) > at && norm_listed("de du des la le les d l", r->text + at, end - at))
+		at = norm_spaces(r, end + (size_t)norm_starts(r, end, "'"));
+	return norm_is_upper(r, at);
+}
+
+/* "1 heure", "21 femmes", "1 autre personne", "1 demi-heure", as far as the noun shows it */
+static size_t number_suffix(norm_reader *r, const norm_number *n) {
+	static const char either[] = "autre autres jeune jeunes simple simples même mêmes demi seconde";
+	static const char named[] = /* by a number */
+		"numéro page pages ligne bus tram tramway métro chambre salle bureau porte quai voie étape jour leçon question "
+		"version chaîne canal équipe place option point rang zone formule catégorie Numéro Page Ligne Bus Tram Chambre Salle "
+		"Porte Quai Voie Étape Jour Leçon Question Version Équipe Option Point Zone Catégorie";
+	char before[32];
+	int64_t last = n->value % 100;
+	size_t noun = norm_spaces(r, n->end), end = norm_letters(r, noun);
+	norm_word_before(r, n->begin, before, sizeof before);
+	if (n->decimals || n->count > NORM_MAX_DIGITS || last % 10 != 1 || last == 11 || last == 71 || last == 91 || noun == n->end ||
+	    norm_is_word(chapters, before) || norm_is_word(named, before))
+		return 0;
+	size_t next = norm_starts(r, end, "-") ? end + 1 : norm_spaces(r, end);
+	if (norm_listed(either, r->text + noun, end - noun) && norm_is_letter(r, next)) {
+		noun = next;
+		end = norm_letters(r, noun);
+	}
+	if (n->value > 1 ? !strchr("sx", r->text[end - 1]) : is_street(r, noun, end)) /* not in the plural: "21 rue Hugo", "en 2021 personne" */
+		return 0;
+	return is_feminine(r, noun, end) && norm_spell(r, n->digits, (size_t)n->count, NORM_FEMININE) ? n->end : 0;
+}
+
 const norm_table norm_french = {
 	.language = "fr", .minus = "moins", .point = "virgule", .dot = "point", .to = "à", .score = "à", .over = "sur", .by = "par",
 	.times = "fois", .at = "arobase", .or = "ou", .per = "par", .slash = "slash", .dash = "tiret", .underscore = "tiret bas",
@@ -166,4 +240,5 @@ const norm_table norm_french = {
 	.abbreviations = abbreviations, .currencies = currencies, .scales = scales, .units = units,
 	.feminine_units = "hour minute second tonne calorie kilocalorie " "pound ounce", .say_words = words, .say_letters = letters,
 	.kings = kings, .chapters = chapters, .phones = phones, .tlds = tlds, .bleep = "bip", .ordinal = ordinal, .date = date,
-	.day_before_month = day_before_month, .time = time_of_day, .fraction = fraction, .king = king, .word = word };
+	.day_before_month = day_before_month, .time = time_of_day, .fraction = fraction, .king = king, .word = word,
+	.number_suffix = number_suffix };

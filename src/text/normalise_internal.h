@@ -127,6 +127,7 @@ struct sn_normaliser {
 	norm_order order;             /* of dates in figures */
 	int spaces;                   /* words are written with spaces between */
 	int clock12;
+	int emphasis;                 /* capitals and ♪ stay */
 	char months[12][NORM_MAX_NAME], short_months[12][NORM_MAX_NAME], long_date[NORM_MAX_NAME];
 	UNumberFormat *spell;         /* NULL: ICU has no rules for the language */
 	UChar rules[NORM_FORMS][48];
@@ -187,6 +188,7 @@ size_t norm_next(const norm_reader *r, size_t at);
 int norm_is_digit(const norm_reader *r, size_t at);
 int norm_is_letter(const norm_reader *r, size_t at);
 int norm_is_upper(const norm_reader *r, size_t at);
+int norm_joins_words(int32_t c);                                         /* a digit, or a letter of a script that writes spaces */
 int norm_starts(const norm_reader *r, size_t at, const char *what);      /* 1: the text has it here */
 size_t norm_word(const norm_reader *r, size_t at, const char *word);     /* its bytes where no letter or digit follows; else 0 */
 size_t norm_word_any(const norm_reader *r, size_t at, const char *word); /* the same in any case of ASCII letters */
@@ -209,19 +211,23 @@ void norm_unspoken(norm_reader *r, int32_t c);                           /* coun
 
 /* normalise_number.c */
 int norm_scan(const norm_reader *r, size_t at, norm_number *n);
+int norm_scan_point(const norm_reader *r, size_t at, norm_number *n);    /* ".5", where the point is a dot */
 int norm_say_number(norm_reader *r, const norm_number *n);
 int norm_say_counted(norm_reader *r, const norm_number *n, char gender); /* before a noun */
 int norm_is_year(const norm_reader *r, const norm_number *n);
 int norm_say_year(norm_reader *r, int year);
 size_t norm_read_number(norm_reader *r, size_t at);
 size_t norm_read_minus(norm_reader *r, size_t at);
+int norm_say_minus(norm_reader *r);                                      /* 0: the language has no word for it */
 int norm_vulgar(int32_t c, int *above, int *below);                      /* ½ */
 int norm_superscript(int32_t c);                                         /* ² as 2; -1: none */
 
 /* normalise_date.c */
 size_t norm_read_date(norm_reader *r, size_t at);
 size_t norm_read_time(norm_reader *r, size_t at);
+size_t norm_read_lap(norm_reader *r, size_t at);
 size_t norm_read_phone(norm_reader *r, size_t at);
+size_t norm_read_groups(norm_reader *r, size_t at);
 void norm_say_phone(norm_reader *r, size_t at, size_t end, int signs);
 int norm_month_at(const norm_reader *r, size_t at, size_t *end);         /* 1 to 12 where a month's name stands, else 0 */
 int norm_say_date(norm_reader *r, const norm_date *d);                   /* by the table, else by ICU's pattern */
@@ -229,7 +235,11 @@ int norm_date_fits(const norm_date *d);
 
 /* normalise_money.c */
 size_t norm_read_money(norm_reader *r, size_t at);                       /* "€5": a currency before a number */
+int norm_currency_before(const norm_reader *r, size_t at);               /* one stands at `at`, and a number behind it */
 size_t norm_read_measure(norm_reader *r, const norm_number *n);          /* "5 €", "5 km", "5 %", "5 Mio. €": what follows a number */
+
+/* A number of units by ICU's name, or the number alone where ICU has none. */
+void norm_say_unit(norm_reader *r, const norm_number *n, const char *name);
 
 /* "per kilogram": a unit at `at` by its name alone; where it ends, 0: none. */
 size_t norm_read_unit(norm_reader *r, size_t at);
@@ -247,6 +257,9 @@ size_t norm_read_tag(norm_reader *r, size_t at);                         /* #tag
 
 /* normalise_sign.c */
 size_t norm_read_sign(norm_reader *r, size_t at);
+
+/* normalise_arithmetic.c: what a language without a table has, NULL: nothing */
+const norm_table *norm_arithmetic_of(const char *language);
 
 /* normalise.c */
 const norm_table *norm_table_of(const char *language); /* "de", "de_AT"; NULL: the language has none */

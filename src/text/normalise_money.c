@@ -89,11 +89,14 @@ static int currency_at(const norm_reader *r, size_t at, money *m, size_t *end) {
 		static const norm_pair signs[] = {
 			{ "€", "EUR" }, { "$", "USD" }, { "£", "GBP" }, { "₽", "RUB" }, { "₴", "UAH" }, { "₹", "INR" }, { "₩", "KRW" },
 			{ "¥", "JPY" }, { "zł", "PLN" }, { "Kč", "CZK" }, { NULL, NULL } };
-		for (const norm_pair *sign = signs; sign->written && !best; sign++)
-			if (norm_starts(r, at, sign->written) && !norm_is_letter(r, at + strlen(sign->written))) {
-				best = strlen(sign->written);
-				snprintf(m->name, sizeof m->name, "currency/%s", sign->spoken);
-			}
+		for (const norm_pair *sign = signs; sign->written && !best; sign++) {
+			size_t length = strlen(sign->written);
+			int yuan = strcmp(sign->written, "¥") == 0 && norm_speaks(r, "zh yue");
+			if (!norm_starts(r, at, sign->written) || (norm_is_letter(r, at + length) && norm_joins_words(norm_char(r, at + length))))
+				continue;
+			best = length;
+			snprintf(m->name, sizeof m->name, "currency/%s", yuan ? "CNY" : sign->spoken);
+		}
 	}
 	if (best && !*m->name)
 		snprintf(m->name, sizeof m->name, "currency/%.3s", m->known ? m->known->code : r->text + at);
@@ -101,12 +104,21 @@ static int currency_at(const norm_reader *r, size_t at, money *m, size_t *end) {
 	return best > 0;
 }
 
+/* A currency's name by ICU, but for the one that a price in Chinese is said in. */
+static int currency_name(norm_reader *r, const money *m, const norm_number *n, char *before, char *after) {
+	if (strcmp(m->name, "currency/CNY") != 0 || !norm_speaks(r, "zh yue"))
+		return norm_measure_name(r, m->name, n, before, after);
+	*before = 0;
+	snprintf(after, 128, "元");
+	return 1;
+}
+
 /* Two figures behind the point are cents. */
 static void say_amount(norm_reader *r, const norm_number *n, const money *m) {
 	const norm_currency *c = m->known;
 	char before[128], after[128];
 	if (!c) {
-		if (norm_measure_name(r, m->name, n, before, after)) {
+		if (currency_name(r, m, n, before, after)) {
 			norm_say(r, before);
 			norm_say_counted(r, n, 'm');
 			norm_say(r, after);
@@ -168,7 +180,7 @@ static void say_money(norm_reader *r, const norm_number *n, const norm_scale *s,
 	}
 	norm_number many = { .digits = "5", .count = 1, .value = 5 };
 	if (!m->known)
-		norm_measure_name(r, m->name, &many, before, after);
+		currency_name(r, m, &many, before, after);
 	say_scaled(r, n, s);
 	norm_say(r, before);
 	if (s->value >= 6)
@@ -183,19 +195,26 @@ static size_t shared_range(norm_reader *r, const norm_number *first, norm_number
 	return dash && r->l->to && norm_scan(r, first->end + dash, second) ? second->end : 0;
 }
 
+int norm_currency_before(const norm_reader *r, size_t at) {
+	money m;
+	size_t end;
+	norm_number n;
+	return currency_at(r, at, &m, &end) && (norm_is_digit(r, norm_spaces(r, end)) || norm_scan_point(r, end, &n));
+}
+
 size_t norm_read_money(norm_reader *r, size_t at) {
 	money m, again;
 	norm_number n, second;
 	size_t end, behind, number;
-	if (!r->n->spell || !currency_at(r, at, &m, &end) || u_isalnum(norm_char_before(r, at)))
+	if (!r->n->spell || !currency_at(r, at, &m, &end) || norm_joins_words(norm_char_before(r, at)))
 		return 0;
 	number = norm_spaces(r, end);
 	size_t minus = norm_starts(r, number, "-") && norm_is_digit(r, number + 1) ? 1 : 0;
-	if (!norm_scan(r, number + minus, &n))
+	if (!norm_scan(r, number + minus, &n) && !norm_scan_point(r, number + minus, &n))
 		return 0;
 	/* Between two numbers it belongs to the first; "5 € 20" is rare, "5 EUR 1,000" a list. */
 	if (minus)
-		norm_say(r, r->l->minus);
+		norm_say_minus(r);
 	behind = shared_range(r, &n, &second);
 	if (behind) {
 		norm_say_counted(r, &n, m.known ? m.known->gender : 'm');
@@ -214,7 +233,8 @@ size_t norm_read_money(norm_reader *r, size_t at) {
 
 /* ---- units ---- */
 
-/* What is written, ICU's name for it, and whether a single letter needs to touch the number ("5A", but "5 m"). */
+/* What is written, ICU's name for it, and whether a single letter has to touch the number (1: "5A", but "5 m") or must not (2: "300 K",
+ * but "a 4K screen"). */
 static const struct unit {
 	const char *written, *name;
 	int touching;
@@ -259,21 +279,22 @@ static int is_one_of(const char *const *list, const char *name) {
 	return 0;
 }
 
-/* A single unit at `at` with its power (m², m2): ICU's name. */
+/* A single unit at `at` with its power (m², m2): ICU's name. It touches a number (1), has a space before it (0) or a slash (-1). */
 static size_t unit_at(const norm_reader *r, size_t at, int touches, char *name, size_t room) {
 	size_t best = 0;
 	int power = 0;
 	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
 		const struct unit *u = &units[i];
 		size_t length = strlen(u->written), behind = at + length;
-		if (length <= best || !norm_starts(r, at, u->written) || (u->touching == 1 && !touches))
+		if (length <= best || !norm_starts(r, at, u->written) || (u->touching && touches >= 0 && (u->touching == 1) != touches))
 			continue;
 		int32_t next = norm_char(r, behind);
 		int raised = norm_superscript(next);
 		if (raised < 0 && (next == '2' || next == '3') && !norm_is_digit(r, behind + 1) && !norm_is_letter(r, behind + 1))
 			raised = next - '0';
 		int can = (raised == 2 && is_one_of(squared, u->name)) || (raised == 3 && is_one_of(cubed, u->name));
-		if (!can && (u_isalnum(next) && u_isalpha(norm_char_before(r, behind))))
+		int goes_on = u->touching || strcmp(u->written, "s") == 0 ? u_isalnum(next) != 0 : norm_joins_words(next); /* "5A级" */
+		if (!can && goes_on && u_isalpha(norm_char_before(r, behind)))
 			continue;
 		best = length;
 		power = can ? raised : 0;
@@ -286,7 +307,7 @@ static size_t unit_at(const norm_reader *r, size_t at, int touches, char *name, 
 static size_t unit_chain(const norm_reader *r, size_t at, int touches, char *name, size_t room) {
 	char below[40];
 	size_t end = unit_at(r, at, touches, name, room), behind;
-	if (end && norm_starts(r, end, "/") && !strstr(name, "-per-") && (behind = unit_at(r, end + 1, 1, below, sizeof below)) &&
+	if (end && norm_starts(r, end, "/") && !strstr(name, "-per-") && (behind = unit_at(r, end + 1, -1, below, sizeof below)) &&
 	    !strstr(below, "-per-")) {
 		size_t used = strlen(name);
 		snprintf(name + used, room - used, "-per-%s", below);
@@ -371,10 +392,15 @@ static int say_unit(norm_reader *r, const norm_number *n, const norm_scale *s, c
 	return 1;
 }
 
+void norm_say_unit(norm_reader *r, const norm_number *n, const char *name) {
+	if (!say_unit(r, n, NULL, name, n->end))
+		norm_say_number(r, n);
+}
+
 size_t norm_read_unit(norm_reader *r, size_t at) {
 	const norm_number single = { .digits = "1", .count = 1, .value = 1 };
 	char name[64], full[96], before[128], after[128];
-	size_t end = unit_at(r, at, 1, name, sizeof name);
+	size_t end = unit_at(r, at, -1, name, sizeof name);
 	snprintf(full, sizeof full, "unit/%s", end ? name : "");
 	if (!end || strstr(name, "-per-") || strcmp(name, "percent") == 0 || !norm_measure_name(r, full, &single, before, after))
 		return 0;

@@ -8,14 +8,40 @@
 
 /* ---- scanning ---- */
 
-/* Bytes of a mark between groups of three digits, 0: none. A plain space only where the language writes it. */
-static size_t group_mark(const norm_reader *r, size_t at) {
+#define MAX_GROUPS 9 /* that are looked at to tell a number from a list; more than an int64_t holds */
+
+static int digits_at(const norm_reader *r, size_t at) {
+	int count = 0;
+	while (count < 4 && norm_is_digit(r, at + (size_t)count))
+		count++;
+	return count;
+}
+
+/* Where spaces are no marks of the language they are where nothing else makes sense: "10 000", "1 234 567", but "100 200 300" and
+ * "1 800 555 1234". */
+static int spaces_group(const norm_reader *r, const norm_number *n) {
+	int groups = 0, zeros = 0;
+	size_t at = n->end;
+	for (; groups < MAX_GROUPS && norm_starts(r, at, " ") && digits_at(r, at + 1) == 3; at += 4) {
+		zeros |= norm_starts(r, at, " 000");
+		groups++;
+	}
+	return zeros || (groups > 1 && n->count < 3 && !(norm_starts(r, at, " ") && norm_is_digit(r, at + 1)));
+}
+
+/* Bytes of a mark between groups of three digits, 0: none. */
+static size_t group_mark(const norm_reader *r, size_t at, int spaces) {
 	char c = at < r->size ? r->text[at] : 0;
-	size_t length = norm_starts(r, at, "\xc2\xa0") ? 2 : c == '\'' || c == (r->n->decimal == ',' ? '.' : ',') ||
-	    (c == ' ' && r->n->decimal == ',');
-	for (size_t i = 0; i < 3 && length; i++)
-		length = norm_is_digit(r, at + length + i) ? length : 0;
-	return length && !norm_is_digit(r, at + length + 3) ? length : 0;
+	size_t length = norm_starts(r, at, "\xc2\xa0") ? 2 : c == '\'' || c == (r->n->decimal == ',' ? '.' : ',') || (c == ' ' && spaces);
+	return length && digits_at(r, at + length) == 3 ? length : 0;
+}
+
+/* The first of the groups of an Indian number, "1,23,45,678": groups of two, and one of three at the end. */
+static int indian_groups(const norm_reader *r, size_t at) {
+	size_t begin = at;
+	while (at - begin < 3 * MAX_GROUPS && norm_starts(r, at, ",") && digits_at(r, at + 1) == 2)
+		at += 3;
+	return r->n->decimal == '.' && at > begin && norm_starts(r, at, ",") && digits_at(r, at + 1) == 3 && !norm_starts(r, at + 4, ",");
 }
 
 static void take_digit(norm_number *n, char digit) {
@@ -24,15 +50,26 @@ static void take_digit(norm_number *n, char digit) {
 	n->count++;
 }
 
-static size_t scan_groups(const norm_reader *r, size_t at, norm_number *n) {
-	size_t length = n->count <= 3 && n->digits[0] != '0' ? group_mark(r, at) : 0;
+static size_t take_group(const norm_reader *r, size_t at, size_t size, norm_number *n) {
+	for (size_t i = 0; i < size; i++)
+		take_digit(n, r->text[at + i]);
+	n->grouped = 1;
+	return at + size;
+}
+
+static size_t scan_groups(const norm_reader *r, norm_number *n) {
+	size_t at = n->end, length;
+	int groupable = n->count <= 3 && n->digits[0] != '0', spaces = groupable && (r->n->decimal == ',' || spaces_group(r, n));
+	if (groupable && n->count < 3 && indian_groups(r, at)) {
+		while (digits_at(r, at + 1) == 2)
+			at = take_group(r, at + 1, 2, n);
+		return take_group(r, at + 1, 3, n);
+	}
+	length = groupable ? group_mark(r, at, spaces) : 0;
 	char mark = length ? r->text[at] : 0;
 	while (length && r->text[at] == mark) {
-		for (size_t i = 0; i < 3; i++)
-			take_digit(n, r->text[at + length + i]);
-		n->grouped = 1;
-		at += length + 3;
-		length = group_mark(r, at);
+		at = take_group(r, at + length, 3, n);
+		length = group_mark(r, at, spaces);
 	}
 	return at;
 }
@@ -43,7 +80,8 @@ int norm_scan(const norm_reader *r, size_t at, norm_number *n) {
 		take_digit(n, r->text[at]);
 	if (!n->count)
 		return 0;
-	n->end = at = scan_groups(r, at, n);
+	n->end = at;
+	n->end = at = scan_groups(r, n);
 	n->value = n->count <= NORM_MAX_DIGITS ? strtoll(n->digits, NULL, 10) : INT64_MAX;
 	char point = at < r->size ? r->text[at] : 0;
 	if ((point == r->n->decimal || (point == '.' && !n->grouped)) && norm_is_digit(r, at + 1)) {
@@ -58,6 +96,15 @@ int norm_scan(const norm_reader *r, size_t at, norm_number *n) {
 		n->end = end;
 	}
 	return 1;
+}
+
+int norm_scan_point(const norm_reader *r, size_t at, norm_number *n) {
+	*n = (norm_number){ .begin = at, .end = at + 1, .digits = "0", .count = 1, .decimals_at = at + 1 };
+	if (!norm_starts(r, at, ".") || r->n->decimal != '.')
+		return 0;
+	for (; norm_is_digit(r, n->end); n->end++)
+		n->decimals++;
+	return n->decimals > 0;
 }
 
 /* ---- saying ---- */
@@ -184,8 +231,8 @@ static size_t read_fraction(norm_reader *r, const norm_number *n) {
 	    (below.value <= 20 || below.value == 100) && r->l->fraction(r, n->value, below.value))
 		return below.end;
 	norm_is_year(r, n) ? norm_say_year(r, (int)n->value) : norm_say_number(r, n);
-	norm_say(r, season ? NULL : below.count == 4 && below.value > 1900 && below.value < 2100 ? r->l->slash
-	    : r->l->over); /* law 39/2015 */
+	const char *over = below.count == 4 && below.value > 1900 && below.value < 2100 ? r->l->slash : r->l->over;
+	norm_say(r, season ? NULL : over ? over : "/"); /* law 39/2015; a voice may have a word for the sign */
 	norm_say_number(r, &below);
 	return below.end;
 }
@@ -286,7 +333,9 @@ static size_t read_by(norm_reader *r, const norm_number *n) {
 	if (!r->l->by || (x && (at != n->end) != (behind != at + 1)))
 		return 0;
 	const char *word = r->l->by;
-	int product = r->sums || (norm_starts(r, behind, "10") && norm_superscript(norm_char(r, behind + 2)) >= 0);
+	int power = norm_starts(r, behind, "10") && (norm_starts(r, behind + 2, "⁻") || norm_starts(r, behind + 2, "^") ||
+	                                             norm_superscript(norm_char(r, behind + 2)) >= 0);
+	int product = r->sums || power;
 	for (const norm_pair *sign = r->l->signs; product && sign && sign->written; sign++) /* 5 × 3 = 15 */
 		word = strcmp(sign->written, "×") == 0 ? sign->spoken : word;
 	norm_say_number(r, n);
@@ -345,9 +394,13 @@ size_t norm_read_number(norm_reader *r, size_t at) {
 	if (!end)
 		end = norm_read_date(r, at);
 	if (!end)
+		end = norm_read_lap(r, at);
+	if (!end)
 		end = norm_read_time(r, at);
 	if (!end)
 		end = norm_read_phone(r, at);
+	if (!end)
+		end = norm_read_groups(r, at);
 	if (!end)
 		end = read_dotted(r, at);
 	if (!end) {
@@ -358,24 +411,48 @@ size_t norm_read_number(norm_reader *r, size_t at) {
 	return end;
 }
 
-/* "-5", "−5", "+5": a sign that belongs to the number behind it. */
+/* The language's word, or what ICU says before "one" where no table has it. 0: there is none, and nothing was said. */
+int norm_say_minus(norm_reader *r) {
+	sn_buf *out = r->out;
+	size_t begin = out->size;
+	if (r->l->minus || !norm_spell(r, "-1", 2, NORM_NUMBER)) {
+		norm_say(r, r->l->minus);
+		return r->l->minus != NULL;
+	}
+	size_t end = out->size;
+	norm_spell(r, "1", 1, NORM_NUMBER);
+	if (out->failed)
+		return 0;
+	size_t one = end + strspn(out->data + end, " "), size = out->size - one;
+	int is_last = end - begin > size && memcmp(out->data + end - size, out->data + one, size) == 0;
+	out->size = is_last ? end - size : begin;
+	while (out->size > begin && out->data[out->size - 1] == ' ')
+		out->size--;
+	out->data[out->size] = 0;
+	return is_last;
+}
+
+/* What shows that a dash behind a letter is a minus where words have no spaces: "气温-5°C", but "歼-20". */
+static int is_measured(const norm_reader *r, size_t at) {
+	static const char *const marks[] = { "%", "‰", "°", "度", "元", "円" };
+	norm_number n;
+	int found = !norm_scan(r, at, &n);
+	for (size_t i = 0; i < sizeof marks / sizeof marks[0] && !found; i++)
+		found = norm_starts(r, norm_spaces(r, n.end), marks[i]);
+	return found;
+}
+
+/* "-5", "−5", "-$5": a sign that belongs to the number behind it. */
 size_t norm_read_minus(norm_reader *r, size_t at) {
 	int32_t before = norm_char_before(r, at);
-	size_t length = norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "−") ? 3 : 0;
+	size_t length = norm_starts(r, at, "-") ? 1 : norm_starts(r, at, "−") ? 3 : 0, behind = at + length;
 	int alone = !before || u_isUWhiteSpace(before) || before == '(' || before == '"' || before == '[' || before == '=' ||
-	    before == 0xa0;
-	size_t behind = at + length;
-	if (!length || !alone || !(norm_is_digit(r, behind) || (length == 1 && norm_starts(r, behind, r->n->decimal == ',' ? "," : "."))))
+	    before == '^' || before == 0xa0;
+	int point = r->l->point && norm_starts(r, behind, r->n->decimal == ',' ? "," : ".");
+	int figure = norm_is_digit(r, behind + (size_t)point);
+	if (!length || !r->n->spell || !(figure || norm_currency_before(r, behind)))
 		return 0;
-	if (r->l->minus) {
-		norm_say(r, r->l->minus);
-		return behind;
-	}
-	norm_number n;
-	char text[2 * NORM_MAX_DIGITS + 4];
-	if (!r->n->spell || !norm_scan(r, behind, &n) || n.count > NORM_MAX_DIGITS || n.decimals >= NORM_MAX_DIGITS)
+	if (!alone && (!u_isalpha(before) || norm_joins_words(before) || !is_measured(r, behind)))
 		return 0;
-	int size = snprintf(text, sizeof text, "-%s%s%.*s", n.digits, n.decimals ? "." : "", n.decimals, n.decimals
-	    ? r->text + n.decimals_at : "");
-	return norm_spell(r, text, (size_t)size, NORM_NUMBER) ? n.end : 0;
+	return norm_say_minus(r) ? behind : 0;
 }

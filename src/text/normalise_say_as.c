@@ -1,10 +1,11 @@
 /* The kinds of SSML's say-as. */
 #include "text/normalise_internal.h"
 
+#include "base/ascii.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unicode/uchar.h>
 
 typedef struct say_as {
@@ -65,7 +66,8 @@ static const char *sign_name(const norm_reader *r, size_t at, size_t *end) {
 	return NULL;
 }
 
-static void say_character(norm_reader *r, size_t at) {
+/* joined: to the letter before it, as norm_say_letters does: espeak takes a lone "A" for the article. */
+static void say_character(norm_reader *r, size_t at, int joined) {
 	int32_t c = norm_char(r, at);
 	size_t end = norm_next(r, at);
 	if (norm_is_digit(r, at) && norm_spell_digits(r, r->text + at, 1))
@@ -75,7 +77,8 @@ static void say_character(norm_reader *r, size_t at) {
 		memcpy(letter, r->text + at, end - at);
 		if (letter[0] >= 'a' && letter[0] <= 'z')
 			letter[0] -= 32;
-		norm_say(r, letter);
+		norm_glue(r, joined ? "." : "");
+		(joined ? norm_glue : norm_say)(r, letter);
 		return;
 	}
 	const char *name = sign_name(r, at, &end);
@@ -88,9 +91,11 @@ static void say_character(norm_reader *r, size_t at) {
 /* One by one; a space is a pause, and `detail` has the sizes of groups with pauses between. */
 static int read_characters(norm_reader *r, const say_as *s) {
 	const char *groups = s->detail;
+	const int english = norm_speaks(r, "en");
 	long left = 0;
-	for (size_t at = begin_of(r), end = end_of(r); at < end; at = norm_next(r, at)) {
+	for (size_t at = begin_of(r), begin = at, end = end_of(r); at < end; at = norm_next(r, at)) {
 		int32_t c = norm_char(r, at);
+		int joined = english && at > begin && u_isalpha(c) && u_isalpha(norm_char_before(r, at));
 		if (left <= 0 && groups && *groups) {
 			char *rest;
 			left = strtol(groups, &rest, 10);
@@ -99,11 +104,12 @@ static int read_characters(norm_reader *r, const say_as *s) {
 			else {
 				norm_glue(r, r->out->size > r->piece ? "," : "");
 				groups = rest;
+				joined = 0;
 			}
 		}
 		if (u_isUWhiteSpace(c) && r->out->size > r->piece)
 			norm_glue(r, ",");
-		say_character(r, at);
+		say_character(r, at, joined);
 		left--;
 	}
 	return 1;
@@ -258,7 +264,7 @@ static int read_kind(norm_reader *r, const void *context, char *err) {
 	const say_as *s = context;
 	const struct kind *kind = NULL;
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-		if (strcasecmp(kinds[i].name, s->kind) == 0)
+		if (sn_strcasecmp(kinds[i].name, s->kind) == 0)
 			kind = &kinds[i];
 	if (kind && kind->read && kind->read(r, s) && !r->out->failed) {
 		norm_add_piece(r, r->size, r->piece, 1);

@@ -33,10 +33,9 @@ static size_t read_range(norm_reader *r, size_t at, size_t length) {
 	if (!r->number_end || r->number_end != before || !figures || (spaced != (behind > at + length)))
 		return 0;
 	int minus = norm_starts(r, at, "−") || (spaced && r->sums);
-	const char *word = minus ? r->l->minus : r->l->to;
-	if (!word)
+	if (minus ? !norm_say_minus(r) : !r->l->to)
 		return 0;
-	norm_say(r, !minus && after_between(r, at) ? "y" : word);
+	norm_say(r, minus ? NULL : after_between(r, at) ? "y" : r->l->to);
 	norm_glue(r, " ");
 	return behind;
 }
@@ -57,30 +56,49 @@ static size_t read_dash(norm_reader *r, size_t at) {
 	return behind;
 }
 
-/* x², 10⁵; behind a word it is the mark of a footnote. */
+static const char *sign_name(const norm_reader *r, const char *written) {
+	for (const norm_pair *sign = r->l->signs; sign && sign->written; sign++)
+		if (strcmp(sign->written, written) == 0)
+			return sign->spoken;
+	return NULL;
+}
+
+/* x², 10⁵, 10⁻³; behind a word it is the mark of a footnote. */
 static size_t read_power(norm_reader *r, size_t at) {
-	int value = norm_superscript(norm_char(r, at)), digit;
-	const char *word = NULL;
+	int minus = norm_starts(r, at, "⁻"), digit;
+	size_t end = minus ? norm_next(r, at) : at;
+	int value = norm_superscript(norm_char(r, end));
 	if (value < 0)
 		return 0;
-	size_t end = norm_next(r, at);
-	int footnote = at > 1 && letter_before(r, at) && u_isalpha(norm_char_before(r, at - 1));
+	end = norm_next(r, end);
+	int footnote = !minus && at > 1 && letter_before(r, at) && u_isalpha(norm_char_before(r, at - 1));
 	for (; (digit = norm_superscript(norm_char(r, end))) >= 0; end = norm_next(r, end))
 		value = value < 1000 ? 10 * value + digit : value;
-	for (const norm_pair *sign = r->l->signs; sign && sign->written; sign++)
-		if (strcmp(sign->written, value == 2 ? "²" : value == 3 ? "³" : "^") == 0)
-			word = sign->spoken;
-	if (footnote || !word) {
+	int named = !minus && (value == 2 || value == 3);
+	const char *word = sign_name(r, !named ? "^" : value == 2 ? "²" : "³");
+	if (footnote || !word || !*word) {
 		norm_unspoken(r, norm_char(r, at));
 		return end;
 	}
 	norm_say(r, word);
-	if (value != 2 && value != 3)
+	if (minus)
+		norm_say_minus(r);
+	if (!named)
 		norm_spell_int(r, value, NORM_NUMBER);
-	return end;
+	return r->number_end = end;
 }
 
-/* "€5/kg" is per kilogram, "he/she" he or she, "AC/DC" letters, "and/or" its words, "A / B" a pause. */
+#define MAX_PATH_BEFORE 256 /* bytes that are looked at for the beginning of a path */
+
+/* In "/usr/local" and "~/music". */
+static int in_path(const norm_reader *r, size_t at) {
+	size_t begin = at;
+	while (begin && at - begin < MAX_PATH_BEFORE && !strchr(" \t\n\"'(", r->text[begin - 1]))
+		begin--;
+	return norm_starts(r, begin, "/") || norm_starts(r, begin, "~/");
+}
+
+/* "€5/kg" is per kilogram, "he/she" he or she, "AC/DC" letters, "and/or" its words, "A / B" a pause, "/usr/bin" a path. */
 static size_t read_slash(norm_reader *r, size_t at) {
 	char before[32];
 	size_t next = at + 1, end = norm_letters(r, next);
@@ -97,7 +115,7 @@ static size_t read_slash(norm_reader *r, size_t at) {
 		return next;
 	}
 	norm_word_before(r, at, before, sizeof before);
-	int joined = *before && letter_before(r, at) && end > next;
+	int joined = *before && !in_path(r, at) && letter_before(r, at) && end > next;
 	int both = joined && norm_is_word("and und et y e", before) && norm_listed("or oder ou o", r->text + next, end - next);
 	int capitals = joined && norm_is_upper(r, next) && norm_is_upper(r, norm_next(r, next));
 	int words = joined && strlen(before) > 1 && end - next > 1;
@@ -143,10 +161,10 @@ static size_t read_table(norm_reader *r, size_t at) {
 		return 0;
 	if (c == '~' && !norm_is_digit(r, norm_spaces(r, end)) && !(U_GET_GC_MASK(norm_char(r, norm_spaces(r, end))) & U_GC_SC_MASK))
 		return 0;
-	if (c == '^' && !norm_is_digit(r, end))
+	if (c == '^' && !norm_is_digit(r, end) && !(dash_length(r, end) && norm_is_digit(r, end + dash_length(r, end))))
 		return 0;
 	norm_say(r, best->spoken);
-	if (end < r->size && r->text[end] != ' ' && (norm_is_digit(r, end) || norm_is_letter(r, end)))
+	if (r->n->spaces && end < r->size && r->text[end] != ' ' && (norm_is_digit(r, end) || norm_is_letter(r, end)))
 		norm_glue(r, " ");
 	return end;
 }
@@ -167,7 +185,7 @@ static size_t read_other(norm_reader *r, size_t at) {
 		norm_glue(r, c == '[' || c == '{' ? "(" : ")");
 		return norm_next(r, at);
 	}
-	if (!is_unspoken(c) || (c == 0xb7 && inside)) /* Catalan l·l */
+	if (!is_unspoken(c) || (c == 0xb7 && inside) || (c == 0x266a && r->n->emphasis)) /* Catalan l·l, ♪ */
 		return 0;
 	norm_glue(r, inside && (c == '_' || c == '|' || c == '\\') ? " " : "");
 	norm_unspoken(r, c);
@@ -176,10 +194,8 @@ static size_t read_other(norm_reader *r, size_t at) {
 
 /* ".5" */
 static size_t read_leading_point(norm_reader *r, size_t at) {
-	norm_number n = { .begin = at, .end = at + 1, .digits = "0", .count = 1, .decimals_at = at + 1 };
-	for (; norm_is_digit(r, n.end); n.end++)
-		n.decimals++;
-	size_t end = norm_read_measure(r, &n);
+	norm_number n;
+	size_t end = norm_scan_point(r, at, &n) ? norm_read_measure(r, &n) : 0;
 	if (end)
 		return end;
 	norm_say(r, r->l->point);

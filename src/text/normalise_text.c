@@ -1,11 +1,12 @@
 /* Looking at the text and saying words. */
 #include "text/normalise_internal.h"
 
+#include "base/ascii.h"
 #include "text/utf8.h"
 
 #include <string.h>
-#include <strings.h>
 #include <unicode/uchar.h>
+#include <unicode/uscript.h>
 #include <unicode/utf8.h>
 
 int32_t norm_char(const norm_reader *r, size_t at) {
@@ -35,6 +36,11 @@ int norm_is_letter(const norm_reader *r, size_t at) { return at < r->size && u_i
 
 int norm_is_upper(const norm_reader *r, size_t at) { return at < r->size && u_isupper(norm_char(r, at)); }
 
+int norm_joins_words(int32_t c) {
+	UErrorCode status = U_ZERO_ERROR;
+	return u_isalnum(c) && !uscript_breaksBetweenLetters(uscript_getScript(c, &status));
+}
+
 int norm_starts(const norm_reader *r, size_t at, const char *what) {
 	size_t length = strlen(what);
 	return at <= r->size && r->size - at >= length && memcmp(r->text + at, what, length) == 0;
@@ -49,7 +55,7 @@ size_t norm_word(const norm_reader *r, size_t at, const char *word) {
 
 size_t norm_word_any(const norm_reader *r, size_t at, const char *word) {
 	size_t length = strlen(word);
-	return at <= r->size && r->size - at >= length && strncasecmp(r->text + at, word, length) == 0 && word_ends(r, at + length)
+	return at <= r->size && r->size - at >= length && sn_strncasecmp(r->text + at, word, length) == 0 && word_ends(r, at + length)
 	    ? length : 0;
 }
 

@@ -49,6 +49,14 @@ static int after_house_number(const norm_reader *r, size_t at) {
 	return 0;
 }
 
+/* "I said no. 5 people left." */
+static int is_answer(const norm_reader *r, const norm_abbreviation *a, size_t at) {
+	char before[16];
+	norm_word_before(r, at, before, sizeof before);
+	return norm_speaks(r, "en") && strcmp(a->written, "no.") == 0 && norm_starts(r, at, "n") &&
+	       norm_is_word("say says said saying answer answers answered reply replied vote voted", before);
+}
+
 static int applies(const norm_reader *r, const norm_abbreviation *a, size_t at, size_t end, int *second) {
 	char before[48];
 	size_t next = norm_spaces(r, end), begin;
@@ -57,8 +65,9 @@ static int applies(const norm_reader *r, const norm_abbreviation *a, size_t at, 
 	*second = 0;
 	switch (a->when) {
 	case NORM_BEFORE_NAME: return norm_is_upper(r, next);
-	case NORM_BEFORE_NUMBER: return norm_is_digit(r, next) || (next > end && norm_is_upper(r, next) && !norm_word(r, next, "I") &&
-	    norm_roman(r->text + next, norm_letters(r, next) - next));
+	case NORM_BEFORE_NUMBER:
+		return !is_answer(r, a, at) && (norm_is_digit(r, next) || (next > end && norm_is_upper(r, next) &&
+		    !norm_word(r, next, "I") && norm_roman(r->text + next, norm_letters(r, next) - next)));
 	case NORM_AFTER_NUMBER:
 		while (last == ' ' || last == 0xa0)
 			last = norm_char_before(r, at -= last == ' ' ? 1 : 2);
@@ -186,7 +195,7 @@ static size_t read_acronym(norm_reader *r, size_t at) {
 	}
 	size_t plural = upper >= 2 && norm_starts(r, end, "s") && !norm_is_letter(r, end + 1) ? 1 : 0;
 	int cased = upper >= 2 && (plural || !norm_is_letter(r, end));
-	if (!cased || !r->l->language || norm_char(r, at) > 0x24f || !is_spelled(r, at, end))
+	if (!cased || r->n->emphasis || !r->l->language || norm_char(r, at) > 0x24f || !is_spelled(r, at, end))
 		return 0;
 	norm_say_letters(r, at, end, plural || norm_starts(r, end, "'"));
 	if (plural)

@@ -1,12 +1,12 @@
 #include "text/numbers.h"
 
+#include "base/ascii.h"
 #include "text/numbers_internal.h"
 #include "text/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
@@ -57,7 +57,7 @@ static int letter_before(const reader *r, size_t at) {
 /* The bytes of the first word of `words` that stands at `at` with no letter or digit behind it, in any case; 0: none. */
 static size_t word_at(const reader *r, size_t at, const char *word) {
 	size_t length = strlen(word);
-	return r->size >= at + length && strncasecmp(r->text + at, word, length) == 0 && !is_letter(r, at + length) && !is_digit(r, at + length)
+	return r->size >= at + length && sn_strncasecmp(r->text + at, word, length) == 0 && !is_letter(r, at + length) && !is_digit(r, at + length)
 	         ? length
 	         : 0;
 }

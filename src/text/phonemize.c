@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #define HELPER "sonant-phonemize"
-#define TIMEOUT 10.0 /* seconds for one answer; 64 KiB of text take about one */
+#define TIMEOUT 5.0  /* seconds for one answer; 64 KiB of text take about one */
+#define PATIENCE 40.0 /* for the second try, on a machine with too much to do */
 
 extern char **environ;
 
@@ -27,6 +28,7 @@ struct sn_phonemizer {
 	pthread_mutex_t lock;
 	pid_t pid; /* 0: not running */
 	int fd, greeted;
+	double limit; /* seconds for the answer that is waited for */
 };
 
 int sn_phonemizer_open(sn_phonemizer **out, char *err) {
@@ -137,7 +139,7 @@ static int wait_for(sn_phonemizer *p, short events, double deadline, char *err) 
 		if (ready > 0)
 			return SN_OK;
 		if (ready == 0)
-			return sn_fail(err, SN_E_TIMEOUT, HELPER " gave no answer within %g seconds", TIMEOUT);
+			return sn_fail(err, SN_E_TIMEOUT, HELPER " gave no answer within %g seconds", p->limit);
 		if (errno != EINTR)
 			return sn_fail_errno(err, "cannot wait for " HELPER);
 	}
@@ -213,7 +215,7 @@ static int receive_reply(sn_phonemizer *p, char **body, size_t *size, double dea
 
 static int exchange(sn_phonemizer *p, const char *voice, const char *text, size_t size, char **body, size_t *body_size, int *broken,
                     char *err) {
-	double deadline = sn_now() + TIMEOUT;
+	double deadline = sn_now() + p->limit;
 	sn_wire_request request = { SN_WIRE_MAGIC, (uint32_t)strlen(voice), (uint32_t)size };
 	*broken = 1;
 	*body = NULL;
@@ -236,7 +238,7 @@ static int exchange(sn_phonemizer *p, const char *voice, const char *text, size_
 	return result == SN_OK ? receive_reply(p, body, body_size, deadline, broken, err) : result;
 }
 
-/* Two tries: a helper that ended since its last answer (killed, say) is no fault of this text. */
+/* Two tries: a helper that ended since its last answer (killed, say) or that got no time to run is no fault of this text. */
 static int ask(sn_phonemizer *p, const char *voice, const char *text, size_t size, char **body, size_t *body_size, char *err) {
 	int result = SN_OK, broken = 0;
 	for (int attempt = 0; attempt < 2; attempt++) {
@@ -244,10 +246,11 @@ static int ask(sn_phonemizer *p, const char *voice, const char *text, size_t siz
 		result = start(p, NULL, err);
 		if (result != SN_OK)
 			return result;
+		p->limit = attempt ? PATIENCE : TIMEOUT;
 		result = exchange(p, voice, text, size, body, body_size, &broken, err);
 		if (broken)
 			stop(p, result == SN_E_IO ? err : NULL);
-		if (result != SN_E_IO || !served)
+		if (result != SN_E_TIMEOUT && (result != SN_E_IO || !served))
 			break;
 	}
 	return result;

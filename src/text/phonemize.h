@@ -31,8 +31,8 @@ void sn_phonemizer_close(sn_phonemizer **phonemizer);
 int sn_phonemizer_prestart(sn_phonemizer *phonemizer, const char *voice, char *err);
 
 /* Phonemes of `text` (UTF-8; control characters count as spaces) by an espeak voice ("en-us"). A helper that died is
- * started again. On success free *out with sn_clauses_free. Errors: SN_E_LIMIT (text too long), SN_E_UNSUPPORTED
- * (unknown voice), SN_E_DEPENDENCY (no helper, no espeak data), SN_E_TIMEOUT, SN_E_IO (the helper died of this text). */
+ * started again, and so is one without an answer, once. On success free *out with sn_clauses_free. Errors: SN_E_LIMIT (text
+ * too long), SN_E_UNSUPPORTED (unknown voice), SN_E_DEPENDENCY (no helper, no espeak data), SN_E_TIMEOUT, SN_E_IO (the helper died of this text). */
 int sn_phonemizer_run(sn_phonemizer *phonemizer, const char *voice, const char *text, size_t size, sn_clauses *out, char *err);
 void sn_clauses_free(sn_clauses *clauses);
 

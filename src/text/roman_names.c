@@ -1,6 +1,7 @@
 #include "text/roman_internal.h"
 
-#include <ctype.h>
+#include "base/ascii.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unicode/uchar.h>
@@ -48,7 +49,7 @@ static int is_vowel(char c) { return c && strchr("AEIOU", c) != NULL; }
 static void lower(char *out, const char *text, size_t size) {
 	size_t n = 0;
 	for (; n < size && text[n] && n + 1 < ROMAN_READING; n++)
-		out[n] = (char)tolower((unsigned char)text[n]);
+		out[n] = (char)sn_tolower((unsigned char)text[n]);
 	out[n] = 0;
 }
 
@@ -146,7 +147,7 @@ static void ethiopic(roman_letter *l, const char *word) {
 	else if (word[0] == 'T' && next == 'H' && is_vowel(word[2]))
 		snprintf(l->text, sizeof l->text, "t%s", word + 2);
 	for (char *at = l->text; *at; at++)
-		*at = (char)tolower((unsigned char)*at);
+		*at = (char)sn_tolower((unsigned char)*at);
 }
 
 static int is_abugida(int script) {
@@ -215,7 +216,7 @@ static void abugida_letter(roman_letter *l, const name *n, const char *word) {
 	const size_t size = strlen(word);
 	l->kind = ROMAN_LETTER;
 	if (has(n, "VOCALIC")) {
-		snprintf(l->text, sizeof l->text, "%ca", tolower((unsigned char)word[0]));
+		snprintf(l->text, sizeof l->text, "%ca", sn_tolower((unsigned char)word[0]));
 		return;
 	}
 	if (size >= ROMAN_READING - 1)

@@ -1,7 +1,6 @@
 #include "text/sentences_internal.h"
 
 #include "text/inline.h"
-#include "text/normalise.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -73,53 +72,6 @@ int sentence_closes(int32_t c) {
 	return c == '"' || c == '\'' || c == SN_INLINE_MARK_CODE || type == U_END_PUNCTUATION || type == U_FINAL_PUNCTUATION || type == U_INITIAL_PUNCTUATION;
 }
 
-/* ---- which dots end no sentence ---- */
-
-/* Lower case, without the last dot. Titles and the like, which a name or a number follows. */
-static int abbreviation(const char *word) {
-	static const char *const words[] = { "dr", "mr", "mrs", "ms", "prof", "st", "mt", "rev", "hon", "gen", "col", "capt", "lt", "sgt", "sen",
-		                                 "rep", "gov", "pres", "messrs", "mme", "mlle", "mm", "mgr", "sr", "sra", "srta", "dott", "sig", "hr",
-		                                 "fr", "frl", "vs", "e.g", "i.e", "cf", "viz", "ca", "approx", "bzw", "usw", "z.b", "d.h", "u.a",
-		                                 "ph.d", "dipl", "ing" };
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (strcmp(word, words[i]) == 0)
-			return 1;
-	return 0;
-}
-
-static int counts_things(const char *word) {
-	static const char *const words[] = { "no", "nr", "fig", "figs", "vol", "vols", "pp", "pg", "ch", "chap", "sec", "eq", "art", "abs", "abb",
-		                                 "kap", "tab", "bd", "str", "tel", "ext", "op", "ver", "pt", "num", "jan", "feb", "mar", "apr", "jun",
-		                                 "jul", "aug", "sep", "sept", "oct", "nov", "dec" };
-	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-		if (strcmp(word, words[i]) == 0)
-			return 1;
-	return 0;
-}
-
-int sentence_dot_of_word(const source *s, int32_t begin, int32_t dot, int32_t next) {
-	char word[16];
-	int32_t start = dot, length = 0, letters = 0, digits = 0;
-	while (start > begin) {
-		int32_t at = start, c = sentence_previous(s, &at);
-		if (c != '.' && !u_isalnum(c))
-			break;
-		letters += u_isalpha(c);
-		digits += u_isdigit(c);
-		start = at;
-	}
-	if ((letters == 1 && !digits && s->text[start] != 'I') || sn_abbreviation_dot(s->locale, (const char *)s->text, (size_t)s->size, (size_t)dot))
-		return 1;
-	if (!letters && digits && digits <= 2 && s->ordinal_dots)
-		return 1;
-	if (dot - start >= (int32_t)sizeof word)
-		return 0;
-	for (int32_t i = start; i < dot; i++)
-		word[length++] = (char)(s->text[i] >= 'A' && s->text[i] <= 'Z' ? s->text[i] + 32 : s->text[i]);
-	word[length] = 0;
-	return abbreviation(word) || (u_isdigit(next) && counts_things(word));
-}
-
 /* Whether a break that ICU found at `at` is to be ignored. */
 static int keep_together(const source *s, int32_t begin, int32_t at) {
 	int lines = 0;
@@ -135,10 +87,8 @@ static int keep_together(const source *s, int32_t begin, int32_t at) {
 		return 1; /* a line that was wrapped */
 	if (after == end && last < 0x80)
 		return 1; /* "path?x=1" */
-	return last == '.' && (u_islower(next) || sentence_dot_of_word(s, begin, i, next));
+	return last == '.' && (u_islower(next) || sentence_dot_of_word(s, begin, i, next) || sentence_goes_on(s, begin, i));
 }
-
-/* ---- cutting ---- */
 
 /* Marks count: none may be lost. */
 static int speakable(const source *s, int32_t begin, int32_t end) {
@@ -220,12 +170,6 @@ static int split(const source *s, UBreakIterator *breaks, int32_t most, list *l)
 	if (held >= 0)
 		push_pieces(l, s, held, back_over_white(s, held, s->size), most);
 	return !l->failed;
-}
-
-int sentence_has_ordinal_dots(const char *locale) {
-	static const char languages[] = "de da nb nn no fi cs sk hu pl hr sr bs sl et lv lt is fo tr lb ";
-	char key[4] = { locale[0], locale[0] ? locale[1] : 0, ' ', 0 };
-	return key[1] && !(locale[2] >= 'a' && locale[2] <= 'z') && strstr(languages, key) != NULL;
 }
 
 static int check(const char *text, size_t size, size_t max_bytes, char *err) {

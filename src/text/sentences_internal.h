@@ -19,5 +19,8 @@ int sentence_is_wide_mark(int32_t c);  /* needs no space behind it */
 int sentence_has_ordinal_dots(const char *locale);
 /* The dot at `dot` with `next` as the next character that is not white space: part of an abbreviation, an initial or an ordinal? */
 int sentence_dot_of_word(const sentence_source *s, int32_t begin, int32_t dot, int32_t next);
+/* Behind initials ("U.S.") and what ends sentences as well ("p.m.", "Co.") the next word tells. 1: the sentence goes on behind the dot at
+ * `dot`, 0: it does not, or the dot is none of these, -1: the text ends before the next word does. */
+int sentence_goes_on(const sentence_source *s, int32_t begin, int32_t dot);
 
 #endif

@@ -1,5 +1,6 @@
 #include "text/ssml.h"
 
+#include "base/ascii.h"
 #include "base/buf.h"
 
 #include <ctype.h>
@@ -128,7 +129,7 @@ static int number(const char *text, double *value, const char **unit) {
 	char *end;
 	if (!(isdigit((unsigned char)*text) || strchr("+-.", *text)) || !*text)
 		return 0;
-	*value = strtod(text, &end);
+	*value = sn_number(text, &end);
 	*unit = end;
 	return end != text && isfinite(*value);
 }
@@ -176,7 +177,7 @@ static int gain_of(const char *text, float *value) {
 		return 1;
 	if (!number(text, &x, &unit))
 		return 0;
-	if (strcasecmp(unit, "db") == 0)
+	if (sn_strcasecmp(unit, "db") == 0)
 		*value = (float)pow(10, x / 20);
 	else if (strcmp(unit, "%") == 0)
 		*value = (float)(*text == '+' || *text == '-' ? 1 + x / 100 : x / 100);
@@ -245,8 +246,8 @@ static void hold(sn_ssml *s, const char *value, const char *format, const char *
 static void start_phoneme(sn_ssml *s, const char **attributes) {
 	const char *const ph = attribute(attributes, "ph"), *const alphabet = attribute(attributes, "alphabet");
 	char ipa[SN_SSML_PHONEMES + 1] = "";
-	const int is_xsampa = alphabet && (strcasecmp(alphabet, "x-sampa") == 0 || strcasecmp(alphabet, "xsampa") == 0);
-	if (alphabet && !is_xsampa && strcasecmp(alphabet, "ipa") != 0)
+	const int is_xsampa = alphabet && (sn_strcasecmp(alphabet, "x-sampa") == 0 || sn_strcasecmp(alphabet, "xsampa") == 0);
+	if (alphabet && !is_xsampa && sn_strcasecmp(alphabet, "ipa") != 0)
 		note(s, "ssml_phoneme", "phonemes in the alphabet \"%.24s\" are not known; ipa and x-sampa are", alphabet);
 	else if (!ph || !*ph || strlen(ph) > SN_SSML_PHONEMES)
 		note(s, "ssml_phoneme", "a phoneme element has no ph of 1 to %zu bytes", SN_SSML_PHONEMES);

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #define KEY_HEADER 16384 /* bytes at the front of each file that enter the key */
+#define KEY_BLOCKS 64    /* and as many blocks of this size, evenly from there to its end */
+#define KEY_BLOCK 4096
 #define BLOCK_SIZE 65536
 #define FAULTED ((size_t)64 << 10) /* bytes of a file that the kernel maps around one that is read */
 #define OWNED_BASE ((size_t)16 << 20) /* owned bytes allowed for any file, and more for each byte mapped */
@@ -215,6 +217,20 @@ const char *sn_weights_path(const sn_weights *weights) { return weights->path; }
 
 /* ---- opening ---- */
 
+/* Another training of the same model has the same sizes and header, and the same time where an image's files have one: so samples of
+ * the values, too. */
+static uint64_t mix_values(uint64_t key, const sn_map *map) {
+	if (map->size <= KEY_HEADER)
+		return key;
+	const size_t rest = map->size - KEY_HEADER;
+	if (rest <= (size_t)KEY_BLOCKS * KEY_BLOCK)
+		return sn_hash(key, map->data + KEY_HEADER, rest);
+	const size_t gap = (rest - KEY_BLOCK) / (KEY_BLOCKS - 1);
+	for (size_t i = 0; i + 1 < KEY_BLOCKS; i++)
+		key = sn_hash(key, map->data + KEY_HEADER + i * gap, KEY_BLOCK);
+	return sn_hash(key, map->data + map->size - KEY_BLOCK, KEY_BLOCK);
+}
+
 static uint64_t mix_file(uint64_t key, const char *path, const sn_map *map) {
 	char *real = realpath(path, NULL);
 	key = sn_hash_text(key, real ? real : path);
@@ -223,13 +239,23 @@ static uint64_t mix_file(uint64_t key, const char *path, const sn_map *map) {
 	if (stat(path, &st) == 0)
 		key = sn_hash(key, &st.st_mtim, sizeof st.st_mtim);
 	key = sn_hash(key, &map->size, sizeof map->size);
-	return sn_hash(key, map->data, map->size < KEY_HEADER ? map->size : KEY_HEADER);
+	key = sn_hash(key, map->data, map->size < KEY_HEADER ? map->size : KEY_HEADER);
+	return mix_values(key, map);
+}
+
+int sn_is_lfs_pointer(const void *data, size_t size) {
+	static const char mark[] = "version https://git-lfs";
+	return size < 1024 && size > sizeof mark && memcmp(data, mark, sizeof mark - 1) == 0;
 }
 
 int sn_weights_map(sn_weights *weights, const char *path, sn_map *map, char *err) {
 	int result = sn_map_open(map, path, err);
 	if (result != SN_OK)
 		return result == SN_E_FORMAT ? SN_E_MODEL : result;
+	if (sn_is_lfs_pointer(map->data, map->size)) {
+		sn_map_close(map);
+		return sn_fail(err, SN_E_MODEL, SN_LFS_POINTER, path);
+	}
 	sn_map *maps = map->size ? realloc(weights->maps, (size_t)(weights->map_count + 1) * sizeof *maps) : NULL;
 	if (!maps) {
 		result = map->size ? sn_fail(err, SN_E_MEMORY, "out of memory for '%s'", path)

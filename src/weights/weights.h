@@ -11,6 +11,10 @@
 #define SN_WEIGHTS_MAX_NAME 1024
 #define SN_WEIGHTS_MAX_FACTS 262144 /* numbers, texts, lists and dictionaries of a pickle */
 
+/* What a clone of a repository without Git LFS leaves in a file's place; the text for it, of its path. */
+int sn_is_lfs_pointer(const void *data, size_t size);
+#define SN_LFS_POINTER "'%s' is a pointer of Git LFS, not the file: run 'git lfs pull' there, or 'sonant models pull ORG/NAME'"
+
 typedef enum sn_dtype { SN_F32, SN_F16, SN_BF16, SN_F64, SN_I8, SN_U8, SN_I16, SN_I32, SN_I64, SN_BOOL } sn_dtype;
 
 /* Bytes of one element, and the name for messages ("float32", ...). */

@@ -123,6 +123,25 @@ class Batch(Case):
 
     # ---- the other commands
 
+    def test_the_ending_says_the_format(self):
+        begins = {"txt": b"", "srt": b"", "vtt": b"WEBVTT\n", "tsv": b"start\tend\ttext\n", "json": b'{"', "jsonl": b'{"', "text": b"", "SRT": b""}
+        for ending, begin in begins.items():
+            for out in (f"x.{ending}", f"new.d/{{stem}}.{ending}"):
+                done = run("transcribe", "in/a.wav", *HEARING, "-o", out)
+                self.assertEqual(done.returncode, 0, done.errors)
+                self.assertTrue((self.folder / out.replace("{stem}", "a")).read_bytes().startswith(begin), out)
+        write_wav(self.folder / "noise.wav", random.Random(1).randbytes(64000))
+        done = run("transcribe", "noise.wav", *HEARING, "--guards", "off", "-o", "noise.srt")
+        self.assertRegex((self.folder / "noise.srt").read_text(), r"^1\n00:00:0", done.errors)
+        run("transcribe", "noise.wav", *HEARING, "--guards", "off", "-o", "noise.srt", "-f", "json")
+        self.assertIn("segments", json.loads((self.folder / "noise.srt").read_text()))
+        for command, more in (("quality", ["--no-scores"]), ("analyze", ["--language", "off"])):
+            self.assertEqual(run(command, "in/a.wav", *more, "-o", "facts.json").returncode, 0)
+            self.assertTrue(json.loads((self.folder / "facts.json").read_text()))
+        done = run("analyze", "in/a.wav", "--language", "off", "--plot", "{stem}.jpg")
+        self.assertEqual((done.returncode, (self.folder / "a.jpg").exists()), (2, False))
+        self.assertIn("png, not as jpg", done.errors)
+
     def test_transcripts(self):
         done = run("transcribe", "in/a.wav", "in/b c.wav", *HEARING, "-f", "srt", "-o", "{stem}.{lang}.{format}")
         self.assertEqual(done.returncode, 0, done.errors)

@@ -63,7 +63,7 @@ class Options(Case):
     def test_values_out_of_range_are_refused(self):
         write_wav(self.folder / "a.wav", bytes(32000))
         for args, says in [(["--vad-threshold", "1.5"], "1.5"), (["--vad-pad", "60000"], "60000"), (["--vad-min-silence", "99999"], "99999"),
-                           (["--min-confidence", "2"], "min_confidence")]:
+                           (["--min-confidence", "2", "--retry", TINY_MODEL[1]], "min_confidence")]:
             with self.subTest(args=args):
                 self.fails(run("transcribe", self.folder / "a.wav", *TINY_MODEL, *args), 2, says)
 
@@ -134,7 +134,7 @@ class Loops(Case):
 class Gate(Case):
     def test_the_better_of_two_models_is_kept_and_both_are_named(self):
         data = JFK.read_bytes()
-        result = transcript("-", "-m", "tiny.en", "--retry", "base,nobody", "--min-confidence", "0.999", "--beam", "1", data=data)
+        result = transcript("-", "-m", "tiny.en", "--retry", "base", "--min-confidence", "0.999", "--beam", "1", data=data)
         models = [a["model"].split("-")[-1] for a in result["attempts"]]
         self.assertEqual(models, ["tiny.en", "base"])
         kept = [a for a in result["attempts"] if a["kept"]]
@@ -142,7 +142,7 @@ class Gate(Case):
         self.assertEqual((kept[0]["model"], kept[0]["confidence"]), (result["model"], result["avg_confidence"]))
         self.assertIn("fellow", result["text"])
         codes = [n["code"] for n in result["notes"]]
-        self.assertTrue("retried" in codes and "retry_failed" in codes, result["notes"])
+        self.assertIn("retried", codes)
 
     def test_a_sure_transcript_is_left_alone(self):
         result = transcript(JFK, "--retry", "tiny.en", "--min-confidence", "0.3", "--beam", "1")

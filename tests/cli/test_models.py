@@ -133,6 +133,86 @@ class Models(Case):
                 self.fails(self.speak("vits-dp", *args), 2, args[1])
 
 
+class Foreign(Case):
+    def test_files_of_other_programs_are_called_by_name(self):
+        pickle = b"PK\3\4" + bytes(26) + b"tiny/data.pklFB" + bytes(50) + b"\x80\2}q\0(X\4\0\0\0dimsq\1}X\x10\0\0\0model_state_dictq\2"
+        for name, data, whose in (("ggml-small.bin", b"lmgg" + bytes(500), "whisper.cpp"), ("ggml-tiny.gguf", b"GGUF" + bytes(500), "whisper.cpp"),
+                                  ("tiny.pt", pickle + bytes(500), "OpenAI")):
+            with self.subTest(name=name):
+                (self.folder / name).write_bytes(data)
+                self.fails(run("models", "info", self.folder / name, "--no-cache"), 5, name, whose, "sonant models pull", "turbo")
+
+
+class Pointers(Case):
+    def test_a_clone_without_git_lfs_is_told(self):
+        """Its weights are texts that say where they are."""
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + 64 * "0" + "\nsize 290403936\n"
+        for source, weights in (("whisper", "model.safetensors"), ("whisper", "model.bin"), ("whisper", "pytorch_model.bin"), ("vits-piper", "voice.onnx")):
+            with self.subTest(weights=weights):
+                clone = self.folder / weights
+                shutil.copytree(TINY / source, clone, ignore=shutil.ignore_patterns("*.safetensors"))
+                (clone / weights).write_text(pointer)
+                self.fails(run("models", "info", clone, "--no-cache"), 5, weights, "Git LFS", "git lfs pull", "sonant models pull")
+
+
+class Defaults(Case):
+    """Which model is taken where none is named."""
+
+    def setUp(self):
+        super().setUp()
+        self.models = self.folder / "home" / "models"
+        self.models.mkdir(parents=True)
+        self.env = {"SONANT_HOME": str(self.models.parent), "HF_HUB_CACHE": str(self.folder / "hub")}
+
+    def voice(self, name, code):
+        """A Piper voice of that language; "joe" is the catalogue's."""
+        (self.models / name).mkdir()
+        config = json.loads((TINY / "vits-piper/voice.onnx.json").read_text())
+        config["language"]["code"] = code
+        file = self.models / name / "en_US-joe-medium.onnx"
+        shutil.copy(TINY / "vits-piper/voice.onnx", file)
+        file.with_suffix(".onnx.json").write_text(json.dumps(config))
+        (file.parent / "MODEL_CARD").write_text("")
+
+    def taken(self, command, *args):
+        done = run(command, *args, *PLAIN, "--format", "json", env=self.env)
+        self.assertEqual(done.returncode, 0, done.errors)
+        return json.loads(done.stdout)["model"]
+
+    def spoken_by(self, *args):
+        return self.taken("speak", "hello", "-o", self.folder / "x.wav", *args)
+
+    def test_one_that_is_no_default_is_taken_where_nothing_else_is_there(self):
+        clip = write_wav(self.folder / "a.wav", bytes(32000)) or self.folder / "a.wav"
+        self.fails(run("transcribe", clip, env=self.env), 3, "'openai/whisper-base' is not installed")
+        self.voice("voice", "en_US")
+        self.fails(run("transcribe", clip, env=self.env), 3, "'openai/whisper-base' is not installed")  # a voice does not hear
+        (self.models / "wav2vec2-base-960h").symlink_to(TINY / "wav2vec2-base")
+        self.assertEqual(self.taken("transcribe", clip), "facebook/wav2vec2-base-960h")
+        (self.models / "openai--whisper-small").symlink_to(TINY / "whisper")
+        self.assertEqual(self.taken("transcribe", clip, "-l", "de"), "openai/whisper-small")  # the other writes English
+
+    def test_the_language_chooses_among_those_that_are_there(self):
+        self.voice("b-german", "de_DE")
+        self.voice("c-german", "de_DE")
+        self.voice("a-english", "en_GB")
+        self.assertEqual(self.spoken_by(), "a-english")
+        self.assertEqual(self.spoken_by("-l", "de"), "b-german")
+        self.voice("joe", "en_US")
+        self.assertEqual(self.spoken_by(), "en_US-joe-medium")
+        for language, model in (("en", "en_US-joe-medium"), ("en-GB", "en_US-joe-medium"), ("German", "b-german"), ("de_AT", "b-german")):
+            self.assertEqual(self.spoken_by("-l", language), model)
+        self.fails(run("speak", "hello", "-o", self.folder / "x.wav", "-l", "fi", env=self.env), 6, "en_US-joe-medium", "fi")
+
+    def test_the_language_of_a_vits_is_in_its_tokenizer(self):
+        for name, code in (("mms-tts-ara", "ara"), ("mms-tts-deu", "deu")):
+            shutil.copytree(TINY / "vits-dp", self.models / name)
+            config = (TINY / "vits-dp/tokenizer_config.json").read_text()
+            (self.models / name / "tokenizer_config.json").write_text(config.replace('"eng"', f'"{code}"'))
+        self.assertEqual(self.spoken_by("-l", "de"), "mms-tts-deu")
+        self.assertEqual(self.spoken_by("-l", "ar"), "mms-tts-ara")
+
+
 @unittest.skipUnless("speecht5" in HERE and "speecht5-hifigan" in HERE, "no speecht5")
 class Vocoders(Case):
     def speak(self, *args, model=TINY / "speecht5"):

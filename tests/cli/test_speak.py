@@ -1,6 +1,7 @@
 """Text to speech with the program."""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -62,8 +63,19 @@ class Tiny(Case):
     def test_control_characters_are_left_out(self):
         self.assertEqual(self.speak("hel\x07lo\x1b there").returncode, 0)
 
+    def test_bark_sees_the_signs_of_a_song(self):
+        bark = self.folder / "bark"
+        shutil.copytree(TINY / "bark", bark)
+        words = (bark / "vocab.txt").read_text().split("\n")
+        (bark / "vocab.txt").write_text("\n".join("♪" if word == "##z" else word for word in words))
+        for text, noted in [("♪ my dog is cute ♪", False), ("★ my dog is cute", True)]:
+            with self.subTest(text=text):
+                done = run("speak", text, "-o", self.folder / "a.wav", "--format", "json", "--no-cache", "-m", bark)
+                self.assertEqual(done.returncode, 0, done.errors)
+                self.assertEqual("left_out" in [note["code"] for note in json.loads(done.stdout)["notes"]], noted)
+
     def test_options_out_of_range(self):
-        for args, status in [(["--speed", "9"], 2), (["--speed", "fast"], 2), (["-v", "anna"], 3), (["-l", "klingon"], 2),
+        for args, status in [(["--speed", "9"], 2), (["--speed", "0"], 2), (["--energy", "0"], 2), (["--speed", "fast"], 2), (["-v", "anna"], 3), (["-l", "klingon"], 2),
                              (["--audio", "jpeg"], 2), (["-m", "nobody"], 3), (["-m", str(TINY / "whisper")], 6)]:
             with self.subTest(args=args):
                 self.fails(self.speak("hello", *args), status, args[-1].split("/")[-1])

@@ -76,6 +76,20 @@ class Tiny(Case):
         self.assertEqual((done.returncode, done.stdout), (0, b""), done.errors)
         self.assertEqual(sorted(p.name for p in out.iterdir()), ["a.srt", "b.srt"])
 
+    def test_lines_of_subtitles_are_checked_before_any_work(self):
+        file = self.folder / "none.wav"
+        self.fails(run("transcribe", file, "-f", "srt", "--max-line-width", "1001", *TINY_MODEL), 2, "1 to 1000")
+        self.fails(run("transcribe", file, "-f", "vtt", "--max-line-count", "-1", *TINY_MODEL), 2, "1 to 100")
+        self.fails(run("transcribe", file, "--max-line-width", "20", *TINY_MODEL), 2, "not for text")
+        self.fails(run("transcribe", file, *TINY_MODEL, "--beam", "0"), 2, "--beam is 1 to 16, not 0")
+
+    def test_models_to_retry_are_checked_before_any_work(self):
+        file = self.folder / "none.wav"
+        self.fails(run("transcribe", file, "--retry", "nobody", *TINY_MODEL), 3, "no model 'nobody'")
+        self.fails(run("transcribe", file, "--retry", TINY / "vits-piper", *TINY_MODEL), 6, "cannot be used to transcribe")
+        self.fails(run("transcribe", file, "--min-confidence", "0.5", *TINY_MODEL), 2, "--min-confidence needs --retry")
+        self.fails(run("transcribe", file, "--retry", TINY / "whisper", *TINY_MODEL), 3, "none.wav")
+
     def test_an_output_that_cannot_be_written(self):
         write_wav(self.folder / "a.wav", bytes(64000))
         self.fails(run("transcribe", self.folder / "a.wav", "-o", self.folder / "no" / "x", *TINY_MODEL), 8, "no/x")

@@ -88,6 +88,12 @@ class Words(Case):
         done = run("transcribe", AUDIO / "jfk.wav", *BASE, "--format", "srt")
         self.assertEqual(done.returncode, 0, done.errors)
         self.assertGreater(done.stdout.count(b" --> "), 1)
+        lines = [line for line in done.stdout.decode().splitlines() if "-->" not in line]
+        self.assertLessEqual(max(map(len, lines)), 42)
+        self.assertGreater(min(len(cue.split("\n", 2)[2].split()) for cue in done.stdout.decode().strip().split("\n\n")), 1)
+        narrow = run("transcribe", AUDIO / "jfk.wav", *BASE, "-f", "vtt", "--max-line-width", "20", "--max-line-count", "1").stdout.decode()
+        cues = narrow.strip().split("\n\n")[1:]
+        self.assertTrue(all(cue.count("\n") == 1 and len(cue.split("\n")[1]) <= 20 for cue in cues), narrow)
 
     @installed("base")
     def test_silence_and_scraps_have_no_words(self):

@@ -60,6 +60,7 @@ static void start(void) {
 				operations[count++] = (sv_operation){ json_string_value(json_object_get(operation, "operationId")), mirror, 1, NULL };
 	sv_config_defaults(&config);
 	config.port = 0;
+	strcpy(config.hosts, "*"); /* those of the inputs */
 	config.max_body = 1 << 20;
 	config.max_json = 1 << 16;
 	atomic_store(&server.config, &config);

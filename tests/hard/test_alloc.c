@@ -318,6 +318,11 @@ static int live_format(char *err) {
 		result = sn_transcript_format(&text, &size, heard, formats[i], "in.wav", err);
 		result = keep_text(result, text, size, err);
 	}
+	const sn_transcript_options narrow = { .format = "srt", .line_width = 10, .line_count = 1 };
+	if (result == SN_OK) {
+		result = sn_transcript_write(&text, &size, heard, &narrow, err);
+		result = keep_text(result, text, size, err);
+	}
 	for (int i = 0; i < 2 && result == SN_OK; i++) {
 		result = sn_analysis_format(&text, &size, looked_at, formats[i], "in.wav", err);
 		result = keep_text(result, text, size, err);
@@ -335,8 +340,9 @@ static int live_stream(char *err) {
 	size_t size;
 	int result = SN_OK;
 	for (int i = 0; i < 5 && result == SN_OK; i++) {
+		const sn_transcript_options options = { .format = formats[i], .file = "in.wav", .line_width = 10 };
 		sn_transcript_stream *s;
-		result = made(sn_transcript_stream_open(&s, formats[i], "in.wav", err), &s, err);
+		result = made(i % 2 ? sn_transcript_stream_open(&s, formats[i], "in.wav", err) : sn_transcript_stream_begin(&s, &options, err), &s, err);
 		for (size_t k = 0; k < heard->segment_count && result == SN_OK; k++)
 			if ((result = sn_transcript_stream_add(s, &heard->segments[k], &text, &size, err)) == SN_OK)
 				mix(text, size);
@@ -638,8 +644,8 @@ static const struct sweep {
 	{ "transcribe file", "sn_transcribe_file", begin_whisper, live_transcribe_file, end_all, 0 },
 	{ "transcribe memory", "sn_transcribe_memory", begin_whisper, live_transcribe_memory, end_all, 0 },
 	{ "transcribe by helper", "", begin_whisper, live_transcribe_helper, end_all, HELPER },
-	{ "formats", "sn_transcript_format sn_analysis_format sn_quality_format", begin_results, live_format, end_results, 0 },
-	{ "transcript as it comes", "sn_transcript_stream_open sn_transcript_stream_add sn_transcript_stream_end sn_transcript_stream_close", begin_results,
+	{ "formats", "sn_transcript_format sn_transcript_write sn_analysis_format sn_quality_format", begin_results, live_format, end_results, 0 },
+	{ "transcript as it comes", "sn_transcript_stream_open sn_transcript_stream_begin sn_transcript_stream_add sn_transcript_stream_end sn_transcript_stream_close", begin_results,
 	  live_stream, end_results, 0 },
 	{ "plot", "sn_analysis_plot", begin_results, live_plot, end_results, 0 },
 	{ "tts vits", "sn_tts_open sn_tts_push sn_tts_finish sn_tts_pull sn_tts_result sn_tts_check sn_tts_cancel sn_tts_close", begin_vits, live_tts, end_all, 0 },

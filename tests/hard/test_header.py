@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The public header and the library agree: test_header.py HEADER LIBRARY TEST_ALLOC VERSION RECORD. Speaks TAP."""
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -25,6 +26,16 @@ def exported(library):
     return {line.split()[-1].split("@")[0] for line in lines}
 
 
+def of_the_locale(sources):
+    """Calls in the library of what reads names and numbers as the program's locale has them; base/ascii.h has what does not."""
+    calls = re.compile(r"(?<![\w.>])(str(?:n?casecmp|tod|tof|told)|atof|is(?:al(?:pha|num)|space|upper|lower|punct)|to(?:lower|upper))\(")
+    found = []
+    for path in sorted(sources.glob("*/**/*.[ch]")):
+        if path.parts[len(sources.parts)] not in ("cli", "server") and path.name != "ascii.h":
+            found += [f"{path.name}: {name}" for name in calls.findall(path.read_text())]
+    return found
+
+
 def main(header, library, test_alloc, version, record):
     header = os.path.abspath(header)
     functions = set(abi.declarations(header)[0])
@@ -40,6 +51,7 @@ def main(header, library, test_alloc, version, record):
         "functions that are not exported": sorted(functions - symbols),
         "symbols that the header lacks": sorted(symbols - functions),
         "the soname": "" if soname == "libsonant.so." + (version.rpartition(".")[0] if version.startswith("0.") else version.split(".")[0]) else soname,
+        "calls that follow the locale": of_the_locale(pathlib.Path(header).parents[2] / "src"),
         "functions without a sweep in test_alloc.c": sorted(functions - swept),
         "sweeps of functions that are none": sorted(swept - functions),
     }

@@ -1,7 +1,7 @@
 /* Engines and sessions beside each other, and what sonant.h promises of their ends: two engines with different options at once, models that
  * come and go while others work, sessions that are cancelled and closed from elsewhere, an engine that is closed before its models, a
- * child of fork. Also built with -Db_sanitize=thread by scripts/check-all.sh. Usage: test_threads FIXTURES */
-#include <sonant/sonant.h>
+ * child of fork, a log's sink. Also built with -Db_sanitize=thread by scripts/check-all.sh. Usage: test_threads FIXTURES */
+#include "base/log.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -142,6 +142,37 @@ static void loading_beside_work(void) {
 	sn_engine_close(&l.engine);
 }
 
+typedef struct exporting { sn_engine *engine; int parts, loaded; } exporting;
+
+static int load_meanwhile(void *payload, const char *part, double share) {
+	exporting *const e = payload;
+	if (!e->parts++) {
+		sn_model *model = load(e->engine, "wav2vec2-base");
+		e->loaded = model != NULL;
+		sn_model_release(&model);
+	}
+	return 0;
+}
+
+/* The progress of an export is the caller's, who may load another model in it. */
+static void loading_beside_an_export(void) {
+	char folder[] = "/tmp/sonant-threads-XXXXXX", to[64], from[512], command[64], err[SN_ERRLEN] = "";
+	exporting e = { .engine = open_engine(1, SN_PRECISION_F32) };
+	const sn_export_options options = { .progress = load_meanwhile, .payload = &e };
+	if (!mkdtemp(folder))
+		exit(1);
+	snprintf(to, sizeof to, "%s/export", folder);
+	snprintf(from, sizeof from, "%s/whisper", fixtures);
+	alarm(60); /* it would wait for itself */
+	const int result = sn_model_export(e.engine, from, &options, to, err);
+	alarm(0);
+	check(result == SN_OK && e.parts > 1 && e.loaded, "a model is loaded while another is exported");
+	sn_engine_close(&e.engine);
+	snprintf(command, sizeof command, "rm -r %s", folder);
+	if (system(command) != 0)
+		exit(1);
+}
+
 /* ---- ends ---- */
 
 static void *cancel(void *payload) {
@@ -228,6 +259,56 @@ static void forked(void) {
 	sn_engine_close(&engine);
 }
 
+/* ---- the log ---- */
+
+typedef struct listener { atomic_int lines, entered, go_on; int nests, waits; } listener;
+
+static void listen(sn_log_level level, const char *text, void *payload) {
+	listener *const l = payload;
+	l->lines++;
+	if (l->nests) {
+		sn_log(SN_LOG_WARN, "a remark of the sink");
+		sn_log_set(SN_LOG_WARN, listen, l);
+	}
+	atomic_store(&l->entered, 1);
+	while (l->waits && !atomic_load(&l->go_on))
+		usleep(1000);
+}
+
+static void *remark(void *payload) {
+	sn_log(SN_LOG_WARN, "a remark");
+	return payload;
+}
+
+static void log_and_its_sink(void) {
+	listener nested = { .nests = 1 }, slow = { .waits = 1 };
+	pthread_t thread;
+	int status = -1;
+	alarm(60); /* what follows would wait for itself */
+	sn_log_set(SN_LOG_WARN, listen, &nested);
+	sn_log(SN_LOG_WARN, "a remark");
+	sn_log(SN_LOG_INFO, "one that nobody wants");
+	check(nested.lines == 1, "a sink's own remarks are dropped");
+	sn_log_set(SN_LOG_WARN, listen, &slow);
+	pthread_create(&thread, NULL, remark, NULL);
+	while (!atomic_load(&slow.entered))
+		usleep(1000);
+	fflush(stdout);
+	const pid_t child = fork();
+	if (child == 0) {
+		alarm(20);
+		atomic_store(&slow.go_on, 1);
+		sn_log(SN_LOG_WARN, "a remark of the child");
+		_exit(slow.lines == 2 ? 0 : 1);
+	}
+	waitpid(child, &status, 0);
+	atomic_store(&slow.go_on, 1);
+	pthread_join(thread, NULL);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a child of fork logs though another thread was in the sink");
+	sn_log_set(SN_LOG_WARN, NULL, NULL);
+	alarm(0);
+}
+
 int main(int argc, char **argv) {
 	if (argc < 2)
 		return 2;
@@ -236,9 +317,11 @@ int main(int argc, char **argv) {
 		pcm[i] = 0.2f * sinf((float)i * (0.01f + 1e-6f * (float)(i % 5000)));
 	two_engines();
 	loading_beside_work();
+	loading_beside_an_export();
 	cancelled_from_elsewhere();
 	closed_engine();
 	forked();
+	log_and_its_sink();
 	printf("1..%d\n", cases);
 	return bad > 0;
 }

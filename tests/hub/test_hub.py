@@ -135,6 +135,40 @@ class Pulling(Hubs):
         self.assertIn("model.safetensors", text)
         self.assertIn("MB", text)
 
+    def test_every_size_of_whisper_has_its_short_name(self):
+        sizes = ["tiny", "tiny.en", "base", "base.en", "small", "small.en", "medium", "medium.en", "large", "large-v1", "large-v2", "large-v3",
+                 "large-v3-turbo", "turbo", "distil-small.en", "distil-medium.en", "distil-large-v2", "distil-large-v3", "distil-large-v3.5"]
+        names = {word: m["name"] for m in self.json("list") for word in m["aliases"].split()}
+        for size in sizes:
+            with self.subTest(size=size):
+                self.assertEqual(names[size] in ("openai/whisper-" + size, "distil-whisper/" + size), size not in ("large", "large-v1", "turbo"))
+                done = run("transcribe", AUDIO / "jfk.wav", "-m", size, env=self.env)
+                self.fails(done, 3, "is not installed", "run 'sonant models pull ")
+                self.assertNotIn("did you mean", done.errors)
+                word = done.errors.split("run 'sonant models pull ")[1].split("'")[0]
+                self.assertEqual(names[word], names[size])
+        for size in ("small", "large", "whisper-turbo", "distil-large-v3.5"):
+            with self.subTest(size=size):
+                self.hub.repos[names[size]] = WHISPER
+                self.assertEqual(self.json("pull", size, "--dry-run")[0]["repository"], names[size])
+
+    def test_one_that_was_pulled_by_its_repository_has_its_short_names(self):
+        self.hub.repos["openai/whisper-small"] = WHISPER
+        self.assertEqual(self.pull("openai/whisper-small").returncode, 0)
+        self.assertEqual(self.left(), ["openai--whisper-small"])
+        for name in ("small", "whisper-small", "openai/whisper-small"):
+            self.assertEqual(self.json("info", name, "--no-cache")["name"], "openai/whisper-small")
+
+    def test_a_piper_voice_is_called_by_its_name(self):
+        voice, folder = "en_US-lessac-medium", "rhasspy/piper-voices/en/en_US/lessac/medium"
+        self.hub.repos["rhasspy/piper-voices"] = {f"en/en_US/lessac/medium/{voice}{end}": (TINY / ("vits-piper/voice" + end)).read_bytes()
+                                                  for end in (".onnx", ".onnx.json")}
+        self.fails(run("speak", "hello", "-m", voice, "-o", self.folder / "a.wav", env=self.env), 3, f"sonant models pull {folder}")
+        self.assertEqual(self.json("pull", voice)[0]["model"], folder)
+        for name in (voice, folder):
+            self.assertEqual(self.json("info", name, "--no-cache")["name"], folder)
+        self.fails(self.models("info", "en_US-lessac-huge"), 3, "no model 'en_US-lessac-huge'", "org/name")
+
     def test_a_listing_without_sizes_and_hashes_is_asked_for_by_headers(self):
         self.hub.bare = True
         self.assertEqual(self.pull(REPO).returncode, 0)

@@ -276,7 +276,7 @@ def test_a_client_that_goes_ends_the_work(serve):
     server = serve(preload="none", threads=1)
     body, kind = multipart({"file": ("long.wav", tone(1800)), "scores": "false"})
     connection = socket.create_connection((server.host, server.port))
-    head = f"POST /audio/analyze HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nX-Request-Id: gone\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /audio/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nX-Request-Id: gone\r\nContent-Length: {len(body)}\r\n\r\n"
     connection.sendall(head.encode() + body)
     time.sleep(0.3)
     connection.close()

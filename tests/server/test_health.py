@@ -68,6 +68,16 @@ def test_a_model_that_cannot_be_loaded_degrades(serve, tmp_path):
     assert server.get("/health/live").status == 200
 
 
+def test_readiness_says_which_model_is_not_installed(serve, tmp_path):
+    (tmp_path / "home").mkdir()
+    server = serve(home=tmp_path / "home", preload="transcribe", environment={"HF_HUB_CACHE": str(tmp_path)})
+    until = time.monotonic() + 20
+    while time.monotonic() < until and "installed" not in server.get("/health/ready").json["detail"]:
+        time.sleep(0.1)
+    detail = server.get("/health/ready").json["detail"]
+    assert "openai/whisper-base" in detail and "is not installed" in detail and "models pull" in detail
+
+
 def test_health_is_never_older_than_a_moment(quiet):
     quiet.get("/audio/health")
     time.sleep(0.15)
@@ -79,7 +89,7 @@ def test_health_is_never_older_than_a_moment(quiet):
 def test_health_is_fast_enough_to_be_asked_all_the_time(quiet):
     """Far below what the server does, and far above what it did if each answer were made anew with all models."""
     connection = socket.create_connection((quiet.host, quiet.port))
-    one = b"GET /audio/health HTTP/1.1\r\nHost: x\r\n\r\n"
+    one = b"GET /audio/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     begin, got, count = time.monotonic(), b"", 500
     connection.sendall(one * count)
     while got.count(b"HTTP/1.1 200") < count:
@@ -93,7 +103,7 @@ def test_health_is_fast_enough_to_be_asked_all_the_time(quiet):
 def test_health_answers_while_all_workers_are_busy(serve):
     server = serve(preload="none", workers=1)
     halves = socket.create_connection((server.host, server.port))
-    halves.sendall(b"POST /audio/quality HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
+    halves.sendall(b"POST /audio/quality HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{")
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         busy = [pool.submit(server.post, "/audio/quality", form={"file": ("jfk.wav", JFK)}) for _ in range(4)]
         begin = time.monotonic()
@@ -197,7 +207,7 @@ def test_who_does_not_read_the_log_stops_nothing(serve, tmp_path):
 
 def test_a_client_that_goes_away_is_499(quiet):
     connection = socket.create_connection((quiet.host, quiet.port))
-    connection.sendall(b"POST /audio/quality HTTP/1.1\r\nHost: x\r\nX-Request-Id: gone-1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+    connection.sendall(b"POST /audio/quality HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: gone-1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
     time.sleep(0.2)
     connection.close()
     until = time.monotonic() + 10

@@ -273,6 +273,9 @@ def test_a_model_is_installed_from_the_hub(serve, tmp_path):
     assert seen[-1]["state"] == "done" and seen[-1]["source"] == "hub" and seen[-1]["revision"] == hub.commit(name)
     assert model(s, name)["state"] == "installed" and action(s, "load", model="wav2vec2").status == 200
     assert action(s, "pull", model="someone/else").status == 404  # names of the catalogue only
+    hub.repos["openai/whisper-small"] = {p.name: p.read_bytes() for p in (SOURCE / "tests/fixtures/tiny/whisper").iterdir() if p.is_file()}
+    assert action(s, "pull", model="small").status == 202 and wait_pull(s, "openai/whisper-small")["state"] == "done"
+    assert model(s, "small")["installed"]
     hub.close()
 
 
@@ -291,3 +294,18 @@ def test_only_https(tmp_path):
     from conftest import SONANT
     result = subprocess.run([SONANT, "serve", "--package-index", "http://localhost:1", "--home", str(tmp_path)], capture_output=True, text=True)
     assert result.returncode == 2 and "https" in result.stderr
+
+
+def test_auto_takes_what_is_installed(serve, tmp_path):
+    for home in ("home", "other"):
+        (tmp_path / home / "models").mkdir(parents=True)
+        for name, fixture in (("wav2vec2-base-960h", "wav2vec2-base"), ("openai--whisper-small", "whisper")):
+            (tmp_path / home / "models" / name).symlink_to(SOURCE / "tests/fixtures/tiny" / fixture)
+    s = serve(home=tmp_path / "home", preload="none", environment={"HF_HUB_CACHE": str(tmp_path)})
+    assert [m["name"] for m in s.get("/audio/models").json["models"] if m["is_default"]] == ["facebook/wav2vec2-base-960h"]
+    for language, name in (("auto", "facebook/wav2vec2-base-960h"), ("de", "openai/whisper-small"), ("en", "facebook/wav2vec2-base-960h")):
+        heard = s.post("/stt/transcribe", form={"file": ("a.wav", JFK[:64044]), "language": language, "beam_size": "1"})
+        assert heard.status == 200 and heard.json["model"] == name, heard.text
+    listed = serve(home=tmp_path / "other", preload="none", models_transcribe="base", environment={"HF_HUB_CACHE": str(tmp_path)})
+    refused = listed.post("/stt/transcribe", form={"file": ("a.wav", JFK[:64044])})
+    assert refused.status == 404 and "whisper-base" in refused.json["detail"]  # the list is all there is

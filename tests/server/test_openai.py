@@ -76,9 +76,16 @@ def test_log_probabilities_of_tokens(client):
     assert "".join(t.token for t in answer.logprobs).strip() == answer.text and all(t.logprob <= 0 for t in answer.logprobs)
 
 
-@pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", TINY])
+@pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-4o-transcribe-diarize", TINY])
 def test_names_of_models(client, model):
     assert words(client.audio.transcriptions.create(model=model, file=clip()).text) == JFK_TEXT
+
+
+def test_empty_fields_are_as_if_they_were_not_there(server):
+    plain = server.post(TRANSCRIPTIONS, form={"file": ("jfk.wav", JFK), "model": TINY})
+    empty = server.post(TRANSCRIPTIONS, form={"file": ("jfk.wav", JFK), "model": TINY, "language": "", "temperature": "", "stream": "", "response_format": ""})
+    assert plain.status == empty.status == 200 and plain.json["text"] == empty.json["text"]
+    assert server.post("/stt/transcribe", form={"file": ("jfk.wav", JFK), "temperature": ""}).status == 400
 
 
 def test_options_of_other_servers_are_taken(client):
@@ -216,7 +223,7 @@ def test_a_form_may_be_cut_anywhere(server):
     for cut in range(len(body)):
         with socket.create_connection((server.host, server.port)) as s:
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            head = f"POST {TRANSCRIPTIONS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+            head = f"POST {TRANSCRIPTIONS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
             s.sendall(head.encode() + body[:cut])
             s.recv(0)
             s.sendall(body[cut:])

@@ -170,6 +170,13 @@ def test_fields_of_json(server, body, field):
     problem(server.post("/tts/synthesize", json_body=body), 400, "SN_E_ARGUMENT", field)
 
 
+@pytest.mark.parametrize("body, meant", [({"input": "a"}, "text"), ({"text": "a", "format": "wav"}, "response_format"), ({"text": "a", "voise": "x"}, "voice"),
+                                         ({"text": "a", "zzz": 1}, None)])
+def test_an_unknown_field_names_the_one_that_is_meant(server, body, meant):
+    said = problem(server.post("/tts/synthesize", json_body=body), 400, "SN_E_ARGUMENT")["detail"]
+    assert said.endswith(f'"{meant}" may be meant' if meant else "here"), said
+
+
 def test_a_body_that_is_too_long(server):
     big = json.dumps({"text": "a" * 100000}).encode()
     problem(server.post("/tts/synthesize", body=big, headers=JSON), 413, "SN_E_LIMIT")
@@ -201,6 +208,19 @@ def test_an_endless_body_is_cut_off(server):
                 s.sendall(piece)
                 sent += 65536
         assert sent < 32 << 20
+
+
+def test_a_refused_body_without_a_length_is_answered(server):
+    """Also where more comes than waits on the way."""
+    pieces = (bytes(65536) for _ in range(60))
+    problem(server.post("/nothing", body=pieces), 404, "SN_E_NOT_FOUND")
+    pieces = (bytes(65536) for _ in range(60))
+    problem(server.post("/tts/synthesize", body=pieces, headers={"Content-Type": "text/plain"}), 415)
+
+
+def test_the_kind_of_a_body_comes_before_its_fields(server):
+    reply = server.post("/stt/transcribe?model=tiny.en", body=b"RIFF", headers={"Content-Type": "audio/wav"})
+    assert "multipart/form-data" in problem(reply, 415, field="Content-Type")["detail"]
 
 
 def test_compressed_bodies_are_refused(server):
@@ -300,13 +320,53 @@ def test_no_origin_may_read_by_default(server):
 
 
 def test_only_listed_origins_may_read(serve):
-    s = serve(preload="none", cors_origins="https://good.example,https://fine.example")
+    s = serve(preload="none", cors_origins="https://good.example, https://fine.example")
     for origin, allowed in (("https://good.example", True), ("https://fine.example", True), ("https://evil.example", False),
                             ("https://good.example.evil.example", False), ("https://good", False), ("null", False)):
         reply = s.get("/health/live", headers={"Origin": origin})
         assert (reply.headers.get("access-control-allow-origin") == origin) == allowed
         reply = s.request("OPTIONS", "/stt/transcribe", headers={"Origin": origin, "Access-Control-Request-Method": "POST"})
         assert (reply.headers.get("access-control-allow-origin") == origin) == allowed
+
+
+def test_a_listed_origin_may_send_and_read_headers(serve):
+    """OpenAI's client for browsers sends some of its own."""
+    s = serve(preload="none", cors_origins="https://good.example")
+    asked = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count,x-stainless-runtime"
+    reply = s.request("OPTIONS", "/v1/audio/speech", headers={"Origin": "https://good.example", "Access-Control-Request-Method": "POST",
+                                                              "Access-Control-Request-Headers": asked})
+    assert reply.status == 204 and reply.headers["access-control-allow-headers"] == asked
+    reply = s.get("/health/ready", headers={"Origin": "https://good.example"})
+    assert {"X-Request-Id", "Retry-After", "Location", "X-Sample-Rate", "X-Duration", "X-Notes"} <= set(reply.headers["access-control-expose-headers"].split(", "))
+    assert s.get("/health/live").headers["vary"] == "Origin"
+
+
+def test_pages_of_others_may_not_use_a_server_without_keys(server):
+    """A form needs no leave of the browser's: the server itself has to look who sends it."""
+    form = {"file": ("a.wav", JFK), "response_format": "wav"}
+    for headers, status in (({"Origin": "https://evil.example"}, 403), ({"Origin": "null"}, 403), ({}, 200),
+                            ({"Origin": f"http://{server.host}:{server.port}"}, 200),
+                            ({"Origin": "https://proxy.example", "Sec-Fetch-Site": "same-origin"}, 200),
+                            ({"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}, 403)):
+        reply = server.post("/audio/convert", form=form, headers=headers)
+        assert reply.status == status, (headers, reply.text)
+        assert status == 200 or "cors_origins" in reply.json["detail"]
+    reply = server.post("/tts/voices", form={"name": "evil", "file": ("a.wav", JFK)}, headers={"Origin": "https://evil.example"})
+    assert reply.status == 403 and not any(v.get("name") == "evil" for v in server.get("/tts/voices").json["voices"])
+
+
+@pytest.mark.parametrize("host, status", [("evil.example", 403), ("evil.example:8765", 403), ("localhost.evil.example", 403), ("localhost", 200), ("LOCALHOST:1", 200),
+                                          ("a.localhost", 200), ("192.168.1.5:80", 200), ("[::1]:8765", 200), ("127.0.0.1.evil.example", 403), ("x" * 300, 403)])
+def test_names_of_a_server_without_keys(server, host, status):
+    """A page whose name was made to lead here would be one of this server's own."""
+    reply = server.get("/audio/config", headers={"Host": host})
+    assert reply.status == status and (status == 200 or "hosts" in problem(reply, 403)["detail"])
+    assert server.get("/health/live", headers={"Host": host}).status == 200
+
+
+def test_further_names_can_be_listed(serve):
+    s = serve(preload="none", hosts="speech.example, b.example")
+    assert [s.get("/audio/config", headers={"Host": h}).status for h in ("Speech.example", "b.example:80", "c.example")] == [200, 200, 403]
 
 
 # ---- keys ----
@@ -334,7 +394,9 @@ def test_keys(serve, tmp_path):
     assert refused.status == 401 and refused.headers["www-authenticate"].startswith("Bearer")
     for bad in ("nonsense", "sn_" + "A" * 43, user[:-1], user + "x", user.lower(), "x" * 5000):
         assert status("/audio/models", bad).status == 401
-    assert s.request("GET", "/audio/models", headers={"Authorization": "Basic dTpw"}).status == 401
+    for bad in ("Basic dTpw", "Bearer", "Bearer "):
+        assert s.request("GET", "/audio/models", headers={"Authorization": bad}).status == 401
+        assert s.request("GET", "/health/live", headers={"Authorization": bad}).status == 200
     assert status("/audio/models", user).status == 200
     assert status("/audio/models/unload", user, "POST", json_body={"model": "x"}).status == 403
     assert status("/audio/models/unload", manager, "POST", json_body={"model": "x"}).status == 404
@@ -347,6 +409,11 @@ def test_keys(serve, tmp_path):
         assert time.monotonic() < until
         time.sleep(0.1)
     assert user not in pathlib.Path(s.log).read_text() and manager not in pathlib.Path(s.log).read_text()
+
+
+def test_without_keys_another_scheme_is_no_mistake(server):
+    for other in ("Basic dTpw", "Bearer", "Bearer placeholder"):
+        assert server.get("/audio/models", headers={"Authorization": other}).status == 200
 
 
 def test_another_address_needs_a_key(tmp_path):

@@ -92,6 +92,13 @@ def test_response_format_goes_before_accept(server):
     assert transcribe(server, headers={"Accept": "text/vtt"}, response_format="srt").headers["content-type"].startswith("application/x-subrip")
 
 
+def test_lines_of_subtitles_can_be_chosen(server):
+    wide, narrow = (transcribe(server, response_format="srt", **options).text for options in ({}, {"max_line_width": 16, "max_line_count": 1}))
+    cues = [cue.split("\n")[2:] for cue in narrow.strip().split("\n\n")]
+    assert all(len(cue) == 1 and len(cue[0]) <= 16 for cue in cues) and len(cues) > wide.count("-->") > 1
+    assert transcribe(server, response_format="srt", max_line_width=1001).status == 400
+
+
 def test_base64_is_the_same_audio(server):
     body = {"audio_data": base64.b64encode(JFK).decode(), **FAST}
     reply = server.post(PATH, json_body=body)
@@ -140,14 +147,14 @@ def test_a_second_request_is_a_hit_with_its_own_id(server):
 
 
 def test_another_format_of_the_same_audio_needs_no_inference(server, bare):
-    clip = part(0, 4.5)
-    assert transcribe(server, clip).headers["x-cache"] == "miss"
+    clip, timed = part(0, 4.5), {"return_timestamps": True}  # which subtitles ask for by themselves
+    assert transcribe(server, clip, **timed).headers["x-cache"] == "miss"
     for form in FORMATS:
         if form == "json":
             continue
-        reply = transcribe(server, clip, response_format=form)
+        reply = transcribe(server, clip, response_format=form, **timed)
         assert reply.headers["x-cache"] == "audio"
-        fresh = transcribe(bare, clip, response_format=form)
+        fresh = transcribe(bare, clip, response_format=form, **timed)
         assert fresh.headers["x-cache"] == "miss"
         if form == "verbose_json":
             assert reply.json["processing_time"] < 0.05 and without_times(reply.json) == without_times(fresh.json)
@@ -228,7 +235,7 @@ def sessions(server):
 def test_a_client_that_goes_away_cancels_its_work(bare):
     body, kind = multipart({"file": ("long.wav", wav(samples() * 60)), **FAST})  # 11 minutes
     gone = socket.create_connection((bare.host, bare.port))
-    gone.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    gone.sendall(f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
     until = time.monotonic() + 20
     while sessions(bare) == 0 and time.monotonic() < until:
         time.sleep(0.02)
@@ -243,7 +250,7 @@ def test_a_client_that_goes_away_cancels_its_work(bare):
 def test_a_client_that_leaves_a_stream_cancels_its_work(bare):
     body, kind = multipart({"file": ("long.wav", wav(samples() * 60)), "stream": "true", **FAST})
     gone = socket.create_connection((bare.host, bare.port))
-    gone.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    gone.sendall(f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
     assert gone.recv(65536).startswith(b"HTTP/1.1 200") and sessions(bare) == 1
     gone.close()
     left = time.monotonic()

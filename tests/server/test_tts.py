@@ -285,7 +285,7 @@ def wait_for(condition, seconds=10):
 
 def test_a_client_that_goes_away_frees_its_session(bare):
     body = json.dumps({"text": LONG * 20, "response_format": "pcm", "stream": True}).encode()
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nAccept: audio/*\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAccept: audio/*\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     clients = []
     for reads in (4096, 0):
         client = socket.create_connection((bare.host, bare.port))
@@ -304,7 +304,7 @@ def test_a_client_that_goes_away_frees_its_session(bare):
 
 def test_a_whole_reply_is_given_up_when_its_client_goes(bare):
     body = json.dumps({"text": LONG * 20}).encode()
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     client = socket.create_connection((bare.host, bare.port))
     client.sendall(head.encode() + body)
     assert wait_for(lambda: sessions(bare) == 1)

@@ -94,6 +94,23 @@ def test_a_cleared_buffer_is_forgotten(server):
     assert "country" in words(done["transcript"]) and "americans" not in words(done["transcript"])
 
 
+def test_what_was_committed_outlives_a_clear(server):
+    """Clients with a key to talk clear the buffer when it goes up, and set the session for the next turn."""
+    clip = appends(at_24_khz(pcm_of()))
+
+    async def script(t):
+        await t.next()
+        await t.send(manual(), *clip, {"type": "input_audio_buffer.commit"}, {"type": "input_audio_buffer.clear"}, manual(prompt="x"))
+        await t.send(*clip, {"type": "input_audio_buffer.commit"})
+        return await t.until(COMPLETED) + await t.until(COMPLETED)
+    seen = talk(server, PATH, script)
+    done = [m for m in seen if m["type"] == COMPLETED]
+    assert [words(m["transcript"]) for m in done] == [JFK_TEXT] * 2 and done[0]["item_id"] != done[1]["item_id"]
+    kinds = [m["type"] for m in seen]
+    assert kinds.count("session.updated") == 2 and kinds.count("input_audio_buffer.cleared") == 1 and "error" not in kinds
+    assert kinds.index(COMPLETED) < len(kinds) - 1 - kinds[::-1].index("session.updated")
+
+
 def test_the_old_names_do_the_same(server):
     async def script(t):
         await t.next()

@@ -10,7 +10,7 @@ import time
 import pytest
 import websockets
 
-from conftest import JFK, JFK_TEXT, SOURCE, needs_model, words
+from conftest import JFK, JFK_TEXT, PATIENCE, SOURCE, needs_model, words
 from ws_tools import Raw, Talk, address, frame, of_type, pcm_of, talk
 
 pytestmark = needs_model("whisper-tiny.en", "silero-vad")
@@ -63,7 +63,7 @@ def test_speech_becomes_text_while_it_is_spoken(server):
 
 def test_partials_grow_into_what_is_committed(server):
     async def script(t):
-        return await whole(t, {**TINY, "partial_interval": 200}, pcm_of(), pause=0.04)
+        return await whole(t, {**TINY, "partial_interval": 200}, pcm_of(), pause=min(0.04 * PATIENCE, 0.2))
     seen = talk(server, "/stt/stream", script)
     partials = [m["position"] for m in of_type(seen, "partial")]
     assert len(partials) >= 3 and partials == sorted(partials)

@@ -190,6 +190,7 @@ static void wrong_use_is_refused(void **state) {
 		{ { .temperature = 3 }, SN_E_ARGUMENT, "3" },
 		{ { .min_confidence = 2 }, SN_E_ARGUMENT, "2" },
 		{ { .vad_settings.threshold = 7 }, SN_E_ARGUMENT, "7" },
+		{ { .vad = 77 }, SN_E_ARGUMENT, "77 is none of sn_switch" },
 	};
 	char err[SN_ERRLEN];
 	float bad[3] = { 0, NAN, 0 };
@@ -203,6 +204,8 @@ static void wrong_use_is_refused(void **state) {
 		assert_null(stt);
 		assert_non_null(strstr(err, cases[i].says));
 	}
+	assert_int_equal(sn_stt_open(&stt, model, &(sn_stt_options){ .language = "", .vad = SN_OFF }, err), SN_OK); /* as "auto" */
+	sn_stt_close(&stt);
 	assert_int_equal(sn_tts_open(&tts, model, NULL, err), SN_E_UNSUPPORTED);
 	assert_int_equal(sn_model_load(&none, engine, "no-such-model", NULL, err), SN_E_NOT_FOUND);
 	assert_null(none);

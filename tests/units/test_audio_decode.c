@@ -161,6 +161,144 @@ static void cut_codecs_give_what_is_there(void **state) {
 	}
 }
 
+/* ---- files whose header is wrong about their length ---- */
+
+static clip encoded(sn_audio_format format, int bitrate, int frames) {
+	float *const sine = malloc(sizeof *sine * (size_t)frames);
+	sn_encoder *encoder;
+	sn_buf buf;
+	for (int t = 0; t < frames; t++)
+		sine[t] = (float)(0.5 * sin(2 * M_PI * CLIP_HZ * t / 16000));
+	sn_buf_init(&buf, 1 << 20);
+	assert_int_equal(sn_encoder_open_memory(&encoder, &buf, &(sn_encoder_options){ .format = format, .rate = 16000, .channels = 1, .bitrate = bitrate }, err), SN_OK);
+	assert_int_equal(sn_encoder_write(encoder, sine, (size_t)frames, err), SN_OK);
+	assert_int_equal(sn_encoder_finish(encoder, err), SN_OK);
+	sn_encoder_close(&encoder);
+	free(sine);
+	return (clip){ (unsigned char *)buf.data, buf.size };
+}
+
+/* b behind a, of which `first` bytes are left out; both are freed. */
+static clip joined(clip a, clip b, size_t first) {
+	clip c = { malloc(a.size + b.size), a.size + b.size - first };
+	memcpy(c.data, a.data, a.size);
+	memcpy(c.data + a.size, b.data + first, b.size - first);
+	free(a.data);
+	free(b.data);
+	return c;
+}
+
+/* An mp3 without its first frame, which holds no sound but the file's length. */
+static clip without_header(clip c) {
+	const unsigned char sync[2] = { c.data[0], c.data[1] }, *const second = memmem(c.data + 4, c.size - 4, sync, 2);
+	assert_non_null(second);
+	c.size -= (size_t)(second - c.data);
+	memmove(c.data, second, c.size);
+	return c;
+}
+
+static clip misjudged(int kind) {
+	clip c;
+	switch (kind) {
+	case 0: return joined(encoded(SN_AUDIO_MP3, 0, 32000), encoded(SN_AUDIO_MP3, 0, 32000), 0);
+	case 1: return joined(encoded(SN_AUDIO_OPUS, 0, 32000), encoded(SN_AUDIO_OPUS, 0, 32000), 0);
+	case 2: return joined(encoded(SN_AUDIO_FLAC, 0, 32000), encoded(SN_AUDIO_FLAC, 0, 32000), 0);
+	case 3: return joined(without_header(encoded(SN_AUDIO_MP3, 128000, 32000)), without_header(encoded(SN_AUDIO_MP3, 32000, 32000)), 0);
+	case 4: return joined(without_header(encoded(SN_AUDIO_MP3, 32000, 32000)), without_header(encoded(SN_AUDIO_MP3, 128000, 32000)), 0);
+	case 5: return joined(encoded(SN_AUDIO_MP3, 64000, 64000), (clip){ calloc(1, 128), 128 }, 0);
+	default: /* a total of 1 s in the header of 4 s */
+		c = encoded(SN_AUDIO_FLAC, 0, 64000);
+		memcpy(c.data + 22, (unsigned char[]){ 0, 0, 16000 >> 8, 16000 & 255 }, 4);
+		return c;
+	}
+}
+
+static void nothing_behind_a_wrong_length_is_lost(void **state) {
+	for (int kind = 0; kind < 7; kind++) {
+		clip c = misjudged(kind);
+		float *samples;
+		size_t count, rest;
+		sn_audio_info info;
+		sn_decoder *decoder;
+		assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+		free(samples);
+		assert_in_range(count, 63900, 64000 + 5 * 576); /* an mp3 without its header keeps the encoder's delay */
+		if (*info.note || info.truncated)
+			fail_msg("of kind %d is said '%s'", kind, info.note);
+		int result;
+		assert_int_equal(sn_decoder_open_memory(&decoder, c.data, c.size, NAME, 16000, err), SN_OK);
+		while ((result = sn_decoder_seek(decoder, 3, err)) == SN_AGAIN)
+			;
+		assert_int_equal(result, SN_OK);
+		assert_int_equal(sn_decoder_read_all(decoder, 100, &samples, &rest, err), SN_OK);
+		assert_in_range(rest, count - 48000 - 100, count - 48000 + 100);
+		sn_decoder_close(&decoder);
+		free(samples);
+		free(c.data);
+	}
+}
+
+/* MPEG-1 and then MPEG-2: looking for the end ends, too, and what is behind the seam is heard. */
+static void joined_files_of_two_kinds_have_an_end(void **state) {
+	enum { FRAMES = 20, FIRST = 417, SECOND = 208 };
+	clip c = { calloc(FRAMES, FIRST + SECOND), (size_t)FRAMES * (FIRST + SECOND) };
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	assert_non_null(c.data);
+	for (int i = 0; i < FRAMES; i++) {
+		memcpy(c.data + i * FIRST, (unsigned char[]){ 0xff, 0xfb, 0x90, 0xc0 }, 4); /* 44.1 kHz, 128 kbit/s, mono: 1152 samples */
+		memcpy(c.data + FRAMES * FIRST + i * SECOND, (unsigned char[]){ 0xff, 0xf3, 0x80, 0xc0 }, 4); /* 22.05 kHz, 64 kbit/s: 576 */
+	}
+	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+	assert_in_range(count, (size_t)FRAMES * 1152 * 16000 / 44100, (size_t)FRAMES * 2 * 1152 * 16000 / 44100 + 1152);
+	free(samples);
+	free(c.data);
+}
+
+/* Without the helper there is what libsndfile reads, and a note. */
+static void a_wrong_length_without_the_helper_is_told(void **state) {
+	char *before = getenv("SONANT_HELPERS") ? strdup(getenv("SONANT_HELPERS")) : NULL;
+	clip c = misjudged(2);
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	setenv("SONANT_HELPERS", "/nonexistent", 1);
+	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+	assert_int_equal(count, 32000);
+	assert_true(info.truncated);
+	assert_non_null(strstr(info.note, "it goes on behind 2.000 s"));
+	free(samples);
+	free(c.data);
+	if (before)
+		setenv("SONANT_HELPERS", before, 1);
+	else
+		unsetenv("SONANT_HELPERS");
+	free(before);
+}
+
+/* Streamed flac does not know its length; its last frame does. */
+static void a_flac_without_a_total_knows_its_end(void **state) {
+	clip c = encoded(SN_AUDIO_FLAC, 0, 32000);
+	sn_decoder *decoder;
+	float *samples, sample;
+	size_t count;
+	sn_audio_info info;
+	memset(c.data + 22, 0, 4);
+	for (int spoilt = 0; spoilt < 2; spoilt++) {
+		assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+		assert_int_equal(count, 32000);
+		assert_int_equal(info.frames, spoilt ? -1 : 32000);
+		free(samples);
+		assert_int_equal(sn_decoder_open_memory(&decoder, c.data, c.size, NAME, 16000, err), SN_OK);
+		assert_int_equal(sn_decoder_seek(decoder, 45, err), SN_OK);
+		assert_int_equal(sn_decoder_read(decoder, &sample, 1, &count, err), SN_END);
+		sn_decoder_close(&decoder);
+		c = joined(c, (clip){ memset(malloc(16), 1, 16), 16 }, 0); /* behind which its last frame is not found */
+	}
+	free(c.data);
+}
+
 /* A wav written to a pipe cannot know its length. */
 static void unknown_lengths_mean_until_the_end(void **state) {
 	clip c = clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5);
@@ -414,6 +552,99 @@ static void a_stream_that_is_cut_or_no_wav_says_so(void **state) {
 	free(text.data);
 }
 
+static clip rf64_clip(clip c, uint64_t promised) {
+	clip large = { malloc(c.size + 36), 0 };
+	put_text(&large, "RF64");
+	put_number(&large, UINT32_MAX, 4);
+	put_text(&large, "WAVEds64");
+	put_number(&large, 28, 4);
+	put_number(&large, c.size + 28, 8);
+	put_number(&large, promised, 8);
+	put_number(&large, 0, 8);
+	put_number(&large, 0, 4);
+	memcpy(large.data + large.size, c.data + 12, c.size - 12);
+	memset(large.data + large.size + 28, 0xff, 4);
+	large.size += c.size - 12;
+	free(c.data);
+	return large;
+}
+
+/* Recorders that crash leave sizes of 0, writers to pipes other ones that cannot be: the samples are there all the same, in whichever way
+ * they come. A promise that is one is held against what is there. */
+static void what_a_header_says_of_the_samples(void **state) {
+	const uint32_t none = 0;
+	struct { clip c; int promised; } cases[] = {
+		{ with_number(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 40, none), 0 },
+		{ with_number(with_number(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 40, none), 4, none), 0 },
+		{ with_number(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 40, 0x7fffffff), 0 },
+		{ with_number(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 40, 0x80000000), 0 },
+		{ with_number(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 40, 0xfffffff0), 0 },
+		{ with_number(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 40, 3000000000), 1 },
+		{ rf64_clip(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 32000), 0 },
+		{ rf64_clip(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 0), 0 },
+		{ rf64_clip(clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5), 6000000000), 1 },
+	};
+	clip whole = clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5);
+	float *expected, *samples;
+	size_t count;
+	sn_audio_info info;
+	assert_int_equal(decode(&whole, 16000, &expected, &count, &info), SN_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		for (int piped = 0; piped < 2; piped++) {
+			if (piped)
+				read_stream(&cases[i].c, &samples, &count, &info, SN_END);
+			else
+				assert_int_equal(decode(&cases[i].c, 16000, &samples, &count, &info), SN_OK);
+			assert_int_equal(count, 16000);
+			assert_memory_equal(samples, expected, count * sizeof *samples);
+			if (info.truncated != cases[i].promised || !strstr(info.note, cases[i].promised ? "cut off: the header promises" : ""))
+				fail_msg("case %zu%s says '%s'", i, piped ? ", piped," : "", info.note);
+			free(samples);
+		}
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		free(cases[i].c.data);
+	free(expected);
+	free(whole.data);
+}
+
+static void a_wav_beyond_4_gib_without_a_size_is_read_to_its_end(void **state) {
+	clip c = with_number(clip_sine(WAV_PCM, 16, 48000, 1, 48000, 0.5), 40, UINT32_MAX);
+	char path[] = "/tmp/sonant-test-XXXXXX";
+	const int fd = mkstemp(path);
+	sn_decoder *decoder;
+	assert_int_equal(write(fd, c.data, c.size), c.size);
+	assert_int_equal(ftruncate(fd, INT64_C(5) << 30), 0); /* a hole */
+	assert_int_equal(sn_decoder_open_path(&decoder, path, 0, err), SN_OK);
+	assert_true(sn_decoder_get_info(decoder)->helper && !*sn_decoder_get_info(decoder)->note);
+	assert_int_equal(sn_decoder_get_info(decoder)->frames, -1);
+	sn_decoder_close(&decoder);
+	close(fd);
+	unlink(path);
+	free(c.data);
+}
+
+/* Samples of size 0 that are none: what follows is another chunk, and no sound. */
+static void an_empty_wav_stays_empty(void **state) {
+	clip c = with_number(clip_sine(WAV_PCM, 16, 16000, 1, 100, 0.5), 40, 0);
+	float *samples;
+	size_t count;
+	sn_audio_info info;
+	c.size = 44;
+	put_text(&c, "LIST");
+	put_number(&c, 12, 4);
+	put_text(&c, "INFOISFTabcd");
+	for (int piped = 0; piped < 2; piped++) {
+		if (piped)
+			read_stream(&c, &samples, &count, &info, SN_END);
+		else
+			assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+		assert_int_equal(count, 0);
+		assert_string_equal(info.note, "it holds no samples");
+		free(samples);
+	}
+	free(c.data);
+}
+
 /* A writer that has written a whole wav and keeps the pipe open is not waited for. */
 static void a_stream_ends_with_its_audio(void **state) {
 	clip c = clip_sine(WAV_PCM, 16, 16000, 1, 8000, 0.5);
@@ -437,6 +668,72 @@ static void a_stream_ends_with_its_audio(void **state) {
 	close(fds[1]);
 	free(c.data);
 	assert_int_equal(sn_decoder_open_stream(&decoder, fds[0], "standard input", 16000, err), SN_E_IO); /* closed, which is no format */
+}
+
+static int asked;
+static int give_up(void *payload, double seconds, double total) { return ++asked >= *(const int *)payload; }
+
+/* Opens what never ends and is no wav; the caller gives up when it was asked for the third time. */
+static void assert_gives_up(const char *path, int once) {
+	const int third = 3;
+	sn_decoder *decoder;
+	asked = 0;
+	alarm(20);
+	assert_int_equal(sn_decoder_open_input(&decoder, path, 0, once, give_up, (void *)(uintptr_t)&third, err), SN_E_CANCELLED);
+	alarm(0);
+	assert_int_equal(asked, 3);
+	assert_null(decoder);
+}
+
+static void who_waits_for_a_pipe_may_give_up(void **state) {
+	char dir[] = "/tmp/sonant-test-XXXXXX", path[64];
+	int fds[2], before = dup(STDIN_FILENO);
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/named", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_gives_up(path, 0); /* nobody writes to it yet */
+	const int both = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(write(both, "ID3 ...", 7), 7);
+	assert_gives_up(path, 0);
+	close(both);
+	unlink(path);
+	rmdir(dir);
+	assert_int_equal(pipe(fds), 0);
+	dup2(fds[0], STDIN_FILENO);
+	assert_gives_up("-", 0);
+	assert_gives_up("-", 1);
+	assert_int_equal(write(fds[1], "RIFF", 4), 4);
+	assert_gives_up("-", 1);
+	assert_int_equal(write(fds[1], "ID3 ...", 7), 7);
+	assert_gives_up("-", 1);
+	dup2(before, STDIN_FILENO);
+	close(before);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* A named pipe that is opened before there is a writer gives what comes. */
+static void a_named_pipe_is_waited_for(void **state) {
+	clip c = clip_sine(WAV_PCM, 16, 16000, 1, 16000, 0.5);
+	char dir[] = "/tmp/sonant-test-XXXXXX", path[64];
+	int many = 1000;
+	sn_decoder *decoder;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/named", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	const pid_t writer = fork();
+	if (writer == 0) {
+		nanosleep(&(struct timespec){ .tv_nsec = 300000000 }, NULL);
+		const int fd = open(path, O_WRONLY);
+		_exit(write(fd, c.data, c.size) != (ssize_t)c.size);
+	}
+	assert_int_equal(sn_decoder_open_input(&decoder, path, 0, 0, give_up, &many, err), SN_OK);
+	assert_int_equal(sn_decoder_get_info(decoder)->frames, 16000);
+	sn_decoder_close(&decoder);
+	assert_int_equal(waitpid(writer, NULL, 0), writer);
+	unlink(path);
+	rmdir(dir);
+	free(c.data);
 }
 
 /* What cannot jump is passed over in parts, in which its caller may give up. */
@@ -511,6 +808,7 @@ static void other_containers_go_to_the_helper(void **state) {
 		assert_string_equal(info->format, files[i].format);
 		assert_true(info->helper);
 		assert_false(info->truncated);
+		assert_string_equal(info->note, "");
 		assert_float_equal((double)count / 16000, files[i].seconds, 0.05);
 		double power = 0;
 		for (size_t k = 0; k < count; k++)
@@ -549,6 +847,150 @@ static void the_helper_reads_memory_and_cut_files(void **state) {
 	assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_E_FORMAT);
 	assert_non_null(strstr(err, "'" NAME "' cannot be read as audio"));
 	free(c.data);
+}
+
+/* ---- Matroska files made here ---- */
+
+/* An element's name and room for its size. Returns where its content begins. */
+static size_t begin_element(clip *c, uint32_t name) {
+	for (int shift = 24; shift >= 0; shift -= 8)
+		if (name >> shift)
+			c->data[c->size++] = (unsigned char)(name >> shift);
+	put_number(c, 1, 8);
+	return c->size;
+}
+
+static void end_element(clip *c, size_t begin) {
+	for (int i = 0; i < 7; i++)
+		c->data[begin - 1 - (size_t)i] = (unsigned char)((c->size - begin) >> (8 * i));
+}
+
+static void put_big(clip *c, uint64_t value, int bytes) {
+	while (bytes--)
+		c->data[c->size++] = (unsigned char)(value >> (8 * bytes));
+}
+
+static void put_whole(clip *c, uint32_t name, uint64_t value) {
+	const size_t begin = begin_element(c, name);
+	put_big(c, value, 4);
+	end_element(c, begin);
+}
+
+static void put_real(clip *c, uint32_t name, double value) {
+	const size_t begin = begin_element(c, name);
+	uint64_t bits;
+	memcpy(&bits, &value, sizeof bits);
+	put_big(c, bits, 8);
+	end_element(c, begin);
+}
+
+static void put_word(clip *c, uint32_t name, const char *word) {
+	const size_t begin = begin_element(c, name);
+	put_text(c, word);
+	end_element(c, begin);
+}
+
+static void put_track(clip *c, int number) {
+	const size_t begin = begin_element(c, 0xae);
+	put_whole(c, 0xd7, (uint64_t)number);
+	put_whole(c, 0x73c5, (uint64_t)number);
+	put_whole(c, 0x83, number == 1 ? 2 : 1);
+	put_word(c, 0x86, number == 1 ? "A_PCM/INT/LIT" : "V_VP8");
+	const size_t kind = begin_element(c, number == 1 ? 0xe1 : 0xe0);
+	if (number == 1) {
+		put_real(c, 0xb5, 16000);
+		put_whole(c, 0x9f, 1);
+		put_whole(c, 0x6264, 16);
+	} else {
+		put_whole(c, 0xb0, 16);
+		put_whole(c, 0xba, 16);
+	}
+	end_element(c, kind);
+	end_element(c, begin);
+}
+
+static void put_block(clip *c, int track, int ms, const void *data, size_t size) {
+	const size_t begin = begin_element(c, 0x1f43b675);
+	put_whole(c, 0xe7, (uint64_t)ms);
+	const size_t block = begin_element(c, 0xa3);
+	put_big(c, 0x80 | (uint64_t)track, 1);
+	put_big(c, 0x80, 3); /* no time of its own, a key frame */
+	memcpy(c->data + c->size, data, size);
+	c->size += size;
+	end_element(c, block);
+	end_element(c, begin);
+}
+
+/* 2 s of a sine in blocks of 0.1 s, which begin at `first` ms, those of the second half `pause` ms later; a container of `duration` s,
+ * with a picture at 0 where it has any. */
+static clip matroska(int first, int pause, double duration, int pictures) {
+	clip c = { calloc(1, 100000), 0 }, sine = clip_sine(WAV_PCM, 16, 16000, 1, 32000, 0.5);
+	size_t begin = begin_element(&c, 0x1a45dfa3);
+	put_word(&c, 0x4282, "matroska");
+	end_element(&c, begin);
+	const size_t segment = begin_element(&c, 0x18538067);
+	begin = begin_element(&c, 0x1549a966);
+	put_whole(&c, 0x2ad7b1, 1000000);
+	put_real(&c, 0x4489, duration * 1000);
+	end_element(&c, begin);
+	begin = begin_element(&c, 0x1654ae6b);
+	put_track(&c, 1);
+	if (pictures)
+		put_track(&c, 2);
+	end_element(&c, begin);
+	if (pictures)
+		put_block(&c, 2, 0, "picture", 7);
+	for (int i = 0; i < 20; i++)
+		put_block(&c, 1, first + 100 * i + (i < 10 ? 0 : pause), sine.data + 44 + 3200 * i, 3200);
+	end_element(&c, segment);
+	free(sine.data);
+	return c;
+}
+
+/* A container's length is a promise of its sound only where it holds nothing else. */
+static void pictures_may_last_longer_than_sound(void **state) {
+	for (int pictures = 0; pictures < 2; pictures++) {
+		clip c = matroska(0, 0, 30, pictures);
+		float *samples;
+		size_t count;
+		sn_audio_info info;
+		assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+		assert_int_equal(count, 32000);
+		assert_int_equal(info.truncated, !pictures);
+		if (pictures ? *info.note : !strstr(info.note, "its container promises 30.00 s"))
+			fail_msg("with%s pictures it says '%s'", pictures ? "" : "out", info.note);
+		free(samples);
+		free(c.data);
+	}
+}
+
+/* What is said after a pause is said after it: the pause, and what a container has before its sound, become silence. */
+static void a_timeline_is_kept(void **state) {
+	static const struct { int first, pause, pictures, silent_from, silence; const char *note; } cases[] = {
+		{ 0, 0, 0, 0, 0, "" }, { 0, 30, 0, 0, 0, "" },
+		{ 0, 5000, 0, 16000, 80000, "its timeline leaves out 5.00 s, which are silence here" },
+		{ 3000, 0, 1, 0, 48000, "its timeline leaves out 3.00 s, which are silence here" },
+		{ 0, 7200000, 0, 0, 0, "" }, /* another clock */
+	};
+	clip plain = clip_sine(WAV_PCM, 16, 16000, 1, 32000, 0.5);
+	float *sine, *samples;
+	size_t count;
+	sn_audio_info info;
+	assert_int_equal(decode(&plain, 16000, &sine, &count, &info), SN_OK);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		clip c = matroska(cases[i].first, cases[i].pause, 2, cases[i].pictures);
+		assert_int_equal(decode(&c, 16000, &samples, &count, &info), SN_OK);
+		assert_string_equal(info.note, cases[i].note);
+		assert_false(info.truncated);
+		const size_t from = (size_t)cases[i].silent_from, to = from + (size_t)cases[i].silence;
+		assert_int_equal(count, 32000 + to - from);
+		for (size_t k = 0; k < count; k++)
+			assert_float_equal(samples[k], k >= from && k < to ? 0 : sine[k < from ? k : k - (to - from)], 1e-4);
+		free(samples);
+		free(c.data);
+	}
+	free(sine);
+	free(plain.data);
 }
 
 /* Spoilt bytes and lost ends: any outcome but a hang, a crash of this process, or samples that are not numbers. */
@@ -673,6 +1115,10 @@ int main(void) {
 		cmocka_unit_test(a_cut_file_gives_what_is_there),
 		cmocka_unit_test(cut_codecs_give_what_is_there),
 		cmocka_unit_test(unknown_lengths_mean_until_the_end),
+		cmocka_unit_test(nothing_behind_a_wrong_length_is_lost),
+		cmocka_unit_test(joined_files_of_two_kinds_have_an_end),
+		cmocka_unit_test(a_wrong_length_without_the_helper_is_told),
+		cmocka_unit_test(a_flac_without_a_total_knows_its_end),
 		cmocka_unit_test(broken_files_say_what_is_wrong),
 		cmocka_unit_test(an_error_is_repeated),
 		cmocka_unit_test(a_maximum_of_seconds_holds),
@@ -680,11 +1126,18 @@ int main(void) {
 		cmocka_unit_test(descriptors_give_the_same_as_memory),
 		cmocka_unit_test(a_stream_gives_the_same_as_memory),
 		cmocka_unit_test(a_stream_that_is_cut_or_no_wav_says_so),
+		cmocka_unit_test(what_a_header_says_of_the_samples),
+		cmocka_unit_test(a_wav_beyond_4_gib_without_a_size_is_read_to_its_end),
+		cmocka_unit_test(an_empty_wav_stays_empty),
 		cmocka_unit_test(a_stream_ends_with_its_audio),
+		cmocka_unit_test(who_waits_for_a_pipe_may_give_up),
+		cmocka_unit_test(a_named_pipe_is_waited_for),
 		cmocka_unit_test(a_stream_is_passed_over_in_parts),
 		cmocka_unit_test(reading_begins_at_any_time),
 		cmocka_unit_test(other_containers_go_to_the_helper),
 		cmocka_unit_test(the_helper_reads_memory_and_cut_files),
+		cmocka_unit_test(pictures_may_last_longer_than_sound),
+		cmocka_unit_test(a_timeline_is_kept),
 		cmocka_unit_test(the_helper_is_given_spoilt_files),
 		cmocka_unit_test(without_the_helper_the_message_says_where_it_should_be),
 		cmocka_unit_test(the_helper_ends_when_nobody_reads),

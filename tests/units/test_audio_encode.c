@@ -190,7 +190,8 @@ static void a_pipe_gets_a_stream_that_is_read_again(void **state) {
 		assert_int_equal(sn_decoder_open_fd(&decoder, fds[0], "standard input", 0, err), SN_OK);
 		assert_int_equal(sn_decoder_read_all(decoder, 100, &samples, &count, err), SN_OK);
 		size_t whole = (size_t)sn_resampled_count(frames, kinds[i].rate, kinds[i].file_rate);
-		assert_in_range(count, whole, whole + (kinds[i].format == SN_AUDIO_MP3 ? 3000 : 0)); /* an mp3's padding is noted in its header */
+		/* an mp3's padding would be noted in its header, for which a frame was left free */
+		assert_in_range(count, whole, whole + (kinds[i].format == SN_AUDIO_MP3 ? 4 * 1152 : 0));
 		free(samples);
 		sn_decoder_close(&decoder);
 		close(fds[0]);

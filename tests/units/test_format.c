@@ -75,10 +75,115 @@ static void long_segments_are_cut_at_pauses_lengths_and_seconds(void **state) {
 	char *srt = format(&c, "srt");
 	int lines = 0;
 	for (char *line = strtok(srt, "\n"); line; line = strtok(NULL, "\n")) {
-		assert_true(strlen(line) <= 84);
+		assert_true(strlen(line) <= 42);
 		lines += *line == 'a';
 	}
-	assert_int_equal(lines, 3);
+	assert_int_equal(lines, 8); /* four cues of five words */
+	free(srt);
+}
+
+/* ---- lines ---- */
+
+#define MOST 64
+
+/* Words between spaces, 0.3 seconds each without a pause. They are cut out in place. */
+static int words_of(char *text, sn_word words[MOST]) {
+	int count = 0;
+	for (char *word = strtok(text, " "); word; word = strtok(NULL, " "), count++) {
+		assert_true(count < MOST);
+		words[count] = (sn_word){ 0.3 * count, 0.3 * (count + 1), word, 1 };
+	}
+	return count;
+}
+
+/* The text's cues with the given lines (0: the default), as vtt, without its head; free() it. */
+static char *cues_of(const char *text, int width, int count) {
+	sn_word words[MOST];
+	char *const copy = strdup(text), *vtt;
+	const sn_segment s = { .end = 99, .text = text, .words = words, .word_count = words_of(copy, words) };
+	const sn_transcript t = { .text = text, .language = "en", .task = "transcribe", .model = "m", .dtype = "f32",
+		.segments = (sn_segment *)(uintptr_t)&s, .segment_count = 1 };
+	const sn_transcript_options options = { .format = "vtt", .line_width = width, .line_count = count };
+	assert_int_equal(sn_transcript_write(&vtt, NULL, &t, &options, NULL), SN_OK);
+	memmove(vtt, vtt + 8, strlen(vtt + 8) + 1); /* WEBVTT and an empty line */
+	free(copy);
+	return vtt;
+}
+
+static void expect_cues(const char *text, int width, int count, const char *wanted) {
+	char *const vtt = cues_of(text, width, count);
+	assert_string_equal(vtt, wanted);
+	free(vtt);
+}
+
+/* Two lines of 42 characters, not bytes, whatever the script; the text is all there. */
+static void lines_are_as_wide_in_every_script(void **state) {
+	static const char *const texts[] = {
+		"and so my fellow americans ask not what your country can do for you ask what you can do for your country",
+		"\u0437\u0434\u0440\u0430\u0432\u0441\u0442\u0432\u0443\u0439\u0442\u0435 \u043c\u043e\u0438 \u0434\u043e\u0440\u043e\u0433\u0438\u0435 \u0434\u0440\u0443\u0437\u044c\u044f "
+		"\u0441\u0435\u0433\u043e\u0434\u043d\u044f \u043c\u044b \u0441 \u0432\u0430\u043c\u0438 \u0433\u043e\u0432\u043e\u0440\u0438\u043c \u043e \u043f\u043e\u0433\u043e\u0434\u0435",
+		"\u092e\u0947\u0930\u0947 \u092a\u094d\u092f\u093e\u0930\u0947 \u0926\u0947\u0936\u0935\u093e\u0938\u093f\u092f\u094b\u0902 \u092f\u0939 \u092e\u0924 \u092a\u0942\u091b\u094b \u0915\u093f "
+		"\u0926\u0947\u0936 \u0906\u092a\u0915\u0947 \u0932\u093f\u090f \u0915\u094d\u092f\u093e \u0915\u0930 \u0938\u0915\u0924\u093e \u0939\u0948",
+	};
+	static const char *const wanted[] = {
+		"00:00:00.000 --> 00:00:03.000\nand so my fellow americans\nask not what your country\n\n"
+		"00:00:03.000 --> 00:00:06.600\ncan do for you ask what you\ncan do for your country\n\n",
+		"00:00:00.000 --> 00:00:03.300\n\u0437\u0434\u0440\u0430\u0432\u0441\u0442\u0432\u0443\u0439\u0442\u0435 \u043c\u043e\u0438 \u0434\u043e\u0440\u043e\u0433\u0438\u0435 \u0434\u0440\u0443\u0437\u044c\u044f\n"
+		"\u0441\u0435\u0433\u043e\u0434\u043d\u044f \u043c\u044b \u0441 \u0432\u0430\u043c\u0438 \u0433\u043e\u0432\u043e\u0440\u0438\u043c \u043e \u043f\u043e\u0433\u043e\u0434\u0435\n\n", "00:00:00.000 --> 00:00:04.200\n\u092e\u0947\u0930\u0947 \u092a\u094d\u092f\u093e\u0930\u0947 \u0926\u0947\u0936\u0935\u093e\u0938\u093f\u092f\u094b\u0902 \u092f\u0939 \u092e\u0924 \u092a\u0942\u091b\u094b\n"
+		"\u0915\u093f \u0926\u0947\u0936 \u0906\u092a\u0915\u0947 \u0932\u093f\u090f \u0915\u094d\u092f\u093e \u0915\u0930 \u0938\u0915\u0924\u093e \u0939\u0948\n\n",
+	};
+	for (int i = 0; i < 3; i++)
+		expect_cues(texts[i], 0, 0, wanted[i]);
+}
+
+/* Greedily the last word would stand alone. */
+static void no_cue_and_no_line_is_one_short_word(void **state) {
+	expect_cues("aaaaaaaaa bbbbbbbbb ccccccccc ddddddddd eeeeeeeee fffffffff ggggggggg hhhhhhhhh you", 0, 0,
+	            "00:00:00.000 --> 00:00:01.200\naaaaaaaaa bbbbbbbbb ccccccccc ddddddddd\n\n"
+	            "00:00:01.200 --> 00:00:02.700\neeeeeeeee fffffffff\nggggggggg hhhhhhhhh you\n\n");
+	expect_cues("one two three four five six seven eight nine", 0, 0, "00:00:00.000 --> 00:00:02.700\none two three four five\nsix seven eight nine\n\n");
+}
+
+static void lines_end_rather_behind_punctuation(void **state) {
+	expect_cues("Well then, what do you say to this question now?", 0, 0,
+	            "00:00:00.000 --> 00:00:03.000\nWell then, what do you\nsay to this question now?\n\n");
+	expect_cues("That was all he said. What do you say to this one now?", 0, 0,
+	            "00:00:00.000 --> 00:00:03.900\nThat was all he said.\nWhat do you say to this one now?\n\n");
+}
+
+static void lines_can_be_chosen(void **state) {
+	expect_cues("one two three four five", 10, 1,
+	            "00:00:00.000 --> 00:00:00.600\none two\n\n00:00:00.600 --> 00:00:00.900\nthree\n\n00:00:00.900 --> 00:00:01.500\nfour five\n\n");
+	expect_cues("one two three four five", 10, 3, "00:00:00.000 --> 00:00:01.500\none two\nthree\nfour five\n\n");
+	expect_cues("one two three four five six seven eight nine ten", 1000, 1,
+	            "00:00:00.000 --> 00:00:03.000\none two three four five six seven eight nine ten\n\n");
+	expect_cues("extraordinarily big", 5, 1, "00:00:00.000 --> 00:00:00.300\nextraordinarily\n\n00:00:00.300 --> 00:00:00.600\nbig\n\n");
+	static const sn_transcript_options wrong[] = {
+		{ .format = "srt", .line_width = -1 }, { .format = "srt", .line_width = 1001 }, { .format = "srt", .line_count = -1 },
+		{ .format = "srt", .line_count = 101 },
+	};
+	const sn_transcript t = { .text = "" };
+	for (int i = 0; i < 4; i++) {
+		sn_transcript_stream *stream;
+		char err[SN_ERRLEN], *text;
+		assert_int_equal(sn_transcript_write(&text, NULL, &t, &wrong[i], err), SN_E_ARGUMENT);
+		assert_non_null(strstr(err, "is outside 1 to"));
+		assert_int_equal(sn_transcript_stream_begin(&stream, &wrong[i], err), SN_E_ARGUMENT);
+	}
+}
+
+/* A segment without times of words is one cue, in lines. Chinese is cut between characters, which take two columns, and no line begins with
+ * a full stop. */
+static void text_without_words_is_broken_into_lines(void **state) {
+	const sn_segment plain = segment(" one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen", NULL, 0);
+	expect(&plain, "srt", "1\n00:00:01,000 --> 00:00:12,500\none two three four five six seven\neight nine ten eleven twelve thirteen\nfourteen fifteen sixteen seventeen\n\n");
+	char text[26 * 3 + 1] = "";
+	for (int i = 0; i < 22; i++)
+		strcat(text, i == 11 ? "\u3002" : "\u6f22");
+	const sn_segment chinese = segment(text, NULL, 0);
+	char *const srt = format(&chinese, "srt"), *const first = strchr(strchr(srt, '\n') + 1, '\n') + 1;
+	assert_int_equal(strcspn(first, "\n"), 12 * 3); /* behind the full stop */
+	assert_int_equal(strcspn(first + 12 * 3 + 1, "\n"), 10 * 3);
 	free(srt);
 }
 
@@ -175,6 +280,9 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_lists_words), cmocka_unit_test(a_short_segment_is_one_subtitle),
 		cmocka_unit_test(long_segments_are_cut_at_pauses_lengths_and_seconds),
+		cmocka_unit_test(lines_are_as_wide_in_every_script), cmocka_unit_test(no_cue_and_no_line_is_one_short_word),
+		cmocka_unit_test(lines_end_rather_behind_punctuation), cmocka_unit_test(lines_can_be_chosen),
+		cmocka_unit_test(text_without_words_is_broken_into_lines),
 		cmocka_unit_test(the_text_decides_what_is_between_words), cmocka_unit_test(what_is_written_as_it_comes_is_the_whole),
 		cmocka_unit_test(what_comes_before_the_first_word_is_kept),
 		cmocka_unit_test(json_of_a_long_transcript_takes_little_memory),

@@ -57,6 +57,34 @@ static void machine_and_groups_are_read(void **state) {
 	(void)state;
 }
 
+static void a_share_of_the_cpus_is_read(void **state) {
+	put("/proc/self/cgroup", "0::/\n");
+	assert_true(sn_cpus_allowed(root) == SIZE_MAX); /* nothing is known */
+	put("/sys/fs/cgroup/cpu.max", "max 100000\n");
+	assert_true(sn_cpus_allowed(root) == SIZE_MAX);
+	put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
+	assert_true(sn_cpus_allowed(root) == 2);
+	put("/proc/self/cgroup", "0::/app.slice/one\n"); /* the least of the group and those above it */
+	put("/sys/fs/cgroup/app.slice/one/cpu.max", "400000 100000\n");
+	assert_true(sn_cpus_allowed(root) == 2);
+	put("/sys/fs/cgroup/app.slice/cpu.max", "150000 100000\n");
+	put("/sys/fs/cgroup/cpu.max", "max 100000\n");
+	assert_true(sn_cpus_allowed(root) == 2);
+	put("/sys/fs/cgroup/app.slice/cpu.max", "10000 100000\n");
+	assert_true(sn_cpus_allowed(root) == 1);
+	put("/proc/self/cgroup", "7:cpuset:/docker/abc\n4:cpu,cpuacct:/docker/abc\n");
+	put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us", "-1\n");
+	put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_period_us", "100000\n");
+	assert_true(sn_cpus_allowed(root) == SIZE_MAX);
+	put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_quota_us", "300000\n");
+	assert_true(sn_cpus_allowed(root) == 3);
+	put("/sys/fs/cgroup/cpu/docker/abc/cpu.cfs_period_us", "0\n");
+	assert_true(sn_cpus_allowed(root) == SIZE_MAX);
+	put("/proc/self/cgroup", "::::\n:,:\n4:cpu");
+	assert_true(sn_cpus_allowed(root) == SIZE_MAX);
+	(void)state;
+}
+
 /* Large-v3 as int8, about. */
 static const sn_load_need large = { .weights = 1550000000, .work = 150000000, .window = 246000000, .sequence = 74000000, .input = 1536000,
 	.logits = 207464, .parameters = 1543000000 };
@@ -220,7 +248,8 @@ int main(int argc, char **argv) {
 	if (!mkdtemp(root))
 		return 1;
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(machine_and_groups_are_read), cmocka_unit_test(fewer_windows_are_taken), cmocka_unit_test(what_would_fit_is_named),
+		cmocka_unit_test(machine_and_groups_are_read), cmocka_unit_test(a_share_of_the_cpus_is_read),
+		cmocka_unit_test(fewer_windows_are_taken), cmocka_unit_test(what_would_fit_is_named),
 		cmocka_unit_test(loads_keep_to_the_budget), cmocka_unit_test(a_vocoder_counts_beside_its_model),
 		cmocka_unit_test(what_lies_beside_a_voice_hides_nothing),
 	};

@@ -1,8 +1,10 @@
 /* Graphs against plain loops, and plans against each other: fused against debug, bf16 and int8 against f32, any thread count. */
 #include "nn/cpu/kernels.h"
 #include "nn/nn.h"
+#include "nn/pack.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -375,6 +378,54 @@ static void packs_are_kept(void **state) {
 	unlink(path);
 }
 
+/* A file of the directory that was used so many days ago. */
+static void put_old(int dir, const char *name, int days) {
+	const int fd = openat(dir, name, O_CREAT | O_WRONLY, 0644);
+	assert_true(fd >= 0);
+	const struct timespec then = { .tv_sec = time(NULL) - days * 24L * 3600 };
+	assert_int_equal(futimens(fd, (struct timespec[2]){ then, then }), 0);
+	close(fd);
+}
+
+static int64_t save_one(const char *path, const char *name) {
+	char err[SN_ERRLEN] = "";
+	nn_pack *pack;
+	struct stat st;
+	assert_int_equal(nn_pack_open(&pack, path, 5, err), SN_OK);
+	if (name) {
+		assert_non_null(nn_pack_new(pack, name, 64));
+		assert_non_null(nn_pack_filled(pack));
+	}
+	assert_int_equal(nn_pack_save(pack, err), SN_OK);
+	nn_pack_close(&pack);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mtime;
+}
+
+static void packs_that_nobody_uses_go(void **state) {
+	char directory[] = "/tmp/sonant-packs-XXXXXX", path[64];
+	assert_non_null(mkdtemp(directory));
+	const int dir = open(directory, O_RDONLY | O_DIRECTORY);
+	snprintf(path, sizeof path, "%s/mine.pack", directory);
+	put_old(dir, "a-1.pack", 31);
+	put_old(dir, "b-2.pack", 29);
+	put_old(dir, "c-3.pack.Xy12ab", 2);
+	put_old(dir, "c-3.pack.new0", 0);
+	put_old(dir, "a-1.packs", 99);
+	save_one(path, "w");
+	assert_int_equal(faccessat(dir, "a-1.pack", F_OK, 0), -1);
+	assert_int_equal(faccessat(dir, "c-3.pack.Xy12ab", F_OK, 0), -1);
+	const char *const kept[] = { "b-2.pack", "c-3.pack.new0", "a-1.packs", "mine.pack" };
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		assert_int_equal(faccessat(dir, kept[i], F_OK, 0), 0);
+	put_old(dir, "mine.pack", 20);
+	assert_true(time(NULL) - save_one(path, NULL) < 3600); /* it was opened */
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		assert_int_equal(unlinkat(dir, kept[i], 0), 0);
+	close(dir);
+	rmdir(directory);
+}
+
 /* A matrix of a file: packed stripe by stripe into the pack's file, which is what packing it whole in memory gives. */
 static void large_matrices_are_packed_in_stripes(void **state) {
 	enum { N = 1030, K = 520, ROWS = 3 };
@@ -501,7 +552,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transformer_block), cmocka_unit_test(vocoder_stage), cmocka_unit_test(convolutions_by_hand), cmocka_unit_test(skips_and_slices),
 		cmocka_unit_test(cached_rows_are_batch_invariant), cmocka_unit_test(arenas_are_shared), cmocka_unit_test(errors_are_sentences), cmocka_unit_test(packs_are_kept),
-		cmocka_unit_test(large_matrices_are_packed_in_stripes), cmocka_unit_test(packs_are_added_to),
+		cmocka_unit_test(large_matrices_are_packed_in_stripes), cmocka_unit_test(packs_are_added_to), cmocka_unit_test(packs_that_nobody_uses_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* Sessions whose calls never wait: driven by `ready` alone they give what waiting ones give. And turns by shares. */
-#include "speech/scheduler.h"
+#include "speech/engine.h"
 
 #include "base/clock.h"
 
@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -204,6 +205,57 @@ static void speech_is_that_of_waiting_sessions(void **state) {
 	}
 }
 
+/* ---- rating ---- */
+
+/* Somebody else's work, which goes before all rating. */
+typedef struct busy {
+	sn_job job;
+	double until;
+	atomic_int over;
+} busy;
+
+static int keep_busy(sn_job *job) {
+	busy *const b = (busy *)job;
+	usleep(500);
+	b->over = b->over || sn_now() > b->until;
+	return b->over ? SN_AGAIN : SN_OK;
+}
+
+static void leave_nothing(sn_job *job) { (void)job; }
+
+static void sound_does_not_wait_for_its_rating(void **state) {
+	busy b = { .job = { .step = keep_busy, .leave = leave_nothing } };
+	sn_model *model = load(TINY "vits-sdp"), *rater;
+	sn_tts *tts;
+	sn_audio audio;
+	sn_speech facts;
+	int code;
+	if (sn_model_load(&rater, engine, NULL, &(sn_model_options){ .task = SN_TASK_SCORE }, err) != SN_OK) {
+		sn_model_release(&model);
+		skip();
+	}
+	sn_model_release(&rater);
+	assert_int_equal(sn_tts_open(&tts, model, &(sn_tts_options){ .check = SN_ON, .pause = 10 }, err), SN_OK);
+	b.until = sn_now() + 20;
+	assert_int_equal(sn_sched_add(model->engine->sched, &b.job, err), SN_OK);
+	sn_sched_lock(model->engine->sched);
+	sn_sched_wake(model->engine->sched, &b.job);
+	sn_sched_unlock(model->engine->sched);
+	assert_int_equal(sn_tts_push(tts, TEXT TEXT, 2 * sizeof TEXT - 2, err), SN_OK);
+	assert_int_equal(sn_tts_finish(tts, err), SN_OK);
+	while ((code = sn_tts_pull(tts, &audio, err)) == SN_OK)
+		;
+	assert_int_equal(code, SN_END);
+	assert_false(b.over);
+	b.over = 1;
+	assert_int_equal(sn_tts_check(tts, &facts, err), SN_OK);
+	if (facts.duration < 20 || facts.quality <= 0)
+		fail_msg("%g s of speech, rated %g", facts.duration, (double)facts.quality);
+	sn_sched_remove(model->engine->sched, &b.job);
+	sn_tts_close(&tts);
+	sn_model_release(&model);
+}
+
 /* ---- cancelling ---- */
 
 typedef struct patience { double end, asked, longest; } patience;
@@ -245,6 +297,129 @@ static void helpers_end_soon(void **state) {
 	free(pcm);
 	free(text);
 	sn_model_release(&model);
+	sn_model_release(&voice);
+}
+
+/* Holds the conductor up as soon as there is a session inside of another. */
+typedef struct obstacle {
+	sn_job job;
+	double until;
+	atomic_int seen, over, late;
+	void (*cancel)(void *session);
+	void *session;
+} obstacle;
+
+static int hold_up(sn_job *job) {
+	obstacle *const o = (obstacle *)job;
+	sn_engine_stats stats;
+	sn_sched_measure(job->sched, &stats);
+	if (!o->over && stats.sessions[SN_PRIORITY_INTERACTIVE] < 2)
+		return SN_OK;
+	o->seen = 1;
+	while (!o->over && !o->late) {
+		usleep(500);
+		o->late = sn_now() > o->until;
+	}
+	return SN_AGAIN;
+}
+
+static void *cancel_when_seen(void *payload) {
+	obstacle *const o = payload;
+	while (!o->seen)
+		usleep(500);
+	usleep(50000); /* until the caller waits */
+	o->cancel(o->session);
+	return NULL;
+}
+
+static void cancel_stt(void *stt) { sn_stt_cancel(stt); }
+
+static void cancel_tts(void *tts) { sn_tts_cancel(tts); }
+
+static void a_cancel_reaches_sessions_inside(void **state) {
+	char home[] = "/tmp/sonant-ready-XXXXXX", command[512];
+	sn_engine *other;
+	sn_model *model;
+	sn_stt *stt = NULL;
+	sn_tts *tts = NULL;
+	sn_event event;
+	sn_audio audio;
+	assert_non_null(mkdtemp(home));
+	snprintf(command, sizeof command, "cd %s && mkdir -p models/whisper-base && cd models/whisper-base && ln -s %s/* . && touch %s", home, TINY "whisper",
+	         SN_STORE_MANIFEST);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(sn_engine_open(&other, &(sn_engine_options){ .threads = 1, .no_cache = 1, .home = home }, err), SN_OK);
+	for (int i = 0; i < 2; i++) {
+		obstacle o = { .job = { .step = hold_up, .leave = leave_nothing }, .cancel = i ? cancel_stt : cancel_tts };
+		pthread_t thread;
+		int code;
+		if (sn_model_load(&model, other, i ? TINY "wav2vec2-mms" : TINY "vits-sdp", NULL, err) != SN_OK)
+			fail_msg("%s", err);
+		if (i == 0) { /* each sentence is read back */
+			code = sn_tts_open(&tts, model, &(sn_tts_options){ .verify = SN_ON, .verify_model = "whisper-base" }, err);
+			if (code != SN_OK)
+				fail_msg("%s", err);
+			assert_int_equal(sn_tts_push(tts, TEXT, sizeof TEXT - 1, err), SN_OK);
+			assert_int_equal(sn_tts_finish(tts, err), SN_OK);
+		} else { /* a Whisper is asked for the language */
+			if (sn_stt_open(&stt, model, NULL, err) != SN_OK)
+				fail_msg("%s", err);
+			assert_int_equal(sn_stt_push(stt, noise, 5 * SN_STT_RATE, err), SN_OK);
+			assert_int_equal(sn_stt_finish(stt, err), SN_OK);
+		}
+		o.session = i ? (void *)stt : (void *)tts;
+		o.until = sn_now() + 20;
+		assert_int_equal(sn_sched_add(other->sched, &o.job, err), SN_OK);
+		sn_sched_lock(other->sched);
+		sn_sched_wake(other->sched, &o.job);
+		sn_sched_unlock(other->sched);
+		assert_int_equal(pthread_create(&thread, NULL, cancel_when_seen, &o), 0);
+		while ((code = i ? sn_stt_pull(stt, &event, err) : sn_tts_pull(tts, &audio, err)) == SN_OK)
+			;
+		o.over = 1;
+		pthread_join(thread, NULL);
+		assert_int_equal(code, SN_E_CANCELLED);
+		assert_false(o.late);
+		sn_sched_remove(other->sched, &o.job);
+		sn_tts_close(&tts);
+		sn_stt_close(&stt);
+		sn_model_release(&model);
+	}
+	sn_engine_close(&other);
+	snprintf(command, sizeof command, "rm -r %s", home);
+	assert_int_equal(system(command), 0);
+}
+
+/* ---- opening ---- */
+
+/* One session of each kind; where something is not installed, without it. */
+static void open_sessions(sn_model *whisper, sn_model *letters, sn_model *voice) {
+	static const sn_stt_options hears[] = { { .language = "en" }, { .language = "en", .live = SN_ON } };
+	const sn_stt_options letters_of = { .language = "deu" };
+	sn_tts *tts;
+	for (int i = 0; i < 3; i++) {
+		sn_stt *stt;
+		const int code = sn_stt_open(&stt, i < 2 ? whisper : letters, i < 2 ? &hears[i] : &letters_of, err);
+		assert_true(code == SN_OK || code == SN_E_NOT_FOUND);
+		sn_stt_close(&stt);
+	}
+	assert_int_equal(sn_tts_open(&tts, voice, &(sn_tts_options){ .vocoder = "griffin-lim" }, err), SN_OK);
+	sn_tts_close(&tts);
+}
+
+static void sessions_open_while_a_model_is_loaded(void **state) {
+	sn_model *whisper = load(TINY "whisper"), *letters = load(TINY "wav2vec2-mms"), *voice = load(TINY "tacotron2-coqui");
+	sn_tts *tts; /* holds the vocoder */
+	open_sessions(whisper, letters, voice); /* what they need is loaded with the first ones */
+	assert_int_equal(sn_tts_open(&tts, voice, &(sn_tts_options){ .vocoder = "griffin-lim" }, err), SN_OK);
+	pthread_mutex_lock(&whisper->engine->load_lock);
+	alarm(60); /* they would wait for ever */
+	open_sessions(whisper, letters, voice);
+	alarm(0);
+	pthread_mutex_unlock(&whisper->engine->load_lock);
+	sn_tts_close(&tts);
+	sn_model_release(&whisper);
+	sn_model_release(&letters);
 	sn_model_release(&voice);
 }
 
@@ -486,7 +661,8 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(transcripts_are_those_of_waiting_sessions), cmocka_unit_test(no_call_waits),
 		cmocka_unit_test(speech_is_that_of_waiting_sessions), cmocka_unit_test(a_closed_session_is_told_nothing),
-		cmocka_unit_test(shares_take_turns), cmocka_unit_test(helpers_end_soon),
+		cmocka_unit_test(shares_take_turns), cmocka_unit_test(sound_does_not_wait_for_its_rating), cmocka_unit_test(helpers_end_soon),
+		cmocka_unit_test(a_cancel_reaches_sessions_inside), cmocka_unit_test(sessions_open_while_a_model_is_loaded),
 		cmocka_unit_test(a_short_clip_overtakes_a_long_one), cmocka_unit_test(what_was_computed_is_counted),
 		cmocka_unit_test(features_are_kept),
 	};

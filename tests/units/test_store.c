@@ -61,12 +61,17 @@ static void expect_unknown(const sn_store *store, const char *model, const char 
 static void names_and_aliases_mean_the_same(void **state) {
 	static const char *const same[][2] = {
 		{ "base", "openai/whisper-base" }, { "whisper-base", "openai/whisper-base" }, { "OpenAI/Whisper-Base", "openai/whisper-base" },
-		{ "tiny.en", "openai/whisper-tiny.en" }, { "joe", "en_US-joe-medium" }, { "silero-vad", "silero-vad" },
+		{ "tiny.en", "openai/whisper-tiny.en" }, { "large", "openai/whisper-large-v3" }, { "whisper-large", "openai/whisper-large" }, { "joe", "en_US-joe-medium" }, { "silero-vad", "silero-vad" },
 	};
 	sn_store *store = open_store();
 	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
 		assert_string_equal(sn_store_find(store, same[i][0])->name, same[i][1]);
 	assert_null(sn_store_find(store, "whisper"));
+	char folder[SN_STORE_NAME];
+	assert_true(sn_store_piper("en_GB-northern_english_male-medium", folder));
+	assert_string_equal(folder, "rhasspy/piper-voices/en/en_GB/northern_english_male/medium");
+	assert_false(sn_store_piper("en_US-joe", folder) || sn_store_piper("en_US-joe-huge", folder) || sn_store_piper("en-us-joe-medium", folder) ||
+	             sn_store_piper("en_US-joe-medium.onnx", folder));
 	sn_store_close(&store);
 	assert_null(store);
 }
@@ -102,6 +107,8 @@ static void models_are_found_where_they_lie(void **state) {
 	expect_unknown(store, "base", "not installed");
 	expect_unknown(store, "whisper-bsae", "known are openai/whisper-base ");
 	expect_unknown(store, "nothing-like-it", "silero-vad");
+	expect_unknown(store, "nothing-like-it", "org/name of the hub");
+	expect_unknown(store, "de_DE-thorsten_emotional-x_low", "pull rhasspy/piper-voices/de/de_DE/thorsten_emotional/x_low'");
 	expect_unknown(store, "", "openai/whisper-tiny.en");
 	make("home");
 	make("home/models");
@@ -166,11 +173,18 @@ static void the_hubs_cache_is_read(void **state) {
 	make("hub/models--org--thing/snapshots/aaa");
 	make("hub/models--org--thing/snapshots/bbb");
 	write_text("hub/models--org--thing/snapshots/bbb/config.json", "{\"model_type\": \"whisper\"}");
+	write_text("hub/models--org--thing/snapshots/bbb/model.safetensors", "x");
 	write_text("hub/models--org--thing/refs/main", "bbb");
 	make("hub/datasets--org--speech");
+	make("hub/models--openai--whisper-small");
+	make("hub/models--openai--whisper-small/snapshots");
+	make("hub/models--openai--whisper-small/snapshots/ccc");
+	write_text("hub/models--openai--whisper-small/snapshots/ccc/config.json", "{\"model_type\": \"whisper\"}");
+	assert_int_equal(symlink("../../blobs/nothing", path_of("hub/models--openai--whisper-small/snapshots/ccc/model.safetensors")), 0);
 	setenv("HF_HUB_CACHE", path_of("hub"), 1);
 	sn_store *store = open_store();
 	expect_place(store, "org/thing", "org/thing", path_of("hub/models--org--thing/snapshots/bbb"), "whisper");
+	expect_unknown(store, "openai/whisper-small", "run 'sonant models pull");
 	expect_unknown(store, "org/other", "no model 'org/other'");
 	expect_unknown(store, "org/../thing", "no model");
 	sn_model_place *list;

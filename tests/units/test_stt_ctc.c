@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -98,6 +99,152 @@ static void same_alone_and_among_others(void **unused) {
 		sn_stt_close(&stt[i]);
 	}
 	sn_model_release(&model);
+}
+
+/* ---- a checkpoint whose languages have long codes ---- */
+
+static char made[] = "/tmp/test_stt_ctc.XXXXXX";
+
+static size_t read_fixture(const char *name, char *data, size_t room) {
+	char path[4096];
+	snprintf(path, sizeof path, "%s/wav2vec2-mms/%s", fixtures, name);
+	FILE *file = fopen(path, "rb");
+	assert_non_null(file);
+	const size_t size = fread(data, 1, room - 1, file);
+	fclose(file);
+	data[size] = 0;
+	return size;
+}
+
+static void write_made(const char *name, const char *data, size_t size) {
+	char path[4096];
+	snprintf(path, sizeof path, "%s/%s", made, name);
+	FILE *file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(data, 1, size, file), size);
+	fclose(file);
+}
+
+static void write_adapter(const char *code, const char *data, size_t size) {
+	char name[256];
+	snprintf(name, sizeof name, "adapter.%s.safetensors", code);
+	write_made(name, data, size);
+}
+
+/* The letters of German by other codes; every second one's adapter has all its numbers negated. */
+static void make_checkpoint(const char *const *codes, int count) {
+	static const char *const same[] = { "config.json", "model.safetensors", "preprocessor_config.json", "tokenizer_config.json" };
+	static char data[1 << 18], vocab[1 << 14];
+	if (!strstr(made, "XXXXXX"))
+		strcpy(strrchr(made, '.'), ".XXXXXX");
+	assert_non_null(mkdtemp(made));
+	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
+		write_made(same[i], data, read_fixture(same[i], data, sizeof data));
+	read_fixture("vocab.json", data, sizeof data);
+	const char *const english = strstr(data, "\"eng\""), *const german = strchr(strstr(data, "\"deu\""), '{');
+	const int letters = (int)(strchr(german, '}') - german) + 1;
+	int used = snprintf(vocab, sizeof vocab, "{%.*s", (int)(strchr(english, '}') - english) + 1, english);
+	for (int i = 0; i < count; i++)
+		used += snprintf(vocab + used, sizeof vocab - (size_t)used, ", \"%s\": %.*s", codes[i], letters, german);
+	used += snprintf(vocab + used, sizeof vocab - (size_t)used, "}");
+	write_made("vocab.json", vocab, (size_t)used);
+	const size_t size = read_fixture("adapter.deu.safetensors", data, sizeof data);
+	uint64_t header;
+	memcpy(&header, data, sizeof header);
+	for (int i = 0; i < count; i++) {
+		write_adapter(codes[i], data, size);
+		for (size_t at = 8 + header; at + 4 <= size; at += 4)
+			data[at + 3] ^= (char)0x80;
+	}
+}
+
+static void remove_checkpoint(void) {
+	char command[64];
+	snprintf(command, sizeof command, "rm -r %s", made);
+	assert_int_equal(system(command), 0);
+}
+
+static sn_model *load_made(void) {
+	char err[SN_ERRLEN];
+	sn_model *model = NULL;
+	if (sn_model_load(&model, engine, made, &(sn_model_options){ .precision = SN_PRECISION_F32 }, err) != SN_OK)
+		fail_msg("%s", err);
+	return model;
+}
+
+static void languages_of_long_codes_are_told_apart(void **unused) {
+	static const char *const codes[] = { "ixl-dialect_sangasparchajul", "ixl-dialect_sanjuancotzal" };
+	static char first[TEXT], alone[TEXT], text[TEXT], notes[256];
+	char err[SN_ERRLEN];
+	make_checkpoint(codes, 2);
+	sn_model *model = load_made();
+	transcribe(model, noise, 5 * RATE, RATE, &(sn_stt_options){ .language = codes[1] }, alone, notes);
+	sn_model_release(&model);
+	model = load_made();
+	transcribe(model, noise, 5 * RATE, RATE, &(sn_stt_options){ .language = codes[0] }, first, notes);
+	transcribe(model, noise, 5 * RATE, RATE, &(sn_stt_options){ .language = codes[1] }, text, notes);
+	assert_string_not_equal(first, alone);
+	assert_string_equal(text, alone);
+	sn_transcript *t = NULL;
+	assert_int_equal(sn_transcribe_pcm(&t, model, noise, RATE, &(sn_stt_options){ .language = codes[1] }, err), SN_OK);
+	assert_string_equal(t->language, codes[1]);
+	sn_transcript_free(&t);
+	sn_model_info info;
+	sn_model_describe(model, &info);
+	assert_int_equal(info.language_count, 3);
+	assert_string_equal(info.languages[2], codes[1]);
+	sn_stt *stt[5] = { NULL };
+	for (int i = 0; i < 5; i++) /* one language, however many sessions */
+		assert_int_equal(sn_stt_open(&stt[i], model, &(sn_stt_options){ .language = codes[0] }, err), SN_OK);
+	for (int i = 0; i < 5; i++)
+		sn_stt_close(&stt[i]);
+	sn_model_release(&model);
+	remove_checkpoint();
+}
+
+/* The usual codes and names of languages that MMS lists under others. */
+static void usual_codes_find_the_languages_of_the_file(void **unused) {
+	static const char *const codes[] = { "cmn-script_simplified", "uzb-script_cyrillic", "uzb-script_latin", "swh" };
+	static const char *const asked[][2] = { { "zh", "cmn-script_simplified" }, { "chinese", "cmn-script_simplified" },
+		{ "cmn", "cmn-script_simplified" }, { "Mandarin", "cmn-script_simplified" }, { "zh-CN", "cmn-script_simplified" },
+		{ "uz", "uzb-script_latin" }, { "uzb-script_cyrillic", "uzb-script_cyrillic" }, { "sw", "swh" }, { "english", "eng" } };
+	char err[SN_ERRLEN];
+	make_checkpoint(codes, 4);
+	sn_model *model = load_made();
+	for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+		sn_transcript *t = NULL;
+		if (sn_transcribe_pcm(&t, model, noise, 3 * RATE, &(sn_stt_options){ .language = asked[i][0] }, err) != SN_OK)
+			fail_msg("%s: %s", asked[i][0], err);
+		assert_string_equal(t->language, asked[i][1]);
+		if (i == 0) /* marks by the rules of Chinese */
+			assert_non_null(strstr(t->text, "\u3002"));
+		sn_transcript_free(&t);
+	}
+	sn_stt *stt = NULL;
+	assert_int_equal(sn_stt_open(&stt, model, &(sn_stt_options){ .language = "ur" }, err), SN_E_UNSUPPORTED);
+	sn_model_release(&model);
+	remove_checkpoint();
+}
+
+static void a_code_beyond_the_longest_is_left_out(void **unused) {
+	static const char longest[] = "abc-dialect_of_sixty_three_letters_which_is_the_most_of_them_all";
+	char longer[80];
+	snprintf(longer, sizeof longer, "%.62sxy", longest);
+	char most[80];
+	snprintf(most, sizeof most, "%.63s", longest);
+	make_checkpoint((const char *const[]){ most, longer }, 2);
+	sn_model *model = load_made();
+	sn_model_info info;
+	sn_model_describe(model, &info);
+	assert_int_equal(info.language_count, 2);
+	assert_string_equal(info.languages[1], most);
+	char err[SN_ERRLEN];
+	sn_stt *stt = NULL;
+	assert_int_not_equal(sn_stt_open(&stt, model, &(sn_stt_options){ .language = longer }, err), SN_OK);
+	assert_int_equal(sn_stt_open(&stt, model, &(sn_stt_options){ .language = most }, err), SN_OK);
+	sn_stt_close(&stt);
+	sn_model_release(&model);
+	remove_checkpoint();
 }
 
 static void words_lie_inside_their_segments(void **unused) {
@@ -218,6 +365,11 @@ static void what_it_cannot_do_is_refused(void **unused) {
 	refused(model, (sn_stt_options){ .language = "eng", .live = SN_ON }, SN_E_UNSUPPORTED, "live");
 	refused(model, (sn_stt_options){ .language = "eng", .punctuation = "nosuch" }, SN_E_NOT_FOUND, "nosuch");
 	refused(model, (sn_stt_options){ .language = "eng", .beam = SN_MAX_BEAM + 1 }, SN_E_ARGUMENT, "beam 17");
+	refused(model, (sn_stt_options){ .language = "eng", .hotwords = "Ada,\xff" }, SN_E_FORMAT, "UTF-8 at byte 4");
+	refused(model, (sn_stt_options){ .language = "eng", .words = -5 }, SN_E_ARGUMENT, "-5");
+	refused(model, (sn_stt_options){ .language = "eng", .live = 44 }, SN_E_ARGUMENT, "44");
+	refused(model, (sn_stt_options){ .language = "eng", .vad_settings.threshold = NAN }, SN_E_ARGUMENT, "threshold");
+	refused(model, (sn_stt_options){ .language = "eng", .vad_settings.min_silence = 10001 }, SN_E_ARGUMENT, "10001");
 	sn_model_release(&model);
 }
 
@@ -260,6 +412,9 @@ int main(int argc, char **argv) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_in_any_pieces),
 		cmocka_unit_test(same_alone_and_among_others),
+		cmocka_unit_test(languages_of_long_codes_are_told_apart),
+		cmocka_unit_test(usual_codes_find_the_languages_of_the_file),
+		cmocka_unit_test(a_code_beyond_the_longest_is_left_out),
 		cmocka_unit_test(words_lie_inside_their_segments),
 		cmocka_unit_test(marks_are_written_unless_switched_off),
 		cmocka_unit_test(a_classifier_writes_the_marks),

@@ -80,6 +80,7 @@ static void readings(void **state) {
 	each_row(&t, compare);
 	assert_true(t.cases >= 300);
 	assert_int_equal(t.wrong, 0);
+	expect_read("en", "I said no. 5 people left.", "I said no. five people left."); /* two sentences in one text */
 }
 
 /* What has been read is read again as itself, and the readers inside models find nothing more to read. */
@@ -150,7 +151,10 @@ static void say_as(void **state) {
 	expect_say("en", "ordinal", NULL, NULL, "21", SN_OK, "twenty-first");
 	expect_say("de", "ordinal", NULL, NULL, "3", SN_OK, "dritte");
 	expect_say("en", "characters", NULL, NULL, "B-52 x", SN_OK, "B dash five two, X");
-	expect_say("en", "characters", NULL, "3 3", "ABCDEF", SN_OK, "A B C, D E F");
+	expect_say("en", "characters", NULL, "3 3", "ABCDEF", SN_OK, "A.B.C, D.E.F");
+	expect_say("en", "spell-out", NULL, NULL, "ABC", SN_OK, "A.B.C");
+	expect_say("en", "verbatim", NULL, NULL, "a1 cd", SN_OK, "A one, C.D");
+	expect_say("de", "characters", NULL, NULL, "ABC", SN_OK, "A B C");
 	expect_say("fr", "spell-out", NULL, NULL, "été", SN_OK, "é T é");
 	expect_say("en", "digits", NULL, NULL, "1984", SN_OK, "one nine eight four");
 	expect_say("en", "date", "dmy", NULL, "3/5/2024", SN_OK, "May third, twenty twenty-four");
@@ -171,7 +175,7 @@ static void say_as(void **state) {
 	expect_say("en", "fraction", NULL, NULL, "1+1/2", SN_OK, "one and a half");
 	expect_say("en", "address", NULL, NULL, "150th St.", SN_OK, "one hundred fiftieth Street.");
 	expect_say("en", "expletive", NULL, NULL, "damn", SN_OK, "bleep");
-	expect_say("en", "verbatim", NULL, NULL, "abc", SN_OK, "A B C");
+	expect_say("en", "verbatim", NULL, NULL, "abc", SN_OK, "A.B.C");
 	expect_say("en", "no-such-kind", NULL, NULL, "5 km", SN_AGAIN, "five kilometers");
 	expect_say("xx", "cardinal", NULL, NULL, "5", SN_AGAIN, "5");
 }
@@ -214,6 +218,24 @@ static void counts(void **state) {
 	expect_read("not a language", "25", "25");
 	expect_read("en-us", "3/5/2024", "March fifth, twenty twenty-four");
 	expect_read("fr_FR", "1 234,5", "mille deux cent trente-quatre virgule cinq");
+}
+
+/* For models that read them: words in capitals and the signs of a song stay, all else is read. */
+static void emphasis_stays(void **state) {
+	static const char text[] = "♪ WHO ate 12 pies at 5 PM? It was SO BAD, Dr. NASA! ★ ♪";
+	char err[SN_ERRLEN] = "";
+	sn_normaliser *n;
+	sn_normal_map map = { 0 };
+	sn_buf out;
+	sn_buf_init(&out, 1 << 16);
+	assert_int_equal(sn_normaliser_open(&n, "en", err), SN_OK);
+	sn_normaliser_keep_emphasis(n);
+	assert_int_equal(sn_normalise(n, text, strlen(text), &out, &map, err), SN_OK);
+	assert_string_equal(out.data, "♪ WHO ate twelve pies at five P.M? It was SO BAD, Doctor NASA! ♪");
+	assert_int_equal(map.unspoken, 1); /* the star */
+	sn_normal_map_free(&map);
+	sn_buf_free(&out);
+	sn_normaliser_close(&n);
 }
 
 static void refuses(void **state) {
@@ -277,6 +299,6 @@ static void threads(void **state) {
 int main(void) {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(readings), cmocka_unit_test(read_once), cmocka_unit_test(kept_whole),
 	    cmocka_unit_test(say_as), cmocka_unit_test(maps),
-		                                cmocka_unit_test(counts), cmocka_unit_test(refuses), cmocka_unit_test(threads) };
+		                                cmocka_unit_test(counts), cmocka_unit_test(emphasis_stays), cmocka_unit_test(refuses), cmocka_unit_test(threads) };
 	return cmocka_run_group_tests_name("text normalise", tests, NULL, NULL);
 }

@@ -42,6 +42,25 @@ static void numbers_and_abbreviations_stay_whole(void **state) {
 	expect_sentences("Go to example.com/a?b=c now. Wait... what?! No.", "en", "Go to example.com/a?b=c now.|Wait... what?!|No.");
 }
 
+/* What follows tells whether the dot of initials, of a time or of a company ends the sentence. */
+static void the_next_word_decides(void **state) {
+	expect_sentences("The U.S. Army and the U.S. Supreme Court met.", "en", "The U.S. Army and the U.S. Supreme Court met.");
+	expect_sentences("J.K. Rowling and J.R.R. Tolkien met a U.K. Prime Minister.", "en", "J.K. Rowling and J.R.R. Tolkien met a U.K. Prime Minister.");
+	expect_sentences("He left the U.S. It is big. She left the U.S. \"Why?\" I left the U.S.", "en",
+	                 "He left the U.S.|It is big.|She left the U.S.|\"Why?\"|I left the U.S.");
+	expect_sentences("The U.S. 5th Fleet and the U.S. (United States) are one. It’s in the U.S. It’s big.", "en",
+	                 "The U.S. 5th Fleet and the U.S. (United States) are one.|It’s in the U.S.|It’s big.");
+	expect_sentences("Come at 5 p.m. Monday or 9 A.M. EST to Apt. 4B. It is 5 p.m. Bring it.", "en",
+	                 "Come at 5 p.m. Monday or 9 A.M. EST to Apt. 4B.|It is 5 p.m.|Bring it.");
+	expect_sentences("Nissan Motor Co. Ltd. makes them. He runs Smith & Co. She does not.", "en",
+	                 "Nissan Motor Co. Ltd. makes them.|He runs Smith & Co.|She does not.");
+	expect_sentences("Dr. med. Müller geht zur Huber GmbH & Co. KG. E.T.A. Hoffmann war in den U.S.A. Er schrieb.", "de",
+	                 "Dr. med. Müller geht zur Huber GmbH & Co. KG.|E.T.A. Hoffmann war in den U.S.A.|Er schrieb.");
+	expect_sentences("J.K. Rowling est aux U.S.A. Elle écrit.", "fr", "J.K. Rowling est aux U.S.A.|Elle écrit.");
+	expect_sentences("А.С. Пушкин писал.", "ru", "А.С. Пушкин писал.");
+	expect_sentences("J.K. Rowling wrote. She is in the U.S. The end.", NULL, "J.K. Rowling wrote.|She is in the U.S.|The end.");
+}
+
 static void lines_and_paragraphs(void **state) {
 	expect_sentences("a wrapped\nline of text.\r\nNext\r\none", "en", "a wrapped\nline of text.|Next\r\none");
 	expect_sentences("A title\n\nText. More\n \nEnd", "en", "A title|Text.|More|End");
@@ -130,6 +149,7 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sentences),
 		cmocka_unit_test(numbers_and_abbreviations_stay_whole),
+		cmocka_unit_test(the_next_word_decides),
 		cmocka_unit_test(lines_and_paragraphs),
 		cmocka_unit_test(signs_join_their_neighbours),
 		cmocka_unit_test(long_sentences_are_cut),

@@ -235,12 +235,14 @@ static void nothing_is_cut_inside(void **state) {
 		"It costs 1,234.50 dollars at 10:30 on", "We met on May 3, 2024 in", "Ask Dr. Smith about it at", "See No. 5 in the",
 		"Go to https://example.com/a,b?c=d;e now", "the U.S. troops went", "one two three four five six seven eight nine ten eleven 12 000 things",
 "Mr. J. R. Tolkien wrote", "it weighs 5 kg and", "e.g. this one here",
+		"The U.S. Army met", "J.R.R. Tolkien wrote", "Come at 5 p.m. Monday", "Nissan Motor Co. Ltd. makes", "He left the U.S. I", "at 5 p.m.",
 	};
 	for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
 		char expected[256];
 		snprintf(expected, sizeof expected, "[%s]", whole[i]);
 		expect_cut(whole[i], "en", 1, expected);
 	}
+	expect_cut("He left the U.S. It is big. At 5 p.m. Bring it", "en", 1, "He left the U.S.|It is big.|At 5 p.m.|[ Bring it]");
 	expect_cut("Am 3. Oktober kam er, z. B. mit dem Zug, an. Gut so", "de", 1, "Am 3. Oktober kam er,/z. B. mit dem Zug, an.|[ Gut so]");
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "text/chars.h"
+#include "text/normalise.h"
 #include "text/piper.h"
 
 #include <dirent.h>
@@ -104,12 +105,12 @@ static void clauses_know_their_text(void **state) {
 	sn_phonemizer_close(&phonemizer);
 }
 
-static void survives(sn_phonemizer *phonemizer, const char *unit, size_t size) {
+static void survives(sn_phonemizer *phonemizer, const char *voice, const char *unit, size_t size) {
 	char err[SN_ERRLEN] = "", *text = malloc(size + 8);
 	sn_clauses clauses;
 	for (size_t i = 0; i < size; i++)
 		text[i] = unit[i % strlen(unit)];
-	int result = sn_phonemizer_run(phonemizer, "en-us", text, size, &clauses, err);
+	int result = sn_phonemizer_run(phonemizer, voice, text, size, &clauses, err);
 	if (result != SN_OK && result != SN_E_LIMIT)
 		fail_msg("%s", err);
 	sn_clauses_free(&clauses);
@@ -119,10 +120,13 @@ static void survives(sn_phonemizer *phonemizer, const char *unit, size_t size) {
 static void helper_survives_odd_text(void **state) {
 	sn_phonemizer *phonemizer = new_phonemizer();
 	static const char *const units[] = { "\xff", "\xc3", "\x01V", "\x01" "B1 ", "a\n\n", "9", "[[", "<a>&#x;", "\xf0\x9f\x98\x80", ".", "'s ",
-		                                 "\xee\x80\xbc", "\xcc\x81", "\xe6\x97\xa5" };
-	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-		survives(phonemizer, units[i], 20000);
-	survives(phonemizer, "x y. ", SN_PHONEMIZE_MAX);
+		                                 "\xee\x80\xbc", "\xcc\x81", "\xe6\x97\xa5", "a\xe6\x97\xa5", "a.\xe6\x97\xa5\xff" };
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+		survives(phonemizer, "en-us", units[i], 20000);
+		survives(phonemizer, "cmn", units[i], 20000);
+	}
+	survives(phonemizer, "en-us", "x y. ", SN_PHONEMIZE_MAX);
+	survives(phonemizer, "cmn", "a\xe6\x97\xa5", SN_PHONEMIZE_MAX);
 	expect_phonemes(phonemizer, "Hello.", "həlˈoʊ", '.');
 	sn_phonemizer_close(&phonemizer);
 }
@@ -157,6 +161,84 @@ static void missing_and_broken_helpers(void **state) {
 	expect_failure(sn_phonemizer_run(phonemizer, "en-us", "a", 1, &clauses, err), SN_E_IO, err, "ended");
 	setenv("SONANT_HELPERS", kept, 1);
 	expect_phonemes(phonemizer, "Hello.", "həlˈoʊ", '.');
+	sn_phonemizer_close(&phonemizer);
+	drop_dir(dir, files);
+	free(kept);
+}
+
+/* Every release of espeak-ng reads the characters as Chinese and Latin words between them as English. */
+static void chinese_is_no_english(void **state) {
+	static const struct {
+		const char *text, *without, *with;
+	} cases[] = { { "你好", "(en)", "χˈɑu2" }, { "三二一", "(en)", "sˈa5n ˈər5 jˈi5" }, { "我用 iPhone 写 code。", "(en)n", "(en)ˈaɪ fˈəʊn(cmn)" },
+		          { "我用 iPhone 写 code。", "ph", "(en)kˈəʊd(cmn)" }, { "hello world", "tɕ", "(en)həlˈəʊ wˈɜːld(cmn)" } };
+	sn_phonemizer *phonemizer = new_phonemizer();
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char err[SN_ERRLEN] = "";
+		sn_clauses clauses;
+		const char *const text = cases[i].text;
+		if (sn_phonemizer_run(phonemizer, "cmn", text, strlen(text), &clauses, err) != SN_OK)
+			fail_msg("%s", err);
+		assert_int_equal(clauses.count, 1);
+		assert_int_equal(clauses.items[0].end, strlen(text));
+		assert_int_equal(clauses.items[0].sentence_end, 1);
+		if (strstr(clauses.items[0].phonemes, cases[i].without) || !strstr(clauses.items[0].phonemes, cases[i].with))
+			fail_msg("%s: %s", text, clauses.items[0].phonemes);
+		sn_clauses_free(&clauses);
+	}
+	sn_phonemizer_close(&phonemizer);
+}
+
+/* Not the article. */
+static void a_spelled_a_is_a_letter(void **state) {
+	sn_phonemizer *phonemizer = new_phonemizer();
+	char err[SN_ERRLEN] = "";
+	sn_normaliser *reader;
+	sn_buf out;
+	sn_buf_init(&out, 1 << 10);
+	assert_int_equal(sn_normaliser_open(&reader, "en", err), SN_OK);
+	assert_int_equal(sn_say_as(reader, "characters", NULL, NULL, "ABC", 3, &out, NULL, err), SN_OK);
+	expect_phonemes(phonemizer, out.data, "ˌeɪbˌiːsˈiː", 0);
+	sn_buf_free(&out);
+	sn_normaliser_close(&reader);
+	sn_phonemizer_close(&phonemizer);
+}
+
+/* Of two scripts, a text is cut where its marks are. */
+static void clauses_of_two_scripts(void **state) {
+	static const char text[] = "Hello, Tom. 你好，Tom! 我用Python。";
+	static const char *const parts[] = { "Hello,", "Tom.", "你好，", "Tom!", "我用Python。" };
+	static const char terminators[] = { ',', '.', 0, '!', 0 };
+	sn_phonemizer *phonemizer = new_phonemizer();
+	char err[SN_ERRLEN] = "";
+	sn_clauses clauses;
+	if (sn_phonemizer_run(phonemizer, "cmn", text, strlen(text), &clauses, err) != SN_OK)
+		fail_msg("%s", err);
+	assert_int_equal(clauses.count, 5);
+	for (int i = 0; i < 5; i++) {
+		const sn_clause *const clause = &clauses.items[i];
+		assert_int_equal(clause->end - clause->begin, strlen(parts[i]));
+		assert_memory_equal(text + clause->begin, parts[i], strlen(parts[i]));
+		assert_int_equal(clause->terminator, terminators[i]);
+		assert_int_equal(clause->sentence_end, i % 2 || i == 4);
+	}
+	sn_clauses_free(&clauses);
+	sn_phonemizer_close(&phonemizer);
+}
+
+/* A helper that does not answer is started once more. */
+static void a_helper_without_an_answer(void **state) {
+	static const char *const files[] = { "sonant-phonemize", "slept", NULL };
+	char dir[64], path[128], script[512], *kept = strdup(getenv("SONANT_HELPERS"));
+	sn_phonemizer *phonemizer = new_phonemizer();
+	make_dir(dir);
+	snprintf(script, sizeof script, "#!/bin/sh\n[ -e %s/slept ] && exec %s/sonant-phonemize \"$@\"\n: > %s/slept\nexec sleep 100\n", dir, kept, dir);
+	put_text(dir, "sonant-phonemize", script);
+	snprintf(path, sizeof path, "%s/sonant-phonemize", dir);
+	assert_int_equal(chmod(path, 0700), 0);
+	setenv("SONANT_HELPERS", dir, 1);
+	expect_phonemes(phonemizer, "Hello.", "həlˈoʊ", '.');
+	setenv("SONANT_HELPERS", kept, 1);
 	sn_phonemizer_close(&phonemizer);
 	drop_dir(dir, files);
 	free(kept);
@@ -485,9 +567,13 @@ int main(void) {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(helper_is_sandboxed_and_started_again),
 		cmocka_unit_test(clauses_know_their_text),
+		cmocka_unit_test(chinese_is_no_english),
+		cmocka_unit_test(clauses_of_two_scripts),
+		cmocka_unit_test(a_spelled_a_is_a_letter),
 		cmocka_unit_test(helper_survives_odd_text),
 		cmocka_unit_test(phonemizer_refuses),
 		cmocka_unit_test(missing_and_broken_helpers),
+		cmocka_unit_test(a_helper_without_an_answer),
 		cmocka_unit_test(piper_ids),
 		cmocka_unit_test(piper_sentences),
 		cmocka_unit_test(long_sentences_are_cut),

@@ -4,6 +4,7 @@
 #include "weights/weights.h"
 #include "weights_files.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -1203,6 +1204,39 @@ static void directories_are_read_in_order(void **state) {
 	expect_failure(path_of("folder.onnx"), SN_E_NOT_FOUND, "holds no weights");
 }
 
+/* Sets the bytes from `at` on in place and the file's time back, as a file of the same size that was renamed over it would have it. */
+static void set_bytes(const char *path, long at, size_t count, int value) {
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	FILE *f = fopen(path, "r+b");
+	assert_non_null(f);
+	fseek(f, at, SEEK_SET);
+	for (size_t i = 0; i < count; i++)
+		fputc(value, f);
+	fclose(f);
+	assert_int_equal(utimensat(AT_FDCWD, path, (struct timespec[2]){ st.st_atim, st.st_mtim }, 0), 0);
+}
+
+static uint64_t key_of(const char *path) {
+	sn_weights *w = open_good(path);
+	const uint64_t key = sn_weights_key(w);
+	sn_weights_close(&w);
+	return key;
+}
+
+static void the_key_follows_the_values(void **state) {
+	enum { SIZE = 800000 };
+	const char *path = path_of("values.safetensors");
+	save_safetensors("values.safetensors", "{\"a\":{\"dtype\":\"U8\",\"shape\":[800000],\"data_offsets\":[0,800000]}}", SIZE);
+	const uint64_t first = key_of(path);
+	assert_true(key_of(path) == first);
+	set_bytes(path, SIZE / 2, 16384, 7);
+	const uint64_t second = key_of(path);
+	assert_true(second != first);
+	set_bytes(path, SIZE, 1, 9);
+	assert_true(key_of(path) != second);
+}
+
 static void the_key_follows_the_files(void **state) {
 	save_safetensors("key.safetensors", "{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 4);
 	sn_weights *w = open_good(path_of("key.safetensors"));
@@ -1306,6 +1340,7 @@ int main(void) {
 		cmocka_unit_test(a_spoilt_byte_harms_nobody),
 		cmocka_unit_test(directories_are_read_in_order),
 		cmocka_unit_test(the_key_follows_the_files),
+		cmocka_unit_test(the_key_follows_the_values),
 		cmocka_unit_test(every_half_is_converted),
 		cmocka_unit_test(other_types_are_converted),
 	};

@@ -57,6 +57,31 @@ static void marks_go_with_their_word(void **state) {
 	assert_string_equal(split(" ..."), " ...|");
 }
 
+/* „ and “ in German, » and « in Danish, “ in English and Chinese: what closes in one language opens in another. */
+static void quotation_marks_of_any_language(void **state) {
+	assert_string_equal(split(" Er sagte \u201eHallo\u201c und ging."), " Er| sagte| \u201eHallo\u201c| und| ging.|");
+	assert_string_equal(split(" \u201eNein\u201c."), " \u201eNein\u201c.|");
+	assert_string_equal(split(" \u201eNein!\u201c Er"), " \u201eNein!\u201c| Er|");
+	assert_string_equal(split(" \u201e\u201aNein!\u2018\u201c, er"), " \u201e\u201aNein!\u2018\u201c,| er|");
+	assert_string_equal(split(" Han sagde \u00bbhej\u00ab til"), " Han| sagde| \u00bbhej\u00ab| til|");
+	assert_string_equal(split(" Qur\u2018an"), " Qur\u2018an|");
+	assert_string_equal(split(" \u201chello\u201d to"), " \u201chello\u201d| to|");
+	assert_string_equal(split(" said,\u201chello\u201d to"), " said,|\u201chello\u201d| to|");
+	assert_string_equal(split(" \u00ab bien \u00bb dit-il"), " \u00ab bien \u00bb| dit-il|");
+	assert_string_equal(split(" and \u2019tis"), " and| \u2019tis|");
+	/* yes, bracketed, and "he said: 'hello'", "said 'OK'" in Chinese */
+	assert_string_equal(split("\u300c\u306f\u3044\u300d\u3068"), "\u300c\u306f|\u3044\u300d|\u3068|");
+	assert_string_equal(split("\u8bf4\uff1a\u201c\u4f60\u597d\u201d\u3002"), "\u8bf4\uff1a|\u201c\u4f60|\u597d\u201d\u3002|");
+	assert_string_equal(split("\u8bf4\u201cOK\u201d\u3002"), "\u8bf4|\u201cOK\u201d\u3002|");
+}
+
+static void a_mark_behind_a_space_begins_what_it_touches(void **state) {
+	assert_string_equal(split(" use .NET now"), " use| .NET| now|");
+	assert_string_equal(split(" costs .5 of it"), " costs| .5| of| it|");
+	assert_string_equal(split(" well ...and then"), " well| ...and| then|");
+	assert_string_equal(split(" oui ? non :-)"), " oui ?| non :-)|");
+}
+
 static void scripts_without_spaces_by_characters(void **state) {
 	/* kyaku, kan, teki, na, comma, bracket, ji, bracket, full stop */
 	assert_string_equal(split("\xe5\xae\xa2\xe8\xa6\xb3\xe7\x9a\x84\xe3\x81\xaa\xe3\x80\x81\xe3\x80\x8c\xe5\xae\x9f\xe3\x80\x8d\xe3\x80\x82"),
@@ -92,6 +117,7 @@ int main(int argc, char **argv) {
 		return 2;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_end_at_spaces), cmocka_unit_test(numbers_stay_whole), cmocka_unit_test(marks_go_with_their_word),
+		cmocka_unit_test(quotation_marks_of_any_language), cmocka_unit_test(a_mark_behind_a_space_begins_what_it_touches),
 		cmocka_unit_test(scripts_without_spaces_by_characters), cmocka_unit_test(times_end_words),
 	};
 	int failed = cmocka_run_group_tests_name("words", tests, NULL, NULL);

@@ -121,6 +121,8 @@ def test_the_transcript_can_be_kept(server, browser, tmp_path, kind, looks):
     kept = tmp_path / f"jfk.{kind}"
     browser.until(lambda: kept.exists() and kept.stat().st_size)  # the browser makes the file before it writes to it
     assert re.search(looks, kept.read_text())
+    if kind in ("srt", "vtt"):
+        assert max(map(len, kept.read_text().splitlines())) <= 42
 
 
 @needs_model("whisper-tiny.en", "silero-vad")
@@ -216,6 +218,22 @@ def test_a_clip_is_enhanced_and_compared(server, browser):
     browser.shot("enhance")
 
 
+def test_what_is_not_wished_is_not_done_to_a_clip(server, browser):
+    browser.open(server, "analyse")
+    browser.script("window.shown = []; const url = URL.createObjectURL; URL.createObjectURL = blob => { window.shown.push(blob); return url(blob); };")
+    analyse(browser)
+    for box in ("denoise", "declip", "loudness"):
+        browser.script(f"document.getElementById('enh-{box}').checked = false")
+    browser.click("#enh-run")
+    browser.until(lambda: browser.shown("#enh-player .play"))
+    before, after = browser.script("""
+        return Promise.all([window.shown[0], window.shown.at(-1)].map(async blob => {
+            const sound = await new OfflineAudioContext(1, 1, 16000).decodeAudioData(await blob.arrayBuffer());
+            return sound.getChannelData(0).reduce((sum, x) => sum + x * x, 0);
+        }));""")
+    assert before > 0 and after == pytest.approx(before, rel=1e-3)
+
+
 @needs_model("whisper-base", "whisper-tiny.en")
 def test_models_are_listed_loaded_and_unloaded(server, browser):
     browser.open(server, "models")
@@ -285,6 +303,37 @@ def test_a_microphone_that_opens_after_the_refusal_is_closed(server, browser):
     browser.click("#stt-record")
     browser.until(lambda: browser.script("return window.opened?.getTracks().every(t => t.readyState === 'ended')"))
     assert browser.one("#stt-record").text == "Record"
+
+
+def refuse_the_microphone(browser):
+    browser.script("""
+        navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("no", "NotAllowedError"); };""")
+
+
+@needs_model("whisper-tiny.en", "silero-vad")
+def test_a_refused_microphone_leaves_nothing_to_save(server, browser):
+    browser.open(server)
+    browser.until(lambda: browser.all("#stt-model option[value='openai/whisper-tiny.en']"))
+    refuse_the_microphone(browser)
+    browser.click("#stt-record")
+    browser.until(lambda: "microphone" in browser.text("#stt-notice"))
+    assert not browser.shown("#stt-result") and browser.shown("#stt-empty") and browser.one("#stt-record").text == "Record"
+
+
+@needs_model("whisper-tiny.en", "silero-vad")
+def test_captions_of_a_lost_connection_can_be_saved(serve, browser):
+    lost = serve(preload="tiny.en", drain_timeout=1).wait_ready()
+    browser.open(lost)
+    browser.until(lambda: browser.all("#stt-model option[value='openai/whisper-tiny.en']"))
+    browser.click("#stt-model option[value='openai/whisper-tiny.en']")
+    browser.click("#stt-record")
+    browser.until(lambda: "americans" in words(browser.text("#stt-text")) and browser.all("#stt-text span.w"))
+    lost.stop()
+    browser.until(lambda: browser.shown("#stt-notice [role=alert]"))
+    browser.until(lambda: browser.all("#stt-text button.w"))
+    browser.script("window.saved = []; URL.createObjectURL = blob => { blob.text().then(t => window.saved.push(t)); return '#'; };")
+    browser.click("#stt-downloads [aria-label='Download as txt']")
+    assert "americans" in words(browser.until(lambda: browser.script("return window.saved[0]")))
 
 
 def test_a_server_that_went_away_is_told(serve, browser):

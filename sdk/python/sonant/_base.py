@@ -138,7 +138,7 @@ class EngineBase:
         err, held = message_buffer(), ffi.new("sn_engine **")
         self._handle = Handle("engine", held, lib.sn_engine_close)
         check(lib.sn_engine_open(held, options.pointer, err), err)
-        self._models: dict[tuple[str | None, str, str | None], tuple[Handle, ModelInfo]] = {}
+        self._models: dict[tuple[str | None, str, str | None, str | None], tuple[Handle, ModelInfo]] = {}
         """Not as Models, which hold the engine: one that nobody holds goes at once, and not when garbage is collected."""
         self._models_lock = threading.Lock()
         self._sessions: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -152,16 +152,17 @@ class EngineBase:
         precision: str | None = None,
         windows: int | None = None,
         backend: str | None = None,
+        language: str | None = None,
     ) -> Model:
         """Loads a model, or takes another reference to one that is loaded with the same options.
 
         name: of the catalogue, an alias ("openai/whisper-base", "base", "joe"), a directory, or a weights file; None or "auto": the
         default model of the task ("transcribe", "speak", ...). windows: of 30 s that a Whisper decodes together.
-        backend: what computes it, as of `Engine`; None: the engine's.
+        backend: what computes it, as of `Engine`; None: the engine's. language: that the default model is to know; None: any.
 
         Raises NotFoundError (says how to install it), ModelError, UnsupportedError, DependencyError, LimitError, EngineMemoryError."""
         options = Options("sn_model_options")
-        options.set_text(backend=backend)
+        options.set_text(backend=backend, language=language)
         options.pointer.precision = choice("precision", precision, PRECISION)
         check_zeros({"windows": "1 to 32"}, {"windows": windows})
         options.set_whole(windows=windows)
@@ -174,7 +175,7 @@ class EngineBase:
             check(lib.sn_model_load(held, engine, given, options.pointer, err), err)
         return Model(self, handle)
 
-    def _model(self, model: Model | str | None, task: str, precision: str | None = None) -> Model:
+    def _model(self, model: Model | str | None, task: str, precision: str | None = None, *, language: str | None = None) -> Model:
         """A model for a call: the given one, or a name's, which then stays loaded until the engine is closed. Two threads that ask for it
         at once load it twice, which the library makes one of, so that nobody waits for the loading of another model."""
         if isinstance(model, Model):
@@ -183,12 +184,13 @@ class EngineBase:
             return model
         if not (model is None or isinstance(model, (str, os.PathLike))):
             raise TypeError(f"model must be a Model, a name or None, not {type(model).__name__}")
-        key = (None if model == "auto" else model, task, precision)
+        is_auto = model is None or model == "auto"
+        key = (None if is_auto else model, task, precision, language if is_auto else None)
         with self._models_lock:
             known = self._models.get(key)
         if known is not None and not known[0].closed:
             return Model(self, *known)
-        loaded = self.load(model, task=task, precision=precision)
+        loaded = self.load(model, task=task, precision=precision, language=language)
         with self._models_lock:
             known = self._models.get(key)
             if known is None or known[0].closed:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sonant import errors
 from sonant._native import ffi as ffi
 from sonant._native import lib as lib
+from sonant._threads import begin, is_left_behind, over
 from sonant._values import Cancel as Cancel
 from sonant._values import Progress as Progress
 from sonant._values import check_cancel as check_cancel
@@ -251,7 +252,9 @@ class Call:
         self.state: Callable[[Any], object] | None = None
         self.part: Callable[[str, float], object] | None = None
         self.err = message_buffer()
+        self.thread = threading.current_thread()
         self._handle = ffi.new_handle(self)
+        begin(self)
 
     def fill(self, options: Options) -> Options:
         """Into a struct that has `progress` and `payload`."""
@@ -273,10 +276,11 @@ class Call:
 
     def stopped(self) -> bool:
         """It is to end, or has failed."""
-        return self.error is not None or (self.cancel is not None and self.cancel.is_set())
+        return self.error is not None or (self.cancel is not None and self.cancel.is_set()) or is_left_behind()
 
     def end(self, result: int) -> int:
         """What the helper returned, or what went wrong, the caller's own error first."""
+        over(self)
         if self.error is not None:
             error, self.error = self.error, None
             raise error

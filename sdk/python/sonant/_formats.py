@@ -51,15 +51,16 @@ class _Struct:
         return thing
 
 
-def formatted(transcript: Transcript, format: str, file: str | None = None) -> str:
-    """The transcript in one of the formats of sn_transcript_format.
+def formatted(transcript: Transcript, format: str, file: str | None = None, max_line_width: int = 0, max_line_count: int = 0) -> str:
+    """The transcript in one of the formats of sn_transcript_write.
 
-    Raises ArgumentError (an unknown format: lists them), TypeError, EngineMemoryError."""
+    Raises ArgumentError (an unknown format: lists them; lines out of range), TypeError, EngineMemoryError."""
     held, err = ffi.new("char **"), message_buffer()
     struct, named = _Struct(transcript), ffi.NULL if file is None else ffi.new("char[]", utf8("file", file))
-    kind = ffi.new("char[]", utf8("format", format))
+    kind, options = ffi.new("char[]", utf8("format", format)), ffi.new("sn_transcript_options *")
+    options.format, options.file, options.line_width, options.line_count = kind, named, max_line_width, max_line_count
     try:
-        check(lib.sn_transcript_format(held, ffi.NULL, struct.pointer, kind, named, err), err)
+        check(lib.sn_transcript_write(held, ffi.NULL, struct.pointer, options, err), err)
         return bytes(ffi.string(held[0])).decode("utf-8", "replace")
     finally:
         lib.free(held[0])

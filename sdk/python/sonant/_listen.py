@@ -374,4 +374,4 @@ class Listening(EngineBase):
         options.set_switch(live=live)
         options.set_whole(partial_interval=given.get("partial_interval"))
         source = _Input(checked_rate(given.get("rate")), given.get("format"), given.get("channels"))
-        return _Ears(self._model(given.get("model"), "transcribe"), options, source)
+        return _Ears(self._model(given.get("model"), "transcribe", language=given.get("language")), options, source)

@@ -280,7 +280,7 @@ class Speaking(EngineBase):
         EngineMemoryError."""
         filled, data = tts_options(options), _encoded(text)
         with following(progress, "speak") as moved:
-            return _speak(self._model(model, "speak"), data, filled, Call(moved, cancel))
+            return _speak(self._model(model, "speak", language=options.get("language")), data, filled, Call(moved, cancel))
 
     @spelled(SpeakOptions)
     def speak_stream(
@@ -316,7 +316,7 @@ class Speaking(EngineBase):
         else:
             raise TypeError(f"text must be a str or an iterable of pieces of text, not {type(text).__name__}")
         filled.pointer.stream = lib.SN_OFF if isinstance(text, str) else lib.SN_ON
-        session = SpeechSession(self._model(model, "speak"), filled)
+        session = SpeechSession(self._model(model, "speak", language=options.get("language")), filled)
         return SpeechStream(session, source, waits=waits, interval=HURRY, cancel=cancel)
 
     @spelled(SpeakOptions)
@@ -339,7 +339,7 @@ class Speaking(EngineBase):
         Raises at once what is wrong with model and options; in the iteration CancelledError, and what `texts` raises."""
         if isinstance(texts, (str, bytes)):
             raise TypeError("texts must be an iterable of texts, not one text; speak() takes one")
-        chosen = self._model(model, "speak")
+        chosen = self._model(model, "speak", language=options.get("language"))
         SpeechSession(chosen, tts_options(options)).close()
 
         def work(text: Any, stop: Cancel) -> Speech:

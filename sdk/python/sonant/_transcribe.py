@@ -232,7 +232,7 @@ class Transcribing(EngineBase):
         with following(progress, "transcribe") as moved:
             call = Call(moved, cancel)
             call.segment = _receiver(on_segment)
-            return _transcribe(self._model(model, "transcribe"), as_source(source, rate), filled, call)
+            return _transcribe(self._model(model, "transcribe", language=options.get("language")), as_source(source, rate), filled, call)
 
     @spelled(TranscribeOptions)
     def segments(
@@ -251,7 +251,8 @@ class Transcribing(EngineBase):
         The work begins with the first `next`, on a thread of its own, where progress is called; it rests while 64 segments wait to be
         taken. Closing the iterator (`close`, `with`, or dropping it) ends the work within a step. After the last segment its `info` is a
         `Transcript` without text and segments: language, duration, notes and so on."""
-        filled, given, chosen = stt_options(options), as_source(source, rate), self._model(model, "transcribe")
+        filled, given = stt_options(options), as_source(source, rate)
+        chosen = self._model(model, "transcribe", language=options.get("language"))
         filled.pointer.keep = lib.SN_OFF
 
         def work(take: Callable[[Segment], object], stop: Cancel) -> Transcript:
@@ -283,7 +284,7 @@ class Transcribing(EngineBase):
         Raises at once what is wrong with model and options; in the iteration CancelledError, and what `sources` raises."""
         if isinstance(sources, (str, bytes, os.PathLike)):
             raise TypeError(f"sources must be an iterable of sources, not one {type(sources).__name__}; transcribe() takes one")
-        chosen = self._model(model, "transcribe")
+        chosen = self._model(model, "transcribe", language=options.get("language"))
         _check(chosen, stt_options(options))
 
         def work(source: Any, stop: Cancel) -> Transcript:

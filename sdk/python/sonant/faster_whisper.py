@@ -56,12 +56,14 @@ __all__ = [
 RATE = 16000
 STEPS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 PREPENDED, APPENDED = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
+DETECTOR = "silero-vad"
 BLOCK = 30 * RATE
 """Samples that are handed over at once."""
 
 SIZES = {
     **{size: f"openai/whisper-{size}" for size in ("tiny.en", "tiny", "base.en", "base", "small.en", "small", "medium.en", "medium")},
-    **{size: f"openai/whisper-{size}" for size in ("large-v1", "large-v2", "large-v3", "large-v3-turbo")},
+    "large-v1": "openai/whisper-large",
+    **{size: f"openai/whisper-{size}" for size in ("large-v2", "large-v3", "large-v3-turbo")},
     "large": "openai/whisper-large-v3",
     "turbo": "openai/whisper-large-v3-turbo",
     **{
@@ -250,6 +252,7 @@ class WhisperModel:
         except BaseException:
             self.engine.close()
             raise
+        self._local, self._token, self._has_detector = local_files_only, token, False
         many = self._model.info.detects_language
         self.model = SimpleNamespace(
             is_multilingual=many, n_mels=128 if "large-v3" in name else 80, device="cpu", compute_type=compute_type
@@ -369,6 +372,8 @@ class WhisperModel:
 
     def _listen(self, samples: NDArray[np.float32], asked: Mapping[str, Any], batch: int | None) -> _Heard:
         """A session that hears the samples while it is gone through."""
+        if asked["vad_filter"]:
+            self._need_detector()
         temperature = asked.get("temperature", STEPS)
         steps = list(temperature) if isinstance(temperature, (list, tuple)) else [temperature]
         prompt = asked.get("initial_prompt")
@@ -391,6 +396,16 @@ class WhisperModel:
             **_vad(asked["vad_parameters"]),
         )
         return _Heard(stream)
+
+    def _need_detector(self) -> None:
+        """faster-whisper carries the model of its filter with it; here it is installed when it is asked for first."""
+        if self._has_detector:
+            return
+        if not any(entry.installed and DETECTOR in (entry.name, *entry.aliases) for entry in self.engine.models()):
+            if self._local:
+                raise errors.NotFoundError(f"vad_filter needs {DETECTOR}, which is not installed: run 'sonant models pull {DETECTOR}'")
+            self.engine.pull(DETECTOR, token=self._token)
+        self._has_detector = True
 
     def _segments(
         self, heard: _Heard, pieces: list[tuple[float, NDArray[np.float32]]], asked: dict[str, Any], batch: int | None, notes: list[str]

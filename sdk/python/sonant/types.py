@@ -138,14 +138,15 @@ class Transcript:
         """All words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)
 
-    def to(self, format: str, file: str | None = None) -> str:
+    def to(self, format: str, file: str | None = None, *, max_line_width: int = 0, max_line_count: int = 0) -> str:
         """As "text", "json" (one line), "verbose_json", "jsonl" (a line for each segment), "srt", "vtt" or "tsv", in the same bytes as the
-        program's. file: a name for the JSON's "file".
+        program's. file: a name for the JSON's "file". max_line_width: characters of a line of "srt" and "vtt", wide ones count as two
+        (0: 42); max_line_count: lines of a cue (0: 2). Cues are cut by the times of words, where there are any.
 
-        Raises ArgumentError (an unknown format), EngineMemoryError."""
+        Raises ArgumentError (an unknown format, lines out of range), EngineMemoryError."""
         from sonant._formats import formatted
 
-        return formatted(self, format, file)
+        return formatted(self, format, file, max_line_width, max_line_count)
 
     def __str__(self) -> str:
         return self.text

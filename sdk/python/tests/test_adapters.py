@@ -2,7 +2,9 @@
 
 import dataclasses
 import io
+import shutil
 import warnings
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -47,6 +49,29 @@ def test_a_program_for_faster_whisper_changes_its_import(whisper):
     assert lines[0].startswith("[0.00s -> 8.00s]  And so, my fellow Americans") and len(lines) > 20
     assert (info.language, info.language_probability, info.duration) == ("en", 1.0, 11.0)
     assert info.duration_after_vad == 11.0 and info.all_language_probs is None and info.vad_options is None
+
+
+@needs_model("silero-vad")
+def test_the_filters_model_is_pulled_when_it_is_missing(engine, tmp_path, monkeypatch):
+    """faster-whisper carries it with it. No network is needed to see that the store is asked."""
+    detector = next(entry.path for entry in engine.models() if entry.name == "silero-vad")
+    asked = []
+
+    def pull(_engine, name, **_options):
+        asked.append(name)
+        shutil.copytree(detector, tmp_path / "models" / name)
+
+    monkeypatch.setattr(sonant.Engine, "pull", pull)
+    with closing(WhisperModel(str(TINY / "whisper"), download_root=str(tmp_path), local_files_only=True)) as model:
+        wanted = r"vad_filter needs silero-vad.*sonant models pull silero-vad"
+        with pytest.raises(sonant.NotFoundError, match=wanted):
+            model.transcribe(str(JFK), "en", vad_filter=True)
+    with closing(WhisperModel(str(TINY / "whisper"), download_root=str(tmp_path))) as model:
+        for _ in range(2):
+            segments, info = model.transcribe(str(JFK), "en", vad_filter=True)
+            segments.close()
+            assert 8 < info.duration_after_vad < 11
+    assert asked == ["silero-vad"]
 
 
 @tiny
@@ -158,6 +183,9 @@ def test_bad_arguments_of_a_whisper_model():
 
 def test_small_things_of_faster_whisper():
     assert "large-v3" in faster_whisper.available_models()
+    with sonant.Engine(threads=1) as engine:
+        known = {word: entry.name for entry in engine.models() for word in entry.aliases}
+    assert {size: known[size] for size in faster_whisper.SIZES} == faster_whisper.SIZES
     assert faster_whisper.format_timestamp(3725.25) == "01:02:05.250" and faster_whisper.format_timestamp(59.9996) == "01:00.000"
     samples = decode_audio(io.BytesIO(JFK.read_bytes()), sampling_rate=8000)
     assert samples.dtype == np.float32 and samples.shape == (88000,)

@@ -326,3 +326,15 @@ def test_a_handler_that_fails_does_not_fail_the_call(store, home):
         assert store.voices() == ()
     finally:
         logging.getLogger("sonant").removeHandler(handler)
+
+
+def test_the_default_model_knows_the_language(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "home/models").mkdir(parents=True)
+    for name, fixture in (("wav2vec2-base-960h", "wav2vec2-base"), ("openai--whisper-small", "whisper")):
+        (tmp_path / "home/models" / name).symlink_to(TINY / fixture)
+    with sonant.Engine(threads=1, home=str(tmp_path / "home"), cache=False) as engine:
+        assert engine.load(task="transcribe").name == "facebook/wav2vec2-base-960h"
+        assert engine.load(task="transcribe", language="de").name == "openai/whisper-small"
+        for language, name in (("en", "facebook/wav2vec2-base-960h"), ("German", "openai/whisper-small")):
+            assert engine.transcribe(np.zeros(16000, np.float32), language=language).model == name

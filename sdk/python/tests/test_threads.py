@@ -255,6 +255,12 @@ def run(code):
     [
         "threading.Thread(target=engine.transcribe, args=(pcm,), kwargs=plain, daemon=True).start(); time.sleep(0.3)",
         """
+        import ctypes
+        libc = ctypes.CDLL(None)
+        libc.__cxa_atexit(libc.sleep, ctypes.c_void_p(2), None)
+        threading.Thread(target=engine.transcribe, args=(pcm,), kwargs=plain, daemon=True).start(); time.sleep(0.3)
+        """,
+        """
         def slow(*_): time.sleep(0.01)
         for _ in range(3):
             threading.Thread(target=lambda: engine.transcribe(pcm, progress=slow, **plain), daemon=True).start()
@@ -265,7 +271,7 @@ def run(code):
         "segments = engine.segments(pcm, **plain); next(segments); engine.close(); model.close()",
         "threading.Thread(target=engine.transcribe, args=(pcm,), kwargs=plain, daemon=True).start(); time.sleep(0.3); engine.close()",
     ],
-    ids=["daemon", "daemons with progress", "segments", "many", "closed iterator", "closed engine"],
+    ids=["daemon", "daemon that outlives the interpreter", "daemons with progress", "segments", "many", "closed iterator", "closed engine"],
 )
 def test_a_program_may_end_while_something_works(code):
     """Threads of the package end with it."""

@@ -564,6 +564,15 @@ def test_a_transcript_without_an_engine_can_be_written():
     assert sonant.types.Transcript("").to("srt") == "\n"
 
 
+def test_lines_of_subtitles_can_be_chosen():
+    spoken = tuple(sonant.types.Word(word, i / 4, (i + 1) / 4, 1.0) for i, word in enumerate(("one", "two", "three", "four", "five")))
+    transcript = sonant.types.Transcript("", segments=(sonant.types.Segment(0, 0.0, 2.0, " one two three four five", words=spoken),))
+    assert transcript.to("srt", max_line_width=10).endswith("one two\nthree\n\n2\n00:00:00,750 --> 00:00:01,250\nfour five\n\n")
+    assert transcript.to("srt", max_line_width=10, max_line_count=3).endswith("one two\nthree\nfour five\n\n")
+    with pytest.raises(sonant.ArgumentError, match="a line width of -1 is outside"):
+        transcript.to("srt", max_line_width=-1)
+
+
 def test_an_unknown_format_lists_those_that_are_known():
     with pytest.raises(ValueError, match='"docx" is unknown; known are text, json'):
         sonant.types.Transcript("").to("docx")

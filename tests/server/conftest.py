@@ -22,6 +22,13 @@ PATIENCE = 20 if os.environ.get("SONANT_CPU") == "scalar" else 1  # portable C i
 JFK_TEXT = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
 
 
+def eventually(condition, seconds=10):
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.05)
+    return condition()
+
+
 def installed_home():
     given = os.environ.get("SONANT_HOME")
     return pathlib.Path(given) if given else pathlib.Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "sonant"

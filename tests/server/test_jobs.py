@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from conftest import JFK, SONANT
+from conftest import JFK, SONANT, eventually
 from schema_check import check_reply, document_of
 from tiny import OPTIONS, SPEAK, VOICE, clip, tiny_home, wait_for
 
@@ -41,6 +41,16 @@ def delete(server, path, status=200, **request):
     reply = server.delete(path, **request)
     assert reply.status == status, reply.text
     return check_reply(server, "DELETE", path, reply)
+
+
+def blob_of(server, data):
+    name = hashlib.sha256(data).hexdigest()
+    return server.home / "server/blobs" / name[:2] / name[2:]
+
+
+def gone(path):
+    """Files go once the database no longer names them: just after the reply that says so."""
+    return eventually(lambda: not path.exists())
 
 
 def blob_files(server):
@@ -122,8 +132,7 @@ def test_inputs_are_not_kept(server):
     body = clip(77)
     job = post(server, "/stt/batch", form={"file": [("a.wav", body)]})["id"]
     wait_for(server, job)
-    name = hashlib.sha256(body).hexdigest()
-    assert not (server.home / "server/blobs" / name[:2] / name[2:]).exists()
+    assert gone(blob_of(server, body))
 
 
 # ---- cancel
@@ -159,8 +168,7 @@ def test_a_removed_job_leaves_nothing(server):
     job = speak(server, [{"text": text}])["id"]
     wait_for(server, job)
     sound = server.get(f"/jobs/{job}/results/0", headers={"Accept": "audio/*"}).body
-    name = hashlib.sha256(sound).hexdigest()
-    assert (server.home / "server/blobs" / name[:2] / name[2:]).exists()
+    assert blob_of(server, sound).exists()
     assert delete(server, f"/jobs/{job}?remove=true")["id"] == job
     get(server, "/jobs/" + job, 404)
     get(server, f"/jobs/{job}/results", 404)
@@ -168,6 +176,7 @@ def test_a_removed_job_leaves_nothing(server):
     with sqlite3.connect(f"file:{server.home}/server/sonant.db?mode=ro", uri=True) as db:
         assert db.execute("SELECT count(*) FROM items WHERE job = ?", (job,)).fetchone() == (0,)
         assert db.execute("SELECT count(*) FROM items WHERE params LIKE ?", (f"%{text}%",)).fetchone() == (0,)
+    assert gone(blob_of(server, sound))
 
 
 # ---- what is refused
@@ -350,7 +359,7 @@ def test_old_jobs_go(serve, tmp_path):
         time.sleep(0.1)
     get(second, "/jobs/" + job, 404)
     get(second, "/jobs/" + kept)
-    assert len(blob_files(second)) == 1
+    assert eventually(lambda: len(blob_files(second)) == 1)
 
 
 def limit_files(server, size):

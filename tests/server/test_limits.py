@@ -63,7 +63,8 @@ def wait_working(server, count):
 
 @pytest.fixture(scope="module")
 def small(serve):
-    return serve(preload="tiny.en", workers=1, threads=1, dtype="f32", max_queue=1, queue_timeout="300ms", request_timeout="100", max_duration="20m").wait_ready()
+    return serve(preload="tiny.en", workers=1, threads=1, dtype="f32", max_queue=1, queue_timeout="300ms", request_timeout=str(100 * PATIENCE),
+                 max_duration="20m").wait_ready()
 
 
 def test_a_full_queue_is_503_with_a_time_to_wait(small):

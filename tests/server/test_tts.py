@@ -11,7 +11,7 @@ import time
 import wave
 
 import pytest
-from conftest import SONANT, needs_model, words
+from conftest import SONANT, eventually, needs_model, words
 from schema_check import check_reply
 from speech_home import make_speech_home
 
@@ -276,13 +276,6 @@ def sessions(server):
     return sum(m.get("sessions", 0) for m in server.get("/audio/models").json["models"] if m["task"] == "speak")
 
 
-def wait_for(condition, seconds=10):
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.05)
-    return condition()
-
-
 def test_a_client_that_goes_away_frees_its_session(bare):
     body = json.dumps({"text": LONG * 20, "response_format": "pcm", "stream": True}).encode()
     head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nAccept: audio/*\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -293,13 +286,13 @@ def test_a_client_that_goes_away_frees_its_session(bare):
         if reads:
             assert client.recv(reads).startswith(b"HTTP/1.1 200")
         clients.append(client)
-    assert wait_for(lambda: sessions(bare) == 2)
+    assert eventually(lambda: sessions(bare) == 2)
     time.sleep(0.5)
     assert sessions(bare) == 2  # a client that does not read holds its speech back, and nobody else's
     assert audio(bare, text="Still here.").status == 200
     for client in clients:
         client.close()
-    assert wait_for(lambda: sessions(bare) == 0)
+    assert eventually(lambda: sessions(bare) == 0)
 
 
 def test_a_whole_reply_is_given_up_when_its_client_goes(bare):
@@ -307,6 +300,6 @@ def test_a_whole_reply_is_given_up_when_its_client_goes(bare):
     head = f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     client = socket.create_connection((bare.host, bare.port))
     client.sendall(head.encode() + body)
-    assert wait_for(lambda: sessions(bare) == 1)
+    assert eventually(lambda: sessions(bare) == 1)
     client.close()
-    assert wait_for(lambda: sessions(bare) == 0)
+    assert eventually(lambda: sessions(bare) == 0)

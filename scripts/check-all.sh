@@ -79,7 +79,7 @@ for set in avx2 avx512 avx512_vnni; do
 done
 part threads threads
 part reproducible scripts/check-reproducible.sh
-if command -v clang >/dev/null; then
+if scripts/setup.sh fuzz && command -v clang >/dev/null; then
 	[ -d build-fuzz ] || CC=clang CFLAGS=-fsanitize=fuzzer-no-link meson setup build-fuzz -Dfuzz=true -Dwerror=false -Db_lundef=false -Db_sanitize=address,undefined >/dev/null
 	part fuzz fuzz
 else

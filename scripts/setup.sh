@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building needs, and with the argument "test" what testing needs besides, with "arm" what building for AArch64 and running that
-# needs, on Debian 12 and 13. Costs nothing when everything is there.
+# needs, with "fuzz" a compiler that fuzzes, on Debian 12 and 13. Costs nothing when everything is there.
 set -eu
 
 packages="
@@ -18,6 +18,8 @@ python3-pytest python3-websockets python3-jsonschema python3-yaml openssl chromi
 zsh fish mandoc libmecab2 mecab-ipadic-utf8"
 [ "${1:-}" != arm ] || packages="$packages
 gcc-aarch64-linux-gnu qemu-user"
+[ "${1:-}" != fuzz ] || packages="$packages
+clang libclang-rt-dev"
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
 	for name in jansson minizip zlib icu-uc icu-i18n sndfile soxr kissfft-float libebur128 libpng expat portaudio-2.0 libavformat libavcodec libavutil libswresample espeak-ng libseccomp libmicrohttpd sqlite3 gnutls libcurl libarchive cmocka; do

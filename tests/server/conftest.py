@@ -18,7 +18,9 @@ import pytest
 SOURCE = pathlib.Path(os.environ.get("SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 SONANT = os.environ.get("SONANT", str(SOURCE / "build/sonant"))
 JFK = (SOURCE / "tests/audio/jfk.wav").read_bytes()
-PATIENCE = 20 if os.environ.get("SONANT_CPU") == "scalar" else 1  # portable C is ten times slower than what the times are for
+SANITIZED = b"__asan_init" in pathlib.Path(SONANT).read_bytes()
+# Portable C is ten times slower than what the times are for, a sanitizer's build two or three times.
+PATIENCE = 20 if os.environ.get("SONANT_CPU") == "scalar" else 3 if SANITIZED else 1
 JFK_TEXT = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
 
 

@@ -15,7 +15,7 @@ import zlib
 
 import pytest
 
-from conftest import JFK, multipart, needs_model
+from conftest import JFK, eventually, multipart, needs_model
 from schema_check import check_reply
 
 ROUTES = ("analyze", "quality", "convert", "enhance")
@@ -268,8 +268,7 @@ def test_nothing_is_left_behind(serve, tmp_path):
     for _ in range(5):
         post(server, "convert", tone(1))
         post(server, "enhance", b"no audio")
-    time.sleep(0.3)
-    assert list(spool.iterdir()) == [] and len(os.listdir(f"/proc/{server.process.pid}/fd")) <= files + 1
+    assert eventually(lambda: list(spool.iterdir()) == [] and len(os.listdir(f"/proc/{server.process.pid}/fd")) <= files + 1)
 
 
 def test_a_client_that_goes_ends_the_work(serve):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from conftest import JFK, make_home, needs_model
+from conftest import JFK, PATIENCE, eventually, make_home, needs_model
 from schema_check import check_reply
 
 
@@ -108,7 +108,7 @@ def test_health_answers_while_all_workers_are_busy(serve):
         busy = [pool.submit(server.post, "/audio/quality", form={"file": ("jfk.wav", JFK)}) for _ in range(4)]
         begin = time.monotonic()
         assert server.get("/audio/health").status == 200 and server.get("/metrics").status == 200
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 2 * PATIENCE
         assert all(b.result().status == 200 for b in busy)
     halves.close()
 
@@ -164,15 +164,13 @@ def test_level_debug_logs_probes_and_a_file_takes_the_lines(serve, tmp_path):
     file = tmp_path / "access.log"
     server = serve(preload="none", access_log=file, log_level="debug", log_address="off")
     server.get("/health/live", headers={"X-Request-Id": "probe-1"})
-    time.sleep(0.3)
-    assert [json.loads(l)["id"] for l in file.read_text().splitlines()] == ["probe-1"]
+    assert eventually(lambda: [json.loads(l)["id"] for l in file.read_text().splitlines()] == ["probe-1"])
     assert "probe-1" not in pathlib.Path(server.log).read_text() and "127.0.0.1" not in file.read_text()
     file.rename(tmp_path / "access.log.1")
     server.process.send_signal(signal.SIGHUP)
-    time.sleep(0.5)
+    assert eventually(file.exists)
     server.get("/health/live", headers={"X-Request-Id": "probe-2"})
-    time.sleep(0.3)
-    assert [json.loads(l)["id"] for l in file.read_text().splitlines()] == ["probe-2"]
+    assert eventually(lambda: [json.loads(l)["id"] for l in file.read_text().splitlines()] == ["probe-2"])
 
 
 def test_no_access_log_where_none_is_wanted(serve):

@@ -8,7 +8,7 @@ import time
 import wave
 
 import pytest
-from conftest import JFK, JFK_TEXT, SOURCE, multipart, needs_model, words
+from conftest import JFK, JFK_TEXT, PATIENCE, SOURCE, multipart, needs_model, words
 from schema_check import check_json, check_reply, document_of
 
 pytestmark = needs_model("whisper-tiny.en")
@@ -193,7 +193,7 @@ def test_a_large_upload_in_chunks_is_read_and_kept(server):
         assert words(reply.json["text"]) == JFK_TEXT and abs(reply.json["duration"] - 99) < 0.1
     began = time.monotonic()
     server.post(PATH, body=chunks(body, 70001), headers={"Content-Type": kind})
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1 * PATIENCE
 
 
 def test_a_large_container_is_read_by_the_helper(server):
@@ -242,9 +242,9 @@ def test_a_client_that_goes_away_cancels_its_work(bare):
     assert sessions(bare) == 1
     gone.close()
     left = time.monotonic()
-    while sessions(bare) and time.monotonic() < left + 10:
+    while sessions(bare) and time.monotonic() < left + 10 * PATIENCE:
         time.sleep(0.02)
-    assert time.monotonic() - left < 2
+    assert time.monotonic() - left < 2 * PATIENCE
 
 
 def test_a_client_that_leaves_a_stream_cancels_its_work(bare):
@@ -254,9 +254,9 @@ def test_a_client_that_leaves_a_stream_cancels_its_work(bare):
     assert gone.recv(65536).startswith(b"HTTP/1.1 200") and sessions(bare) == 1
     gone.close()
     left = time.monotonic()
-    while sessions(bare) and time.monotonic() < left + 10:
+    while sessions(bare) and time.monotonic() < left + 10 * PATIENCE:
         time.sleep(0.02)
-    assert time.monotonic() - left < 2
+    assert time.monotonic() - left < 2 * PATIENCE
 
 
 # ---- in pieces ----

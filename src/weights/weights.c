@@ -240,7 +240,10 @@ static uint64_t mix_file(uint64_t key, const char *path, const sn_map *map) {
 		key = sn_hash(key, &st.st_mtim, sizeof st.st_mtim);
 	key = sn_hash(key, &map->size, sizeof map->size);
 	key = sn_hash(key, map->data, map->size < KEY_HEADER ? map->size : KEY_HEADER);
-	return mix_values(key, map);
+	key = mix_values(key, map);
+	/* Around each block the kernel has mapped as much of the file as it keeps in one piece, up to megabytes, which would count as ours. */
+	madvise((void *)map->data, map->size, MADV_DONTNEED);
+	return key;
 }
 
 int sn_is_lfs_pointer(const void *data, size_t size) {

@@ -26,6 +26,7 @@
 #define MAX_CALLS 65536
 #define TICK 1000            /* milliseconds between looks at deadlines */
 #define LAST_TURNS 2.0       /* seconds in which those that were given up may still be told */
+#define TLS_VERSIONS "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1" /* RFC 8996 */
 
 typedef struct call {
 	struct call *next;
@@ -668,7 +669,7 @@ static int start_daemon(sv_http *h, char *err) {
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)end_request, h }, { MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)begin_request, h },
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)change_socket, h }, { MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL },
 		{ tls ? MHD_OPTION_HTTPS_MEM_CERT : MHD_OPTION_END, 0, NULL }, { tls ? MHD_OPTION_HTTPS_MEM_KEY : MHD_OPTION_END, 0, NULL },
-		{ MHD_OPTION_END, 0, NULL },
+		{ tls ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_END, 0, TLS_VERSIONS }, { MHD_OPTION_END, 0, NULL },
 	};
 	if (tls) {
 		h->certificate = read_pem(config->tls_certificate, err);

@@ -211,6 +211,10 @@ static int send_done(ws_session *s, tts *t, char *err) {
 	return SN_OK;
 }
 
+static void send_flushed(ws_session *s, double time) {
+	ws_send(s, json_pack("{s:s, s:f}", "type", "flushed", "time", rounded(time)));
+}
+
 /* The engine's session has spoken all that it had. */
 static int end_session(ws_session *s, tts *t, char *err) {
 	utterance *const u = t->now;
@@ -220,7 +224,7 @@ static int end_session(ws_session *s, tts *t, char *err) {
 	close_session(s, u);
 	if (!was_flush)
 		return send_done(s, t, err);
-	ws_send(s, json_pack("{s:s, s:f}", "type", "flushed", "time", rounded(seconds_of(u))));
+	send_flushed(s, seconds_of(u));
 	return SN_OK;
 }
 
@@ -290,7 +294,8 @@ static int take_text(ws_session *s, tts *t, ws_message *m, const json_t *json) {
 	if (opened != SN_OK)
 		return fail_utterance(s, t, opened, NULL, err, 1);
 	if (!m->at)
-		u->characters += (int64_t)json_string_length(value);
+		for (const char *c = json_string_value(value); *c; c++)
+			u->characters += ((unsigned char)*c & 0xc0) != 0x80;
 	if (u->first_text <= 0)
 		u->first_text = m->came;
 	return push_text(s, t, m, json_string_value(value), json_string_length(value));
@@ -299,12 +304,16 @@ static int take_text(ws_session *s, tts *t, ws_message *m, const json_t *json) {
 static int finish(ws_session *s, tts *t, int flush) {
 	utterance *const u = t->now;
 	char err[SN_ERRLEN];
-	if (!u)
-		return flush ? SN_OK : ws_fail(s, SN_E_CLOSED, "type", "there is nothing to finish: no text came", 0);
-	if (u->finishing)
+	if (!u && !flush)
+		return ws_fail(s, SN_E_CLOSED, "type", "there is nothing to finish: no text came", 0);
+	if (u && u->finishing)
 		return ws_fail(s, SN_E_CLOSED, "type", "\"finish\" came already", 0);
-	if (flush && (!u->pushed || u->flushing))
+	if (flush && u && u->flushing)
+		return SN_AGAIN; /* each is answered, in its turn */
+	if (flush && (!u || !u->pushed)) {
+		send_flushed(s, u ? seconds_of(u) : 0);
 		return SN_OK;
+	}
 	u->finishing = !flush;
 	if (u->flushing)
 		return SN_OK; /* the session ends already */

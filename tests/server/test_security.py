@@ -492,6 +492,10 @@ def test_tls(serve, tmp_path):
         t.sendall(GET + HOST + b"Connection: close\r\n\r\n")
         assert b" 200 " in read_all(t)
         assert t.version() in (None, "TLSv1.2", "TLSv1.3")
+    for version, right in (("tls1", False), ("tls1_1", False), ("tls1_2", True), ("tls1_3", True)):
+        shaken = subprocess.run(["openssl", "s_client", "-connect", f"{s.host}:{s.port}", "-" + version, "-cipher", "DEFAULT@SECLEVEL=0"],
+                                stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        assert (shaken.returncode == 0) == right, (version, shaken.stdout, shaken.stderr)
     assert statuses(raw(s, GET + HOST + b"\r\n")) in ([], [400])
     result = run("serve", "--port", "0", "--tls-certificate", str(key), "--tls-key", str(pem), home=make_home(tmp_path / "h"))
     assert result.returncode == 2 and "PEM" in result.stderr

@@ -81,6 +81,20 @@ def test_a_flush_speaks_what_is_there(server):
     assert of_type(second, "sentence")[0]["time"] == first[-1]["time"]
 
 
+def test_every_flush_is_answered(server):
+    async def script(t):
+        await t.send({"type": "flush"})
+        before = await t.until("flushed")
+        await t.send({"type": "text", "text": "Größe zählt"}, {"type": "flush"}, {"type": "flush"}, {"type": "flush"})
+        times = [(await t.until("flushed"))[-1]["time"] for _ in range(3)]
+        await t.send({"type": "finish"})
+        return before[-1], times, (await t.until("done"))[-1]
+    before, times, done = talk(server, "/tts/stream", script)
+    assert before == {"type": "flushed", "time": 0}
+    assert times[0] > 0.3 and times == [done["duration"]] * 3
+    assert done["characters"] == 11
+
+
 def test_a_cancel_stops_and_another_utterance_begins(server):
     long = "This is a rather long sentence that is said again and again. " * 60
 

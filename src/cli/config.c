@@ -73,7 +73,7 @@ static int list_conf(void) {
 	       "# Bytes: 500, 64K, 10M, 2G. Times: 30 (seconds), 500ms, 5m, 2h, 7d. (reload): a running server takes a change on SIGHUP.\n");
 	for (int i = 0; i < sv_option_count; i++) {
 		const sv_option *const o = &sv_options[i];
-		printf("\n# %c%s%s\n#%s = %s\n", toupper((unsigned char)*o->help), o->help + 1, o->reload ? " (reload)" : "", o->name, o->fallback);
+		printf("\n# %s%s\n#%s = %s\n", o->help, o->reload ? " (reload)" : "", o->name, o->fallback);
 	}
 	return sn_result_exit(cli_write("", 0));
 }

@@ -1,4 +1,4 @@
-"""A server's client: sonant serve, then python examples/server_client.py [URL]. Needs pip install 'sonant[client]'."""
+"""A server's client: sonant serve, then python examples/server_client.py [URL]. Needs pip install './sdk/python[client]'."""
 
 import argparse
 import os

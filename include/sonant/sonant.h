@@ -110,7 +110,7 @@ typedef struct sn_engine_options {
 	 * available. A model that would take more is not loaded. */
 	int64_t max_memory;
 	/* What computes. NULL, "cpu": this library's own kernels. "ort", "ort:cpu", "ort:cuda", "ort:tensorrt", "ort:openvino": ONNX Runtime with
-	 * that provider, in float32 (int8 and bf16 are SN_E_UNSUPPORTED); libonnxruntime is opened then, and never otherwise. */
+	 * that provider, in float32, TensorRT also in float16 unless the precision is SN_PRECISION_F32 (int8 and bf16 are SN_E_UNSUPPORTED); libonnxruntime is opened then, and never otherwise. */
 	const char *backend;
 	int64_t reserved[6];
 } sn_engine_options;
@@ -174,8 +174,8 @@ typedef struct sn_model_options {
 } sn_model_options;
 
 /* Loads a model, or takes another reference to one loaded with the same options. `name` is a catalogue name or alias
- * ("openai/whisper-base", "base", "joe"), a directory, or a weights file (.onnx of a Piper voice, .pt, .pth) with its configuration
- * beside it. NULL or "auto" (with options->task): the first installed of the task's default models that knows the language, to
+ * ("openai/whisper-base", "base", "joe"), "org/name" of a repository that was pulled or lies in the hub's cache, the name of a directory in
+ * HOME/models or of a Piper voice, a directory, or a weights file (.onnx of a Piper voice, .pt, .pth) with its configuration beside it. NULL or "auto" (with options->task): the first installed of the task's default models that knows the language, to
  * transcribe and to speak else the first other installed model, by name, that does. Loading is atomic: on failure nothing changes for
  * models that are in use.
  * Returns SN_OK, SN_E_NOT_FOUND (unknown name or not installed: says how to install), SN_E_MODEL (damaged or unsuitable files:
@@ -202,7 +202,8 @@ typedef struct sn_model_info {
 	int sample_rate;           /* of audio in (transcribe, embed) or out (speak, vocode); 0: the files do not state it */
 	const char *const *languages; /* codes ("en", "de"); detection and translation need more than one */
 	int language_count;
-	int detects_language, translates, streams; /* 0 or 1, as are all has_ */
+	/* 0 or 1, as are all has_. streams: results come before the input has ended; sn_stt_options.live is for architecture "whisper" only */
+	int detects_language, translates, streams;
 	int has_words;             /* transcribe: times of words */
 	int windows;               /* most windows decoded together */
 	/* speak: voices */
@@ -241,7 +242,7 @@ typedef struct sn_model_entry {
 	const char *name, *architecture, *licence, *source;
 	const char *aliases;       /* separated by one space; may be "" */
 	int task;                  /* sn_task */
-	uint64_t bytes;            /* on disk when installed; 0: unknown */
+	uint64_t bytes;            /* of the files that the catalogue lists, installed or not; 0: it lists none */
 	int installed;
 	const char *path;          /* where it is or would be */
 	int in_hub_cache;          /* it lies in the cache of the Hugging Face hub, not in home */
@@ -465,7 +466,7 @@ typedef void (*sn_segment_ready)(void *payload, const sn_segment *segment);
 /* 0: the default in brackets; milliseconds below 0: none, at most 10000. For models that read windows of speech (Whisper); Wav2Vec2 hears
  * all of the audio. */
 typedef struct sn_vad_settings {
-	float threshold;           /* 0..1: probability from which on it is speech (0.5) */
+	float threshold;           /* 0..1: probability from which on it is speech (0.5); to transcribe below 1 */
 	int min_speech;            /* ms; shorter stretches are dropped (0; live: 100) */
 	int min_silence;           /* ms; a shorter silence does not end a stretch of speech (160; live: 400) */
 	int pad;                   /* ms of silence kept on both sides (400) */
@@ -533,8 +534,9 @@ typedef struct sn_stt_options {
 
 /* Opens a session on a model that transcribes. The session holds a reference to the model.
  * Returns SN_OK, SN_E_ARGUMENT (an option out of range, unknown language or task), SN_E_UNSUPPORTED (the model cannot do it:
- * language, translation, words; or is no speech-to-text model), SN_E_NOT_FOUND (vad on and no silero-vad installed), SN_E_BUSY
- * (too many sessions), SN_E_MEMORY. */
+ * language, translation, words; or is no speech-to-text model), SN_E_NOT_FOUND (vad or denoise on and no model for it installed;
+ * punctuation), SN_E_LIMIT (prompt or hotwords too long), SN_E_FORMAT (hotwords: invalid UTF-8), SN_E_BUSY (too many sessions), SN_E_MEMORY,
+ * and those of sn_model_load for the models that the options name. */
 SN_API int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *options, char *err);
 
 /* Hands over `count` samples (0 is fine), mono float32 at 16 kHz, copied. All or none are taken. Waits while the queue is full.
@@ -543,7 +545,7 @@ SN_API int sn_stt_open(sn_stt **out, sn_model *model, const sn_stt_options *opti
  * SN_E_CANCELLED; or the error that ended the session. */
 SN_API int sn_stt_push(sn_stt *stt, const float *pcm, size_t count, char *err);
 
-/* No more input will come. Returns SN_OK, SN_E_CLOSED (finished before), SN_E_CANCELLED. */
+/* No more input will come. Returns SN_OK, SN_E_CLOSED (finished before), SN_E_CANCELLED, or the error that ended the session. */
 SN_API int sn_stt_finish(sn_stt *stt, char *err);
 
 typedef enum sn_event_kind {
@@ -677,7 +679,7 @@ typedef struct sn_tts_options {
 	float temperature;         /* of sampled tokens, up to 2; 0: the model's own, below 0: the likeliest token always */
 	sn_switch dropout;         /* of prenets that draw it while speaking; default: as the reference does */
 	sn_switch normalise;       /* read numbers, dates, units, abbreviations, ... as words; default: on */
-	sn_switch ssml;            /* the text is SSML: one <speak> document; default: where it begins with "<speak" */
+	sn_switch ssml;            /* the text is SSML: one <speak> document; default: where it begins with "<speak" or "<?xml" */
 	/* Text comes piece by piece as it is written (a language model's tokens): clauses are spoken as soon as they are whole. */
 	sn_switch stream;
 	/* Looks at the speech. One-call helpers that write to a file or memory look at each sentence (length, silence, clipping) and speak
@@ -690,7 +692,8 @@ typedef struct sn_tts_options {
 	 * is that of all. Default: off. Also in sessions, where a pull then waits for it. */
 	sn_switch verify;
 	const char *verify_model;  /* NULL: the default model that transcribes */
-	int retries;               /* a bad sentence is spoken again, with another seed, at most so often; the best is kept. 0: 1; below 0: never */
+	/* A bad sentence is spoken again, with another seed, at most so often, up to SN_MAX_RETRIES; the best is kept. 0: 1; below 0: never. */
+	int retries;
 	uint64_t share;            /* as in sn_stt_options, as are the next two */
 	void (*ready)(void *payload);
 	void *ready_payload;
@@ -880,7 +883,7 @@ typedef struct sn_voice_entry {
 typedef struct sn_voice_list { sn_voice_entry *entries; size_t count; } sn_voice_list;
 
 #define SN_MAX_VOICES 4096                     /* in the bank */
-#define SN_MAX_VOICE_NAME ((size_t)63)         /* bytes: letters, digits, "-", "_", "." (not first); not a number alone */
+#define SN_MAX_VOICE_NAME ((size_t)63)         /* bytes: letters, digits, "-", "_", "." (not first); not a number alone, not "default" or "auto" */
 #define SN_MAX_VOICE_FACT ((size_t)255)        /* bytes of each fact */
 
 /* The voices of the bank and, where model is not NULL, the speakers inside it, which come first. Free with sn_voice_list_free.
@@ -985,7 +988,7 @@ SN_API int sn_quality_format(char **text, size_t *size, const sn_quality *qualit
 
 typedef struct sn_analysis_options {
 	sn_quality_options quality; /* scores: only where they are on; its progress and payload are used */
-	sn_switch language;        /* heard by a model that transcribes and detects; default: where a multilingual Whisper is installed */
+	sn_switch language;        /* heard by a model that transcribes and detects; default: where the default model is a multilingual Whisper */
 	sn_switch words;           /* transcribe: _file and not standard input, which is read once; default: off */
 	const char *model;         /* that transcribes; NULL: the default one */
 	int64_t reserved[8];
@@ -1052,7 +1055,7 @@ typedef struct sn_convert_options {            /* 0: the default in brackets */
 	int bitrate;               /* mp3, opus: bit/s (the encoder's own choice) */
 	double start, end;         /* seconds of the input that are taken (all) */
 	float gain;                /* dB by which samples are raised, -60..60; beyond full scale they are clipped */
-	float loudness;            /* LUFS, -40..-5: brought to by EBU R128, true peaks kept below -1 dBTP (left as it is) */
+	float loudness;            /* LUFS, -40..-5: brought to by EBU R128, true peaks kept below -1 dBTP (left as it is); not together with gain */
 	sn_progress progress;      /* seconds read */
 	void *payload;
 	int64_t reserved[8];

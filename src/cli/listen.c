@@ -31,7 +31,7 @@ static const cli_option options[] = {
 	{ "hotwords", 0, "LIST", "words and phrases, separated by commas, that are made likelier", CLI_TEXT, &args.stt.hotwords },
 	{ "denoise", 0, NULL, "take noise out first (DeepFilterNet)", CLI_FLAG, &args.denoise },
 	{ "interval", 0, "MS", "new speech between two partials; below 0: none (default: 320)", CLI_INT, &args.stt.partial_interval },
-	{ "vad-threshold", 0, "X", "probability of speech, 0 to 1 (default: 0.5)", CLI_FLOAT, &args.stt.vad_settings.threshold },
+	{ "vad-threshold", 0, "X", "probability of speech, above 0 and below 1 (default: 0.5)", CLI_FLOAT, &args.stt.vad_settings.threshold },
 	{ "vad-min-speech", 0, "MS", "shorter sounds are no utterance (default: 100)", CLI_INT, &args.stt.vad_settings.min_speech },
 	{ "vad-min-silence", 0, "MS", "a silence that ends an utterance (default: 400)", CLI_INT, &args.stt.vad_settings.min_silence },
 	{ "vad-pad", 0, "MS", "silence kept before an utterance; below 0: none (default: 400)", CLI_INT, &args.stt.vad_settings.pad },

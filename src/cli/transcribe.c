@@ -51,7 +51,7 @@ static const cli_option options[] = {
 	{ "punctuate", 0, "on|off|auto", "marks and capitals where the model writes none (default: on there)", CLI_SWITCH,
 		&args.stt.punctuate },
 	{ "punctuation", 0, "MODEL", "token classifier for that (default: an installed one, else rules)", CLI_MODEL, &args.stt.punctuation },
-	{ "vad-threshold", 0, "X", "probability of speech, 0 to 1 (default: 0.5)", CLI_FLOAT, &args.stt.vad_settings.threshold },
+	{ "vad-threshold", 0, "X", "probability of speech, above 0 and below 1 (default: 0.5)", CLI_FLOAT, &args.stt.vad_settings.threshold },
 	{ "vad-min-speech", 0, "MS", "shorter stretches are no speech; below 0: 0 (default: 0)", CLI_INT, &args.stt.vad_settings.min_speech },
 	{ "vad-min-silence", 0, "MS", "a silence that ends a stretch of speech (default: 160)", CLI_INT, &args.stt.vad_settings.min_silence },
 	{ "vad-pad", 0, "MS", "silence kept around speech; below 0: none (default: 400)", CLI_INT, &args.stt.vad_settings.pad },

@@ -41,7 +41,7 @@ class ListenOptions(TypedDict, total=False):
     words: bool | None
     """Times of words (on)."""
     vad_threshold: float | None
-    """Probability from which on it is speech, above 0 to 1 (0.5)."""
+    """Probability from which on it is speech, above 0 and below 1 (0.5)."""
     vad_min_speech: int | None
     """ms; shorter stretches are dropped (0; live: 100)."""
     vad_min_silence: int | None
@@ -127,7 +127,7 @@ class SpeakStreamOptions(TypedDict, total=False):
     dropout: bool | None
     """Of prenets that draw it while speaking."""
     ssml: bool | None
-    """The text is SSML; None: where it begins with "<speak"."""
+    """The text is SSML; None: where it begins with "<speak" or "<?xml"."""
     normalise: bool | None
     """Read numbers, dates, units and abbreviations as words; None: yes."""
 

@@ -60,7 +60,7 @@ class SpeakOptions(TypedDict, total=False):
     dropout: bool | None
     """Of prenets that draw it while speaking."""
     ssml: bool | None
-    """The text is SSML; None: where it begins with "<speak"."""
+    """The text is SSML; None: where it begins with "<speak" or "<?xml"."""
     normalise: bool | None
     """Read numbers, dates, units and abbreviations as words; None: yes."""
     check: bool | None

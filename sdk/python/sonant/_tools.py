@@ -159,7 +159,7 @@ class Tools(EngineBase):
         format: "wav", "flac", "mp3", "opus", "pcm" (bare samples); None: by the ending of `out`, else wav. sample_rate: Hz, 1000 to
         768000 (the input's). bits: 16, 24 or 32 (float), as the format has them (16). bitrate: bit/s of mp3 and opus. start, end: seconds
         of the part that is taken. gain: dB, -60 to 60. loudness: LUFS, -40 to -5, to which it is brought by EBU R128, true peaks below
-        -1 dBTP.
+        -1 dBTP; not together with gain.
 
         Raises NoSpaceError. Nothing is left behind when it fails."""
         options, given = Options("sn_convert_options"), as_source(source, rate)

@@ -54,7 +54,7 @@ class SessionOptions(TypedDict, total=False):
     vad: bool | None
     """Decode only speech, windows in batches (where silero-vad is installed)."""
     vad_threshold: float | None
-    """Probability from which on it is speech, above 0 to 1 (0.5)."""
+    """Probability from which on it is speech, above 0 and below 1 (0.5)."""
     vad_min_speech: int | None
     """ms; shorter stretches are dropped (0)."""
     vad_min_silence: int | None

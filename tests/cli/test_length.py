@@ -165,7 +165,7 @@ class AsItComes(Case):
             process.send_signal(signal.SIGINT)
             rest, errors = process.communicate(timeout=60)
             self.assertEqual(process.returncode, 12, errors)
-            self.assertLess(time.monotonic() - begun, 10)
+            self.assertLess(time.monotonic() - begun, 60)
             text = out.read_bytes() if args else text + rest
             cues = text.decode().split("\n\n")
             self.assertEqual(cues.pop(), "")

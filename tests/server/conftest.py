@@ -25,7 +25,7 @@ JFK_TEXT = "and so my fellow americans ask not what your country can do for you 
 
 
 def eventually(condition, seconds=10):
-    until = time.monotonic() + seconds
+    until = time.monotonic() + seconds * PATIENCE
     while not condition() and time.monotonic() < until:
         time.sleep(0.05)
     return condition()
@@ -121,7 +121,7 @@ class Server:
         return self.request("DELETE", path, **options)
 
     def wait_ready(self, seconds=60):
-        until = time.monotonic() + seconds
+        until = time.monotonic() + seconds * PATIENCE
         while time.monotonic() < until:
             if self.get("/health/ready").status == 200:
                 return self

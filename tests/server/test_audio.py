@@ -15,7 +15,7 @@ import zlib
 
 import pytest
 
-from conftest import JFK, eventually, multipart, needs_model
+from conftest import JFK, PATIENCE, eventually, multipart, needs_model
 from schema_check import check_reply
 
 ROUTES = ("analyze", "quality", "convert", "enhance")
@@ -279,7 +279,7 @@ def test_a_client_that_goes_ends_the_work(serve):
     connection.sendall(head.encode() + body)
     time.sleep(0.3)
     connection.close()
-    until = time.monotonic() + 5
+    until = time.monotonic() + 5 * PATIENCE
     line = None
     while time.monotonic() < until and not line:
         time.sleep(0.1)

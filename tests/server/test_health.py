@@ -42,7 +42,7 @@ def test_ready_follows_the_models(quiet):
 def test_health_tells_of_each_model(server):
     server.wait_ready()
     server.post("/stt/transcribe", form={"file": ("jfk.wav", JFK), "beam_size": 1})
-    time.sleep(0.15)
+    assert eventually(lambda: all(m.get("sessions", 0) == 0 for m in server.get("/audio/health").json["models"]))
     health = check_reply(server, "GET", "/audio/health", server.get("/audio/health"))
     base = [m for m in health["models"] if m["task"] == "transcribe"][0]
     assert base["state"] == "ready" and base["memory"] > 1e6 and base["idle"] < 60 and base["sessions"] == 0 and base["dtype"]
@@ -86,8 +86,8 @@ def test_health_is_never_older_than_a_moment(quiet):
     assert quiet.get("/audio/health").json["uptime"] > first
 
 
-def test_health_is_fast_enough_to_be_asked_all_the_time(quiet):
-    """Far below what the server does, and far above what it did if each answer were made anew with all models."""
+def test_health_may_be_asked_all_the_time(quiet):
+    """It is made anew ten times a second at most, however often it is asked for."""
     connection = socket.create_connection((quiet.host, quiet.port))
     one = b"GET /audio/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
     begin, got, count = time.monotonic(), b"", 500
@@ -97,7 +97,8 @@ def test_health_is_fast_enough_to_be_asked_all_the_time(quiet):
         assert piece
         got += piece
     connection.close()
-    assert count / (time.monotonic() - begin) > 500
+    made = set(re.findall(rb'"uptime":[\d.]+', got))
+    assert 0 < len(made) <= 10 * (time.monotonic() - begin) + 2
 
 
 def test_health_answers_while_all_workers_are_busy(serve):
@@ -124,7 +125,7 @@ def test_configuration_without_secrets(serve, tmp_path):
 def test_each_request_is_one_line_with_its_id(quiet):
     reply = quiet.post("/audio/quality", form={"file": ("secret-name.wav", JFK)}, headers={"X-Request-Id": "find-me-1"})
     assert reply.status == 200
-    found = [l for l in lines_of(quiet) if l.get("id") == "find-me-1"]
+    found = eventually(lambda: [l for l in lines_of(quiet) if l.get("id") == "find-me-1"])
     assert len(found) == 1
     line = found[0]
     assert (line["method"], line["route"], line["status"], line["task"]) == ("POST", "/audio/quality", 200, "quality")
@@ -134,7 +135,7 @@ def test_each_request_is_one_line_with_its_id(quiet):
 
 def test_a_failure_is_logged_with_its_code(quiet):
     quiet.post("/audio/quality", form={"file": ("a.wav", b"no audio at all")}, headers={"X-Request-Id": "failed-1"})
-    line = [l for l in lines_of(quiet) if l.get("id") == "failed-1"][0]
+    line = eventually(lambda: [l for l in lines_of(quiet) if l.get("id") == "failed-1"])[0]
     assert (line["status"], line["code"]) == (422, "SN_E_FORMAT")
 
 
@@ -145,12 +146,10 @@ def test_no_text_no_audio_no_names_no_queries_in_the_log(quiet):
     quiet.get("/audio/usage?days=3&extra=secretquery")
     quiet.get("/not/a/route/secretpath?x=secretquery")
     quiet.get("/audio/config", headers={"Authorization": "Bearer sn_secretkeysecretkeysecretkeysecretkeysecretk"})
-    lines_of(quiet)
+    assert eventually(lambda: {"/audio/usage", "/audio/analyze"} <= {l["route"] for l in lines_of(quiet) if "route" in l})
     text = pathlib.Path(quiet.log).read_text()
     for word in ("diary", "confidential", "secret sentence", "secretquery", "secretpath", "secretkey", "nobody-has-it"):
         assert word not in text, word
-    routes = [l["route"] for l in lines_of(quiet) if "route" in l]
-    assert "/audio/usage" in routes and "/audio/analyze" in routes
 
 
 def test_probes_are_not_logged(quiet):

@@ -10,7 +10,7 @@ import wave
 
 import pytest
 
-from conftest import JFK, JFK_TEXT, PATIENCE, multipart, needs_model, words
+from conftest import JFK, JFK_TEXT, PATIENCE, eventually, multipart, needs_model, words
 
 pytestmark = needs_model("whisper-tiny.en")
 TINY = {"model": "tiny.en", "beam_size": "1"}
@@ -87,7 +87,7 @@ def test_waiting_too_long_is_503(small):
     reply = post(small, long_clip(11, 12))
     waited = time.monotonic() - start
     slow.join()
-    assert reply.status == 503 and "retry-after" in reply.headers and waited < 5
+    assert reply.status == 503 and "retry-after" in reply.headers and waited < 5 * PATIENCE
 
 
 def test_running_too_long_is_504(serve):
@@ -126,7 +126,7 @@ def test_a_term_signal_lets_work_end(serve):
     results = []
     t = threading.Thread(target=post, args=(s, long_clip(60, 51), results))
     t.start()
-    time.sleep(0.4)
+    assert eventually(lambda: results or s.get("/audio/health").json["requests"]["working"])
     assert s.stop(60 * PATIENCE) == 0
     t.join()
     assert results[0].status == 200 and results[0].json["text"]
@@ -137,10 +137,10 @@ def test_a_second_signal_ends_at_once(serve):
     t = begin(s, long_clip(1200, 61))
     start = time.monotonic()
     s.process.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    assert eventually(lambda: socket.socket().connect_ex((s.host, s.port)) != 0)  # two signals at once are one
     assert s.process.poll() is None
     s.process.send_signal(signal.SIGTERM)
-    assert s.process.wait(20) == 0 and time.monotonic() - start < 10 * PATIENCE
+    assert s.process.wait(20 * PATIENCE) == 0 and time.monotonic() - start < 10 * PATIENCE
     t.join()
 
 

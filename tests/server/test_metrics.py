@@ -62,7 +62,7 @@ def check_histogram(name, samples):
 
 def scrape(server):
     """A request is counted when its last byte has gone, a moment after the client has it."""
-    time.sleep(0.2)
+    time.sleep(0.2 * PATIENCE)
     reply = server.get("/metrics")
     assert reply.status == 200 and reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     return parse(reply.text)

@@ -193,7 +193,7 @@ def test_a_large_upload_in_chunks_is_read_and_kept(server):
         assert words(reply.json["text"]) == JFK_TEXT and abs(reply.json["duration"] - 99) < 0.1
     began = time.monotonic()
     server.post(PATH, body=chunks(body, 70001), headers={"Content-Type": kind})
-    assert time.monotonic() - began < 1 * PATIENCE
+    assert time.monotonic() - began < 5 * PATIENCE
 
 
 def test_a_large_container_is_read_by_the_helper(server):
@@ -244,7 +244,7 @@ def test_a_client_that_goes_away_cancels_its_work(bare):
     left = time.monotonic()
     while sessions(bare) and time.monotonic() < left + 10 * PATIENCE:
         time.sleep(0.02)
-    assert time.monotonic() - left < 2 * PATIENCE
+    assert time.monotonic() - left < 5 * PATIENCE
 
 
 def test_a_client_that_leaves_a_stream_cancels_its_work(bare):
@@ -256,7 +256,7 @@ def test_a_client_that_leaves_a_stream_cancels_its_work(bare):
     left = time.monotonic()
     while sessions(bare) and time.monotonic() < left + 10 * PATIENCE:
         time.sleep(0.02)
-    assert time.monotonic() - left < 2 * PATIENCE
+    assert time.monotonic() - left < 5 * PATIENCE
 
 
 # ---- in pieces ----

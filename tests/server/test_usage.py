@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import JFK, SONANT, make_home, needs_model
+from conftest import JFK, PATIENCE, SONANT, make_home, needs_model
 from schema_check import check_reply
 
 TODAY = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
@@ -21,7 +21,7 @@ def add_key(home, name, *options):
 
 def usage(server, query=""):
     """A request is counted when its last byte has gone, a moment after the client has it."""
-    time.sleep(0.2)
+    time.sleep(0.2 * PATIENCE)
     return server.get("/audio/usage" + query)
 
 

@@ -10,7 +10,7 @@ import time
 import pytest
 import websockets
 
-from conftest import JFK, JFK_TEXT, PATIENCE, SOURCE, needs_model, words
+from conftest import JFK, JFK_TEXT, PATIENCE, SOURCE, eventually, needs_model, words
 from ws_tools import Raw, Talk, address, frame, of_type, pcm_of, talk
 
 pytestmark = needs_model("whisper-tiny.en", "silero-vad")
@@ -42,7 +42,7 @@ def whole(t, start, audio, piece=PIECE, pause=0.0):
 
 def test_speech_becomes_text_while_it_is_spoken(server):
     async def script(t):
-        return await whole(t, {**TINY, "return_timestamps": True, "partial_interval": 320}, pcm_of(), pause=0.04)
+        return await whole(t, {**TINY, "return_timestamps": True, "partial_interval": 320}, pcm_of(), pause=min(0.04 * PATIENCE, 0.2))
     seen = talk(server, "/stt/stream", script)
     kinds = [m["type"] for m in seen]
     ready, done = seen[0], seen[-1]
@@ -292,9 +292,9 @@ def test_audio_and_partials_are_in_the_metrics(server):
     before = server.get("/metrics").text
 
     async def script(t):
-        return await whole(t, TINY, pcm_of(), pause=0.02)
+        return await whole(t, TINY, pcm_of(), pause=min(0.04 * PATIENCE, 0.2))
     talk(server, "/stt/stream", script)
-    time.sleep(0.5)
+    assert eventually(lambda: value(server.get("/metrics").text, "sonant_audio_seconds_total") > value(before, "sonant_audio_seconds_total"))
     after = server.get("/metrics").text
     assert value(after, "sonant_audio_seconds_total") - value(before, "sonant_audio_seconds_total") == pytest.approx(11, abs=0.1)
     assert value(after, "sonant_partial_seconds_count") > value(before, "sonant_partial_seconds_count")

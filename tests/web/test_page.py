@@ -253,7 +253,7 @@ def test_models_are_listed_loaded_and_unloaded(server, browser):
 
 def test_metrics_move(server, browser):
     browser.open(server, "metrics")
-    label = lambda title: browser.script("return [...document.querySelectorAll('.chart')].map(c => c.ariaLabel).find(l => l.startsWith(arguments[0]))", title)
+    label = lambda title: browser.script("return [...document.querySelectorAll('.chart')].map(c => c.ariaLabel).find(l => l?.startsWith(arguments[0])) ?? ''", title)
     memory = "const c = document.querySelectorAll('.chart')[6], d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return d.filter((v, i) => i % 4 === 3 && v > 0).length"
     browser.until(lambda: " MB" in label("Memory") or " GB" in label("Memory"))
     few = browser.script(memory)

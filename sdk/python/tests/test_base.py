@@ -147,7 +147,7 @@ def test_an_engine_that_nobody_holds_goes_at_once():
         end = time.monotonic() + 5
         while len(os.listdir("/proc/self/task")) > before and time.monotonic() < end:
             time.sleep(0.01)  # a thread that was joined is listed for a moment longer
-        assert len(os.listdir("/proc/self/task")) == before
+        assert len(os.listdir("/proc/self/task")) <= before
     finally:
         gc.enable()
 

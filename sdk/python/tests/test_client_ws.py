@@ -296,12 +296,24 @@ def test_handshakes_that_fail(answers, retries, kind):
         assert len(fake.seen) == len(answers)
 
 
+def once_open(server, act):
+    """Acts when a session is open and has worked for a while."""
+
+    def wait():
+        while not server.get("/audio/health").json["sockets"]["transcribe"]:
+            time.sleep(0.02)
+        time.sleep(1)
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 @listens
 def test_a_server_that_dies(serve, tmp_path):
     dying = serve(home=server_tools.make_home(tmp_path / "home"), preload="none")
     with sonant.Client(dying.url, retries=0) as client:
         events = client.listen(forever(jfk_samples()[:1600]), **LIVE)
-        threading.Timer(1.5, dying.kill).start()
+        once_open(dying, dying.kill)
         with pytest.raises(LostError, match="broke"):
             list(events)
 
@@ -311,7 +323,7 @@ def test_a_server_that_stops_says_so(serve, tmp_path):
     stopping = serve(home=server_tools.make_home(tmp_path / "home"), preload="none")
     with sonant.Client(stopping.url, retries=0) as client:
         events = client.listen(forever(jfk_samples()[:1600]), **LIVE)
-        threading.Timer(1.5, stopping.stop).start()
+        once_open(stopping, stopping.stop)
         with pytest.raises(LostError, match="1001"):
             list(events)
 

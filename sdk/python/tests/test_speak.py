@@ -150,7 +150,7 @@ def test_an_event_ends_a_call(engine):
     start = time.monotonic()
     with pytest.raises(sonant.CancelledError):
         engine.speak(LONG, model=VITS, cancel=event)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < (30 if "PRELOAD" in os.environ else 5)
 
 
 # -- bad input --
@@ -481,7 +481,7 @@ with sonant.Engine(threads=2) as engine:
         try:
             work()
         except KeyboardInterrupt:
-            print("interrupted", time.monotonic() - start < 5)
+            print("interrupted", time.monotonic() - start < 30)
     thread.join()
     print("same", (other[0].samples == alone.samples).all())
 """

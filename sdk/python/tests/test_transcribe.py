@@ -370,7 +370,7 @@ def test_what_a_function_raises_ends_the_call_and_comes_out(engine, tiny, long, 
 
     with pytest.raises(MyError, match="mine"):
         engine.transcribe(long, model=tiny, **{where: fail}, **PLAIN)
-    assert len(called) == 1 and time.monotonic() - called[0] < 5
+    assert len(called) == 1 and time.monotonic() - called[0] < 30
     assert facts(engine.transcribe(JFK, model=tiny, **PLAIN)) == expected
 
 

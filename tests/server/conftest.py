@@ -25,10 +25,11 @@ JFK_TEXT = "and so my fellow americans ask not what your country can do for you 
 
 
 def eventually(condition, seconds=10):
+    """What the condition gave: the first true answer, or the last one."""
     until = time.monotonic() + seconds * PATIENCE
-    while not condition() and time.monotonic() < until:
+    while not (found := condition()) and time.monotonic() < until:
         time.sleep(0.05)
-    return condition()
+    return found
 
 
 def installed_home():
